@@ -1,0 +1,1 @@
+"""What a risk model is, and how it turns a patient's values into an explained risk."""

@@ -1,0 +1,115 @@
+"""A feature of a risk model: what is measured, in which unit, how far back, and if it's absent."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from models.formulas import FORMULAS
+from models.loinc import check_loinc
+from models.units import check_convertible
+
+LoincCode = Annotated[str, AfterValidator(check_loinc)]
+FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+
+
+class Derived(BaseModel):
+    """A published formula and the features that it's computed from, in the formula's order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    formula: str
+    inputs: tuple[FeatureName, ...]
+
+    @model_validator(mode="after")
+    def _is_a_known_formula(self) -> Self:
+        formula = FORMULAS.get(self.formula)
+        if formula is None:
+            raise ValueError(f"formula {self.formula!r} is none of {sorted(FORMULAS)}")
+        if len(self.inputs) != len(formula.inputs):
+            raise ValueError(f"{self.formula} needs {formula.inputs}, not {self.inputs}")
+        return self
+
+
+class Feature(BaseModel):
+    """One feature of the definition.
+
+    `plausible` is in `unit`; a value outside it is unusable, which is not missing.
+    `look_back_days` counts back from the prediction time; `reduce` says how several values
+    within it become one. `analyte` names the table of unit conversions, since amounts of
+    substance convert to masses for one analyte at a time. With `unit_mandatory` a bare number is
+    refused, because a wrong unit would still look plausible.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: FeatureName
+    title: Annotated[str, StringConstraints(min_length=2)]
+    kind: Literal["numeric", "categorical"]
+    source: Literal["observation", "birth_date", "gender"] = "observation"
+    unit: str | None = None
+    analyte: str | None = None
+    unit_mandatory: bool = False
+    loinc: tuple[LoincCode, ...] = ()
+    plausible: tuple[float, float] | None = None
+    categories: dict[str, str] = Field(default_factory=dict)
+    look_back_days: float | None = Field(default=None, gt=0)
+    reduce: Literal["latest", "earliest", "maximum", "minimum", "mean", "median"] = "latest"
+    required: bool = False
+    if_unusable: Literal["refuse", "score_without"] = "refuse"
+    accept_preliminary: bool = False
+    accept_censored: bool = False
+    direction: Literal["increasing", "decreasing"] | None = None
+    derived: Derived | None = None
+    decimals: int = Field(default=1, ge=0, le=6)
+
+    @field_validator("plausible")
+    @classmethod
+    def _is_a_range(cls, plausible: tuple[float, float] | None) -> tuple[float, float] | None:
+        if plausible is not None and not plausible[0] < plausible[1]:
+            raise ValueError(f"plausible {plausible} must be [low, high] with low < high")
+        return plausible
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind == "numeric":
+            self._check_numeric()
+        elif len(self.categories) < 2:
+            raise ValueError("a categorical feature needs two or more categories")
+        elif self.unit or self.plausible or self.derived:
+            raise ValueError("a categorical feature has no unit, plausible range or formula")
+        if self.required and self.if_unusable == "score_without":
+            raise ValueError("a required feature can't be scored without")
+        if self.source == "observation" and not self.derived:
+            self._check_observed()
+        return self
+
+    def _check_numeric(self) -> None:
+        if self.unit is None or self.plausible is None:
+            raise ValueError("a numeric feature needs a unit and a plausible range")
+        if self.categories:
+            raise ValueError("a numeric feature has no categories")
+        check_convertible(self.unit, self.analyte)
+
+    def _check_observed(self) -> None:
+        if self.look_back_days is None:
+            raise ValueError("an observed feature needs look_back_days")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The model's input columns made from this feature.
+
+        A number is one column; two categories are one (1 is the second); more are one each.
+        """
+        if self.kind == "numeric":
+            return (self.name,)
+        levels = tuple(self.categories)
+        kept = levels[1:] if len(levels) == 2 else levels
+        return tuple(f"{self.name}={level}" for level in kept)

@@ -1,0 +1,40 @@
+"""Published formulas that a definition may name as the source of a derived feature."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula, its inputs with their units in order, the unit of its result, its source."""
+
+    inputs: tuple[str, ...]
+    unit: str
+    source: str
+    compute: Callable[..., float]
+
+
+def ckd_epi_2021(creatinine: float, age: float, sex: str) -> float:
+    """Return the estimated glomerular filtration rate in mL/min/1.73 m2.
+
+    Creatinine in mg/dL, age in years (18 or more), sex `female` or `male`. Inker et al.,
+    N Engl J Med 2021;385:1737-49, the equation without race. Raises ValueError for another sex
+    or age, since the equation was not made for them.
+    """
+    if sex not in ("female", "male"):
+        raise ValueError(f"CKD-EPI 2021 is defined for female and male, not {sex!r}")
+    if age < 18:
+        raise ValueError(f"CKD-EPI 2021 is defined for adults, not for age {age:g}")
+    kappa, alpha, factor = (0.7, -0.241, 1.012) if sex == "female" else (0.9, -0.302, 1.0)
+    ratio = creatinine / kappa
+    return float(142 * min(ratio, 1) ** alpha * max(ratio, 1) ** -1.2 * 0.9938**age * factor)
+
+
+FORMULAS: Mapping[str, Formula] = {
+    "ckd_epi_2021": Formula(
+        inputs=("creatinine in mg/dL", "age in a", "sex"),
+        unit="mL/min/{1.73_m2}",
+        source="Inker et al., N Engl J Med 2021;385:1737-49",
+        compute=ckd_epi_2021,
+    )
+}

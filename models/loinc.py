@@ -1,0 +1,25 @@
+"""LOINC codes and their check digits."""
+
+import re
+
+_FORM = re.compile(r"^(\d{1,7})-(\d)$")
+
+
+def check_digit(number: str) -> int:
+    """Return the mod-10 check digit of a LOINC base number (LOINC Users' Guide, appendix)."""
+    doubled = "".join(
+        str(int(digit) * 2) if place % 2 == 0 else digit
+        for place, digit in enumerate(reversed(number))
+    )
+    return (10 - sum(int(digit) for digit in doubled) % 10) % 10
+
+
+def check_loinc(code: str) -> str:
+    """Return the code, or raise ValueError where its form or check digit is wrong."""
+    match = _FORM.match(code)
+    if match is None:
+        raise ValueError(f"{code!r} is not of the form of a LOINC code, such as 2160-0")
+    expected = check_digit(match[1])
+    if int(match[2]) != expected:
+        raise ValueError(f"LOINC code {code!r} has a wrong check digit; expected {expected}")
+    return code

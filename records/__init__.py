@@ -1,0 +1,1 @@
+"""What happened: predictions, outcomes, alarms, reviews and the chain that holds them."""

@@ -1,0 +1,242 @@
+"""The tables: what was predicted, what became known, what alarmed, who decided."""
+
+from uuid import uuid4
+
+from django.db import models
+
+
+class Client(models.Model):
+    """A program that may call the prediction endpoints, known by its API key's digest."""
+
+    key_id = models.CharField(max_length=16, primary_key=True)
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    is_test = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+
+class Prediction(models.Model):
+    """One answered prediction: pseudonym, features, score, explanation and provenance.
+
+    `features` maps each feature to its value in the definition's unit (null is missing);
+    `vector` holds the model's input columns and `contributions` the features' contributions, as
+    little-endian float64. `findings` lists what was missing, excluded, converted or flagged.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    definition_digest = models.CharField(max_length=64)
+    artefact_digest = models.CharField(max_length=64)
+    patient = models.CharField(max_length=64, blank=True)
+    client = models.CharField(max_length=16)
+    is_test = models.BooleanField(default=False)
+    protocol = models.CharField(max_length=16)
+    site = models.CharField(max_length=64, blank=True)
+    predicted_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    status = models.CharField(max_length=16, default="final")
+    shown = models.BooleanField(default=True)
+    features = models.JSONField()
+    vector = models.BinaryField()
+    contributions = models.BinaryField()
+    base = models.FloatField()
+    margin = models.FloatField()
+    risk = models.FloatField()
+    band = models.CharField(max_length=64)
+    findings = models.JSONField(default=list)
+    sources = models.JSONField(default=list)
+    input_digest = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("model", "predicted_at"), name="prediction_window"),
+            models.Index(fields=("patient", "model", "predicted_at"), name="prediction_patient"),
+        )
+
+
+class Refusal(models.Model):
+    """A request that got no score, and why; it holds no value and no patient."""
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    client = models.CharField(max_length=16)
+    is_test = models.BooleanField(default=False)
+    protocol = models.CharField(max_length=16)
+    predicted_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    field = models.CharField(max_length=120)
+    reason = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "predicted_at"), name="refusal_window"),)
+
+
+class Outcome(models.Model):
+    """A report of what became of a patient; contradictory reports are kept, the latest counts."""
+
+    prediction = models.ForeignKey(Prediction, null=True, on_delete=models.PROTECT)
+    model = models.CharField(max_length=64)
+    patient = models.CharField(max_length=64, blank=True)
+    happened = models.BooleanField()
+    known_at = models.DateTimeField(help_text="event, or end of follow-up where none happened")
+    reported_at = models.DateTimeField()
+    client = models.CharField(max_length=16)
+    is_test = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "known_at"), name="outcome_window"),)
+
+
+class Tenure(models.Model):
+    """From when an alias of a model meant which version: who moved it, why, on what evidence."""
+
+    model = models.CharField(max_length=64)
+    alias = models.CharField(max_length=32)
+    version = models.CharField(max_length=32)
+    since = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    because = models.TextField()
+    overridden = models.BooleanField(default=False)
+    evidence = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "alias", "since"), name="tenure_history"),)
+
+
+class MonitorRun(models.Model):
+    """One run of the monitoring job over a model's closed days."""
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    first_day = models.DateField(null=True)
+    last_day = models.DateField(null=True)
+    predictions = models.IntegerField(default=0)
+    report = models.CharField(max_length=200, blank=True)
+    summary = models.JSONField(default=dict)
+
+
+class Stream(models.Model):
+    """The sequential evidence of one stream: its exact state, and the last day that it holds."""
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=16)
+    epoch = models.IntegerField(default=0)
+    state = models.BinaryField()
+    closed_through = models.DateField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("model", "version", "name"), name="one_stream"),
+        )
+
+
+class DayCount(models.Model):
+    """What a stream saw on one day, for the trends that reviewers read."""
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    stream = models.CharField(max_length=120)
+    day = models.DateField()
+    total = models.IntegerField()
+    missing = models.IntegerField()
+    mean = models.FloatField(null=True)
+    evidence = models.FloatField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("model", "version", "stream", "day"), name="one_count_a_day"
+            ),
+        )
+
+
+class Alarm(models.Model):
+    """An alarm: the stream, since when, what is seen in clinical words, and its state."""
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    stream = models.CharField(max_length=120)
+    kind = models.CharField(max_length=32)
+    severity = models.CharField(max_length=16)
+    raised_on = models.DateField()
+    recorded_at = models.DateTimeField()
+    since = models.DateField(null=True)
+    summary = models.TextField()
+    details = models.JSONField(default=dict)
+    state = models.CharField(max_length=16, default="open")
+    muted_until = models.DateField(null=True)
+    assigned_to = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "state"), name="alarm_state"),)
+
+
+class Review(models.Model):
+    """A decision that a person signed in the console, and what came of carrying it out."""
+
+    alarm = models.ForeignKey(Alarm, null=True, on_delete=models.PROTECT)
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32, blank=True)
+    decision = models.CharField(max_length=32)
+    by = models.CharField(max_length=150)
+    because = models.TextField()
+    signed_at = models.DateTimeField()
+    carried_out_at = models.DateTimeField(null=True)
+    result = models.TextField(blank=True)
+
+
+class AuditEvent(models.Model):
+    """What someone or something did that must be accounted for, outside predictions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    action = models.CharField(max_length=64)
+    by = models.CharField(max_length=150)
+    recorded_at = models.DateTimeField()
+    details = models.JSONField(default=dict)
+
+
+class ChainBlock(models.Model):
+    """The header of one group commit: its leaves' Merkle root, chained to the writer's last."""
+
+    writer = models.CharField(max_length=36)
+    seq = models.BigIntegerField()
+    root = models.CharField(max_length=64)
+    count = models.IntegerField()
+    time = models.DateTimeField()
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("writer", "seq"), name="one_block"),)
+
+
+class ChainLeaf(models.Model):
+    """Which record is which leaf of which block, with the digest of its canonical bytes."""
+
+    writer = models.CharField(max_length=36)
+    seq = models.BigIntegerField()
+    position = models.IntegerField()
+    table = models.CharField(max_length=32)
+    record = models.CharField(max_length=40)
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("writer", "seq", "position"), name="one_leaf"),
+        )
+
+
+class SignedHead(models.Model):
+    """A signed statement of how far every writer's chain had come."""
+
+    time = models.DateTimeField()
+    heads = models.JSONField()
+    signature = models.CharField(max_length=200)
+    key = models.CharField(max_length=64)

@@ -1,0 +1,119 @@
+"""Every setting of Auscult, typed, read once at the edges; a wrong value stops the start."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.errors import SettingsError
+
+Url = str
+
+
+class Settings(BaseSettings):
+    """Settings from `AUSCULT_*` environment variables; all paths default into the home."""
+
+    model_config = SettingsConfigDict(env_prefix="AUSCULT_", frozen=True, extra="ignore")
+
+    home: Path = Path(".auscult")
+    models: Annotated[tuple[Path, ...], NoDecode] = ()
+    data_dir: Path | None = None
+    database_url: Url | None = None
+    migrate_url: Url | None = None
+    mlflow_tracking_uri: str | None = None
+    mlflow_url: Url | None = None
+    evidently_url: Url | None = None
+    console_url: Url | None = None
+    pseudonym_key_file: Path | None = None
+    signing_key_file: Path | None = None
+    console_secret_file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, gt=0, lt=65536)
+    console_port: int = Field(default=8400, gt=0, lt=65536)
+    workers: int = Field(default=1, ge=1, le=64)
+    write_queue: int = Field(default=4096, ge=1, description="records waiting, at most")
+    table_budget_mb: int = Field(default=64, ge=1, description="memory of a model's tables")
+    max_body_bytes: int = Field(default=8_000_000, ge=1024)
+    request_timeout_s: float = Field(default=5.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _is_a_list_of_directories(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part) for part in value.split(":") if part)
+        return value
+
+    @cached_property
+    def root(self) -> Path:
+        """The home directory, absolute."""
+        return self.home.expanduser().resolve()
+
+    @cached_property
+    def database(self) -> Url:
+        """The database's URL: SQLite in the home unless another is named."""
+        return self.database_url or f"sqlite:///{self.root / 'records.db'}"
+
+    @cached_property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking and registry store: SQLite in the home unless another is named."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @cached_property
+    def mlflow_artifacts(self) -> Path:
+        """Where MLflow keeps artefacts."""
+        return self.root / "mlartifacts"
+
+    @cached_property
+    def bentoml_home(self) -> Path:
+        """BentoML's store of Bentos and models."""
+        return self.root / "bentoml"
+
+    @cached_property
+    def evidently_workspace(self) -> Path:
+        """The Evidently workspace."""
+        return self.root / "evidently"
+
+    @cached_property
+    def cache(self) -> Path:
+        """Downloaded data and compiled kernels."""
+        return self.root / "cache"
+
+    @cached_property
+    def keys(self) -> Path:
+        """The directory of keys, mode 0700."""
+        return self.root / "keys"
+
+    @cached_property
+    def heads(self) -> Path:
+        """Where signed heads of the audit chain are kept."""
+        return self.root / "heads"
+
+    @cached_property
+    def pseudonym_key(self) -> Path:
+        """The file of the key from which pseudonyms are made."""
+        return self.pseudonym_key_file or self.keys / "pseudonym.key"
+
+    @cached_property
+    def signing_key(self) -> Path:
+        """The file of the key that signs heads of the audit chain."""
+        return self.signing_key_file or self.keys / "signing.key"
+
+    @cached_property
+    def console_secret(self) -> Path:
+        """The file of the console's own secret."""
+        return self.console_secret_file or self.keys / "console.key"
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; raise SettingsError that names each wrong one."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"AUSCULT_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise SettingsError(f"settings: {faults}") from error
