@@ -1,0 +1,57 @@
+# Every check has one name; .ci/run and the README call these and nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: install test demo check format lint types imports bench lock screenshots clean help
+
+help:  ## show the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+install: $(VENV)/.installed  ## make .venv from the hashed lock
+
+$(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" $(VENV); \
+	  VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes requirements-dev.lock && \
+	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable . ; \
+	else \
+	  test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV); \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; \
+	fi
+	@touch $@
+
+test: install  ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: install  ## train, serve, record and watch a real model; stays up until Ctrl-C
+	$(BIN)/auscult demo $(ARGS)
+
+check: format lint types imports test  ## everything that a change must pass
+
+format: install
+	$(BIN)/ruff format --check .
+
+lint: install
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+bench: install  ## measure every claim of speed, and write benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+screenshots: install  ## take the README's pictures from a running demo
+	$(BIN)/python docs/screenshots.py $(ARGS)
+
+lock:  ## renew the lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:  ## remove what was built, not what was recorded
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
