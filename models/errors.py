@@ -4,6 +4,7 @@ AuscultError
 ├── SettingsError            a setting, key or home directory can't be used
 ├── DefinitionError          a model's definition can't be used: file and key
 ├── StatisticsError          a figure can't be computed from these numbers
+├── EvidenceError            a stream's stored evidence can't be read, merged or closed
 ├── CohortError              a training table can't be used: column and row count
 ├── InputError               a request can't be scored: field, value and reason
 │   ├── MalformedInput       it isn't of the form that was agreed
@@ -38,6 +39,10 @@ class DefinitionError(AuscultError):
 
 class StatisticsError(AuscultError):
     """A figure can't be computed from these numbers; the text names the argument and counts."""
+
+
+class EvidenceError(AuscultError):
+    """A stream's stored evidence can't be read, merged or closed; the text says which part."""
 
 
 class CohortError(AuscultError):

@@ -1,0 +1,1 @@
+"""Sequential evidence of change: bets, streams, alarms, power and what may be claimed."""

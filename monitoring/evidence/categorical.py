@@ -1,0 +1,58 @@
+"""Streams of a coded feature: every category is bet on against all the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from models.errors import StatisticsError
+from monitoring.evidence.bets import Bet, Floats, checked_tau, rate_bets
+from monitoring.evidence.binary import log_odds_evidence
+from monitoring.evidence.state import Counts
+
+
+@dataclass(frozen=True)
+class CategoricalStream:
+    """A coded column; one bin a category and a last one for codes not known at training."""
+
+    name: str
+    categories: tuple[str, ...]
+    tau: float = 0.0
+    grows: bool = True
+
+    def __post_init__(self) -> None:
+        checked_tau(self.tau)
+        if not self.categories or len(set(self.categories)) != len(self.categories):
+            raise StatisticsError(f"{self.name}: categories must be given, each of them once")
+
+    @property
+    def bins(self) -> int:
+        """Return one bin a category and one for the others."""
+        return len(self.categories) + 1
+
+    @cached_property
+    def bets(self) -> tuple[Bet, ...]:
+        """Return nine bets a bin, equally weighted."""
+        names = (*(f"“{category}”" for category in self.categories), "unknown codes")
+        return tuple(
+            bet
+            for name in names
+            for bet in rate_bets(f"more {name}", f"less {name}", 1 / len(names))
+        )
+
+    @cached_property
+    def log_weights(self) -> Floats:
+        """Return the log of each bet's weight."""
+        return np.log([bet.weight for bet in self.bets])
+
+    def count(self, codes: Sequence[str]) -> Counts:
+        """Return how many rows have each category, those of an unknown code last."""
+        place = {category: bin_ for bin_, category in enumerate(self.categories)}
+        bins = [place.get(code, len(place)) for code in codes]
+        return np.bincount(np.array(bins, dtype=np.int64), minlength=self.bins).astype(np.int64)
+
+    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
+        """Return log E of each bet on each category's rate in the bag."""
+        rates = bag / bag.sum()
+        return log_odds_evidence(rates, today, float(today.sum()), self.tau).ravel()
