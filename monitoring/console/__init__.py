@@ -1,0 +1,1 @@
+"""The Django site where reviewers watch models, read alarms and sign decisions."""
