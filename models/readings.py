@@ -1,0 +1,37 @@
+"""What reaches a model from outside: readings, and what was found wrong with them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value as it was reported; `taken_at` is when it was true of the patient.
+
+    Without `taken_at` the value is what the caller states to be current at prediction time.
+    `status` is FHIR's observation status, `comparator` one of <, <=, >=, >, `source` names the
+    resource that it came from.
+    """
+
+    value: float | str | None
+    unit: str | None = None
+    taken_at: datetime | None = None
+    code: str | None = None
+    source: str | None = None
+    issued_at: datetime | None = None
+    comparator: str | None = None
+    status: str = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was missing, left out, converted or doubtful about a feature, in clinical words.
+
+    `reason` is a stable slug that is counted and watched; `words` never hold an identifier.
+    """
+
+    feature: str
+    kind: Literal["missing", "excluded", "converted", "flagged"]
+    reason: str
+    words: str

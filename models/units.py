@@ -1,0 +1,123 @@
+"""Units of measurement: what a unit's text means, and how a value gets from one to another."""
+
+import re
+from functools import lru_cache
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.unit_table import (
+    ALIASES,
+    ANALYTES,
+    BY_CODE,
+    DIMENSIONS,
+    MASS_CODES,
+    MOLAR_CODES,
+    Scale,
+    Table,
+)
+
+_ANNOTATION = re.compile(r"^\{[!-z|~]{1,40}\}$")
+_KNOWN = frozenset(
+    unit for table in (*ANALYTES.values(), *BY_CODE.values(), *DIMENSIONS) for unit in table
+)
+_MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
+
+
+@lru_cache(maxsize=1024)
+def canonical_unit(text: str) -> str | None:
+    """Return the UCUM code that a unit's text stands for, or None where it's unknown (UNIT-4)."""
+    plain = text.strip().translate(_MICRO)
+    code = ALIASES.get(plain, plain)
+    return code if code in _KNOWN or _ANNOTATION.match(code) else None
+
+
+def check_convertible(unit: str, analyte: str | None) -> None:
+    """Raise ValueError unless values of the analyte can be stated in the unit."""
+    if analyte is not None and analyte not in ANALYTES:
+        raise ValueError(f"analyte {analyte!r} is none of {', '.join(sorted(ANALYTES))}")
+    code = canonical_unit(unit)
+    if code is None:
+        raise ValueError(f"unit {unit!r} is not a known UCUM unit")
+    if code != unit:
+        raise ValueError(f"unit {unit!r} must be written as its UCUM code {code!r}")
+    if analyte is not None and code not in ANALYTES[analyte]:
+        raise ValueError(
+            f"unit {unit!r} can't be converted for {analyte}, which takes "
+            f"{', '.join(ANALYTES[analyte])}"
+        )
+
+
+def accepted_units(to: str, analyte: str | None) -> tuple[str, ...]:
+    """Return the units that convert to the unit `to`, that one first."""
+    return (to, *(unit for unit in _table(to, analyte) if unit != to))
+
+
+@overload
+def convert(
+    value: float, unit: str, *, to: str, analyte: str | None, code: str | None = None
+) -> float: ...
+@overload
+def convert(
+    value: NDArray[np.float64],
+    unit: str,
+    *,
+    to: str,
+    analyte: str | None,
+    code: str | None = None,
+) -> NDArray[np.float64]: ...
+def convert(
+    value: float | NDArray[np.float64],
+    unit: str,
+    *,
+    to: str,
+    analyte: str | None,
+    code: str | None = None,
+) -> float | NDArray[np.float64]:
+    """Return the value in the unit `to`; raise ValueError that names both units if it can't be.
+
+    `code` is the LOINC code under which the value was reported, since a few codes state another
+    substance than the analyte's table (urea under urea nitrogen).
+    """
+    scales = _scales(unit, to, analyte, code)
+    if scales is None:
+        return value
+    source, target = scales
+    first = (value + source.shift) * source.multiplier / source.divisor
+    if target is None:
+        return first
+    return first * target.divisor / target.multiplier - target.shift
+
+
+def contradicts_code(unit: str, code: str) -> bool:
+    """Whether a mass unit stands under a molar code or the reverse (UNIT-2)."""
+    molar = "mol" in unit
+    return code in MASS_CODES if molar else code in MOLAR_CODES
+
+
+@lru_cache(maxsize=4096)
+def _scales(
+    unit: str, to: str, analyte: str | None, code: str | None
+) -> tuple[Scale, Scale | None] | None:
+    known = canonical_unit(unit)
+    table = _table(to, analyte)
+    by_code = BY_CODE.get((analyte, code)) if analyte and code else None
+    sources = by_code or table
+    if known is None or known not in sources:
+        raise ValueError(
+            f"unit {unit!r} can't be converted to {to!r}; give one of "
+            f"{', '.join(accepted_units(to, analyte))}"
+        )
+    if known == to and by_code is None:
+        return None
+    return sources[known], None if table[to] == Scale() else table[to]
+
+
+def _table(to: str, analyte: str | None) -> Table:
+    if analyte is not None:
+        return ANALYTES[analyte]
+    for table in DIMENSIONS:
+        if to in table:
+            return table
+    return {to: Scale(), "1": Scale()}
