@@ -1,0 +1,1 @@
+"""How well a model's risks agree with what happened, with intervals and by subgroup."""

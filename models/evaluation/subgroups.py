@@ -1,0 +1,233 @@
+"""The figures of each subgroup, with simultaneous intervals and differences to the rest.
+
+AUROC differs across groups of different case mix, age bands above all, without the model being any
+worse for one of them: read calibration and net benefit first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation.bootstrap import Estimate, estimate, simultaneous
+from models.evaluation.figures import (
+    AT_THRESHOLDS,
+    BOUNDS,
+    SCALARS,
+    Drawn,
+    Figures,
+    ThresholdEvaluation,
+    gather,
+    subtract,
+)
+from models.evaluation.inputs import FloatArray, check_length
+from models.evaluation.suppression import ReportingLimits, withheld
+
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class SubgroupEvaluation:
+    """One group of one characteristic; counts are None where they are withheld.
+
+    A group that isn't assessable has a `reason` and no figures. `differences` are to all rows
+    outside the group (that of sensitivity is the equal-opportunity difference) and empty where the
+    rest isn't assessable. Every simultaneous interval holds for all groups reported together.
+    """
+
+    characteristic: str
+    group: str
+    n: int | None
+    events: int | None
+    non_events: int | None
+    assessable: bool
+    reason: str | None
+    figures: dict[str, Estimate]
+    at_thresholds: tuple[ThresholdEvaluation, ...]
+    differences: dict[str, Estimate]
+    differences_at_thresholds: tuple[ThresholdEvaluation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    n: int
+    events: int
+    non_events: int
+
+
+class SubgroupSample:
+    """One group's rows, its counts, and the figures of the draws so far."""
+
+    def __init__(
+        self,
+        characteristic: str,
+        group: str,
+        members: npt.NDArray[np.bool_],
+        overall: Figures,
+        limits: ReportingLimits,
+        hidden: bool,
+    ) -> None:
+        self.characteristic = characteristic
+        self.group = group
+        self.hidden = hidden
+        self.counts = _count(overall, members)
+        self.reason = _why_not_assessable(self.counts, limits, hidden)
+        self._members = members
+        self._figures = overall.part(members) if self.reason is None else None
+        rest = _why_not_assessable(_count(overall, ~members), limits, hidden=False)
+        self._rest = overall.part(~members) if self._figures and rest is None else None
+        self._drawn: list[Drawn] = []
+        self._rest_drawn: list[Drawn] = []
+
+    def draw(self, cases: FloatArray) -> None:
+        """Compute and keep this group's figures for case weights of all rows (draws, rows)."""
+        if self._figures is not None:
+            self._drawn.append(self._figures.draw(cases[:, self._members]))
+        if self._rest is not None:
+            self._rest_drawn.append(self._rest.draw_contrast(cases[:, ~self._members]))
+
+    def figures(self) -> tuple[Drawn, Drawn] | None:
+        """Return the figures of the rows themselves and of all draws, if assessable."""
+        if self._figures is None:
+            return None
+        return self._figures.draw(self._figures.weights[None, :]), gather(self._drawn)
+
+    def differences(self) -> tuple[Drawn, Drawn] | None:
+        """Return the differences to the rest, likewise, if the rest is assessable too."""
+        figures = self.figures()
+        if figures is None or self._rest is None:
+            return None
+        rest = self._rest.draw_contrast(self._rest.weights[None, :])
+        return subtract(figures[0], rest), subtract(figures[1], gather(self._rest_drawn))
+
+
+def divide(
+    groups: Mapping[str, npt.ArrayLike], overall: Figures, limits: ReportingLimits
+) -> tuple[SubgroupSample, ...]:
+    """Divide the rows by each characteristic and decide which groups may be shown and judged."""
+    samples: list[SubgroupSample] = []
+    for characteristic, values in groups.items():
+        names = _group_names(values)
+        check_length(names, overall.y.size, f"groups[{characteristic!r}]")
+        found = np.unique(names)
+        counts = [_count(overall, names == name) for name in found]
+        hidden = withheld(
+            [(c.n, c.events, c.non_events) for c in counts],
+            (limits.people, limits.cell, limits.cell),
+        )
+        samples += [
+            SubgroupSample(characteristic, str(name), names == name, overall, limits, bool(hide))
+            for name, hide in zip(found, hidden, strict=True)
+        ]
+    return tuple(samples)
+
+
+def evaluate_subgroups(
+    samples: Sequence[SubgroupSample], thresholds: FloatArray, level: float
+) -> tuple[SubgroupEvaluation, ...]:
+    """Return each group's evaluation; per figure, all groups form one simultaneous family."""
+    figures = _tabulate([sample.figures() for sample in samples], thresholds, level, BOUNDS)
+    differences = _tabulate([sample.differences() for sample in samples], thresholds, level, {})
+    return tuple(
+        SubgroupEvaluation(
+            characteristic=sample.characteristic,
+            group=sample.group,
+            n=None if sample.hidden else sample.counts.n,
+            events=None if sample.hidden else sample.counts.events,
+            non_events=None if sample.hidden else sample.counts.non_events,
+            assessable=sample.reason is None,
+            reason=sample.reason,
+            figures=own[0],
+            at_thresholds=own[1],
+            differences=difference[0],
+            differences_at_thresholds=difference[1],
+        )
+        for sample, own, difference in zip(samples, figures, differences, strict=True)
+    )
+
+
+def _tabulate(
+    results: Sequence[tuple[Drawn, Drawn] | None],
+    thresholds: FloatArray,
+    level: float,
+    bounds: Mapping[str, tuple[float, float]],
+) -> list[tuple[dict[str, Estimate], tuple[ThresholdEvaluation, ...]]]:
+    """Return each group's estimates, each figure being one family over the groups."""
+    present = [result for result in results if result is not None]
+    if not present:
+        return [({}, ()) for _ in results]
+    columns = {name: _family(present, name, level, bounds) for name in (*SCALARS, *AT_THRESHOLDS)}
+    positions = iter(range(len(present)))
+    tables: list[tuple[dict[str, Estimate], tuple[ThresholdEvaluation, ...]]] = []
+    for result in results:
+        if result is None:
+            tables.append(({}, ()))
+            continue
+        group = next(positions)
+        scalars = {name: columns[name][0][group] for name in SCALARS if columns[name]}
+        at = tuple(
+            ThresholdEvaluation(
+                float(threshold), {name: columns[name][place][group] for name in AT_THRESHOLDS}
+            )
+            for place, threshold in enumerate(thresholds)
+        )
+        tables.append((scalars, at))
+    return tables
+
+
+def _family(
+    results: Sequence[tuple[Drawn, Drawn]],
+    name: str,
+    level: float,
+    bounds: Mapping[str, tuple[float, float]],
+) -> list[list[Estimate]]:
+    """Return, for each threshold (a scalar figure has one place), the groups' estimates."""
+    if name not in results[0][0]:
+        return []
+    limits = bounds.get(name, (-np.inf, np.inf))
+    values = np.stack([np.atleast_1d(own[name][0]) for own, _ in results])
+    draws = [drawn[name].reshape(len(drawn[name]), -1) for _, drawn in results]
+    return [
+        simultaneous(
+            [
+                (estimate(float(values[group, place]), draws[group][:, place], level))
+                for group in range(len(results))
+            ],
+            np.stack([one[:, place] for one in draws]),
+            level,
+            limits,
+        )
+        for place in range(values.shape[1])
+    ]
+
+
+def _group_names(values: npt.ArrayLike) -> npt.NDArray[np.str_]:
+    """Return group names as text, with one name for all that is missing."""
+    given = np.asarray(values, dtype=object)
+    missing = [value is None or value != value or value == "" for value in given.ravel()]
+    names = [
+        NOT_RECORDED if absent else str(value)
+        for value, absent in zip(given.ravel(), missing, strict=True)
+    ]
+    return np.array(names, dtype=np.str_).reshape(given.shape)
+
+
+def _count(overall: Figures, members: npt.NDArray[np.bool_]) -> _Counts:
+    counted = members & (overall.weights > 0)
+    events = int(overall.y[counted].sum())
+    return _Counts(int(members.sum()), events, int(counted.sum()) - events)
+
+
+def _why_not_assessable(counts: _Counts, limits: ReportingLimits, hidden: bool) -> str | None:
+    if hidden:
+        return (
+            f"withheld: a group here has fewer than {limits.people} people, or fewer than "
+            f"{limits.cell} with or without the event, or would give such a group away"
+        )
+    if counts.events < limits.events or counts.non_events < limits.non_events:
+        return (
+            f"not assessable: {counts.events} events and {counts.non_events} non-events, "
+            f"where {limits.events} and {limits.non_events} are needed"
+        )
+    return None
