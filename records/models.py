@@ -139,7 +139,11 @@ class Stream(models.Model):
 
 
 class DayCount(models.Model):
-    """What a stream saw on one day, for the trends that reviewers read."""
+    """What a stream saw on one day, for the trends that reviewers read.
+
+    `counts` holds the day's rows a bin (little-endian int32): rows that arrive late are what a
+    recount has more.
+    """
 
     model = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
@@ -149,6 +153,7 @@ class DayCount(models.Model):
     missing = models.IntegerField()
     mean = models.FloatField(null=True)
     evidence = models.FloatField(null=True)
+    counts = models.BinaryField(default=b"")
 
     class Meta:
         constraints = (
