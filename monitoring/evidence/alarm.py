@@ -1,0 +1,218 @@
+"""What an alarm says: since when, which way, by how much and of what likely kind."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+from scipy.special import ndtri
+
+from models.errors import EvidenceError
+from monitoring.evidence.bets import Bet
+from monitoring.evidence.categorical import CategoricalStream
+from monitoring.evidence.detector import Closing, Stream
+from monitoring.evidence.history import History
+from monitoring.evidence.numeric import NumericStream
+from monitoring.evidence.state import Counts, Floats
+from monitoring.evidence.units import UnitFinding
+
+Kind = Literal["missingness", "unit", "shift", "spread", "tails", "category", "rate"]
+Scale = Literal["SD", "ratio of SDs", "share"]
+
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Size:
+    """A change's size with its 95 % interval, on `scale`; `before` is the reference's figure.
+
+    The interval doesn't allow for the alarm's having chosen its own moment, so it leans outwards.
+    """
+
+    scale: Scale
+    now: float
+    low: float
+    high: float
+    before: float
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm in clinical words; `rows` are those seen since the onset."""
+
+    stream: str
+    kind: Kind
+    bet: Bet
+    direction: str
+    onset: date
+    day: date
+    rows: int
+    size: Size
+    medians: tuple[float, float] | None
+    unit: UnitFinding | None
+    sentence: str
+
+
+def describe(
+    stream: Stream, closing: Closing, history: History, unit: UnitFinding | None = None
+) -> Alarm:
+    """Describe the alarm that closing a day raised; `history` includes that day.
+
+    `unit` is what `units.recognise_unit` found in the stream's values, if they were at hand.
+    """
+    if not closing.alarm or closing.leading is None or closing.onset is None:
+        raise EvidenceError(f"stream {stream.name} raised no alarm on {closing.day}")
+    before, now, onset = _compared(stream, closing, history)
+    bet = closing.leading
+    size = _size(stream, bet, before, now)
+    kind = _kind(stream, bet, unit)
+    medians = _medians(stream, before, now) if isinstance(stream, NumericStream) else None
+    change = _sentence(stream, bet, size, medians, unit)
+    return Alarm(
+        stream.name,
+        kind,
+        bet,
+        bet.direction,
+        onset,
+        closing.day,
+        int(now.sum()),
+        size,
+        medians,
+        unit,
+        f"{change}, since {onset.isoformat()}",
+    )
+
+
+def _compared(stream: Stream, closing: Closing, history: History) -> tuple[Counts, Counts, date]:
+    """Return the reference without the changed days, the changed days, and the first of them."""
+    onset = closing.onset or closing.day
+    recent = history.since(onset)
+    if not recent or recent[-1].day != closing.day:
+        raise EvidenceError(f"stream {stream.name}: history lacks {closing.day}, add it first")
+    joined = [past.counts for past in recent if past.joined]
+    before = closing.state.reference - (np.sum(joined, axis=0) if joined else 0)
+    if before.min() < 0 or not before.any():
+        raise EvidenceError(f"stream {stream.name}: history and reference are not of one stream")
+    return before, np.sum([past.counts for past in recent], axis=0), max(onset, recent[0].day)
+
+
+def _kind(stream: Stream, bet: Bet, unit: UnitFinding | None) -> Kind:
+    if unit is not None:
+        return "unit"
+    if isinstance(stream, CategoricalStream):
+        return "category"
+    kinds: dict[str, Kind] = {"location": "shift", "scale": "spread", "tail": "tails"}
+    if bet.family == "rate":
+        return "missingness" if bet.direction.endswith(" missing") else "rate"
+    return kinds[bet.family]
+
+
+def _size(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
+    if bet.family == "rate":
+        return _share(before, now, _bin_mask(stream, bet))
+    if bet.family == "tail" and bet.tail_mass is not None:
+        return _share(before, now, _tail_mask(bet, before))
+    scores = _normal_scores(before)
+    if bet.family == "location":
+        mean, variance, rows = _moments(scores, now)
+        old_mean, old_variance, old_rows = _moments(scores, before)
+        error = _Z95 * np.sqrt(variance / rows + old_variance / old_rows)
+        shift = mean - old_mean
+        return Size("SD", shift, shift - error, shift + error, 0.0)
+    ratio, error = _spread_ratio(scores, before, now)
+    return Size("ratio of SDs", ratio, ratio * np.exp(-error), ratio * np.exp(error), 1.0)
+
+
+def _normal_scores(before: Counts) -> Floats:
+    """Return each bin's mid-rank normal score within its stratum, [strata, bins]."""
+    rows = before.sum(axis=1, keepdims=True)
+    rank = (np.cumsum(before, axis=1) - before / 2 + 0.5) / (rows + 1)
+    return np.asarray(ndtri(rank), dtype=np.float64)
+
+
+def _moments(scores: Floats, counts: Counts) -> tuple[float, float, float]:
+    rows = float(counts.sum())
+    mean = float((scores * counts).sum() / rows)
+    return mean, float((counts * (scores - mean) ** 2).sum() / rows), rows
+
+
+def _spread_ratio(scores: Floats, before: Counts, now: Counts) -> tuple[float, float]:
+    """Return the ratio of SDs and its log's 95 % error: Var(log s) = (kurtosis - 1) / 4n."""
+    logs, variance_of_log = [], 0.0
+    for counts in (before, now):
+        mean, variance, rows = _moments(scores, counts)
+        # half a bin's worth of spread where all rows share a bin
+        variance = max(variance, 1e-4)
+        fourth = float((counts * (scores - mean) ** 4).sum() / rows)
+        logs.append(0.5 * np.log(variance))
+        variance_of_log += max(fourth / variance**2 - 1, 0.0) / (4 * rows)
+    return float(np.exp(logs[1] - logs[0])), float(_Z95 * np.sqrt(variance_of_log))
+
+
+def _bin_mask(stream: Stream, bet: Bet) -> Floats:
+    """Return 1 for the bin whose rate the bet is on."""
+    chosen = stream.bets.index(bet) // (len(stream.bets) // max(stream.bins, 1))
+    mask = np.zeros(stream.bins)
+    mask[chosen if isinstance(stream, CategoricalStream) else 1] = 1.0
+    return mask
+
+
+def _tail_mask(bet: Bet, before: Counts) -> Floats:
+    scores = _normal_scores(before)
+    limit = -ndtri(bet.tail_mass)
+    return np.asarray(scores > limit if bet.direction == "upper tail" else scores < -limit) * 1.0
+
+
+def _share(before: Counts, now: Counts, mask: Floats) -> Size:
+    """Return the share of rows inside the mask, with Wilson's interval, at today's strata."""
+    mask = np.broadcast_to(mask, before.shape)
+    rows = now.sum(axis=1)
+    old = (mask * before).sum(axis=1) / np.maximum(before.sum(axis=1), 1)
+    size, share = float(rows.sum()), float((mask * now).sum() / rows.sum())
+    z2 = _Z95**2
+    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
+    half = _Z95 / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return Size("share", share, float(low), float(high), float((old * rows).sum() / size))
+
+
+def _medians(stream: NumericStream, before: Counts, now: Counts) -> tuple[float, float]:
+    """Return the medians before and now, each the lower cut of the bin that holds it."""
+    cuts = (-np.inf, *stream.edges.cuts)
+    old, new = (
+        cuts[int(np.searchsorted(np.cumsum(counts.sum(axis=0)), counts.sum() / 2))]
+        for counts in (before, now)
+    )
+    return float(old), float(new)
+
+
+def _percent(share: float) -> str:
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+
+
+def _sentence(
+    stream: Stream,
+    bet: Bet,
+    size: Size,
+    medians: tuple[float, float] | None,
+    unit: UnitFinding | None,
+) -> str:
+    name = stream.name
+    if unit is not None:
+        interval = f"{_percent(unit.share_low)} to {_percent(unit.share_high)}"
+        return f"{_percent(unit.share)} ({interval}) of {name} values look like {unit.change.name}"
+    if size.scale == "share":
+        shares = f"{_percent(size.now)} ({_percent(size.low)} to {_percent(size.high)}) of rows"
+        what = bet.direction.split(" ", 1)[1]
+        if bet.family == "tail" and bet.tail_mass is not None:
+            side = "highest" if bet.direction == "upper tail" else "lowest"
+            what = f"among the {side} {_percent(bet.tail_mass)} of before"
+        return f"{name} is {what} in {shares}, was {_percent(size.before)}"
+    figures = f"{size.now:.2f} ({size.low:.2f} to {size.high:.2f})"
+    if size.scale == "ratio of SDs":
+        return f"{name} is {bet.direction}: {figures} times as wide as before"
+    text = f"{name} runs {bet.direction} by {figures} SD"
+    if medians is not None and np.isfinite(medians).all():
+        text += f" (median {medians[1]:.4g}, was {medians[0]:.4g})"
+    return text
