@@ -1,0 +1,41 @@
+"""The `auscult` command: every step of the loop, and the demo that runs them all."""
+
+import sys
+
+import typer
+
+from auscult.commands import data, model, people, setup, watch
+from auscult.commands import demo as demo_command
+from models.errors import AuscultError
+
+app = typer.Typer(
+    name="auscult",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Clinical risk models: train, register, package, serve, record, watch.",
+)
+
+for panel, commands in {
+    "Set up": (setup.init, setup.migrate, setup.env, setup.models),
+    "Models": (model.train, model.promote, model.rollback, model.history, model.package),
+    "Run": (model.serve, watch.monitor, watch.console, demo_command.demo),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(data.app, name="data", rich_help_panel="Set up")
+app.add_typer(people.clients, name="client", rich_help_panel="Set up")
+app.add_typer(people.users, name="user", rich_help_panel="Set up")
+
+
+def main() -> None:
+    """Run the command; an error made on purpose is one line on standard error and exit 1."""
+    try:
+        app()
+    except AuscultError as error:
+        sys.stderr.write(f"auscult: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("auscult: interrupted\n")
+        sys.exit(130)

@@ -1,0 +1,120 @@
+"""From a table to a running model: train, promote, roll back, package."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from auscult.database import now, open_records
+from auscult.screen import out, progress
+from records.settings import read_settings
+
+Name = Annotated[str, typer.Argument(help="The model's name, as `auscult models` lists it.")]
+Version = Annotated[str, typer.Argument(help="The version's number in the registry.")]
+By = Annotated[str, typer.Option(help="Who does it; the operating system's user by default.")]
+Because = Annotated[str, typer.Option(help="Why; it stays in the record.")]
+
+
+def train(
+    name: Name,
+    cohort: Annotated[
+        Path | None,
+        typer.Option(help="A .parquet or .csv: the features, `outcome`, `patient_id`, ..."),
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Fixed parameters, 200 bootstrap draws.")] = False,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 50,
+    draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0)] = 20261,
+    by: By = "",
+) -> None:
+    """Fit, calibrate, evaluate and register a version, with its evidence."""
+    from auscult.training_job import train_model
+
+    settings = open_records()
+    with progress() as step:
+        trained = train_model(
+            name,
+            cohort,
+            settings=settings,
+            step=step,
+            quick=quick,
+            trials=trials,
+            draws=draws,
+            seed=seed,
+            trained_by=by or getpass.getuser(),
+        )
+    from auscult.summary import show_trained
+
+    show_trained(trained)
+
+
+def promote(
+    name: Name,
+    version: Version,
+    because: Because,
+    to: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
+    by: By = "",
+    override: Annotated[bool, typer.Option(help="Promote although a gate fails.")] = False,
+) -> None:
+    """Move an alias to a version whose evidence passes the definition's gates."""
+    from training import promotion
+
+    settings = open_records()
+    promotion.promote(
+        name,
+        version,
+        to=to,
+        by=by or getpass.getuser(),
+        because=because,
+        override=override,
+        settings=settings,
+        now=now(),
+    )
+    out.print(f"{name} version {version} is now {to}.")
+
+
+def rollback(name: Name, because: Because, by: By = "") -> None:
+    """Give the alias champion back to the version that had it before."""
+    from training import promotion
+
+    settings = open_records()
+    version = promotion.rollback(
+        name, by=by or getpass.getuser(), because=because, settings=settings, now=now()
+    )
+    out.print(f"{name} version {version} is champion again.")
+
+
+def history(
+    name: Name,
+    at: Annotated[str, typer.Option(help="A time: which version was champion then?")] = "",
+) -> None:
+    """Show which version was in use when, who moved it and why."""
+    from auscult.summary import show_history
+
+    open_records()
+    show_history(name, at)
+
+
+def package(
+    names: Annotated[list[str], typer.Argument(help="One model or more.")],
+    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
+) -> None:
+    """Make a Bento of registered versions, their artefacts' digests verified."""
+    from auscult.packaging import package as make_bento
+
+    open_records()
+    with out.status("Packaging"):
+        bento = make_bento(names, version, settings=read_settings())
+    out.print(f"{bento.tag}")
+    out.print("Next: [bold]auscult serve[/bold]")
+
+
+def serve(
+    bento: Annotated[str, typer.Argument(help="The Bento's tag; the latest by default.")] = "",
+) -> None:
+    """Run a Bento on this machine until Ctrl-C (bound to loopback unless AUSCULT_HOST says)."""
+    from auscult.processes import serve_command
+
+    settings = open_records()
+    raise typer.Exit(serve_command(bento, settings).run())

@@ -1,0 +1,37 @@
+"""Opening the database for a command, which refuses one that isn't migrated."""
+
+import os
+from datetime import UTC, datetime
+
+from models.errors import SettingsError
+from records.settings import Settings, read_settings
+
+
+def set_up_django() -> None:
+    """Set Django up with every app, the console's accounts too; do nothing the second time."""
+    import django
+    from django.apps import apps
+
+    if not apps.ready:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "monitoring.console.settings")
+        django.setup()
+
+
+def open_records() -> Settings:
+    """Read the settings and open the database.
+
+    Raises SettingsError where nothing is set up yet, NotMigrated where the schema differs.
+    """
+    settings = read_settings()
+    if not settings.pseudonym_key.exists():
+        raise SettingsError(f"nothing is set up in {settings.root}; run `auscult init` first")
+    set_up_django()
+    from records.migration import check_migrated
+
+    check_migrated()
+    return settings
+
+
+def now() -> datetime:
+    """Return the present moment; the only clock that the commands read."""
+    return datetime.now(UTC)

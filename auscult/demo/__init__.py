@@ -1,0 +1,1 @@
+"""The end-to-end demonstration on people whose outcome is known."""

@@ -1,0 +1,245 @@
+"""The whole loop, told in steps: define, train, promote, package, serve, record, watch, look."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from auscult.database import now
+from auscult.demo.calls import Caller, DemoFailed
+from auscult.demo.visits import visits
+from auscult.processes import (
+    Running,
+    Server,
+    console_command,
+    evidently_command,
+    free_port,
+    mlflow_command,
+    serve_command,
+)
+from auscult.screen import Step, out, progress
+from records.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from monitoring.job import MonitorResult
+    from training.run import TrainedVersion
+
+MODEL = "mortality_5y"
+THROUGH = date(2003, 12, 31)
+FIRST_PERSON = {
+    "age": 78,
+    "sex": "female",
+    "kappa": {"value": 2.9, "unit": "mg/dL"},
+    "lambda": {"value": 21.0, "unit": "mg/L"},
+    "creatinine": {"value": 115, "unit": "umol/L"},
+}
+SCOPES = ("predict", "explain", "outcome", "read", "replay")
+
+
+@dataclass(slots=True)
+class Story:
+    """What the demonstration has made so far, and the servers that it has to stop."""
+
+    settings: Settings
+    step: Step
+    started: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+    servers: list[Running] = field(default_factory=list)
+
+    def mark(self, what: str) -> None:
+        """Note how many seconds after the start something stood."""
+        self.seconds[what] = time.monotonic() - self.started
+
+    def start(self, server: Server) -> Running:
+        """Start a server whose log goes to the home, to be stopped at the end."""
+        running = server.start(self.settings.root / "logs" / f"{server.name.lower()}.log")
+        self.servers.append(running)
+        return running
+
+    def stop(self) -> None:
+        """Stop every server that was started."""
+        while self.servers:
+            self.servers.pop().stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the summary shows."""
+
+    trained: "TrainedVersion"
+    bento: str
+    answer: dict[str, Any]
+    people: int
+    deaths: int
+    monitored: "MonitorResult"
+    key: str
+    password: str
+    serving: str
+    console: str
+
+
+def run(*, stay: bool) -> None:
+    """Run the demonstration; with `stay`, keep the servers up until Ctrl-C.
+
+    Raises DemoFailed where a step didn't do what it must; every server is stopped in any case.
+    """
+    from auscult.demo.summary import show_addresses, show_told
+
+    with _ended_by_signals(), progress() as step:
+        story = Story(read_settings(), step)
+        try:
+            told = tell(story)
+            show_told(told, story.seconds)
+            if stay:
+                others = _start_library_pages(story)
+                show_addresses(told, others)
+                _wait()
+        finally:
+            story.stop()
+
+
+def tell(story: Story) -> Told:
+    """Walk through every step, in order."""
+    from auscult.installation import prepare
+    from auscult.people import new_client, new_user
+
+    threading.Thread(target=_import_ahead, daemon=True).start()
+    prepare(story.settings)
+    moment = now()
+    key = new_client("demonstration EHR", now=moment, scopes=SCOPES, valid_days=30)
+    password = new_user("demo-reviewer", role="reviewer")
+    trained = _train_and_promote(story)
+    bento, caller, answer = _package_and_serve(story, key)
+    people, deaths = _replay(story, caller)
+    monitored = _watch(story, trained.version)
+    console = _look(story, monitored, password)
+    return Told(
+        trained, bento, answer, people, deaths, monitored, key, password, caller.address, console
+    )
+
+
+def _import_ahead() -> None:
+    """Import what later steps need while earlier ones wait for disk and network."""
+    import mlflow.pyfunc  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    import xgboost  # noqa: F401
+
+
+def _train_and_promote(story: Story) -> "TrainedVersion":
+    from auscult.training_job import train_model
+    from training.promotion import promote
+
+    trained = train_model(
+        MODEL,
+        None,
+        settings=story.settings,
+        step=story.step,
+        quick=True,
+        trials=1,
+        draws=200,
+        seed=20261,
+        trained_by="demo-data-scientist",
+    )
+    story.mark("model trained")
+    promote(
+        MODEL,
+        trained.version,
+        to="champion",
+        by="demo-safety-officer",
+        because="Demonstration: the gates pass on people unused for fitting and calibration",
+        override=False,
+        settings=story.settings,
+        now=now(),
+    )
+    return trained
+
+
+def _package_and_serve(story: Story, key: str) -> tuple[str, Caller, dict[str, Any]]:
+    from auscult.packaging import package
+
+    story.step("Packaging a Bento", 0, 1)
+    bento = str(package([MODEL], "champion", settings=story.settings).tag)
+    story.step("Packaging a Bento", 1, 1)
+    server = serve_command(bento, story.settings, port=free_port(story.settings.port))
+    story.step("Starting the service", 0, 1)
+    story.start(server).wait_until_ready()
+    story.step("Starting the service", 1, 1)
+    caller = Caller(server.address, key)
+    answer = caller.predict(MODEL, FIRST_PERSON)
+    story.mark("first explained answer")
+    return bento, caller, answer
+
+
+def _replay(story: Story, caller: Caller) -> tuple[int, int]:
+    from models.catalogue import find_definition
+    from training.cohorts import SHIPPED
+
+    reader = SHIPPED[MODEL]
+    calls = visits(reader.live(reader.fetch(story.settings, story.step)))
+    ids = caller.replay(MODEL, calls, story.step)
+    if len(set(ids)) != len(calls):
+        raise DemoFailed(f"{len(calls)} calls gave {len(set(ids))} predictions")
+    horizon = find_definition(MODEL, story.settings.models).definition.outcome.horizon_days
+    deaths = caller.report(calls, ids, horizon, story.step)
+    story.mark("people replayed")
+    return len(calls), deaths
+
+
+def _watch(story: Story, version: str) -> "MonitorResult":
+    from auscult.monitoring_job import monitor_model
+
+    return monitor_model(
+        MODEL, version, THROUGH, settings=story.settings, now=now(), step=story.step
+    )
+
+
+def _look(story: Story, monitored: "MonitorResult", password: str) -> str:
+    """Start the console, log in as a reviewer and find the alarm on its page."""
+    from auscult.demo.visitor import alarms_on_page
+
+    if not monitored.open_alarms:
+        raise DemoFailed("no alarm was raised, though creatinine went missing in 2002-2003")
+    server = console_command(story.settings, port=free_port(story.settings.console_port))
+    story.start(server).wait_until_ready()
+    shown = alarms_on_page(server.address, MODEL, "demo-reviewer", password)
+    if not any("Creatinine" in text for text in shown):
+        raise DemoFailed(f"the console shows no alarm on creatinine, only {shown}")
+    story.mark("alarm in the console")
+    return server.address
+
+
+def _start_library_pages(story: Story) -> dict[str, str]:
+    servers = (
+        mlflow_command(story.settings, port=free_port(5000)),
+        evidently_command(story.settings, port=free_port(8000)),
+    )
+    for server in servers:
+        story.start(server)
+    return {server.name: server.address for server in servers}
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the demonstration as Ctrl-C does, so that no server outlives it."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wait() -> None:
+    out.print("Up until Ctrl-C.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        out.print("Stopping.")

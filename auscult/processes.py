@@ -1,0 +1,147 @@
+"""The servers as processes of their own: what runs them, when they're ready, how they stop."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from auscult.installation import exports
+from models.errors import AuscultError
+from records.settings import Settings
+
+
+class ServerFailed(AuscultError):
+    """A server ended or wasn't ready in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How to run a server: its arguments, environment and the address that says it's ready."""
+
+    name: str
+    arguments: tuple[str, ...]
+    address: str
+    ready: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Run in the foreground until it ends or Ctrl-C; return its exit code."""
+        process = subprocess.Popen(self.arguments, env=os.environ | dict(self.environment))  # noqa: S603 - our own arguments
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            return process.wait()
+
+    def start(self, log: Path) -> "Running":
+        """Start in the background in a process group of its own, its output in `log`."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as sink:
+            process = subprocess.Popen(  # noqa: S603 - our own arguments
+                self.arguments,
+                env=os.environ | dict(self.environment),
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Running(self, process, log)
+
+
+@dataclass(slots=True)
+class Running:
+    """A server that was started in the background."""
+
+    server: Server
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait_until_ready(self, *, seconds: float = 60) -> None:
+        """Wait until it answers; raise ServerFailed with the log's end where it doesn't."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(self.server.ready, timeout=1).status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+            else:
+                time.sleep(0.05)
+        end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        raise ServerFailed(f"{self.server.name} isn't ready at {self.server.ready}:\n{end}")
+
+    def stop(self, *, grace: float = 8) -> None:
+        """Stop the whole process group: politely, then by force."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, sign)
+            except ProcessLookupError:
+                return
+            if _ended(self.process, grace):
+                grace = 1
+
+
+def _ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted loopback port, or the next one up that is free."""
+    for port in range(wanted, min(wanted + 200, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerFailed(f"no free port from {wanted} on")
+
+
+def serve_command(bento: str, settings: Settings, *, port: int | None = None) -> Server:
+    """Return how a Bento is served; the latest one where no tag is given."""
+    port = port or settings.port
+    address = f"http://{settings.host}:{port}"
+    program = _program("bentoml")
+    arguments = (program, "serve", bento or "auscult:latest", "--host", settings.host)
+    environment = exports(settings) | {"AUSCULT_PORT": str(port), "AUSCULT_HOST": settings.host}
+    ready = f"{address}/readyz"
+    return Server("serving", (*arguments, "--port", str(port)), address, ready, environment)
+
+
+def console_command(settings: Settings, *, port: int | None = None) -> Server:
+    """Return how the console is run."""
+    port = port or settings.console_port
+    address = f"http://127.0.0.1:{port}"
+    environment = exports(settings) | {"AUSCULT_CONSOLE_PORT": str(port)}
+    arguments = (sys.executable, "-m", "monitoring.console.server")
+    return Server("console", arguments, address, f"{address}/livez", environment)
+
+
+def mlflow_command(settings: Settings, *, port: int) -> Server:
+    """Return how MLflow's own pages are run, without its job runner."""
+    address = f"http://127.0.0.1:{port}"
+    arguments = (_program("mlflow"), "ui", "--port", str(port), "--workers", "1")
+    return Server("MLflow", arguments, address, f"{address}/health", exports(settings))
+
+
+def evidently_command(settings: Settings, *, port: int) -> Server:
+    """Return how Evidently's own pages are run."""
+    address = f"http://127.0.0.1:{port}"
+    workspace = os.fspath(settings.evidently_workspace)
+    arguments = (_program("evidently"), "ui", "--workspace", workspace, "--port", str(port))
+    return Server("Evidently", arguments, address, f"{address}/api/version", exports(settings))
+
+
+def _program(name: str) -> str:
+    return os.fspath(Path(sys.executable).with_name(name))

@@ -1,0 +1,65 @@
+"""What the commands print at their end: figures with their intervals, alarms in words."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from auscult.screen import out
+from models.errors import AuscultError
+
+if TYPE_CHECKING:
+    from monitoring.job import MonitorResult
+    from training.run import TrainedVersion
+
+_SHOWN = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "calibration_in_the_large": "Calibration in the large",
+}
+
+
+def show_trained(trained: "TrainedVersion") -> None:
+    """Show a trained version's headline figures."""
+    table = Table("Figure", "Value", "95 % interval", box=None)
+    for name, estimate in trained.evaluation.estimates.items():
+        if name in _SHOWN:
+            interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
+            table.add_row(_SHOWN[name], f"{estimate.value:.3f}", interval)
+    out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
+    out.print(table)
+
+
+def show_monitored(result: "MonitorResult") -> None:
+    """Show what a run of the monitoring saw."""
+    out.print(f"\n{result.predictions:,} predictions on {result.days:,} days were watched.")
+    for alarm in result.open_alarms:
+        out.print(f"[red]ALARM[/red] {alarm.raised_on}: {alarm.summary}")
+    if not result.open_alarms:
+        out.print("No alarm is open.")
+    out.print(f"Report: {result.report_path}")
+
+
+def show_history(name: str, at: str) -> None:
+    """Show who moved a model's aliases when and why, or which version was champion at a time."""
+    from records import tenure
+
+    if at:
+        out.print(tenure.version_at(name, "champion", parse_time(at)) or "none")
+        return
+    table = Table("Since", "Alias", "Version", "By", "Because", box=None)
+    for row in tenure.history(name):
+        because = f"{row.because} (gates overridden)" if row.overridden else row.because
+        table.add_row(f"{row.since:%Y-%m-%d %H:%M:%S}", row.alias, row.version, row.by, because)
+    out.print(table)
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time; one without an offset is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise AuscultError(f"{text!r} is not a time such as 2026-01-31T08:00:00Z") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
