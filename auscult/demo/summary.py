@@ -19,7 +19,7 @@ def show_told(told: "Told", seconds: Mapping[str, float]) -> None:
     show_answer(told.answer)
     out.print(
         f"\n{told.people:,} people sampled 1997-2003 were sent as FHIR Bundles; the day within "
-        f"each year is made up by a fixed seed. {told.deaths:,} deaths within 5 years were reported."
+        f"each year is made up by a fixed seed. {told.deaths:,} deaths within 5 years reported."
     )
     show_monitored(told.monitored)
     marks = ", ".join(f"{what} after {passed:.1f} s" for what, passed in seconds.items())
