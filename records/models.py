@@ -5,6 +5,32 @@ from uuid import uuid4
 from django.db import models
 
 
+class Installation(models.Model):
+    """This installation: the fingerprint of the key that its pseudonyms were made with."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    pseudonym_key = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=models.Q(id=1), name="one_installation"),)
+
+
+class Chained(models.Model):
+    """A record in the audit chain: leaf `position` of its writer's block `block`.
+
+    `leaf` is the RFC 6962 leaf hash of the record's canonical bytes (`records.chain`). A row
+    without a writer was inserted past the chain, and fails its verification.
+    """
+
+    writer = models.CharField(max_length=16, default="")
+    block = models.BigIntegerField(default=0)
+    position = models.IntegerField(default=0)
+    leaf = models.BinaryField(default=b"")
+
+    class Meta:
+        abstract = True
+
+
 class Client(models.Model):
     """A program that may call the prediction endpoints, known by its API key's digest."""
 
@@ -18,7 +44,7 @@ class Client(models.Model):
     revoked_at = models.DateTimeField(null=True)
 
 
-class Prediction(models.Model):
+class Prediction(Chained):
     """One answered prediction: pseudonym, features, score, explanation and provenance.
 
     `features` maps each feature to its value in the definition's unit (null is missing);
@@ -58,7 +84,7 @@ class Prediction(models.Model):
         )
 
 
-class Refusal(models.Model):
+class Refusal(Chained):
     """A request that got no score, and why; it holds no value and no patient."""
 
     model = models.CharField(max_length=64)
@@ -75,7 +101,7 @@ class Refusal(models.Model):
         indexes = (models.Index(fields=("model", "predicted_at"), name="refusal_window"),)
 
 
-class Outcome(models.Model):
+class Outcome(Chained):
     """A report of what became of a patient; contradictory reports are kept, the latest counts."""
 
     prediction = models.ForeignKey(Prediction, null=True, on_delete=models.PROTECT)
@@ -198,7 +224,7 @@ class Review(models.Model):
     result = models.TextField(blank=True)
 
 
-class AuditEvent(models.Model):
+class AuditEvent(Chained):
     """What someone or something did that must be accounted for, outside predictions."""
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -211,7 +237,7 @@ class AuditEvent(models.Model):
 class ChainBlock(models.Model):
     """The header of one group commit: its leaves' Merkle root, chained to the writer's last."""
 
-    writer = models.CharField(max_length=36)
+    writer = models.CharField(max_length=16)
     seq = models.BigIntegerField()
     root = models.CharField(max_length=64)
     count = models.IntegerField()
@@ -222,26 +248,11 @@ class ChainBlock(models.Model):
         constraints = (models.UniqueConstraint(fields=("writer", "seq"), name="one_block"),)
 
 
-class ChainLeaf(models.Model):
-    """Which record is which leaf of which block, with the digest of its canonical bytes."""
-
-    writer = models.CharField(max_length=36)
-    seq = models.BigIntegerField()
-    position = models.IntegerField()
-    table = models.CharField(max_length=32)
-    record = models.CharField(max_length=40)
-    digest = models.CharField(max_length=64)
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=("writer", "seq", "position"), name="one_leaf"),
-        )
-
-
 class SignedHead(models.Model):
-    """A signed statement of how far every writer's chain had come."""
+    """A signed statement of how far every writer's chain that grew since the last had come."""
 
     time = models.DateTimeField()
+    previous = models.CharField(max_length=64)
     heads = models.JSONField()
-    signature = models.CharField(max_length=200)
+    signature = models.CharField(max_length=128)
     key = models.CharField(max_length=64)

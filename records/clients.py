@@ -1,0 +1,84 @@
+"""Clients: the programs that may call, each known by an API key that is shown once."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from models.errors import RecordError
+from records.models import Client
+
+SCOPES = ("predict", "explain", "outcome", "read", "replay", "bulk", "feedback", "suspend")
+LIVE_KEYS = 2
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
+_KEY = re.compile(r"auk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+
+
+def create_client(
+    name: str,
+    scopes: Collection[str],
+    *,
+    is_test: bool = False,
+    valid_days: int = 365,
+    now: datetime,
+) -> tuple[str, Client]:
+    """Make a client's API key, of 256 random bits; only its digest is stored.
+
+    A name may have two live keys, so that they can be rotated without a gap.
+    """
+    if not _NAME.fullmatch(name):
+        raise RecordError(f"client name {name!r}: use letters, digits, spaces, dots and dashes")
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise RecordError(f"scopes {unknown} are none of {', '.join(SCOPES)}; give at least one")
+    if valid_days < 1:
+        raise RecordError(f"a key must be valid for at least one day, not {valid_days}")
+    live = Client.objects.filter(name=name, revoked_at=None, expires_at__gt=now).count()
+    if live >= LIVE_KEYS:
+        raise RecordError(f"client {name} has {live} live keys already; revoke one first")
+    key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    client = Client.objects.create(
+        key_id=key_id,
+        name=name,
+        digest=_digest(secret),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        is_test=is_test,
+        created_at=now,
+        expires_at=now + timedelta(days=valid_days),
+    )
+    return f"auk_{key_id}_{secret}", client
+
+
+def revoke_client(key_id: str, *, now: datetime) -> None:
+    """Make a key invalid from now on."""
+    if not Client.objects.filter(key_id=key_id, revoked_at=None).update(revoked_at=now):
+        raise RecordError(f"there is no live key {key_id!r}")
+
+
+def authenticate(key: str, now: datetime) -> Client | None:
+    """Return the client whose live key this is, or None."""
+    key_id = key_id_of(key)
+    return check_secret(Client.objects.filter(key_id=key_id).first() if key_id else None, key, now)
+
+
+def key_id_of(key: str) -> str | None:
+    """Return the part of an API key that isn't secret, or None if it isn't of our form."""
+    match = _KEY.fullmatch(key)
+    return match[1] if match else None
+
+
+def check_secret(client: Client | None, key: str, now: datetime) -> Client | None:
+    """Return the client if the key is its, and is live; as slow for an unknown client."""
+    match = _KEY.fullmatch(key)
+    digest = _digest(match[2] if match else key)
+    same = hmac.compare_digest(digest, client.digest if client else _NOBODY)
+    if client is None or not same or client.revoked_at is not None or now >= client.expires_at:
+        return None
+    return client
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
