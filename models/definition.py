@@ -21,6 +21,7 @@ from pydantic import (
 
 from models.errors import DefinitionError
 from models.feature import Feature
+from models.formulas import FORMULAS
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
@@ -197,6 +198,23 @@ class Definition(Part):
         for place, name in self._named_features():
             if name not in names:
                 raise ValueError(f"{place}: there is no feature {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _formulas_get_the_units_they_need(self) -> Self:
+        by_name = {feature.name: feature for feature in self.features}
+        for feature in self.features:
+            if feature.derived is None:
+                continue
+            formula = FORMULAS[feature.derived.formula]
+            for name, given in zip(feature.derived.inputs, formula.inputs, strict=True):
+                if by_name[name].derived:
+                    raise ValueError(f"feature {feature.name}: {name} is itself derived")
+                if by_name[name].unit != given.unit:
+                    raise ValueError(
+                        f"feature {feature.name}: {feature.derived.formula} takes {given.name} "
+                        f"in {given.unit}, but {name} is in {by_name[name].unit}"
+                    )
         return self
 
     @model_validator(mode="after")

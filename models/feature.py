@@ -1,5 +1,6 @@
 """A feature of a risk model: what is measured, in which unit, how far back, and if it's absent."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -34,7 +35,8 @@ class Derived(BaseModel):
         if formula is None:
             raise ValueError(f"formula {self.formula!r} is none of {sorted(FORMULAS)}")
         if len(self.inputs) != len(formula.inputs):
-            raise ValueError(f"{self.formula} needs {formula.inputs}, not {self.inputs}")
+            needs = ", ".join(given.name for given in formula.inputs)
+            raise ValueError(f"{self.formula} needs {needs}, not {', '.join(self.inputs)}")
         return self
 
 
@@ -85,6 +87,8 @@ class Feature(BaseModel):
             raise ValueError("a categorical feature needs two or more categories")
         elif self.unit or self.plausible or self.derived:
             raise ValueError("a categorical feature has no unit, plausible range or formula")
+        elif self.reduce not in ("latest", "earliest"):
+            raise ValueError(f"categories can't be reduced by their {self.reduce}")
         if self.required and self.if_unusable == "score_without":
             raise ValueError("a required feature can't be scored without")
         if self.source == "observation" and not self.derived:
@@ -97,6 +101,9 @@ class Feature(BaseModel):
         if self.categories:
             raise ValueError("a numeric feature has no categories")
         check_convertible(self.unit, self.analyte)
+        if self.derived and self.unit != FORMULAS[self.derived.formula].unit:
+            wanted = FORMULAS[self.derived.formula].unit
+            raise ValueError(f"{self.derived.formula} gives {wanted}, not {self.unit}")
 
     def _check_observed(self) -> None:
         if self.look_back_days is None:
@@ -110,6 +117,10 @@ class Feature(BaseModel):
         """
         if self.kind == "numeric":
             return (self.name,)
-        levels = tuple(self.categories)
-        kept = levels[1:] if len(levels) == 2 else levels
-        return tuple(f"{self.name}={level}" for level in kept)
+        return tuple(f"{self.name}={level}" for level in self.levels)
+
+    @cached_property
+    def levels(self) -> tuple[str, ...]:
+        """The categories that have a column of their own; none for a number."""
+        known = tuple(self.categories)
+        return known[1:] if len(known) == 2 else known

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Formula:
-    """A formula, its inputs with their units in order, the unit of its result, its source."""
+class FormulaInput:
+    """An input of a formula with its unit; a category has none."""
 
-    inputs: tuple[str, ...]
+    name: str
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula, its inputs in order, the unit of its result, its source."""
+
+    inputs: tuple[FormulaInput, ...]
     unit: str
     source: str
     compute: Callable[..., float]
@@ -32,7 +40,11 @@ def ckd_epi_2021(creatinine: float, age: float, sex: str) -> float:
 
 FORMULAS: Mapping[str, Formula] = {
     "ckd_epi_2021": Formula(
-        inputs=("creatinine in mg/dL", "age in a", "sex"),
+        inputs=(
+            FormulaInput("creatinine", "mg/dL"),
+            FormulaInput("age", "a"),
+            FormulaInput("sex", None),
+        ),
         unit="mL/min/{1.73_m2}",
         source="Inker et al., N Engl J Med 2021;385:1737-49",
         compute=ckd_epi_2021,

@@ -11,7 +11,8 @@ class Reading:
 
     Without `taken_at` the value is what the caller states to be current at prediction time.
     `status` is FHIR's observation status, `comparator` one of <, <=, >=, >, `source` names the
-    resource that it came from.
+    resource that it came from, `absent_because` FHIR's data-absent-reason where there is no
+    value. `fault` is the slug of what a protocol found wrong with it, such as `undated`.
     """
 
     value: float | str | None
@@ -22,6 +23,8 @@ class Reading:
     issued_at: datetime | None = None
     comparator: str | None = None
     status: str = "final"
+    absent_because: str | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

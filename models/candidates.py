@@ -1,0 +1,128 @@
+"""Which of a feature's readings may be used at prediction time, and why the others may not."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from models.errors import MalformedInput, UnusableValue
+from models.feature import Feature
+from models.readings import Reading
+
+_USABLE = frozenset(("final", "amended", "corrected"))
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_MASKED = frozenset(("masked", "not-permitted"))
+
+# Faults of a reading's time: another reading may stand in, but it never counts as missing.
+TIME_FAULTS = {
+    "undated": "the value carries no time, so it can't be told whether it's current",
+    "partial_time": "the value's time is not a full date, so it can't be told whether it's current",
+    "in_the_future": "the value was taken after the prediction time",
+    "masked": "the value is withheld for privacy, and a score must not guess it",
+}
+_MISSING = {
+    "no_value": "no value",
+    "outside_look_back": "no value",
+    "not_yet_issued": "no value that was issued by the prediction time",
+    "entered_in_error": "the only value was entered in error",
+    "cancelled": "the only value was cancelled",
+    "preliminary": "the only value is preliminary",
+    "not_final": "the only value isn't final",
+    "reported_absent": "reported as absent",
+}
+
+
+def choose(
+    feature: Feature, readings: Sequence[Reading], predicted_at: datetime
+) -> tuple[list[Reading], str]:
+    """Return the readings that the reduction needs, or none and the slug of why (FHIR-4).
+
+    Raises UnusableValue where the only ones there have a time that can't be right, and
+    MalformedInput for a time without an offset.
+    """
+    kept: list[Reading] = []
+    reason = "no_value"
+    fault = None
+    for reading in readings:
+        against = _against(feature, reading, predicted_at)
+        if against is None:
+            kept.append(reading)
+        elif against in TIME_FAULTS:
+            fault = against
+        else:
+            reason = against
+    if not kept and fault is not None:
+        raise UnusableValue(
+            f"{feature.title}: {TIME_FAULTS[fault]}", field=feature.name, reason=fault
+        )
+    if len(kept) > 1 and feature.reduce in ("latest", "earliest"):
+        kept = [_first_or_last(kept, feature.reduce, predicted_at)]
+    return kept, reason
+
+
+def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
+    """Say in clinical words why a feature has no value."""
+    words = _MISSING[reason]
+    days = feature.look_back_days
+    if reason in ("no_value", "outside_look_back") and days is not None:
+        span = f"{days:g} days" if days >= 2 else f"{days * 24:g} hours"
+        words = f"{words} in the last {span}"
+    if reason == "reported_absent":
+        because = {r.absent_because for r in readings if r.absent_because}
+        words = f"{words} ({', '.join(sorted(because))})" if because else words
+    return f"{feature.title}: {words}"
+
+
+def _against(feature: Feature, reading: Reading, predicted_at: datetime) -> str | None:
+    """Return the slug of why a reading is no candidate, or None where it is one."""
+    if reading.status not in _USABLE:
+        unwanted = _status_reason(feature, reading.status)
+        if unwanted is not None:
+            return unwanted
+    if reading.absent_because in _MASKED:
+        return "masked"
+    if reading.value is None and reading.fault is None:
+        return "no_value" if reading.absent_because is None else "reported_absent"
+    if reading.fault in TIME_FAULTS:
+        return reading.fault
+    return _time_reason(feature, reading, predicted_at)
+
+
+def _time_reason(feature: Feature, reading: Reading, predicted_at: datetime) -> str | None:
+    taken_at, issued_at = reading.taken_at, reading.issued_at
+    if taken_at is not None:
+        if taken_at.tzinfo is None:
+            raise _naive(feature, "time")
+        if taken_at > predicted_at:
+            return "in_the_future"
+        days = feature.look_back_days
+        if days is not None and taken_at < predicted_at - timedelta(days=days):
+            return "outside_look_back"
+    if issued_at is not None:
+        if issued_at.tzinfo is None:
+            raise _naive(feature, "time of issue")
+        if issued_at > predicted_at:
+            return "not_yet_issued"
+    return None
+
+
+def _status_reason(feature: Feature, status: str) -> str | None:
+    if status == "preliminary":
+        return None if feature.accept_preliminary else "preliminary"
+    slug = status.replace("-", "_")
+    return slug if slug in ("entered_in_error", "cancelled") else "not_final"
+
+
+def _first_or_last(kept: list[Reading], which: str, predicted_at: datetime) -> Reading:
+    def moment(reading: Reading) -> tuple[datetime, datetime]:
+        return reading.taken_at or predicted_at, reading.issued_at or _LONG_AGO
+
+    if which == "latest":
+        return max(reversed(kept), key=moment)
+    return min(kept, key=lambda reading: reading.taken_at or predicted_at)
+
+
+def _naive(feature: Feature, what: str) -> MalformedInput:
+    return MalformedInput(
+        f"{feature.title}: its {what} has no offset; give one, such as 2026-01-05T10:15:00Z",
+        field=feature.name,
+        reason="naive_time",
+    )

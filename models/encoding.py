@@ -1,0 +1,199 @@
+"""Features' values as the model's input columns: one row or a whole table, by the same rules."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition, Inclusion
+from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
+from models.feature import Derived, Feature
+from models.formulas import FORMULAS
+
+Column = NDArray[Any]
+Value = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """The rows of a table that can't be scored, for one reason."""
+
+    feature: str
+    reason: str
+    words: str
+    rows: NDArray[np.bool_]
+
+
+def encode(definition: Definition, values: Mapping[str, Value]) -> NDArray[np.float64]:
+    """Encode one patient's values (in the definition's units) as a row; NaN is missing."""
+    row: list[float] = []
+    for feature in definition.features:
+        value = values[feature.name]
+        if feature.kind == "numeric":
+            row.append(math.nan if value is None else float(value))
+        elif value is None:
+            row.extend([math.nan] * len(feature.levels))
+        else:
+            row.extend([1.0 if value == level else 0.0 for level in feature.levels])
+    return np.array(row, dtype=np.float64)
+
+
+def encode_table(definition: Definition, columns: Mapping[str, Column]) -> NDArray[np.float64]:
+    """Encode a table of features (in the definition's units) as (rows, columns); NaN is missing.
+
+    A derived feature that has no column is computed. Raises UnusableValue, OutOfScope or
+    TooLittleData with the count of rows that could not be scored one at a time either.
+    """
+    table = complete_columns(definition, columns)
+    for fault in row_faults(definition, table):
+        raise _refusal(fault)
+    blocks = [_block(feature, table[feature.name]) for feature in definition.features]
+    return np.ascontiguousarray(np.column_stack(blocks), dtype=np.float64)
+
+
+def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return every feature's column: numbers as float64, categories as text or None."""
+    table: dict[str, Column] = {}
+    for feature in definition.features:
+        if feature.name in columns:
+            table[feature.name] = _typed(feature, np.asarray(columns[feature.name]))
+        elif feature.derived is None:
+            raise MalformedInput(
+                f"column {feature.name!r} ({feature.title}) is not in the table, which has "
+                f"{', '.join(sorted(columns)) or 'none'}",
+                field=feature.name,
+                reason="missing_column",
+            )
+    for feature in definition.features:
+        if feature.derived is not None and feature.name not in table:
+            table[feature.name] = _derived_column(feature, feature.derived, table)
+    lengths = {name: len(column) for name, column in table.items()}
+    if len(set(lengths.values())) > 1:
+        raise MalformedInput(
+            f"the table's columns differ in length: {lengths}",
+            field=next(iter(lengths)),
+            reason="ragged_table",
+        )
+    return {feature.name: table[feature.name] for feature in definition.features}
+
+
+def row_faults(definition: Definition, table: Mapping[str, Column]) -> Iterator[RowFault]:
+    """Yield every reason for which rows of a completed table can't be scored, with the rows."""
+    missing = {f.name: is_missing(f, table[f.name]) for f in definition.features}
+    found: list[tuple[str, str, str, NDArray[np.bool_]]] = []
+    for feature in definition.features:
+        column = table[feature.name]
+        found.append(_unusable_rows(feature, column))
+        if feature.required:
+            words = f"{feature.title} is required and missing"
+            found.append((feature.name, "too_little_data", words, missing[feature.name]))
+    for group in definition.smallest_set:
+        known = np.sum([~missing[name] for name in group.of], axis=0)
+        words = f"fewer than {group.count} of {', '.join(group.of)} are known"
+        found.append((", ".join(group.of), "too_little_data", words, known < group.count))
+    for rule in definition.inclusion:
+        column = table[rule.feature]
+        outside = _outside(rule, column)
+        found.append((rule.feature, "out_of_scope", f"outside the rule {rule.rule!r}", outside))
+    for name, reason, words, rows in found:
+        if rows.any():
+            yield RowFault(name, reason, words, rows)
+
+
+def is_missing(feature: Feature, column: Column) -> NDArray[np.bool_]:
+    """Return which rows of a completed column have no value."""
+    if feature.kind == "numeric":
+        return np.isnan(column)
+    return np.array([value is None for value in column], dtype=np.bool_)
+
+
+def _typed(feature: Feature, column: Column) -> Column:
+    if column.ndim != 1:
+        raise MalformedInput(
+            f"column {feature.name!r} has {column.ndim} dimensions, not 1",
+            field=feature.name,
+            reason="malformed_column",
+        )
+    if feature.kind == "categorical":
+        texts = [None if value is None or value != value else value for value in column.tolist()]
+        return np.array(texts, dtype=object)
+    if column.dtype.kind not in "fiu":
+        raise UnusableValue(
+            f"column {feature.name!r} holds {column.dtype}, not numbers",
+            field=feature.name,
+            reason="text_value",
+        )
+    return column.astype(np.float64)
+
+
+def _unusable_rows(feature: Feature, column: Column) -> tuple[str, str, str, NDArray[np.bool_]]:
+    if feature.kind == "categorical":
+        known = set(feature.categories) | {None}
+        unseen = np.array([value not in known for value in column], dtype=np.bool_)
+        words = f"{feature.title} is none of {', '.join(feature.categories)}"
+        return feature.name, "unseen_category", words, unseen
+    low, high = feature.plausible or (-math.inf, math.inf)
+    outside = (column < low) | (column > high) | np.isinf(column)
+    words = f"{feature.title} is outside the plausible range {low:g}-{high:g} {feature.unit}"
+    return feature.name, "implausible", words, outside
+
+
+def _outside(rule: Inclusion, column: Column) -> NDArray[np.bool_]:
+    if rule.one_of:
+        return np.array([value not in rule.one_of for value in column], dtype=np.bool_)
+    low = -math.inf if rule.at_least is None else rule.at_least
+    high = math.inf if rule.at_most is None else rule.at_most
+    return ~((column >= low) & (column <= high))
+
+
+def _refusal(fault: RowFault) -> UnusableValue | OutOfScope | TooLittleData:
+    count = int(fault.rows.sum())
+    words = f"{count} of {len(fault.rows)} rows: {fault.words}"
+    if fault.reason == "too_little_data":
+        return TooLittleData(words, missing=fault.feature.split(", "))
+    kind = OutOfScope if fault.reason == "out_of_scope" else UnusableValue
+    return kind(words, field=fault.feature, reason=fault.reason)
+
+
+def _block(feature: Feature, column: Column) -> NDArray[np.float64]:
+    if feature.kind == "numeric":
+        return np.asarray(column, dtype=np.float64)[:, np.newaxis]
+    block = np.column_stack([column == level for level in feature.levels]).astype(np.float64)
+    block[is_missing(feature, column)] = np.nan
+    return block
+
+
+def derive(derived: Derived, inputs: Sequence[Value]) -> float | None:
+    """Compute a derived feature from its inputs, None where one is missing.
+
+    Raises ValueError where the formula isn't defined for these inputs.
+    """
+    if any(value is None or value != value for value in inputs):
+        return None
+    return FORMULAS[derived.formula].compute(*inputs)
+
+
+def _derived_column(
+    feature: Feature, derived: Derived, table: Mapping[str, Column]
+) -> NDArray[np.float64]:
+    inputs = [table[name].tolist() for name in derived.inputs]
+    results = np.full(len(inputs[0]), math.nan)
+    refused = 0
+    for index, row in enumerate(zip(*inputs, strict=True)):
+        try:
+            value = derive(derived, row)
+        except ValueError:
+            refused += 1
+            continue
+        if value is not None:
+            results[index] = value
+    if refused:
+        raise UnusableValue(
+            f"{refused} of {len(results)} rows: {feature.title} can't be computed by its formula",
+            field=feature.name,
+            reason="formula",
+        )
+    return results

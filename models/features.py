@@ -1,0 +1,211 @@
+"""The one path by which a patient's readings become a model's input."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidates import choose, missing_words
+from models.definition import Definition, Inclusion
+from models.encoding import derive, encode, encode_table
+from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
+from models.feature import Derived, Feature
+from models.readings import Finding, Reading
+from models.values import check_plausible, show, unusable, value_of
+
+__all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
+
+Value = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """A patient's features in the definition's units, their vector, and what was found.
+
+    `vector` is float64, one entry a column of the definition, NaN where missing. `sources`
+    names the resources that were used.
+    """
+
+    values: Mapping[str, Value]
+    vector: NDArray[np.float64]
+    findings: tuple[Finding, ...]
+    sources: tuple[str, ...]
+
+
+def assemble(
+    definition: Definition, readings: Mapping[str, Sequence[Reading]], predicted_at: datetime
+) -> FeatureSet:
+    """Turn readings into features as they were known at `predicted_at`.
+
+    Raises UnusableValue for a value that can't be right, OutOfScope outside the inclusion
+    limits, TooLittleData below the smallest set, MalformedInput for an unknown feature or a time
+    without an offset.
+    """
+    _check_form(definition, readings, predicted_at)
+    values: dict[str, Value] = {}
+    findings: list[Finding] = []
+    sources: list[str] = []
+    for feature in definition.features:
+        if feature.derived is None:
+            given = readings.get(feature.name, ())
+            values[feature.name] = _measured(feature, given, predicted_at, findings, sources)
+    if len(values) < len(definition.features):
+        values = _with_derived(definition, values, findings)
+    check_inclusion(definition, values)
+    _check_smallest_set(definition, values, findings)
+    unique = tuple(dict.fromkeys(sources))
+    return FeatureSet(values, encode(definition, values), tuple(findings), unique)
+
+
+def check_inclusion(definition: Definition, values: Mapping[str, Value]) -> None:
+    """Raise OutOfScope, with the rule named, for a patient outside the inclusion limits."""
+    for rule in definition.inclusion:
+        value = values[rule.feature]
+        if value is None:
+            continue
+        if not _is_inside(rule, value):
+            feature = definition.by_name[rule.feature]
+            given = value if isinstance(value, str) else f"{show(value)} {feature.unit}"
+            raise OutOfScope(
+                f"{definition.title} is made for: {rule.rule}; {feature.title} is {given}",
+                field=rule.feature,
+                reason="out_of_scope",
+            )
+
+
+def _check_form(
+    definition: Definition, readings: Mapping[str, Sequence[Reading]], predicted_at: datetime
+) -> None:
+    if predicted_at.tzinfo is None:
+        raise MalformedInput(
+            "the prediction time has no offset; give one, such as 2026-01-05T10:15:00Z",
+            field="predicted_at",
+            reason="naive_time",
+        )
+    for name in readings:
+        feature = definition.by_name.get(name)
+        if feature is None:
+            taken = [f.name for f in definition.features if f.derived is None]
+            raise MalformedInput(
+                f"{definition.name} takes no such feature; it takes {', '.join(taken)}",
+                field=name[:64],
+                reason="unknown_feature",
+            )
+        if feature.derived is not None:
+            inputs = ", ".join(feature.derived.inputs)
+            raise MalformedInput(
+                f"{feature.title} is computed here by {feature.derived.formula}; give {inputs}",
+                field=name,
+                reason="derived_feature",
+            )
+
+
+def _measured(
+    feature: Feature,
+    readings: Sequence[Reading],
+    predicted_at: datetime,
+    findings: list[Finding],
+    sources: list[str],
+) -> Value:
+    try:
+        kept, reason = choose(feature, readings, predicted_at)
+        if not kept:
+            words = missing_words(feature, reason, readings)
+            findings.append(Finding(feature.name, "missing", reason, words))
+            return None
+        noticed: list[Finding] = []
+        values = [value_of(feature, reading, predicted_at, noticed) for reading in kept]
+        value = values[0] if len(values) == 1 else _reduce(feature, values)
+    except UnusableValue as error:
+        if feature.if_unusable == "refuse":
+            raise
+        words = f"{error}; the score does without it"
+        findings.append(Finding(feature.name, "excluded", error.reason, words))
+        return None
+    findings.extend({finding.reason: finding for finding in noticed}.values())
+    sources.extend(reading.source for reading in kept if reading.source is not None)
+    return value
+
+
+def _reduce(feature: Feature, values: Sequence[float | str]) -> float:
+    numbers = [float(value) for value in values]
+    if feature.reduce == "maximum":
+        return max(numbers)
+    if feature.reduce == "minimum":
+        return min(numbers)
+    if feature.reduce == "mean":
+        return math.fsum(numbers) / len(numbers)
+    return statistics.median(numbers)
+
+
+def _with_derived(
+    definition: Definition, values: Mapping[str, Value], findings: list[Finding]
+) -> dict[str, Value]:
+    return {
+        feature.name: values[feature.name]
+        if feature.derived is None
+        else _derived(definition, feature, feature.derived, values, findings)
+        for feature in definition.features
+    }
+
+
+def _derived(
+    definition: Definition,
+    feature: Feature,
+    derived: Derived,
+    values: Mapping[str, Value],
+    findings: list[Finding],
+) -> Value:
+    names = derived.inputs
+    try:
+        value = derive(derived, [values[name] for name in names])
+        if value is not None:
+            check_plausible(feature, value)
+            return value
+    except (ValueError, UnusableValue) as error:
+        refusal = (
+            error
+            if isinstance(error, UnusableValue)
+            else unusable(feature, "formula", f"can't be computed: {error}")
+        )
+        if feature.if_unusable == "refuse":
+            raise refusal from error
+        words = f"{refusal}; the score does without it"
+        findings.append(Finding(feature.name, "excluded", refusal.reason, words))
+        return None
+    absent = ", ".join(definition.by_name[name].title for name in names if values[name] is None)
+    words = f"{feature.title}: can't be computed without {absent}"
+    findings.append(Finding(feature.name, "missing", "inputs_missing", words))
+    return None
+
+
+def _is_inside(rule: Inclusion, value: float | str) -> bool:
+    if isinstance(value, str):
+        return value in rule.one_of
+    at_least = -math.inf if rule.at_least is None else rule.at_least
+    at_most = math.inf if rule.at_most is None else rule.at_most
+    return at_least <= value <= at_most
+
+
+def _check_smallest_set(
+    definition: Definition, values: Mapping[str, Value], findings: Sequence[Finding]
+) -> None:
+    missing = [f.name for f in definition.features if f.required and values[f.name] is None]
+    needed = [rule.feature for rule in definition.inclusion if values[rule.feature] is None]
+    for group in definition.smallest_set:
+        absent = [name for name in group.of if values[name] is None]
+        if len(group.of) - len(absent) < group.count:
+            needed += absent
+    missing = list(dict.fromkeys(missing + needed))
+    if not missing:
+        return
+    words = {finding.feature: finding.words for finding in findings}
+    raise TooLittleData(
+        f"too little is known for {definition.title}. "
+        + "; ".join(words.get(name, definition.by_name[name].title) for name in missing),
+        missing=missing,
+    )

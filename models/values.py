@@ -1,0 +1,163 @@
+"""One reading turned into a feature's value: unit, range, category, age; refused or exact."""
+
+import math
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from models.errors import UnusableValue
+from models.feature import Feature
+from models.readings import Finding, Reading
+from models.units import accepted_units, canonical_unit, contradicts_code, convert
+
+_SHOWABLE = re.compile(r"^[A-Za-z0-9_.{}\[\]/%*^ -]{1,32}$")
+_FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_COMPARATORS = frozenset(("<", "<=", ">=", ">"))
+_FAULTS = {
+    "no_unit": "the value has no unit",
+    "unit_system": "the unit is coded in a system other than UCUM",
+    "text_value": "a text stands where a number is needed",
+    "not_a_value": "the value is of a kind that can't be used",
+}
+
+
+def value_of(
+    feature: Feature, reading: Reading, predicted_at: datetime, findings: list[Finding]
+) -> float | str:
+    """Return the value in the feature's unit, or its category; raise UnusableValue.
+
+    What was converted or is doubtful is appended to `findings`.
+    """
+    if reading.fault is not None:
+        raise unusable(feature, reading.fault, _FAULTS[reading.fault] + _wanted(feature))
+    if feature.kind == "categorical":
+        return _category(feature, reading.value)
+    if feature.source == "birth_date":
+        return _age(feature, reading, predicted_at, findings)
+    return _number(feature, reading, findings)
+
+
+def unusable(feature: Feature, reason: str, words: str) -> UnusableValue:
+    """Make the error that refuses a feature's value."""
+    return UnusableValue(f"{feature.title}: {words}", field=feature.name, reason=reason)
+
+
+def completed_years(birth: date, at: datetime) -> int:
+    """Return the age in completed years on the UTC date of `at`.
+
+    Someone born on 29 February completes a year on 1 March where there is no such day.
+    """
+    today = at.astimezone(UTC).date()
+    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
+
+
+def show(value: float) -> str:
+    """Write a number for a message: short, but never rounded into another range."""
+    return f"{value:.6g}"
+
+
+def check_plausible(feature: Feature, number: float) -> None:
+    """Raise UnusableValue for a number outside the feature's plausible range."""
+    low, high = feature.plausible or (-math.inf, math.inf)
+    if not low <= number <= high:
+        side = "below" if number < low else "above"
+        limits = f"{low:g}-{high:g} {feature.unit}"
+        words = f"{show(number)} {feature.unit} is {side} the plausible range {limits}"
+        raise unusable(feature, "implausible", words)
+
+
+def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> float:
+    value = reading.value
+    if isinstance(value, str):
+        raise unusable(feature, "text_value", "a text stands where a number is needed")
+    if value is None or isinstance(value, bool):
+        raise unusable(feature, "not_a_value", "a truth value stands where a number is needed")
+    number = float(value)
+    if not math.isfinite(number):
+        raise unusable(feature, "not_finite", "the value is not a finite number")
+    if reading.comparator is not None:
+        _censored(feature, reading, number, findings)
+    unit = feature.unit or "1"
+    if reading.unit is None:
+        if feature.unit_mandatory:
+            raise unusable(feature, "no_unit", "the value has no unit" + _wanted(feature))
+    elif reading.unit != unit or reading.code is not None:
+        number = _converted(feature, reading, reading.unit, number, findings)
+    check_plausible(feature, number)
+    return number
+
+
+def _converted(
+    feature: Feature, reading: Reading, given: str, number: float, findings: list[Finding]
+) -> float:
+    unit = feature.unit or "1"
+    try:
+        result = convert(number, given, to=unit, analyte=feature.analyte, code=reading.code)
+    except ValueError as error:
+        shown = f"unit {given!r}" if _SHOWABLE.match(given) else "the unit"
+        known = canonical_unit(given) is not None
+        raise unusable(
+            feature,
+            "unit_not_convertible" if known else "unknown_unit",
+            f"{shown} {'can not be converted' if known else 'is unknown'}{_wanted(feature)}",
+        ) from error
+    code = reading.code
+    known_unit = canonical_unit(given) or given
+    if code is not None and contradicts_code(known_unit, code):
+        words = f"{feature.title}: {known_unit} stands under the code {code}; the unit was taken"
+        findings.append(Finding(feature.name, "flagged", "code_unit_mismatch", words))
+    if result != number or known_unit != unit:
+        words = f"{feature.title}: {show(number)} {known_unit} is {show(result)} {unit}"
+        findings.append(Finding(feature.name, "converted", "converted", words))
+    return result
+
+
+def _censored(feature: Feature, reading: Reading, number: float, findings: list[Finding]) -> None:
+    if reading.comparator not in _COMPARATORS:
+        raise unusable(feature, "comparator", "its comparator is none of <, <=, >=, >")
+    given = f"{reading.comparator} {show(number)} {reading.unit or feature.unit}"
+    if not feature.accept_censored:
+        words = f"only a limit was reported ({given}), not a value"
+        raise unusable(feature, "censored", words)
+    words = f"{feature.title}: reported as {given}; the limit itself was used"
+    findings.append(Finding(feature.name, "flagged", "censored", words))
+
+
+def _category(feature: Feature, value: float | str | None) -> str:
+    if isinstance(value, str) and value in feature.categories:
+        return value
+    shown = f"{value!r}" if isinstance(value, str) and _SHOWABLE.match(value) else "the value"
+    levels = ", ".join(feature.categories)
+    raise unusable(
+        feature, "unseen_category", f"{shown} is none of the categories it knows: {levels}"
+    )
+
+
+def _age(
+    feature: Feature, reading: Reading, predicted_at: datetime, findings: list[Finding]
+) -> float:
+    value = reading.value
+    if not isinstance(value, str):
+        taken_at = reading.taken_at
+        if taken_at is not None and predicted_at - taken_at > timedelta(days=1):
+            raise unusable(
+                feature,
+                "stale_age",
+                "it is of another time than the prediction; give the date of birth",
+            )
+        return _number(feature, reading, findings)
+    if not _FULL_DATE.match(value):
+        raise unusable(feature, "partial_date", "the date of birth is not a full date")
+    try:
+        birth = date.fromisoformat(value)
+    except ValueError as error:
+        raise unusable(feature, "not_a_date", "the date of birth is not a date") from error
+    if birth > predicted_at.astimezone(UTC).date():
+        raise unusable(feature, "in_the_future", "the date of birth is after the prediction time")
+    years = Reading(float(completed_years(birth, predicted_at)), "a")
+    return _number(feature, years, findings)
+
+
+def _wanted(feature: Feature) -> str:
+    if feature.unit is None:
+        return ""
+    return f"; give one of {', '.join(accepted_units(feature.unit, feature.analyte))}"
