@@ -12,7 +12,7 @@ from models.evaluation.inputs import FloatArray, IntArray, check_weights
 Reweight = Callable[[IntArray], npt.ArrayLike]
 
 LEAST_DRAWS = 20
-_BLOCK_ELEMENTS = 1 << 20
+_BLOCK_ELEMENTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

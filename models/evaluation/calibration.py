@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.inputs import FloatArray, check_outcomes, check_risks, check_weights
+from models.evaluation.inputs import FloatArray, check_outcomes, check_risks, check_weights, ratio
 from models.evaluation.logistic import expit, fit_logistic
 
 _KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
@@ -67,18 +67,18 @@ class CalibrationSample:
     def brier(self, weights: npt.ArrayLike | None = None) -> FloatArray:
         """Return the mean squared difference of outcome and risk."""
         cases = check_weights(weights, self.rows)
-        return _divide(cases @ self._squared_error, cases.sum(axis=1))
+        return ratio(cases @ self._squared_error, cases.sum(axis=1))
 
     def scaled_brier(self, weights: npt.ArrayLike | None = None) -> FloatArray:
         """Return 1 - Brier / Brier of the event rate: 1 is perfect, 0 no better than the rate."""
         cases = check_weights(weights, self.rows)
-        rate = _divide(cases @ self._y, cases.sum(axis=1))
-        return 1.0 - _divide(self.brier(cases), rate * (1.0 - rate))
+        rate = ratio(cases @ self._y, cases.sum(axis=1))
+        return 1.0 - ratio(self.brier(cases), rate * (1.0 - rate))
 
     def observed_expected(self, weights: npt.ArrayLike | None = None) -> FloatArray:
         """Return observed events over the sum of risks: above 1, risks are too low."""
         cases = check_weights(weights, self.rows)
-        return _divide(cases @ self._y, cases @ self._risk)
+        return ratio(cases @ self._y, cases @ self._risk)
 
     def intercept_and_slope(
         self, weights: npt.ArrayLike | None = None
@@ -109,7 +109,7 @@ class CalibrationSample:
         fitted = fit_logistic(self._spline, self._y, cases, start=self._spline_start)
         distance = np.abs(expit(fitted @ self._spline.T) - self._risk)
         e50, e90 = weighted_quantiles(distance, cases, (0.5, 0.9))
-        ici = _divide(np.einsum("ij,ij->i", cases, distance), cases.sum(axis=1))
+        ici = ratio(np.einsum("ij,ij->i", cases, distance), cases.sum(axis=1))
         return Smoothed(ici, e50, e90, expit(fitted @ self._curve_design.T))
 
 
@@ -168,8 +168,3 @@ def _usable(coefficients: FloatArray) -> FloatArray | None:
 
 def _undefined(cases: FloatArray) -> FloatArray:
     return np.full(cases.shape[0], np.nan)
-
-
-def _divide(numerator: FloatArray, divisor: FloatArray) -> FloatArray:
-    filled = np.full(np.shape(numerator), np.nan)
-    return np.divide(numerator, divisor, out=filled, where=divisor > 0)

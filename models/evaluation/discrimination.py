@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from models.evaluation.inputs import FloatArray, check_outcomes, check_risks, check_weights
+from models.evaluation.inputs import FloatArray, check_outcomes, check_risks, check_weights, ratio
 
 
 class RankedScores:
@@ -31,17 +31,17 @@ class RankedScores:
         below = np.cumsum(non_events, axis=1)
         below -= 0.5 * non_events
         concordant = np.einsum("ij,ij->i", events, below)
-        return _ratio(concordant, events.sum(axis=1) * non_events.sum(axis=1))
+        return ratio(concordant, events.sum(axis=1) * non_events.sum(axis=1))
 
     def auprc(self, weights: npt.ArrayLike | None = None) -> FloatArray:
         """Return average precision: precision at each distinct risk, weighted by recall gained."""
         events, non_events = self._tied_sums(check_weights(weights, self.rows))
         true_positives = np.cumsum(events[:, ::-1], axis=1)
         alerts = true_positives + np.cumsum(non_events[:, ::-1], axis=1)
-        precision = _ratio(true_positives, alerts, otherwise=0.0)
+        precision = ratio(true_positives, alerts, otherwise=0.0)
         total = events.sum(axis=1)
         gained = np.einsum("ij,ij->i", events[:, ::-1], precision)
-        return np.where(non_events.sum(axis=1) > 0, _ratio(gained, total), np.nan)
+        return np.where(non_events.sum(axis=1) > 0, ratio(gained, total), np.nan)
 
     def _tied_sums(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Sum event and non-event weight at each distinct risk, lowest risk first."""
@@ -54,8 +54,3 @@ class RankedScores:
             np.add.reduceat(events, self._tie_starts, axis=1),
             np.add.reduceat(non_events, self._tie_starts, axis=1),
         )
-
-
-def _ratio(numerator: FloatArray, divisor: FloatArray, otherwise: float = np.nan) -> FloatArray:
-    filled = np.full(np.shape(numerator), otherwise)
-    return np.divide(numerator, divisor, out=filled, where=divisor > 0)

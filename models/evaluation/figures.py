@@ -8,7 +8,7 @@ import numpy.typing as npt
 from models.evaluation.bootstrap import Estimate, estimate
 from models.evaluation.calibration import CalibrationSample
 from models.evaluation.discrimination import RankedScores
-from models.evaluation.inputs import FloatArray
+from models.evaluation.inputs import FloatArray, ratio
 from models.evaluation.net_benefit import Decisions, DecisionSample
 
 Drawn = dict[str, FloatArray]
@@ -105,8 +105,8 @@ class Figures:
             "ici": smoothed.ici,
             "e50": smoothed.e50,
             "e90": smoothed.e90,
-            "event_rate": _mean(weights @ self.y, total),
-            "mean_risk": _mean(weights @ self.risk, total),
+            "event_rate": ratio(weights @ self.y, total),
+            "mean_risk": ratio(weights @ self.risk, total),
             "curve": smoothed.curve,
             **{name: getattr(decisions, name) for name in AT_THRESHOLDS},
         }
@@ -143,7 +143,3 @@ def estimates_at(
         )
         for position, threshold in enumerate(thresholds)
     )
-
-
-def _mean(total: FloatArray, weight: FloatArray) -> FloatArray:
-    return np.divide(total, weight, out=np.full(total.shape, np.nan), where=weight > 0)

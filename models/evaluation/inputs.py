@@ -100,6 +100,13 @@ def check_thresholds(thresholds: Sequence[float] | FloatArray) -> FloatArray:
     return values
 
 
+def ratio(numerator: FloatArray, divisor: FloatArray, otherwise: float = np.nan) -> FloatArray:
+    """Divide elementwise, giving `otherwise` where the divisor isn't positive."""
+    quotient = np.full(np.broadcast_shapes(numerator.shape, divisor.shape), otherwise)
+    np.divide(numerator, divisor, out=quotient, where=divisor > 0)
+    return quotient
+
+
 def _as_floats(values: npt.ArrayLike, argument: str) -> FloatArray:
     try:
         return np.asarray(values, dtype=np.float64)

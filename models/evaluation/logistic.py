@@ -5,7 +5,7 @@ import numpy as np
 from models.evaluation.inputs import FloatArray
 
 _MAX_ITERATIONS = 60
-_STEP_TOLERANCE = 1e-9
+_STEP_TOLERANCE = 1e-6  # Newton's error after such a step is of the order of its square
 _LEAST_CURVATURE = 1e-11
 
 
@@ -65,9 +65,13 @@ def _likelihood(
     log_odds: FloatArray, y: FloatArray, cases: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     small = np.exp(-np.abs(log_odds))
-    probability = np.where(log_odds >= 0, 1.0, small) / (1.0 + small)
-    pointwise = y * log_odds - np.maximum(log_odds, 0.0) - np.log1p(small)
-    return np.einsum("ij,ij->i", cases, pointwise), probability
+    above = small + 1.0
+    probability = np.where(log_odds >= 0, 1.0, small)
+    probability /= above
+    pointwise = np.log(above, out=above)
+    pointwise += np.maximum(log_odds, 0.0)
+    pointwise -= y * log_odds
+    return -np.einsum("ij,ij->i", cases, pointwise), probability
 
 
 def _newton_step(
@@ -80,7 +84,7 @@ def _newton_step(
     """Return the Newton step of each draw, and which draws have no usable curvature."""
     columns = design.shape[1]
     gradient = (cases * (y - probability)) @ design
-    packed = (cases * probability * (1.0 - probability)) @ products
+    packed = (cases * (probability - probability**2)) @ products
     information = np.empty((cases.shape[0], columns, columns))
     first, second = np.triu_indices(columns)
     information[:, first, second] = packed

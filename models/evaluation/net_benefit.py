@@ -17,6 +17,7 @@ from models.evaluation.inputs import (
     check_risks,
     check_thresholds,
     check_weights,
+    ratio,
 )
 
 
@@ -96,22 +97,21 @@ def _figures(
     """Compute the figures from sums at each threshold, the sum over all rows being the last."""
     alerts, total = alerts_and_total[:, :-1], alerts_and_total[:, -1:]
     true_positives, events = true_positives_and_events[:, :-1], true_positives_and_events[:, -1:]
-    false_positives = np.maximum(alerts - true_positives, 0.0)
-    non_events = total - events
+    false_positives = _remainder(alerts, true_positives)
+    non_events = _remainder(total, events)
     odds = thresholds / (1.0 - thresholds)
     return Decisions(
-        net_benefit=_share(true_positives - false_positives * odds, total),
-        net_benefit_treat_all=_share(events - non_events * odds, total),
-        sensitivity=_share(true_positives, events),
-        specificity=_share(non_events - false_positives, non_events),
-        ppv=_share(true_positives, alerts),
-        npv=_share(non_events - false_positives, total - alerts),
-        alerts_per_100=100.0 * _share(alerts, total),
+        net_benefit=ratio(true_positives - false_positives * odds, total),
+        net_benefit_treat_all=ratio(events - non_events * odds, total),
+        sensitivity=ratio(true_positives, events),
+        specificity=ratio(non_events - false_positives, non_events),
+        ppv=ratio(true_positives, alerts),
+        npv=ratio(non_events - false_positives, _remainder(total, alerts)),
+        alerts_per_100=100.0 * ratio(alerts, total),
     )
 
 
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    """Divide, with nan where the whole is nothing but rounding."""
-    whole = np.broadcast_to(whole, part.shape)
-    filled = np.full(part.shape, np.nan)
-    return np.divide(part, whole, out=filled, where=whole > 1e-9)
+def _remainder(total: FloatArray, part: FloatArray) -> FloatArray:
+    """Subtract weight, taking what is nothing but rounding for zero."""
+    left = total - part
+    return np.asarray(np.where(left > 1e-12 * total, left, 0.0))
