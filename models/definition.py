@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
-from models.formulas import FORMULAS
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
@@ -190,48 +190,9 @@ class Definition(Part):
     gates: tuple[Gate, ...] = ()
 
     @model_validator(mode="after")
-    def _names_only_its_own_features(self) -> Self:
-        names = [feature.name for feature in self.features]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise ValueError(f"features: {sorted(twice)} stand twice")
-        for place, name in self._named_features():
-            if name not in names:
-                raise ValueError(f"{place}: there is no feature {name!r}")
+    def _is_coherent(self) -> Self:
+        check_coherence(self)
         return self
-
-    @model_validator(mode="after")
-    def _formulas_get_the_units_they_need(self) -> Self:
-        by_name = {feature.name: feature for feature in self.features}
-        for feature in self.features:
-            if feature.derived is None:
-                continue
-            formula = FORMULAS[feature.derived.formula]
-            for name, given in zip(feature.derived.inputs, formula.inputs, strict=True):
-                if by_name[name].derived:
-                    raise ValueError(f"feature {feature.name}: {name} is itself derived")
-                if by_name[name].unit != given.unit:
-                    raise ValueError(
-                        f"feature {feature.name}: {feature.derived.formula} takes {given.name} "
-                        f"in {given.unit}, but {name} is in {by_name[name].unit}"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _bands_cover_every_risk(self) -> Self:
-        starts = [band.starts_at for band in self.bands]
-        if starts[0] != 0 or starts != sorted(set(starts)):
-            raise ValueError(f"bands: starts_at must rise from 0, not {starts}")
-        return self
-
-    def _named_features(self) -> list[tuple[str, str]]:
-        named = [(f"inclusion {rule.rule!r}", rule.feature) for rule in self.inclusion]
-        named += [("smallest_set", name) for group in self.smallest_set for name in group.of]
-        named += [(f"subgroup {g.name}", g.feature) for g in self.subgroups if g.feature]
-        for feature in self.features:
-            if feature.derived:
-                named += [(f"feature {feature.name}", name) for name in feature.derived.inputs]
-        return named
 
     @cached_property
     def by_name(self) -> Mapping[str, Feature]:

@@ -1,0 +1,86 @@
+"""Bin edges of a numeric column, made from rows that are not counted afterwards."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.errors import EvidenceError, StatisticsError
+
+LARGEST_BINS = 128
+_TAILS = (0.0005, 0.002)
+_BODY = LARGEST_BINS - 2 * len(_TAILS)
+LEVELS = np.sort(
+    np.concatenate([_TAILS, np.arange(1, _BODY) / _BODY, 1.0 - np.array(_TAILS)]),
+)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Cuts between bins; bin i holds cuts[i - 1] <= value < cuts[i]."""
+
+    cuts: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        cuts = np.asarray(self.cuts, dtype=np.float64)
+        if not 1 <= cuts.size < LARGEST_BINS:
+            raise EvidenceError(f"{cuts.size} bin edges given: 1 to {LARGEST_BINS - 1} are needed")
+        if not (np.isfinite(cuts).all() and (np.diff(cuts) > 0).all()):
+            raise EvidenceError("bin edges must be finite and strictly increasing")
+
+    @property
+    def bins(self) -> int:
+        """Return how many bins the cuts make."""
+        return len(self.cuts) + 1
+
+    def place(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Return each value's bin; a value that isn't finite is refused, as missing is counted."""
+        array = np.asarray(values, dtype=np.float64)
+        if not np.isfinite(array).all():
+            bad = int((~np.isfinite(array)).sum())
+            raise StatisticsError(
+                f"{bad} of {array.size} values are missing or not finite: "
+                "count those in the missingness stream"
+            )
+        return np.searchsorted(self.cuts, array, side="right").astype(np.int64)
+
+    def count(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Return how many values each bin holds."""
+        return np.bincount(self.place(values).ravel(), minlength=self.bins).astype(np.int64)
+
+    def to_json(self) -> str:
+        """Write the cuts so that they are read back exactly."""
+        return json.dumps({"version": 1, "cuts": list(self.cuts)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Edges":
+        """Read what `to_json` wrote; refuse anything else."""
+        try:
+            document = json.loads(text)
+            version, cuts = document["version"], tuple(float(cut) for cut in document["cuts"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise EvidenceError(f"bin edges can't be read: {error}") from error
+        if version != 1:
+            raise EvidenceError(f"bin edges are of version {version!r}, this code reads 1")
+        return cls(cuts)
+
+
+def edges_from(values: ArrayLike) -> Edges:
+    """Cut a column into at most 128 bins of about equal mass, with extra bins in both tails.
+
+    A column of few distinct values gets a bin for each; a value that many rows share gets one
+    to itself, so that ties are kept apart from the values just above them.
+    """
+    array = np.asarray(values, dtype=np.float64).ravel()
+    array = array[np.isfinite(array)]
+    if not array.size:
+        raise StatisticsError("bin edges need at least one finite value, none was given")
+    distinct, frequency = np.unique(array, return_counts=True)
+    if distinct.size < LARGEST_BINS - 1:
+        return Edges((*distinct.tolist(), float(np.nextafter(distinct[-1], np.inf))))
+    cuts = np.unique(np.quantile(array, LEVELS, method="inverted_cdf"))
+    room = LARGEST_BINS - 1 - cuts.size
+    shared = np.flatnonzero(frequency * _BODY >= array.size)
+    shared = shared[np.argsort(-frequency[shared], kind="stable")][:room]
+    return Edges(tuple(np.unique([*cuts, *np.nextafter(distinct[shared], np.inf)]).tolist()))

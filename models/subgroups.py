@@ -1,0 +1,46 @@
+"""The subgroups that a definition names, as labels of a table's rows."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition, Subgroup
+
+UNKNOWN = "unknown"
+
+
+def subgroup_labels(
+    definition: Definition, columns: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.object_]]:
+    """Return each row's label in every subgroup that can be assessed, by the subgroup's name.
+
+    `columns` are completed ones, in the definition's units.
+    """
+    return {
+        group.name: _labels(definition, group, group.feature, columns[group.feature])
+        for group in definition.subgroups
+        if group.feature is not None
+    }
+
+
+def cut_titles(cuts: tuple[float, ...]) -> tuple[str, ...]:
+    """Name the ranges between cuts: a row at a cut belongs to the range above it."""
+    between = [f"{low:g} to under {high:g}" for low, high in pairwise(cuts)]
+    return f"under {cuts[0]:g}", *between, f"{cuts[-1]:g} or more"
+
+
+def _labels(
+    definition: Definition, group: Subgroup, feature: str, column: NDArray[Any]
+) -> NDArray[np.object_]:
+    if definition.by_name[feature].kind == "categorical":
+        titles = definition.by_name[feature].categories
+        return np.array([titles.get(value, UNKNOWN) for value in column], dtype=object)
+    names = np.array(cut_titles(group.cuts), dtype=object)
+    labels: NDArray[np.object_] = names[
+        np.searchsorted(group.cuts, column, side="right").clip(0, len(names) - 1)
+    ]
+    labels[np.isnan(column)] = UNKNOWN
+    return labels
