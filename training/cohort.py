@@ -1,0 +1,105 @@
+"""A training table: its rows, where they come from, and what was left out of it."""
+
+import difflib
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from models.definition import Definition
+from models.errors import CohortError
+
+REQUIRED: Final = ("outcome", "patient_id")
+OPTIONAL: Final = ("time", "site", "follow_up_days")
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """A table with one row a prediction, and its history.
+
+    `frame` has the definition's features in its units, `outcome` (1 where the event came within
+    the horizon) and `patient_id`, and may have `time`, `site` and `follow_up_days` (the day of the
+    event or of the last contact). `stratum`, where it's there, splits the estimate of the censoring.
+    `random_split_because` says why the parts are not divided by time.
+    """
+
+    frame: pd.DataFrame
+    source: str
+    digest: str
+    exclusions: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
+    random_split_because: str | None = None
+
+
+def read_cohort(path: Path, definition: Definition) -> Cohort:
+    """Read a Parquet or CSV file (`.csv`, `.csv.gz`); raise CohortError if that can't be done.
+
+    Only what the file lacks is judged here; `training.admission` judges the rows.
+    """
+    if not path.is_file():
+        raise CohortError(f"{path}: there is no such file; give a .parquet, .csv or .csv.gz file")
+    suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+    if suffix not in (".parquet", ".csv", ".csv.gz"):
+        raise CohortError(f"{path.name}: {suffix or 'no suffix'} isn't .parquet, .csv or .csv.gz")
+    try:
+        columns = _column_names(path)
+        _check_columns(path.name, columns, definition)
+        wanted = _wanted(columns, definition)
+        frame = _read_parquet(path, wanted) if suffix == ".parquet" else _read_csv(path, wanted)
+    except (ValueError, OSError, UnicodeDecodeError) as error:
+        raise CohortError(f"{path.name} can't be read: {error}") from error
+    return Cohort(frame, path.name, file_digest(path))
+
+
+def input_features(definition: Definition) -> tuple[str, ...]:
+    """Return the features that a table has to hold: all that no formula derives."""
+    return tuple(feature.name for feature in definition.features if feature.derived is None)
+
+
+def file_digest(path: Path) -> str:
+    """Return a file's SHA-256, read piece by piece."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _column_names(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq  # only here, for it is slow to import
+
+        return list(pq.read_schema(path).names)
+    return list(pd.read_csv(path, nrows=0).columns)
+
+
+def _check_columns(name: str, columns: list[str], definition: Definition) -> None:
+    needed = (*input_features(definition), *REQUIRED)
+    absent = [column for column in needed if column not in columns]
+    if not absent:
+        return
+    hints = []
+    for column in absent:
+        near = difflib.get_close_matches(column, columns, n=1)
+        hints.append(f"{column!r}" + (f" (rename {near[0]!r}?)" if near else ""))
+    raise CohortError(
+        f"{name}: {len(absent)} of {len(needed)} columns are missing: {', '.join(hints)}; the "
+        f"table needs every feature of {definition.name} by its name, and outcome and patient_id"
+    )
+
+
+def _wanted(columns: list[str], definition: Definition) -> list[str]:
+    known = {*input_features(definition), *REQUIRED, *OPTIONAL}
+    return [column for column in columns if column in known]
+
+
+def _read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
+    return pd.read_parquet(path, columns=wanted)
+
+
+def _read_csv(path: Path, wanted: list[str]) -> pd.DataFrame:
+    # a column is taken as text if any of its values is, and judged with its row counts later
+    return pd.read_csv(path, usecols=wanted, dtype={"patient_id": "str"}, low_memory=False)

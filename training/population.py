@@ -1,0 +1,156 @@
+"""The people that a model is trained and tested on: their model inputs, outcomes and weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.definition import Definition
+from models.encoding import complete_columns, encode_table, row_faults
+from models.errors import CohortError
+from models.evaluation.censoring import CensoringWeighter
+from training.cohort import Cohort, input_features
+from training.cohort_faults import faults, numbers, outside_range, times
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Rows that may be scored, as arrays of one length.
+
+    `columns` holds the features in the definition's units, `inputs` the model's input columns made
+    from them (rows, columns), NaN being missing. Where `follow_up_days` is there, outcomes are
+    censored and count by inverse-probability-of-censoring weights.
+    """
+
+    columns: Mapping[str, npt.NDArray[np.generic]]
+    inputs: FloatArray
+    outcome: FloatArray
+    patient: npt.NDArray[np.generic]
+    horizon_days: int
+    time: npt.NDArray[np.generic] | None = None
+    site: npt.NDArray[np.generic] | None = None
+    follow_up_days: FloatArray | None = None
+    stratum: npt.NDArray[np.generic] | None = None
+
+    def __len__(self) -> int:
+        return len(self.outcome)
+
+    def part(self, rows: npt.NDArray[np.generic]) -> "Population":
+        """Return some of the rows, by mask or by positions."""
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            inputs=self.inputs[rows],
+            outcome=self.outcome[rows],
+            patient=self.patient[rows],
+            time=None if self.time is None else self.time[rows],
+            site=None if self.site is None else self.site[rows],
+            follow_up_days=None if self.follow_up_days is None else self.follow_up_days[rows],
+            stratum=None if self.stratum is None else self.stratum[rows],
+        )
+
+    def censoring(self) -> CensoringWeighter | None:
+        """Return what weights these rows for censoring, None where nobody can be censored."""
+        if self.follow_up_days is None:
+            return None
+        return CensoringWeighter(
+            self.follow_up_days, self.outcome, self.horizon_days, strata=self.stratum
+        )
+
+    def weights(self) -> FloatArray:
+        """Return the case weight of each row; the censoring is estimated from these rows alone."""
+        weighter = self.censoring()
+        return np.ones(len(self)) if weighter is None else weighter.weights().weights
+
+
+def admit(
+    cohort: Cohort, definition: Definition, now: datetime
+) -> tuple[Population, tuple[tuple[str, int], ...]]:
+    """Return the rows that serving would score too, and how many were left out and why.
+
+    Raises CohortError that lists every fault of the table.
+    """
+    found = faults(cohort.frame, definition, now)
+    if found:
+        raise CohortError(f"{cohort.source} can't be used:\n" + "\n".join(f"- {f}" for f in found))
+    frame, set_aside = _without_unusable(_typed(cohort.frame, definition), definition)
+    columns = {name: frame[name].to_numpy() for name in input_features(definition)}
+    kept, refused = _admissible(definition, columns, len(frame))
+    exclusions = (*cohort.exclusions, *set_aside, *refused)
+    if not kept.any():
+        reasons = "; ".join(f"{reason}: {rows} rows" for reason, rows in exclusions)
+        raise CohortError(f"{cohort.source}: no row is left to train on ({reasons})")
+    return _population(frame[kept], definition), exclusions
+
+
+def _population(frame: pd.DataFrame, definition: Definition) -> Population:
+    inputs = {name: frame[name].to_numpy() for name in input_features(definition)}
+    columns = complete_columns(definition, inputs)
+    follow_up = _column(frame, "follow_up_days")
+    return Population(
+        columns=columns,
+        inputs=encode_table(definition, columns),
+        outcome=frame["outcome"].to_numpy(dtype=np.float64),
+        patient=frame["patient_id"].to_numpy(),
+        horizon_days=definition.outcome.horizon_days,
+        time=_column(frame, "time"),
+        site=_column(frame, "site"),
+        follow_up_days=None if follow_up is None else follow_up.astype(np.float64),
+        stratum=_column(frame, "stratum"),
+    )
+
+
+def _column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.generic] | None:
+    return np.asarray(frame[name].to_numpy()) if name in frame else None
+
+
+def _typed(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
+    typed = frame.copy()
+    for name in input_features(definition):
+        if definition.by_name[name].kind == "numeric":
+            typed[name] = numbers(frame[name])
+        else:
+            text = frame[name].astype("str").astype("object")
+            typed[name] = text.where(frame[name].notna(), None)
+    typed["outcome"] = numbers(frame["outcome"])
+    typed["patient_id"] = frame["patient_id"].astype("str").astype("object")
+    if "time" in frame:
+        typed["time"] = times(frame["time"])
+    if "follow_up_days" in frame:
+        typed["follow_up_days"] = numbers(frame["follow_up_days"])
+    return typed
+
+
+def _without_unusable(
+    frame: pd.DataFrame, definition: Definition
+) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
+    """Empty the implausible values of features that the definition permits scoring without."""
+    set_aside = []
+    for name in input_features(definition):
+        feature = definition.by_name[name]
+        if feature.kind == "numeric" and feature.if_unusable == "score_without":
+            outside = outside_range(frame[name], feature)
+            if outside.any():
+                frame = frame.assign(**{name: frame[name].mask(outside)})
+                words = f"{feature.title}: implausible, taken as unknown (the rows are kept)"
+                set_aside.append((words, int(outside.sum())))
+    return frame, set_aside
+
+
+def _admissible(
+    definition: Definition, columns: Mapping[str, npt.NDArray[np.generic]], rows: int
+) -> tuple[npt.NDArray[np.bool_], list[tuple[str, int]]]:
+    """Return the rows that serving would score; each other row counts under its first reason."""
+    kept = np.ones(rows, dtype=np.bool_)
+    refused = []
+    for fault in row_faults(definition, complete_columns(definition, columns)):
+        newly = kept & fault.rows
+        if newly.any():
+            refused.append((fault.words[0].upper() + fault.words[1:], int(newly.sum())))
+            kept &= ~fault.rows
+    return kept, refused

@@ -1,0 +1,128 @@
+"""The search for how trees should grow and how hard the baseline is penalised."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from models.definition import Definition
+from training.baseline import BaselineParameters, fit_baseline
+from training.booster import BoosterParameters, booster_options, table
+from training.fitting import Margins, out_of_fold, weighted_log_loss
+from training.population import Population
+from training.split import folds
+
+MOST_ROUNDS = 1000
+_PATIENCE = 30
+_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+_L1_RATIOS = (0.0, 0.5)
+
+Step = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One set of parameters and its cross-validated log loss; None where it was pruned."""
+
+    parameters: dict[str, float]
+    log_loss: float | None
+
+
+def search_booster(
+    definition: Definition, training: Population, *, trials: int, seed: int, step: Step
+) -> tuple[BoosterParameters, tuple[Trial, ...]]:
+    """Return the parameters of least cross-validated log loss, and every trial.
+
+    The number of rounds is the mean of the folds' best ones, fixed before the final fit. A trial
+    whose folds so far are worse than the median of earlier trials is pruned.
+    """
+    import optuna  # only here: slow to import, and --quick needs none of it
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    parts = [
+        (table(definition, training.part(learning)), table(definition, training.part(held_out)))
+        for learning, held_out in folds(training, seed)
+    ]
+
+    def objective(trial: Any) -> float:
+        proposed = _propose(trial)
+        losses, rounds = [], []
+        for number, (learning, held_out) in enumerate(parts):
+            options = booster_options(definition, proposed, seed)
+            loss, best = _early_stopped(options, learning, held_out)
+            losses.append(loss)
+            rounds.append(best)
+            trial.report(float(np.mean(losses)), number)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        trial.set_user_attr("rounds", max(1, round(float(np.mean(rounds)))))
+        return float(np.mean(losses))
+
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    )
+    study.optimize(
+        objective,
+        n_trials=trials,
+        callbacks=[lambda _, trial: step(trial.number + 1, trials)],
+    )
+    chosen = BoosterParameters(**study.best_params, rounds=study.best_trial.user_attrs["rounds"])
+    return chosen, tuple(
+        Trial(dict(trial.params), trial.value if trial.state.name == "COMPLETE" else None)
+        for trial in study.trials
+    )
+
+
+def search_baseline(
+    training: Population, *, seed: int, step: Step
+) -> tuple[BaselineParameters, tuple[Trial, ...]]:
+    """Return the penalty of least cross-validated log loss on a small grid, and every trial."""
+    grid = [
+        BaselineParameters(strength, l1_ratio)
+        for strength, l1_ratio in itertools.product(_STRENGTHS, _L1_RATIOS)
+    ]
+    weights = training.weights()
+    trials = []
+    for number, parameters in enumerate(grid):
+
+        def fit(rows: Population, parameters: BaselineParameters = parameters) -> Margins:
+            return fit_baseline(rows, parameters).margins
+
+        held = out_of_fold(fit, training, seed, lambda: None)
+        loss = weighted_log_loss(held, training.outcome, weights)
+        trials.append(Trial(parameters.to_dict(), loss))
+        step(number + 1, len(grid))
+    best = int(np.argmin([trial.log_loss for trial in trials]))
+    return grid[best], tuple(trials)
+
+
+def _propose(trial: Any) -> BoosterParameters:
+    return replace(
+        BoosterParameters(rounds=MOST_ROUNDS),
+        max_depth=trial.suggest_int("max_depth", 2, 6),
+        eta=trial.suggest_float("eta", 0.01, 0.3, log=True),
+        min_child_weight=trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
+        subsample=trial.suggest_float("subsample", 0.5, 1.0),
+        colsample_bytree=trial.suggest_float("colsample_bytree", 0.5, 1.0),
+        reg_lambda=trial.suggest_float("reg_lambda", 0.1, 30.0, log=True),
+        reg_alpha=trial.suggest_float("reg_alpha", 0.001, 10.0, log=True),
+    )
+
+
+def _early_stopped(
+    options: dict[str, Any], learning: xgboost.DMatrix, held_out: xgboost.DMatrix
+) -> tuple[float, int]:
+    """Return the least held-out log loss and the number of rounds that gave it."""
+    booster = xgboost.train(
+        options,
+        learning,
+        MOST_ROUNDS,
+        evals=[(held_out, "held out")],
+        early_stopping_rounds=_PATIENCE,
+        verbose_eval=False,
+    )
+    return float(booster.best_score), int(booster.best_iteration) + 1
