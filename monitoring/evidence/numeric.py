@@ -6,8 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from models.edges import Edges
 from monitoring.evidence.bets import Bet, Floats, NumericBank, numeric_bank
-from monitoring.evidence.edges import Edges
 from monitoring.evidence.state import Counts
 
 
