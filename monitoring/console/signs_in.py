@@ -8,7 +8,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from monitoring.console.middleware import SIGNED_IN_AT
-from records import audit
+
+
+def note(action: str, by: str) -> None:
+    """Write an event of an account to the audit record."""
+    from records import audit  # its models can be loaded only once the apps are
+
+    audit.note(action, by, {}, timezone.now())
 
 
 def connect() -> None:
@@ -20,14 +26,14 @@ def connect() -> None:
 
 def _logged_in(request: HttpRequest, user: Any, **_: object) -> None:
     request.session[SIGNED_IN_AT] = time.time()
-    audit.note("console.login", user.get_username(), {}, timezone.now())
+    note("console.login", user.get_username())
 
 
 def _logged_out(user: Any, **_: object) -> None:
     if user is not None:
-        audit.note("console.logout", user.get_username(), {}, timezone.now())
+        note("console.logout", user.get_username())
 
 
 def _failed(credentials: dict[str, Any], **_: object) -> None:
     name = str(credentials.get("username", ""))[:150]
-    audit.note("console.login_failed", name, {}, timezone.now())
+    note("console.login_failed", name)
