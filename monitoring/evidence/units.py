@@ -17,6 +17,7 @@ _GRID = 512
 _STRAY, _STRAY_WIDTH = 1e-3, 5.0
 _HALF_CHI2_95 = 1.92
 _TIE = 2.0
+_CLEARLY_BETTER = 5.4  # half of chi-squared's 99.9 % point with one degree of freedom
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def recognise_unit(
 
     Each candidate is fitted as a mixture: a share of the recent values follows the reference's
     distribution after the conversion, the rest before it. It must be a thousand times likelier
-    than no change, and likelier than one factor common to all values (an assay that drifts).
+    than no change, and not clearly less likely than one free factor common to all values (an assay
+    that drifts).
     """
     before, now = _finite(reference, "reference"), _finite(recent, "recent")
     positive = bool((before > 0).all())
@@ -136,7 +138,7 @@ def recognise_unit(
         fits.append((_log_likelihood(share, undone - base), share, change, undone - base))
     fits.sort(key=lambda fit: -fit[0])
     drift = _drift_gain(density, base, before, now)
-    if not fits or fits[0][0] < max(CLEAR_GAIN, drift - _TIE):
+    if not fits or fits[0][0] < max(CLEAR_GAIN, drift - _CLEARLY_BETTER):
         return None
     gain, share, change, ratio = fits[0]
     low, high = _share_interval(share, ratio)
