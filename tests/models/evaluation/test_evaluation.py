@@ -1,0 +1,270 @@
+"""A whole evaluation: figures with intervals, subgroups, censoring and what is refused."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from models.errors import StatisticsError
+from models.evaluation.bootstrap import Estimate
+from models.evaluation.censoring import CensoringWeighter
+from models.evaluation.comparison import compare
+from models.evaluation.evaluation import evaluate
+from models.evaluation.figures import AT_THRESHOLDS, SCALARS
+from models.evaluation.logistic import expit
+from models.evaluation.subgroups import NOT_RECORDED
+from models.evaluation.suppression import ReportingLimits
+
+ROWS = 1200
+LIMITS = ReportingLimits(people=20, events=40, non_events=40, cell=5)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    rng = np.random.default_rng(31)
+    log_odds = rng.normal(-1, 1.2, ROWS)
+    y = (rng.random(ROWS) < expit(log_odds)).astype(int)
+    sex = rng.choice(["female", "male"], ROWS)
+    band = np.repeat(["50-64", "65-74", "75-84", "85+"], [600, 400, 190, 10]).astype(object)
+    return y, expit(log_odds), {"sex": sex, "age_band": band}
+
+
+@pytest.fixture(scope="module")
+def found(cohort):
+    y, risk, groups = cohort
+    return evaluate(
+        y,
+        risk,
+        thresholds=[0.1, 0.3],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=60,
+        groups=groups,
+        limits=LIMITS,
+    )
+
+
+def group(found, name):
+    return next(one for one in found.subgroups if one.group == name)
+
+
+def test_every_figure_has_an_interval(found):
+    assert set(found.figures) == set(SCALARS)
+    assert [one.threshold for one in found.at_thresholds] == [0.1, 0.3]
+    shown = [*found.figures.values()]
+    for one in found.at_thresholds:
+        assert set(one.figures) == set(AT_THRESHOLDS)
+        shown += one.figures.values()
+    for one in shown:
+        assert one.low < one.high
+        assert (one.draws, one.failed) == (60, 0)
+    auroc = found.figures["auroc"]
+    assert auroc.low < auroc.value < auroc.high
+
+
+def test_figures_agree_with_scikit_learn(cohort, found):
+    y, risk, _ = cohort
+    assert found.figures["auroc"].value == pytest.approx(roc_auc_score(y, risk))
+    assert found.figures["brier"].value == pytest.approx(brier_score_loss(y, risk))
+    assert found.figures["event_rate"].value == pytest.approx(y.mean())
+    assert (found.n, found.events, found.non_events) == (ROWS, y.sum(), ROWS - y.sum())
+    assert found.effective_n == pytest.approx(ROWS)
+
+
+def test_an_evaluation_becomes_json_and_the_same_seed_gives_the_same(cohort, found):
+    y, risk, groups = cohort
+    again = evaluate(
+        y,
+        risk,
+        thresholds=[0.1, 0.3],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=60,
+        groups=groups,
+        limits=LIMITS,
+    )
+    text = json.dumps(found.to_dict(), allow_nan=False)
+    assert json.loads(text)["figures"]["auroc"]["value"] == found.figures["auroc"].value
+    assert json.dumps(again.to_dict(), allow_nan=False) == text
+
+
+def test_a_groups_figures_are_those_of_its_rows_and_differences_are_to_the_rest(cohort, found):
+    y, risk, groups = cohort
+    young = groups["age_band"] == "50-64"
+    shown = group(found, "50-64")
+    assert shown.assessable
+    inside, outside = roc_auc_score(y[young], risk[young]), roc_auc_score(y[~young], risk[~young])
+    assert shown.figures["auroc"].value == pytest.approx(inside)
+    assert shown.differences["auroc"].value == pytest.approx(inside - outside)
+    at = shown.differences_at_thresholds[1].figures["sensitivity"].value
+    alerts = risk >= 0.3
+    expected = alerts[young & (y == 1)].mean() - alerts[~young & (y == 1)].mean()
+    assert at == pytest.approx(expected)
+
+
+def test_simultaneous_intervals_are_wider_than_pointwise_ones(found):
+    reported = [
+        one.figures["calibration_in_the_large"] for one in found.subgroups if one.assessable
+    ]
+    assert len(reported) == 4
+    for one in reported:
+        assert one.simultaneous_high - one.simultaneous_low > one.high - one.low
+
+
+def test_a_small_group_and_the_one_that_gives_it_away_are_withheld(found):
+    for name in ("85+", "75-84"):
+        shown = group(found, name)
+        assert (shown.n, shown.events, shown.non_events) == (None, None, None)
+        assert not shown.assessable
+        assert shown.reason.startswith("withheld")
+        assert not shown.figures
+        assert not shown.differences
+    assert group(found, "65-74").n == 400
+
+
+def test_a_group_with_too_few_events_is_not_assessable_and_says_how_many_it_has(cohort):
+    y, risk, groups = cohort
+    limits = replace(LIMITS, events=200)
+    found = evaluate(
+        y,
+        risk,
+        thresholds=[0.2],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=20,
+        groups={"sex": groups["sex"]},
+        limits=limits,
+    )
+    for shown in found.subgroups:
+        assert not shown.assessable
+        assert f"{shown.events} events" in shown.reason
+        assert not shown.figures
+
+
+def test_rows_without_a_group_form_one_of_their_own(cohort):
+    y, risk, _ = cohort
+    site = np.array(["A", "B", None, float("nan"), ""] * (ROWS // 5), dtype=object)
+    found = evaluate(
+        y,
+        risk,
+        thresholds=[0.2],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=20,
+        groups={"site": site},
+        limits=LIMITS,
+    )
+    assert [(one.group, one.n) for one in found.subgroups] == [
+        ("A", ROWS // 5),
+        ("B", ROWS // 5),
+        (NOT_RECORDED, 3 * ROWS // 5),
+    ]
+
+
+def test_censored_rows_count_for_nothing_but_the_weights_of_others(cohort):
+    _, risk, _ = cohort
+    rng = np.random.default_rng(12)
+    died_at = rng.exponential(3000 * (1 - risk))
+    left_at = rng.exponential(3000, ROWS)
+    weighter = CensoringWeighter(np.minimum(died_at, left_at), died_at <= left_at, 1000)
+    found = evaluate(
+        weighter.y,
+        risk,
+        thresholds=[0.2],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=40,
+        reweight=weighter.reweight,
+    )
+    weights = weighter.weights()
+    assert found.unknown == weights.censored_before_horizon > 100
+    assert found.events + found.non_events + found.unknown == ROWS
+    assert found.effective_n == pytest.approx(weights.effective_n)
+    expected = roc_auc_score(weighter.y, risk, sample_weight=weights.weights)
+    assert found.figures["auroc"].value == pytest.approx(expected)
+
+
+def test_draws_that_miss_one_outcome_are_counted():
+    y = np.r_[np.ones(2), np.zeros(30)]
+    risk = np.linspace(0.9, 0.1, 32)
+    found = evaluate(y, risk, thresholds=[0.5], patient_ids=np.arange(32), seed=3, draws=200)
+    # nobody with the event is drawn with probability (30/32)^32, about 0.127
+    assert 10 <= found.figures["auroc"].failed <= 45
+    assert found.figures["brier"].failed == 0
+
+
+def test_undefined_figures_say_so_and_leave_no_curve():
+    risk = np.tile([0.0, 1.0, 0.5, 0.4], 20)
+    y = np.tile([0, 1, 1, 0, 1, 0, 0, 1], 10)
+    found = evaluate(y, risk, thresholds=[0.5], patient_ids=np.arange(80), seed=3, draws=20)
+    slope = found.figures["calibration_slope"]
+    assert slope.value is None
+    assert slope.reason
+    assert found.calibration_curve is None
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_curves_carry_their_intervals(cohort, found):
+    y, _, _ = cohort
+    curve, decisions = found.calibration_curve, found.decision_curve
+    assert all(a <= b <= c for a, b, c in zip(curve.low, curve.observed, curve.high, strict=True))
+    assert list(curve.risk) == sorted(curve.risk)
+    at = decisions.thresholds.index(0.3)
+    assert decisions.net_benefit[at] == found.at_thresholds[1].figures["net_benefit"].value
+    assert decisions.treat_all[at] == pytest.approx(y.mean() - (1 - y.mean()) * 3 / 7)
+
+
+def test_a_model_differs_from_itself_in_nothing_and_beats_noise_beyond_doubt(cohort):
+    y, risk, _ = cohort
+    settings = {"thresholds": [0.3], "patient_ids": np.arange(ROWS), "seed": 5, "draws": 60}
+    same = compare(y, risk, risk, **settings)
+    assert all((one.value, one.low, one.high) == (0, 0, 0) for one in same.differences.values())
+    shuffled = np.random.default_rng(0).permutation(risk)
+    better = compare(y, risk, shuffled, **settings)
+    assert better.differences["auroc"].low > 0
+    assert better.differences["brier"].high < 0
+    assert better.at_thresholds[0].figures["net_benefit"].low > 0
+    json.dumps(better.to_dict(), allow_nan=False)
+
+
+def test_pairing_removes_what_both_models_share(cohort):
+    y, risk, _ = cohort
+    near = expit(np.log(risk / (1 - risk)) + np.random.default_rng(1).normal(0, 0.05, ROWS))
+    settings = {"thresholds": [0.3], "patient_ids": np.arange(ROWS), "seed": 5, "draws": 60}
+    difference = compare(y, risk, near, **settings).differences["auroc"]
+    alone = evaluate(y, risk, **settings).figures["auroc"]
+    assert width(difference) < 0.3 * width(alone)
+
+
+def width(one: Estimate) -> float:
+    return one.high - one.low
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y": [0] * 40}, "0 events and 40 non-events of 40 rows"),
+        ({"weights": [0.0, 1.0] * 20}, "20 events and 0 non-events"),
+        ({"y": []}, "y is empty"),
+        ({"risk": [2.0] * 40}, "risk must lie within 0 and 1: 40 of 40"),
+        ({"patient_ids": [1, 2]}, r"patient_ids has shape \(2,\), but there are 40 rows"),
+        ({"groups": {"sex": ["f"]}}, r"groups\['sex'\] has shape \(1,\)"),
+        ({"thresholds": []}, "thresholds is empty"),
+        ({"thresholds": [1.0]}, "thresholds must lie strictly between 0 and 1"),
+        ({"draws": 3}, "draws must be at least 20"),
+    ],
+)
+def test_what_cant_be_evaluated_is_refused_by_name(changes, message):
+    given = {
+        "y": [0, 1] * 20,
+        "risk": np.linspace(0.1, 0.9, 40),
+        "thresholds": [0.5],
+        "patient_ids": np.arange(40),
+        "seed": 1,
+        "draws": 20,
+        **changes,
+    }
+    with pytest.raises(StatisticsError, match=message):
+        evaluate(given.pop("y"), given.pop("risk"), **given)
