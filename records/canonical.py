@@ -1,0 +1,76 @@
+"""Canonical JSON (RFC 8785), so that a record has one sequence of bytes, written or read back."""
+
+import math
+from typing import Any
+
+import orjson
+
+from models.errors import RecordError
+
+LARGEST_INTEGER = 2**53
+# between these, the shortest decimal that rounds back has no exponent, in every notation
+_PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
+
+
+def canonical(value: Any) -> bytes:
+    """Return the RFC 8785 form: sorted keys, no spaces, numbers as ECMAScript writes doubles.
+
+    Keys must be ASCII, where the standard's UTF-16 order is the byte order; numbers must be
+    finite doubles. Raises RecordError for anything else.
+    """
+    try:
+        return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise RecordError(f"a record can't be written as canonical JSON: {error}") from error
+
+
+def number(value: float) -> Any:
+    """Return what orjson has to be given to write a double as RFC 8785 does."""
+    if _PLAIN_FROM <= abs(value) < _PLAIN_TO:
+        return int(value) if value.is_integer() else value
+    if not math.isfinite(value):
+        raise RecordError(f"{value} can't be recorded as a number; leave it out or record null")
+    if value == 0:
+        return 0
+    return orjson.Fragment(_ecmascript(value))
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            raise RecordError(f"integer {value} is no exact double, so it has no canonical form")
+        return value
+    if isinstance(value, dict):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise RecordError(f"a {type(value).__name__} has no canonical JSON form")
+
+
+def _key(key: Any) -> str:
+    if not isinstance(key, str) or not key.isascii():
+        raise RecordError(f"key {key!r} of a record must be an ASCII string")
+    return key
+
+
+def _ecmascript(value: float) -> str:
+    """Write a double as `Number::toString` of ECMA-262, section 6.1.6.1.20, does."""
+    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = whole + ("" if fraction == "0" else fraction)
+    leading = len(digits) - len(digits.lstrip("0"))
+    digits, point = digits[leading:].rstrip("0"), point - leading
+    sign = "-" if value < 0 else ""
+    if len(digits) <= point <= 21:
+        return f"{sign}{digits}{'0' * (point - len(digits))}"
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"

@@ -1,0 +1,75 @@
+"""From when an alias meant which version of a model: who moved it, why, on what evidence."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from models.errors import RecordError
+from records import audit
+from records.models import Tenure
+
+
+def move_alias(
+    model: str,
+    alias: str,
+    version: str,
+    *,
+    by: str,
+    because: str,
+    evidence: Mapping[str, Any],
+    overridden: bool = False,
+    now: datetime,
+) -> None:
+    """Let an alias mean `version` from now on, and note it in the audit chain."""
+    from django.db import transaction
+
+    if not because.strip():
+        raise RecordError(f"say why {alias} of {model} moves to version {version}")
+    with transaction.atomic():
+        last = _newest(model, alias)
+        if last is not None and last.since > now:
+            raise RecordError(
+                f"{alias} of {model} moved at {last.since.isoformat()}, after {now.isoformat()}"
+            )
+        audit.note(
+            "alias.move",
+            by,
+            {
+                "model": model,
+                "alias": alias,
+                "version": version,
+                "from": last.version if last else None,
+                "because": because,
+                "overridden": overridden,
+                "evidence": dict(evidence),
+            },
+            now,
+        )
+        Tenure.objects.create(
+            model=model,
+            alias=alias,
+            version=version,
+            since=now,
+            by=by,
+            because=because,
+            overridden=overridden,
+            evidence=dict(evidence),
+        )
+
+
+def version_at(model: str, alias: str, at: datetime) -> str | None:
+    """Return the version that an alias meant at a time, or None before it meant any."""
+    tenure = _newest(model, alias, until=at)
+    return tenure.version if tenure else None
+
+
+def history(model: str) -> list[Tenure]:
+    """Return a model's tenures, the newest first."""
+    return list(Tenure.objects.filter(model=model).order_by("-since", "-id"))
+
+
+def _newest(model: str, alias: str, until: datetime | None = None) -> Tenure | None:
+    tenures = Tenure.objects.filter(model=model, alias=alias)
+    if until is not None:
+        tenures = tenures.filter(since__lte=until)
+    return tenures.order_by("-since", "-id").first()

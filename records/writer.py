@@ -1,0 +1,243 @@
+"""The group-commit writer: many requests share one commit, and each waits until it is on disk."""
+
+import asyncio
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from models.errors import RecordError, WriterBusy, WriterStopped
+from records.chain import Block, chained, next_block
+from records.rows import Prepared, Row, prepare
+from records.store import Store, open_store
+
+RECONNECT_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    rows: list[Prepared]
+    future: "Future[None] | asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class _Link:
+    """A connection to the database and the chain that was begun with it."""
+
+    store: Store
+    writer: str = field(default_factory=lambda: secrets.token_hex(8))
+    last: Block | None = None
+
+    def commit(self, rows: list[Prepared], now: datetime) -> None:
+        block = next_block(self.writer, self.last, [row.leaf for row in rows], now)
+        self.store.commit(block, chained(block, rows))
+        self.last = block
+
+
+class Writer:
+    """One thread and one connection a process, to which requests hand over their records.
+
+    Whatever has gathered while a commit was under way goes into the next one. A row that the
+    database refuses fails its own waiter only. When the database is gone every waiter fails at
+    once with WriterStopped, `alive` is False, and the thread tries to connect again each second.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        queue: int,
+        batch: int = 512,
+        clock: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008
+    ) -> None:
+        self._url = database_url
+        self._room = queue
+        self._batch = batch
+        self._clock = clock
+        self._waiting: deque[_Submission] = deque()
+        self._waiting_rows = 0
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._alive = False
+        self._closing = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether records can be written now."""
+        return self._alive
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for a commit."""
+        return self._waiting_rows
+
+    def start(self) -> None:
+        """Connect and start the thread, after any fork; raise WriterStopped if it can't."""
+        if self._thread is not None:
+            raise RecordError("the writer was started already")
+        link = _Link(open_store(self._url))
+        self._alive = True
+        self._thread = threading.Thread(
+            target=self._run, args=(link,), name="records-writer", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what waits, refuse what comes, and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def submit(self, rows: Sequence[Row]) -> Future[None]:
+        """Hand rows over to one commit; the future resolves once they are on disk.
+
+        Raises RecordError for a row that can't be written, WriterBusy when too much waits and
+        WriterStopped when nothing can be written.
+        """
+        future: Future[None] = Future()
+        self._hand_over(_Submission([prepare(row) for row in rows], future))
+        return future
+
+    def submit_async(
+        self, rows: Sequence[Row], loop: asyncio.AbstractEventLoop
+    ) -> asyncio.Future[None]:
+        """Hand rows over as `submit` does; all futures of one commit wake their loop once."""
+        future: asyncio.Future[None] = loop.create_future()
+        self._hand_over(_Submission([prepare(row) for row in rows], future))
+        return future
+
+    def _hand_over(self, submission: _Submission) -> None:
+        count = len(submission.rows)
+        if not count:
+            raise RecordError("there is nothing to record")
+        with self._changed:
+            if self._closing or not self._alive:
+                raise WriterStopped("nothing can be recorded now, so nothing is answered")
+            if self._waiting_rows + count > self._room:
+                raise WriterBusy(
+                    f"{self._waiting_rows} records wait to be written, {self._room} at most"
+                )
+            self._waiting.append(submission)
+            self._waiting_rows += count
+            self._changed.notify()
+
+    def _run(self, link: _Link | None) -> None:
+        try:
+            while link is not None:
+                gone = self._write_until_gone(link)
+                link.store.close()
+                link = self._reconnect() if gone else None
+        finally:
+            self._stop(WriterStopped("the writer was closed"))
+
+    def _write_until_gone(self, link: _Link) -> bool:
+        """Write what is handed over until the database is gone (True) or the writer is closed."""
+        while submissions := self._gather():
+            try:
+                self._write(link, submissions)
+            except WriterStopped as error:
+                _log.error("nothing can be recorded: %s", error)
+                self._stop(error, submissions)
+                return True
+            except BaseException as error:
+                self._stop(WriterStopped(f"the writer failed: {type(error).__name__}"), submissions)
+                raise
+        return False
+
+    def _gather(self) -> list[_Submission]:
+        """Wait for submissions, and take as many as fit in a batch; none means closed."""
+        with self._changed:
+            while not self._waiting and not self._closing:
+                self._changed.wait()
+            taken: list[_Submission] = []
+            count = 0
+            while self._waiting and (
+                not taken or count + len(self._waiting[0].rows) <= self._batch
+            ):
+                taken.append(self._waiting.popleft())
+                count += len(taken[-1].rows)
+            self._waiting_rows -= count
+            return taken
+
+    def _write(self, link: _Link, submissions: list[_Submission]) -> None:
+        """Commit submissions together; where a row is refused, halve them until it's alone."""
+        rows = [row for submission in submissions for row in submission.rows]
+        try:
+            link.commit(rows, self._clock())
+        except WriterStopped:
+            raise
+        except WriterBusy as error:
+            _resolve(submissions, error)
+        except RecordError as error:
+            if len(submissions) == 1:
+                _resolve(submissions, error)
+                return
+            half = len(submissions) // 2
+            self._write(link, submissions[:half])
+            self._write(link, submissions[half:])
+        else:
+            _resolve(submissions, None)
+
+    def _stop(self, error: WriterStopped, submissions: Iterable[_Submission] = ()) -> None:
+        with self._changed:
+            self._alive = False
+            abandoned = [*submissions, *self._waiting]
+            self._waiting.clear()
+            self._waiting_rows = 0
+        _resolve(abandoned, error)
+
+    def _reconnect(self) -> _Link | None:
+        """Try to connect until it works, and begin a new chain; return None when closed."""
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closing, RECONNECT_SECONDS):
+                    return None
+            try:
+                link = _Link(open_store(self._url))
+            except WriterStopped as error:
+                _log.warning("still not connected: %s", error)
+                continue
+            with self._changed:
+                self._alive = True
+            return link
+
+
+def _resolve(submissions: Iterable[_Submission], error: Exception | None) -> None:
+    """Tell the waiters, each event loop by one call."""
+    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for submission in submissions:
+        future = submission.future
+        if future.done():
+            continue
+        if isinstance(future, asyncio.Future):
+            loops.setdefault(future.get_loop(), []).append(future)
+        elif future.set_running_or_notify_cancel():
+            _settle(future, error)
+    for loop, futures in loops.items():
+        # a loop that was closed has nobody left who waits
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle_all, futures, error)
+
+
+def _settle_all(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if not future.done():
+            _settle(future, error)
+
+
+def _settle(future: "Future[None] | asyncio.Future[None]", error: Exception | None) -> None:
+    if error is None:
+        future.set_result(None)
+    else:
+        # raising adds to an error's traceback, so every waiter gets its own
+        future.set_exception(copy(error))
