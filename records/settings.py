@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         return self.root / "evidently"
 
     @cached_property
+    def reports(self) -> Path:
+        """Where the monitoring job leaves the reports that the console shows."""
+        return self.root / "reports"
+
+    @cached_property
     def cache(self) -> Path:
         """Downloaded data and compiled kernels."""
         return self.root / "cache"
