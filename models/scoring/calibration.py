@@ -37,4 +37,4 @@ def risk_of_margin(margin: Any) -> np.ndarray:
     margin = np.asarray(margin, dtype=np.float64)
     small = np.exp(-np.abs(margin))
     risk = np.where(margin >= 0, 1.0, small) / (1.0 + small)
-    return np.clip(risk, SMALLEST_RISK, LARGEST_RISK)
+    return np.asarray(np.clip(risk, SMALLEST_RISK, LARGEST_RISK))

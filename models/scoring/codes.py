@@ -7,11 +7,12 @@ QuickScorer (Lucchese et al., SIGIR 2015), laid out by group.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from models.scoring.kernels import NO_ROW
-from models.scoring.tables import TreeTables
+from models.scoring.tables import TreeTables, lengths
 
 _RANKS_APART = 16  # the work of one row's XOR is that of about groups / 16 single flips
 
@@ -22,7 +23,7 @@ class CodeIndex:
 
     Column c has the sorted thresholds threshold[threshold_start[c] : threshold_start[c + 1]] and
     one state a rank (0 to their number), then one for missing. The state names a row of `cleared`
-    and a range of flips, which together turn the full codes into those of the row.
+    and a range of flips, which together turn the codes with all bits set into those of the row.
     """
 
     threshold_start: np.ndarray  # (columns + 1,) uint32
@@ -31,13 +32,12 @@ class CodeIndex:
     state_flips: np.ndarray  # (states, 2) uint32
     flip_group: np.ndarray  # (bits,) uint32
     flip_bit: np.ndarray  # (bits,), of the codes' type
-    cleared: np.ndarray  # (rows, groups), of the codes' type
-    full: np.ndarray  # (groups,), all bits set: uint8 or, beyond 8 bits a group, uint16
+    cleared: np.ndarray  # (rows, groups), uint8 or, beyond 8 bits a group, uint16; row 0: all bits
 
 
 def index_codes(tables: TreeTables) -> CodeIndex:
     """Arrange the bits of all groups by column and threshold."""
-    counts = np.diff(tables.bit_start.astype(np.int64))
+    counts = lengths(tables.bit_start)
     code = np.uint8 if counts.max(initial=0) <= 8 else np.uint16
     place = np.arange(len(tables.bit_slot)) - np.repeat(tables.bit_start[:-1], counts)
     bit = (1 << place).astype(code)
@@ -46,7 +46,7 @@ def index_codes(tables: TreeTables) -> CodeIndex:
     goes_left = tables.bit_slot >= tables.n_columns
     order = np.lexsort((tables.bit_threshold, column))
     starts = np.searchsorted(column[order], np.arange(tables.n_columns + 1))
-    rows: list[np.ndarray] = []
+    rows = [((1 << counts) - 1).astype(code)]
     thresholds, state_rows, state_flips = [], [], []
 
     def add_row(bits: np.ndarray) -> int:
@@ -57,7 +57,7 @@ def index_codes(tables: TreeTables) -> CodeIndex:
         rows.append(row)
         return len(rows) - 1
 
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in pairwise(starts):
         bits = order[start:end]
         distinct, first = np.unique(tables.bit_threshold[bits], return_index=True)
         below = np.append(first, len(bits))  # how many bits are 0 at each rank
@@ -74,8 +74,7 @@ def index_codes(tables: TreeTables) -> CodeIndex:
         state_flips=np.vstack([*state_flips, np.empty((0, 2))]).astype(np.uint32),
         flip_group=group[order],
         flip_bit=bit[order],
-        cleared=np.array(rows, code).reshape(len(rows), len(counts)),
-        full=((1 << counts) - 1).astype(code),
+        cleared=np.array(rows),
     )
 
 

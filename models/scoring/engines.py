@@ -39,26 +39,35 @@ class TreeLookup:
     def __init__(self, tables: TreeTables) -> None:
         self.expected = tables.expected
         index = index_codes(tables)
-        groups = (tables.feature_start, tables.feature, tables.table_start, tables.table)
-        self._of_row = (
+        self._block = kernels.pack(
             index.threshold_start,
             index.threshold,
             index.state_row,
             index.state_flips,
             index.flip_group,
             index.flip_bit,
-            index.cleared,
-            index.full,
-            *groups,
+            tables.feature_start,
+            tables.feature,
+            tables.table_start,
         )
-        self._of_rows = (tables.bit_start, tables.bit_slot, tables.bit_threshold, *groups)
+        self._cleared = index.cleared
+        self._table = tables.table
+        self._of_rows = (
+            tables.bit_start,
+            tables.bit_slot,
+            tables.bit_threshold,
+            tables.feature_start,
+            tables.feature,
+            tables.table_start,
+            tables.table,
+        )
 
     def explain_row(
         self, vector: np.ndarray, a: float, base: float, contributions: np.ndarray
     ) -> tuple[float, float]:
         """Fill `contributions`; return margin and risk."""
         answer: tuple[float, float] = kernels.explain_row(
-            vector, *self._of_row, a, base, contributions
+            vector, self._block, self._cleared, self._table, a, base, contributions
         )
         return answer
 
@@ -75,7 +84,7 @@ class TreeLookup:
             for row, vector in enumerate(X):
                 margins[row], _ = self.explain_row(vector, a, base, contributions[row])
         else:
-            kernels.explain_blocks(X, *self._of_rows, a, base, contributions, margins)
+            kernels.explain_rows(X, *self._of_rows, a, base, contributions, margins)
 
 
 class LinearEngine:

@@ -15,8 +15,9 @@ class LinearTerm:
 
     A missing value becomes `imputation` and adds `missing_coefficient`. With `knots` the columns
     of the design are the value and its restricted cubic spline, k - 2 terms for k knots (Harrell,
-    Regression Modeling Strategies, 2.4.5; see `spline_terms`). A column of the design is (basis - centre) / scale; `means` are the training means of those columns and
-    `missing_mean` is the training share that was missing.
+    Regression Modeling Strategies, 2.4.5; see `spline_terms`). A column of the design is
+    (basis - centre) / scale; `means` are the training means of those columns, `missing_mean` is
+    the training share that was missing.
     """
 
     imputation: float

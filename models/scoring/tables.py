@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import ArtefactError
-from models.scoring import kernels
+from models.scoring import filling
 from models.scoring.trees import TreeEnsemble
 
 MAX_BITS = 16
@@ -66,13 +66,13 @@ def build_tables(
     bits, features, tables = [], [], []
     expected = ensemble.base_margin
     for root in roots:
-        n = kernels.group_splits(root, ensemble.parent, ensemble.left, ensemble.right, splits)
+        n = filling.group_splits(root, ensemble.parent, ensemble.left, ensemble.right, splits)
         own = splits[:n].copy()
         columns = ensemble.column[own]
         used = np.unique(column_feature[columns])
         place[columns] = np.searchsorted(used, column_feature[columns])
         table = np.zeros((1 << n, len(used)))
-        expected += kernels.fill_group(
+        expected += filling.fill_group(
             root,
             own,
             ensemble.parent,
@@ -129,7 +129,7 @@ def save_tables(tables: TreeTables, path: Path) -> None:
     """Write the tables as .npz, without pickle."""
     arrays = {item.name: np.asarray(getattr(tables, item.name)) for item in fields(TreeTables)}
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_tables(path: Path) -> TreeTables:
@@ -161,10 +161,7 @@ def _is_sound(tables: TreeTables) -> bool:
         array = getattr(tables, name)
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
             return False
-    bits, widths = (
-        np.diff(tables.bit_start.astype(np.int64)),
-        np.diff(tables.feature_start.astype(np.int64)),
-    )
+    bits, widths = lengths(tables.bit_start), lengths(tables.feature_start)
     if len(bits) != len(tables.table_start) or len(widths) != len(bits):
         return False
     if np.any(bits < 0) or np.any(bits > MAX_BITS) or np.any(widths < 0):
@@ -183,6 +180,12 @@ def _is_sound(tables: TreeTables) -> bool:
         and np.all(np.isfinite(tables.bit_threshold))
         and np.isfinite(tables.expected)
     )
+
+
+def lengths(starts: np.ndarray) -> np.ndarray:
+    """Return how far each start is from the next."""
+    places = starts.astype(np.int64)
+    return np.asarray(places[1:] - places[:-1])
 
 
 def _bits_of_groups(ensemble: TreeEnsemble) -> np.ndarray:
