@@ -1,0 +1,43 @@
+"""Who may call: API keys in the Authorization header, with the scope that an operation needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.types import Scope
+
+from serving.problems import NotAllowed, NotAuthenticated
+
+if TYPE_CHECKING:
+    from records.models import Client
+
+
+class Clients(Protocol):
+    """Whoever knows the clients: the cache over the database, or one client in a test."""
+
+    def authenticate(self, key: str, now: datetime) -> Client | None:
+        """Return the client whose live key this is, or None."""
+
+
+def authorise(scope: Scope, scopes: Sequence[str], clients: Clients, now: datetime) -> Client:
+    """Return the client that calls; raise NotAuthenticated, or NotAllowed without the scope."""
+    key = _bearer(scope)
+    client = clients.authenticate(key, now)
+    if client is None:
+        raise NotAuthenticated(
+            "the API key is unknown, revoked or expired",
+            challenge=b'Bearer error="invalid_token"',
+        )
+    if not any(name in client.scopes for name in scopes):
+        raise NotAllowed(f"the API key lacks the scope {' or '.join(scopes)}")
+    return client
+
+
+def _bearer(scope: Scope) -> str:
+    given: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
+    scheme, _, key = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+    if scheme.lower() != b"bearer" or not key:
+        raise NotAuthenticated("send one API key as 'Authorization: Bearer auk_...'")
+    return key.strip().decode("latin-1")

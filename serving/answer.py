@@ -1,0 +1,131 @@
+"""The JSON answer to a prediction: the risk, its band, and what contributed to it, in words."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import numpy as np
+
+from models.definition import Definition, Status
+from models.feature import Feature
+from models.readings import Finding
+from models.risk_model import ExplainedRisk, RiskModel
+
+NOT_FOR_CLINICAL_USE = "not for clinical use"
+SILENT = "silent evaluation: the risk is recorded and not shown"
+_UNIT_WORDS = {"a": "years", "1": "", "{score}": ""}
+
+
+class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which model answered."""
+
+    name: str
+    title: str
+    version: str
+    status: Status
+    artefact_digest: str
+    definition_digest: str
+    notice: str = ""
+
+
+class BandAnswer(msgspec.Struct, frozen=True):
+    """The band that the risk falls into, and the action that it asks for."""
+
+    name: str
+    title: str
+    action: str
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """What one feature contributed to the score, on the log-odds scale."""
+
+    feature: str
+    title: str
+    value: float | str | None
+    unit: str | None
+    contribution: float
+    words: str
+
+
+class HorizonAnswer(msgspec.Struct, frozen=True):
+    """Until when, and of what, the risk is."""
+
+    outcome: str
+    days: int
+
+
+class PredictionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer; without the scope `explain`, or in silent evaluation, parts are left out.
+
+    logit(risk) = base + the sum of all contributions.
+    """
+
+    prediction_id: str
+    model: ModelAnswer
+    predicted_at: datetime
+    recorded_at: datetime
+    horizon: HorizonAnswer
+    missing: list[str]
+    findings: list[Finding]
+    risk: float | msgspec.UnsetType = msgspec.UNSET
+    band: BandAnswer | msgspec.UnsetType = msgspec.UNSET
+    base: float | msgspec.UnsetType = msgspec.UNSET
+    contributions: list[Contribution] | msgspec.UnsetType = msgspec.UNSET
+
+
+def describe_model(model: RiskModel) -> ModelAnswer:
+    """Say which model answers, and that it's not for clinical use where that is so."""
+    definition = model.definition
+    notice = NOT_FOR_CLINICAL_USE if definition.for_demonstration else ""
+    if definition.status is Status.SILENT:
+        notice = SILENT
+    return ModelAnswer(
+        name=definition.name,
+        title=definition.title,
+        version=model.version,
+        status=definition.status,
+        artefact_digest=model.artefact_digest,
+        definition_digest=model.definition_digest,
+        notice=notice,
+    )
+
+
+def describe_horizon(definition: Definition) -> HorizonAnswer:
+    """Say until when, and of what, the risk is."""
+    return HorizonAnswer(definition.outcome.title, definition.outcome.horizon_days)
+
+
+def missing_features(findings: Sequence[Finding]) -> list[str]:
+    """Return the features without a usable value, by name."""
+    return [finding.feature for finding in findings if finding.kind in ("missing", "excluded")]
+
+
+def contributions(definition: Definition, risk: ExplainedRisk) -> list[Contribution]:
+    """Return every feature's contribution in clinical words, the largest first."""
+    amounts = risk.explanation.contributions
+    values = risk.features.values
+    described = []
+    for index in np.argsort(-np.abs(amounts), kind="stable").tolist():
+        feature = definition.features[index]
+        value, amount = values[feature.name], float(amounts[index])
+        described.append(
+            Contribution(
+                feature.name,
+                feature.title,
+                value,
+                feature.unit,
+                amount,
+                f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score",
+            )
+        )
+    return described
+
+
+def value_in_words(feature: Feature, value: float | str | None) -> str:
+    """Return a feature with its value as a clinician would read it."""
+    if value is None:
+        return f"{feature.title} (no value)"
+    if isinstance(value, str):
+        return f"{feature.title} {feature.categories[value]}"
+    unit = _UNIT_WORDS.get(feature.unit or "", feature.unit)
+    return f"{feature.title} {value:.{feature.decimals}f} {unit}".rstrip()

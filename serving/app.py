@@ -1,0 +1,171 @@
+"""The service as one ASGI application: operations, and a door that answers every error."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from ipaddress import ip_address
+from time import perf_counter
+from typing import Any, BinaryIO
+
+import msgspec
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from models.definition import Status
+from models.errors import AuscultError, SettingsError
+from models.risk_model import RiskModel
+from records.pseudonym import Pseudonymiser
+from records.settings import Settings
+from records.writer import Writer
+from serving import fhir_api, json_api, own_api
+from serving.access import Clients
+from serving.contract import Contract
+from serving.counters import Counters
+from serving.log import make_log, places
+from serving.operation import COMPONENTS, Operation
+from serving.premises import Premises, Served
+from serving.problems import MethodNotAllowed, NotFound, answer_error, kind_of
+
+
+def create_app(
+    models: Mapping[str, RiskModel],
+    writer: Writer,
+    pseudonymiser: Pseudonymiser,
+    clients: Clients,
+    settings: Settings,
+    clock: Callable[[], datetime],
+    *,
+    log_stream: BinaryIO | None = None,
+) -> FastAPI:
+    """Make the application that answers for these models; the writer must have been started.
+
+    Raises SettingsError for a model that may not be served, or not on this host.
+    """
+    check_servable(models, settings.host)
+    served = {
+        name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
+    }
+    premises = Premises(served, writer, pseudonymiser, clients, settings, clock, Counters())
+    app = App(premises, make_log(settings.log_level, log_stream))
+    app.router.routes.extend(
+        (*json_api.operations(served), *fhir_api.operations(), *own_api.operations())
+    )
+    return app
+
+
+def check_servable(models: Mapping[str, RiskModel], host: str) -> None:
+    """Raise SettingsError where a model is retired, or for demonstration and not on loopback."""
+    for name, model in models.items():
+        if model.definition.status is Status.RETIRED:
+            raise SettingsError(f"model {name} is retired and may not be served")
+        if model.definition.for_demonstration and not is_loopback(host):
+            raise SettingsError(
+                f"model {name} is for demonstration, not for clinical use, and is served on "
+                f"loopback only; AUSCULT_HOST is {host}, set it to 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host's name or address can be reached from this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class App(FastAPI):
+    """FastAPI with one door of ours in the place of its middleware."""
+
+    def __init__(self, premises: Premises, log: FilteringBoundLogger) -> None:
+        super().__init__(
+            title="Auscult",
+            summary="Clinical risks, explained and recorded",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self.state.premises = premises
+        self.state.log = log
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the door, behind which the router stands."""
+        return Door(self.router, self.state.premises, self.state.log)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI description, with the types of requests and answers."""
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            operations = [route for route in self.routes if isinstance(route, Operation)]
+            types = [type_ for operation in operations for type_ in operation.types]
+            _, named = msgspec.json.schema_components(types, ref_template=COMPONENTS)
+            components = schema.setdefault("components", {})
+            components.setdefault("schemas", {}).update(named)
+            components["securitySchemes"] = {"api_key": {"type": "http", "scheme": "bearer"}}
+        return self.openapi_schema or schema
+
+
+class Door:
+    """Answers what goes wrong behind it, counts and logs every answer."""
+
+    def __init__(self, app: ASGIApp, premises: Premises, log: FilteringBoundLogger) -> None:
+        self._app = app
+        self._counters = premises.counters
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on, and answer the error that comes back, if one does."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:
+            if "auscult.status" in scope:
+                raise
+            await self._answer_error(_told(error), scope, send)
+        self._count(scope, perf_counter() - started)
+
+    async def _answer_error(self, error: Exception, scope: Scope, send: Send) -> None:
+        operation = _operation(scope)
+        form = "fhir" if scope["path"].startswith("/fhir") else "problem"
+        answer = answer_error(
+            error, form=form, wanted_score=operation is not None and operation.wants_score
+        )
+        scope["auscult.status"] = answer.status
+        kind = kind_of(error)
+        name = operation.operation_id if operation else "none"
+        self._counters.problems.labels(name, kind.slug).inc()
+        fields = {"operation": name, "status": answer.status, "problem": kind.slug}
+        client = scope.get("auscult.client")
+        if client is not None:
+            fields["client"] = client.key_id
+        if answer.status == 500:
+            self._log.error("failed", error=type(error).__name__, where=places(error), **fields)
+        else:
+            self._log.info("refused", reason=getattr(error, "reason", None), **fields)
+        await answer.send(send)
+
+    def _count(self, scope: Scope, seconds: float) -> None:
+        operation = _operation(scope)
+        name = operation.operation_id if operation else "none"
+        self._counters.answers.labels(name, scope["auscult.status"]).inc()
+        self._counters.seconds.labels(name).observe(seconds)
+        self._log.debug("answered", operation=name, milliseconds=round(1000 * seconds, 3))
+
+
+def _operation(scope: Scope) -> Operation | None:
+    route = scope.get("route")
+    return route if isinstance(route, Operation) else None
+
+
+def _told(error: Exception) -> Exception:
+    """Return the router's own errors as ours."""
+    if isinstance(error, AuscultError) or not isinstance(error, HTTPException):
+        return error
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(f"this path is for {allow}", allow=allow)
+    return NotFound("there is no such path")

@@ -1,0 +1,199 @@
+"""The JSON request of one model: a type generated from its definition, and its reader."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from models.definition import Definition
+from models.errors import MalformedInput
+from models.feature import Feature
+from models.readings import Reading
+from serving.problems import NotJson
+
+T = TypeVar("T")
+Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+_PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field (.*)", re.DOTALL)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_REASONS = {
+    "missing required": "missing_field",
+    "out of range": "not_finite",
+    "timezone": "no_timezone",
+}
+
+
+class PatientIdentifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A patient's identifier; it becomes a pseudonym and is not kept."""
+
+    system: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number with its unit and the time at which it was true of the patient."""
+
+    value: float
+    unit: str | None = None
+    time: Aware | None = None
+    comparator: Literal["<", "<=", ">=", ">"] | None = None
+
+
+class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A category with the time at which it was true of the patient."""
+
+    value: str
+    time: Aware | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a JSON request asks, whatever the model; `values` are in the definition's order."""
+
+    values: Mapping[str, Sequence[Reading]]
+    patient: PatientIdentifier | None
+    predicted_at: datetime | None
+    site: str
+
+
+class Contract:
+    """Reads the JSON requests of one model."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self._names = tuple(feature.name for feature in _given(definition))
+        self.type = _request_type(definition)
+        self._decoder = msgspec.json.Decoder(self.type)
+
+    def read(self, body: bytes) -> Request:
+        """Read a request; raise MalformedInput that names the field, NotJson if it's none."""
+        given = _decode(self._decoder, body)
+        values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
+        readings = {name: _readings(value) for name, value in values if value is not None}
+        return Request(readings, given.patient, given.predicted_at, given.site or "")
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """The request as JSON Schema."""
+        return msgspec.json.schema(self.type)
+
+
+def read_json(body: bytes, type_: type[T]) -> T:
+    """Read a body as a msgspec type; raise MalformedInput that names the field, or NotJson."""
+    return _decode(msgspec.json.Decoder(type_), body)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _malformed(str(error)) from error
+    except msgspec.DecodeError as error:
+        raise _not_json(decoder, body, str(error)) from error
+    except RecursionError as error:
+        raise MalformedInput("body: nested too deeply", field="body", reason="too_deep") from error
+
+
+def _not_json(decoder: msgspec.json.Decoder[Any], body: bytes, text: str) -> MalformedInput:
+    """Tell NaN and Infinity, which JSON has no words for, from text that is no JSON at all."""
+    try:
+        loose = json.loads(body)
+    except (ValueError, RecursionError):
+        return NotJson(f"the body is not JSON: {text}")
+    place = next(_not_finite(loose, ""), "body")
+    try:
+        decoder.decode(msgspec.json.encode(loose))
+    except msgspec.ValidationError as error:
+        return _malformed(str(error))
+    return MalformedInput(f"{place}: not a finite number", field=place, reason="not_finite")
+
+
+def _given(definition: Definition) -> Iterator[Feature]:
+    return (feature for feature in definition.features if feature.derived is None)
+
+
+def _request_type(definition: Definition) -> Any:
+    features = list(_given(definition))
+    # attributes get names of our own, since a feature may be called `lambda`
+    fields = [(f"f{i}", _value_type(feature), None) for i, feature in enumerate(features)]
+    values = msgspec.defstruct(
+        f"{definition.name}_values",
+        fields,
+        frozen=True,
+        forbid_unknown_fields=True,
+        rename={f"f{i}": feature.name for i, feature in enumerate(features)},
+    )
+    return msgspec.defstruct(
+        f"{definition.name}_request",
+        [
+            ("values", values),
+            ("patient", PatientIdentifier | None, None),
+            ("predicted_at", Aware | None, None),
+            ("site", Site | None, None),
+        ],
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
+
+
+def _value_type(feature: Feature) -> Any:
+    about = msgspec.Meta(title=feature.title, description=_description(feature))
+    if feature.kind == "categorical":
+        plain = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(feature.categories)})]
+        return Annotated[plain | Stated | list[Stated] | None, about]
+    return Annotated[float | Measured | list[Measured] | None, about]
+
+
+def _description(feature: Feature) -> str:
+    words = ["required" if feature.required else "may be missing"]
+    if feature.unit:
+        words.append(
+            f"unit {feature.unit}, to be stated"
+            if feature.unit_mandatory
+            else f"a plain number is in {feature.unit}"
+        )
+    if feature.plausible:
+        words.append(f"plausible from {feature.plausible[0]:g} to {feature.plausible[1]:g}")
+    if feature.look_back_days:
+        words.append(f"at most {feature.look_back_days:g} days old, {feature.reduce} value")
+    return "; ".join(words)
+
+
+def _readings(value: Any) -> tuple[Reading, ...]:
+    if isinstance(value, (float, str)):
+        return (Reading(value),)
+    if isinstance(value, Measured):
+        return (Reading(value.value, value.unit, value.time, comparator=value.comparator),)
+    if isinstance(value, Stated):
+        return (Reading(value.value, None, value.time),)
+    return tuple(reading for item in value for reading in _readings(item))
+
+
+def _malformed(text: str) -> MalformedInput:
+    found = _PLACE.search(text)
+    place = found["place"] if found else "body"
+    words = (text[: found.start()] if found else text).replace("`", "")
+    unknown = _UNKNOWN.search(words)
+    if unknown:
+        # a key that is no plain name may be anything, a person's name too
+        name = unknown[1] if _NAME.fullmatch(unknown[1]) else "(not shown)"
+        return MalformedInput(f"{place}: unknown field {name}", field=place, reason="unknown_field")
+    reason = next((slug for part, slug in _REASONS.items() if part in words), "wrong_type")
+    return MalformedInput(f"{place}: {words}", field=place, reason=reason)
+
+
+def _not_finite(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _not_finite(part, f"{place}[{index}]")

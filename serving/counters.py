@@ -1,0 +1,61 @@
+"""What the service counts and measures, for Prometheus; no label names a patient."""
+
+import os
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Counters:
+    """The counters of one worker; `expose` adds up all workers of the service."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.answers = Counter(
+            "auscult_answers",
+            "Answers, by operation and HTTP status",
+            ("operation", "status"),
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "auscult_answer_seconds",
+            "Time from request to answer",
+            ("operation",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.predictions = Counter(
+            "auscult_predictions",
+            "Predictions that were recorded and answered",
+            ("model", "version", "protocol", "band"),
+            registry=self._registry,
+        )
+        self.refusals = Counter(
+            "auscult_refusals",
+            "Requests that got no score, by reason",
+            ("model", "version", "protocol", "reason"),
+            registry=self._registry,
+        )
+        self.problems = Counter(
+            "auscult_problems",
+            "Answers that were errors, by kind",
+            ("operation", "problem"),
+            registry=self._registry,
+        )
+
+    def expose(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            # the server set this before its workers started, and each keeps its figures there
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)
+        return generate_latest(registry)

@@ -1,0 +1,171 @@
+"""One operation of the API: its path, who may call it, and the way from socket to answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
+
+from serving.access import authorise
+from serving.message import Answer
+from serving.premises import Premises
+from serving.problems import MediaTypeNotSupported, TooLarge
+
+if TYPE_CHECKING:
+    from records.models import Client
+
+MEDIA_TYPES = ("application/json", "application/fhir+json")
+PUBLIC: tuple[str, ...] = ()
+COMPONENTS = "#/components/schemas/{name}"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of an operation by a client that may make it."""
+
+    premises: Premises
+    client: Client | None
+    now: datetime
+    scope: Scope
+    receive: Receive
+
+    @property
+    def caller(self) -> Client:
+        """The client; only operations that anyone may call have none."""
+        if self.client is None:
+            raise RuntimeError("an operation that is public asked who calls")
+        return self.client
+
+    def path(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.scope["path_params"][name])
+
+    def query(self, name: str) -> str | None:
+        """Return a parameter of the query string, the last one if it's repeated."""
+        text = self.scope["query_string"].decode("latin-1")
+        return dict(parse_qsl(text, keep_blank_values=True)).get(name)
+
+    async def body(self) -> bytes:
+        """Read the whole body; raise TooLarge as soon as it's longer than is allowed."""
+        limit = self.premises.settings.max_body_bytes
+        message = await self.receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return _within(body, limit)
+        parts, length = [body], len(body)
+        while message.get("more_body"):
+            message = await self.receive()
+            parts.append(message.get("body", b""))
+            length += len(parts[-1])
+            if length > limit:
+                raise _too_large(limit)
+        return b"".join(parts)
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class Operation(APIRoute):
+    """A route that documents itself to FastAPI and is dispatched without its machinery.
+
+    `scopes` are the alternatives of which a client needs one; there is no default, so that a
+    route nobody thought about can't be written. PUBLIC is for what everybody may see. `request`
+    and `answer` are the msgspec types to document.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        handler: Handler,
+        *,
+        scopes: Sequence[str],
+        summary: str,
+        wants_score: bool = False,
+        request: Sequence[Any] = (),
+        answer: Any = None,
+    ) -> None:
+        super().__init__(
+            path,
+            _documented,
+            methods=[method],
+            summary=summary,
+            description=inspect.getdoc(handler),
+            operation_id=f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
+            openapi_extra=_documentation(path, scopes, request, answer),
+        )
+        self.handler = handler
+        self.scopes = tuple(scopes)
+        self.wants_score = wants_score
+        self.types = (*request, *(() if answer is None else (answer,)))
+        self.reads_body = method == "POST"
+        self.app = self._run
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        premises: Premises = scope["app"].state.premises
+        now = premises.clock()
+        client = authorise(scope, self.scopes, premises.clients, now) if self.scopes else None
+        scope["auscult.client"] = client
+        if self.reads_body:
+            _check_body(scope, premises.settings.max_body_bytes)
+        answer = await self.handler(Call(premises, client, now, scope, receive))
+        scope["auscult.status"] = answer.status
+        await answer.send(send)
+
+
+def _documented() -> None:
+    """Stand for every handler in FastAPI's documentation, which reads signatures."""
+
+
+def _documentation(
+    path: str, scopes: Sequence[str], request: Sequence[Any], answer: Any
+) -> dict[str, Any]:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    extra: dict[str, Any] = {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in names
+        ],
+        "security": [{"api_key": [scope]} for scope in scopes],
+        "responses": {"default": {"description": "A problem (RFC 9457) or OperationOutcome"}},
+    }
+    if request:
+        extra["requestBody"] = {"required": True, "content": _content(request)}
+    if answer is not None:
+        extra["responses"]["200"] = {"content": _content([answer])}
+    return extra
+
+
+def _content(types: Sequence[Any]) -> dict[str, Any]:
+    schemas, _ = msgspec.json.schema_components(types, ref_template=COMPONENTS)
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    return {"application/json": {"schema": schema}}
+
+
+def _check_body(scope: Scope, limit: int) -> None:
+    headers = dict(scope["headers"])
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type.decode("latin-1") not in MEDIA_TYPES:
+        raise MediaTypeNotSupported(f"send the body as {' or '.join(MEDIA_TYPES)}")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise MediaTypeNotSupported("send the body without Content-Encoding")
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > limit:
+        raise _too_large(limit)
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body may have {limit} bytes at most")

@@ -1,0 +1,88 @@
+"""Predictions of the past, as the records hold them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import numpy as np
+from anyio import to_thread
+
+from models.risk_model import RiskModel
+from serving.answer import NOT_FOR_CLINICAL_USE
+from serving.problems import NotFound
+
+if TYPE_CHECKING:
+    from records.models import Client
+    from records.models import Prediction as Record
+
+
+class PastPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recorded prediction; a silent one shows no risk, and explanations need their scope."""
+
+    prediction_id: str
+    model: str
+    version: str
+    artefact_digest: str
+    definition_digest: str
+    predicted_at: datetime
+    recorded_at: datetime
+    status: str
+    protocol: str
+    features: dict[str, float | str | None]
+    findings: list[Any]
+    notice: str = ""
+    risk: float | msgspec.UnsetType = msgspec.UNSET
+    band: str | msgspec.UnsetType = msgspec.UNSET
+    base: float | msgspec.UnsetType = msgspec.UNSET
+    contributions: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+async def find_prediction(wanted: UUID, client: Client) -> Record:
+    """Return a prediction that this client made; raise NotFound for any other."""
+    found = await to_thread.run_sync(_find, wanted, client.key_id)
+    if found is None:
+        raise NotFound("this client has no such prediction")
+    return found
+
+
+def past_answer(found: Record, model: RiskModel | None, *, explained: bool) -> PastPrediction:
+    """Describe a recorded prediction; contributions are named by the definition that made them."""
+    same = model is not None and model.definition_digest == found.definition_digest
+    demonstration = model is not None and model.definition.for_demonstration
+    shown, explained = found.shown, explained and found.shown
+    named: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    if model is not None and same and explained:
+        amounts = np.frombuffer(found.contributions, dtype="<f8").tolist()
+        names = (feature.name for feature in model.definition.features)
+        named = dict(zip(names, amounts, strict=True))
+    return PastPrediction(
+        prediction_id=str(found.id),
+        model=found.model,
+        version=found.version,
+        artefact_digest=found.artefact_digest,
+        definition_digest=found.definition_digest,
+        predicted_at=found.predicted_at,
+        recorded_at=found.recorded_at,
+        status=found.status,
+        protocol=found.protocol,
+        features=found.features,
+        findings=found.findings,
+        notice=NOT_FOR_CLINICAL_USE if demonstration else "",
+        risk=found.risk if shown else msgspec.UNSET,
+        band=found.band if shown else msgspec.UNSET,
+        base=found.base if explained else msgspec.UNSET,
+        contributions=named,
+    )
+
+
+def _find(wanted: UUID, key_id: str) -> Record | None:
+    # here, since Django's models can only be imported once Django is set up
+    from django.db import close_old_connections
+
+    from records.models import Prediction as Record
+
+    close_old_connections()
+    return Record.objects.filter(id=wanted, client=key_id).first()

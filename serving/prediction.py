@@ -1,0 +1,124 @@
+"""From readings to a recorded prediction: the same way for every protocol."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from models.errors import ExplanationMismatch, InputError, MalformedInput
+from models.readings import Finding, Reading
+from models.risk_model import ExplainedRisk, RiskModel
+from records.rows import Row
+from serving.operation import Call
+from serving.premises import Premises
+from serving.problems import DeadlinePassed, NotAllowed
+from serving.recording import prediction_row, refusal_row
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a model, in whatever protocol it came."""
+
+    readings: Mapping[str, Sequence[Reading]]
+    predicted_at: datetime
+    patient: tuple[str, str] | None = None  # system and value; they go no further than the door
+    site: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A prediction that is on disk and may be answered."""
+
+    id: UUID
+    model: RiskModel
+    risk: ExplainedRisk
+    findings: tuple[Finding, ...]
+    predicted_at: datetime
+    recorded_at: datetime
+
+
+def prediction_time(call: Call, given: datetime | None) -> datetime:
+    """Return the time to predict at: now, or with the scope `replay` one that isn't later."""
+    if given is None:
+        return call.now
+    if "replay" not in call.caller.scopes:
+        raise NotAllowed("another prediction time than now needs the scope replay")
+    if given > call.now:
+        raise MalformedInput(
+            f"predicted_at {given.isoformat()} is later than now",
+            field="predicted_at",
+            reason="in_the_future",
+        )
+    return given
+
+
+async def predict(
+    call: Call, model: RiskModel, protocol: str, read: Callable[[], Ask]
+) -> Prediction:
+    """Read what is asked, score it, and return once the record is on disk.
+
+    A refusal is recorded as well, before it is raised.
+    """
+    predicted_at = call.now
+    try:
+        ask = read()
+        predicted_at = ask.predicted_at
+        patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
+        risk = model.assess(ask.readings, ask.predicted_at)
+    except InputError as error:
+        await _refuse(call, model, protocol, predicted_at, error.field, error.reason)
+        raise
+    except ExplanationMismatch:
+        await _refuse(call, model, protocol, predicted_at, "explanation", "explanation_mismatch")
+        raise
+    prediction = Prediction(
+        id=uuid4(),
+        model=model,
+        risk=risk,
+        findings=(*risk.features.findings, *ask.findings),
+        predicted_at=predicted_at,
+        recorded_at=call.now,
+    )
+    row = prediction_row(
+        prediction,
+        ask.readings,
+        patient=patient,
+        site=ask.site,
+        client=call.caller,
+        protocol=protocol,
+    )
+    await record(call.premises, row)
+    definition = model.definition
+    call.premises.counters.predictions.labels(
+        definition.name, model.version, protocol, risk.band.name
+    ).inc()
+    return prediction
+
+
+async def record(premises: Premises, row: Row) -> None:
+    """Return once the row is on disk; raise DeadlinePassed if that takes too long."""
+    try:
+        async with asyncio.timeout(premises.settings.request_timeout_s):
+            await premises.writer.submit_async([row], asyncio.get_running_loop())
+    except TimeoutError as error:
+        raise DeadlinePassed("the record was not on disk in time") from error
+
+
+async def _refuse(
+    call: Call, model: RiskModel, protocol: str, predicted_at: datetime, field: str, reason: str
+) -> None:
+    row = refusal_row(
+        model,
+        field=field,
+        reason=reason,
+        client=call.caller,
+        protocol=protocol,
+        predicted_at=predicted_at,
+        recorded_at=call.now,
+    )
+    await record(call.premises, row)
+    call.premises.counters.refusals.labels(
+        model.definition.name, model.version, protocol, reason
+    ).inc()

@@ -1,0 +1,43 @@
+"""What the operations work with: models, records, clients, settings, counters and the clock."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.risk_model import RiskModel
+from records.pseudonym import Pseudonymiser
+from records.settings import Settings
+from records.writer import Writer
+from serving.access import Clients
+from serving.contract import Contract
+from serving.counters import Counters
+from serving.problems import NotFound
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that is served, with the form of its JSON requests."""
+
+    model: RiskModel
+    contract: Contract
+
+
+@dataclass(frozen=True)
+class Premises:
+    """Everything that one worker has at hand to answer calls."""
+
+    models: Mapping[str, Served]
+    writer: Writer
+    pseudonymiser: Pseudonymiser
+    clients: Clients
+    settings: Settings
+    clock: Callable[[], datetime]
+    counters: Counters
+
+    def served(self, name: str) -> Served:
+        """Return a served model; raise NotFound that lists those that are."""
+        served = self.models.get(name)
+        if served is None:
+            known = ", ".join(sorted(self.models))
+            raise NotFound(f"no such model is served; served are: {known}")
+        return served

@@ -1,0 +1,163 @@
+"""How every error is answered: one table, as problem+json (RFC 9457) or FHIR OperationOutcome."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from models.errors import (
+    AuscultError,
+    ExplanationMismatch,
+    InputError,
+    MalformedInput,
+    OutOfScope,
+    RecordError,
+    TooLittleData,
+    UnusableValue,
+    WriterBusy,
+    WriterStopped,
+)
+from serving.message import Answer, Headers
+
+PROBLEMS_URL = "https://auscult.example.org/problems/"
+NO_SCORE = "No risk was calculated. This does not mean low risk."
+Form = Literal["problem", "fhir"]
+
+
+class CallError(AuscultError):
+    """A call that is refused before any model is asked."""
+
+    headers: Headers = ()
+
+
+class NotAuthenticated(CallError):
+    """No key, or one that isn't valid (any more)."""
+
+    def __init__(self, message: str, *, challenge: bytes = b"Bearer") -> None:
+        super().__init__(message)
+        self.headers = ((b"www-authenticate", challenge),)
+
+
+class NotAllowed(CallError):
+    """The key is valid and lacks the scope."""
+
+    headers = ((b"www-authenticate", b'Bearer error="insufficient_scope"'),)
+
+
+class NotFound(CallError):
+    """There is nothing of that name for this client."""
+
+
+class MethodNotAllowed(CallError):
+    """The path exists, the method does not."""
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.headers = ((b"allow", allow.encode("ascii")),)
+
+
+class MediaTypeNotSupported(CallError):
+    """The body is of a type that isn't read."""
+
+
+class TooLarge(CallError):
+    """The body is longer than is read."""
+
+
+class NotJson(MalformedInput):
+    """The body isn't JSON at all."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="body", reason="not_json")
+
+
+class DeadlinePassed(AuscultError):
+    """The answer wasn't ready in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one class of error is answered; `issue` is FHIR's IssueType code."""
+
+    status: int
+    slug: str
+    title: str
+    issue: str
+    headers: Headers = ()
+
+
+_RETRY: Headers = ((b"retry-after", b"1"),)
+
+TABLE: Mapping[type[Exception], Kind] = {
+    NotJson: Kind(400, "not-json", "The body is not JSON", "structure"),
+    NotAuthenticated: Kind(401, "not-authenticated", "A valid API key is needed", "login"),
+    NotAllowed: Kind(403, "not-allowed", "The API key lacks the scope", "forbidden"),
+    NotFound: Kind(404, "not-found", "There is no such thing", "not-found"),
+    MethodNotAllowed: Kind(405, "method-not-allowed", "Not by this method", "not-supported"),
+    TooLarge: Kind(413, "too-large", "The body is too long", "too-long"),
+    MediaTypeNotSupported: Kind(415, "media-type", "Only JSON is read", "not-supported"),
+    MalformedInput: Kind(422, "malformed-input", "The request is not as agreed", "structure"),
+    UnusableValue: Kind(422, "unusable-value", "A value can't be right", "value"),
+    OutOfScope: Kind(422, "out-of-scope", "The model is not for this patient", "business-rule"),
+    TooLittleData: Kind(422, "too-little-data", "Too little is known", "required"),
+    InputError: Kind(422, "input", "The request can't be scored", "invalid"),
+    WriterBusy: Kind(503, "busy", "Too much is waiting to be recorded", "transient", _RETRY),
+    WriterStopped: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
+    RecordError: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
+    DeadlinePassed: Kind(504, "deadline", "The answer was not ready in time", "timeout"),
+    ExplanationMismatch: Kind(
+        500, "explanation-mismatch", "The explanation does not add up", "exception"
+    ),
+    Exception: Kind(500, "internal", "Something went wrong inside", "exception"),
+}
+
+
+def kind_of(error: Exception) -> Kind:
+    """Return how an error is answered: the entry of its nearest class in the table."""
+    return next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)
+
+
+def answer_error(error: Exception, *, form: Form, wanted_score: bool) -> Answer:
+    """Answer an error in the form of the protocol that was spoken.
+
+    `wanted_score` adds that no risk was calculated. The text of an error that isn't ours may
+    hold anything, so only its kind is told.
+    """
+    kind = kind_of(error)
+    detail = str(error) if isinstance(error, AuscultError) else kind.title
+    headers = (*kind.headers, *(error.headers if isinstance(error, CallError) else ()))
+    if form == "fhir":
+        body = _operation_outcome(error, kind, detail, wanted_score=wanted_score)
+        return Answer(msgspec.json.encode(body), kind.status, b"application/fhir+json", headers)
+    body = _problem(error, kind, detail, wanted_score=wanted_score)
+    return Answer(msgspec.json.encode(body), kind.status, b"application/problem+json", headers)
+
+
+def _problem(error: Exception, kind: Kind, detail: str, *, wanted_score: bool) -> dict[str, Any]:
+    problem: dict[str, Any] = {
+        "type": PROBLEMS_URL + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+    }
+    if isinstance(error, InputError):
+        problem |= {"field": error.field, "reason": error.reason}
+    if isinstance(error, TooLittleData):
+        problem["missing"] = list(error.missing)
+    if wanted_score:
+        problem["notice"] = NO_SCORE
+    return problem
+
+
+def _operation_outcome(
+    error: Exception, kind: Kind, detail: str, *, wanted_score: bool
+) -> dict[str, Any]:
+    issue: dict[str, Any] = {
+        "severity": "error",
+        "code": kind.issue,
+        "details": {"text": f"{detail}. {NO_SCORE}" if wanted_score else detail},
+    }
+    if isinstance(error, InputError):
+        issue["diagnostics"] = f"{error.field}: {error.reason}"
+    return {"resourceType": "OperationOutcome", "issue": [issue]}

@@ -1,0 +1,118 @@
+"""From an answer to the row that the records keep of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from models.definition import Status
+from models.readings import Reading
+from models.risk_model import RiskModel
+from records.rows import OutcomeRow, PredictionRow, RefusalRow
+
+if TYPE_CHECKING:
+    from records.models import Client
+    from serving.prediction import Prediction
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_FIELD_LENGTH, _REASON_LENGTH = 120, 64
+
+
+def prediction_row(
+    prediction: Prediction,
+    readings: Mapping[str, Sequence[Reading]],
+    *,
+    patient: str,
+    site: str,
+    client: Client,
+    protocol: str,
+) -> PredictionRow:
+    """Return a prediction's row; `patient` is a pseudonym, or empty."""
+    model, features = prediction.model, prediction.risk.features
+    explanation = prediction.risk.explanation
+    return PredictionRow(
+        id=prediction.id,
+        model=model.definition.name,
+        version=model.version,
+        definition_digest=model.definition_digest,
+        artefact_digest=model.artefact_digest,
+        patient=patient,
+        client=client.key_id,
+        is_test=client.is_test,
+        protocol=protocol,
+        site=site,
+        predicted_at=prediction.predicted_at,
+        recorded_at=prediction.recorded_at,
+        status="final",
+        shown=model.definition.status is not Status.SILENT,
+        features=dict(features.values),
+        vector=features.vector.astype("<f8").tobytes(),
+        contributions=explanation.contributions.astype("<f8").tobytes(),
+        base=explanation.base,
+        margin=explanation.margin,
+        risk=explanation.risk,
+        band=prediction.risk.band.name,
+        findings=[
+            {"feature": one.feature, "kind": one.kind, "reason": one.reason, "words": one.words}
+            for one in prediction.findings
+        ],
+        sources=features.sources,
+        input_digest=input_digest(readings),
+    )
+
+
+def refusal_row(
+    model: RiskModel,
+    *,
+    field: str,
+    reason: str,
+    client: Client,
+    protocol: str,
+    predicted_at: datetime,
+    recorded_at: datetime,
+) -> RefusalRow:
+    """Return the row of a request that got no score: where and why, no value, no patient."""
+    return RefusalRow(
+        model=model.definition.name,
+        version=model.version,
+        client=client.key_id,
+        is_test=client.is_test,
+        protocol=protocol,
+        predicted_at=predicted_at,
+        recorded_at=recorded_at,
+        field=field[:_FIELD_LENGTH],
+        reason=reason[:_REASON_LENGTH],
+    )
+
+
+def outcome_row(
+    *,
+    prediction: UUID | None,
+    model: str,
+    patient: str,
+    happened: bool,
+    known_at: datetime,
+    client: Client,
+    reported_at: datetime,
+) -> OutcomeRow:
+    """Return the row of a report of what became of a patient."""
+    return OutcomeRow(
+        prediction=prediction,
+        model=model,
+        patient=patient,
+        happened=happened,
+        known_at=known_at,
+        reported_at=reported_at,
+        client=client.key_id,
+        is_test=client.is_test,
+    )
+
+
+def input_digest(readings: Mapping[str, Sequence[Reading]]) -> str:
+    """Return the SHA-256 of the readings as they were given, without whose they are."""
+    return hashlib.sha256(_encoder.encode(readings)).hexdigest()

@@ -1,0 +1,120 @@
+"""A real server on loopback, with a small real model, a real database and real API keys."""
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from models.risk_model import RiskModel
+from records.clients import SCOPES, ClientCache, create_client
+from records.pseudonym import Pseudonymiser, read_pseudonym_key
+from records.settings import Settings
+from records.writer import Writer
+from serving.app import create_app
+from tests.factories import NAME, NOW, make_artefact
+
+
+@dataclass
+class Service:
+    """A running service: where it answers, what it wrote to its log, and its clock."""
+
+    settings: Settings
+    writer: Writer
+    address: str
+    log: io.BytesIO
+    now: datetime = NOW
+    key: str = ""
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, *scopes: str, is_test: bool = False) -> httpx.Client:
+        """A client with a new key of these scopes."""
+        name = f"client {len(self.clients)}"
+        key, _ = create_client(name, scopes, is_test=is_test, now=self.now)
+        return self.caller({"Authorization": f"Bearer {key}"})
+
+    def caller(self, headers: dict[str, str]) -> httpx.Client:
+        """A caller with these headers."""
+        self.clients.append(httpx.Client(base_url=self.address, headers=headers, timeout=20))
+        return self.clients[-1]
+
+    def predict(self, client: httpx.Client, body: Any) -> httpx.Response:
+        """Post a prediction request."""
+        return client.post(f"/v1/models/{NAME}/predict", json=body)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
+    """The made-up model, for demonstration."""
+    return make_artefact(tmp_path_factory.mktemp("artefact") / NAME)
+
+
+Serve = Callable[..., Service]
+
+
+@pytest.fixture
+def serve(model: RiskModel) -> Iterator[Serve]:
+    """Serve models from a database until the test ends."""
+    running: list[tuple[uvicorn.Server, threading.Thread, Service]] = []
+
+    def start(settings: Settings, *models: RiskModel) -> Service:
+        writer = Writer(settings.database, queue=settings.write_queue, clock=lambda: NOW)
+        writer.start()
+        listening = socket.create_server(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        service = Service(settings, writer, address, io.BytesIO())
+        app = create_app(
+            {one.definition.name: one for one in models or (model,)},
+            writer,
+            Pseudonymiser(read_pseudonym_key(settings.pseudonym_key)),
+            ClientCache(),
+            settings,
+            lambda: service.now,
+            log_stream=service.log,
+        )
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        running.append((server, thread, service))
+        return service
+
+    yield start
+    for server, thread, service in running:
+        for client in service.clients:
+            client.close()
+        server.should_exit = True
+        thread.join()
+        service.writer.close()
+
+
+@pytest.fixture
+def service(serve: Serve, sqlite_db: Settings) -> Service:
+    """The made-up model served from SQLite."""
+    return serve(sqlite_db)
+
+
+@pytest.fixture
+def ehr(service: Service) -> httpx.Client:
+    """A client that may do everything."""
+    return service.client(*SCOPES)
+
+
+@pytest.fixture
+def recorded(sqlite_db: Settings) -> Callable[[], list[Any]]:
+    """The predictions that are on disk, read through Django."""
+    from records.models import Prediction
+
+    return lambda: list(Prediction.objects.order_by("recorded_at"))
+
+
+@pytest.fixture
+def artefacts(tmp_path: Path) -> Path:
+    """A directory for artefacts that one test makes."""
+    return tmp_path / "artefacts"
