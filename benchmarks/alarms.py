@@ -22,7 +22,7 @@ from monitoring.evidence.detector import DAYS_A_YEAR, Budget, Stream, close_day,
 from monitoring.evidence.numeric import NumericStream
 
 Floats = NDArray[np.float64]
-Draw = Callable[[np.random.Generator, int], NDArray[np.int64]]
+Drift = Callable[[np.random.Generator, int, int], NDArray[np.int64]]
 
 BUDGET = Budget(years=5, streams=21)
 NUMERIC, MISSING, CODED = 14, 6, 1
@@ -76,21 +76,25 @@ def null_alarms(setting: Setting, rows: int, seed: int) -> int:
 
 
 def delay(
-    stream: Stream, reference: int, rows: int, before: Draw, after: "Drift", seed: int, quiet: int
+    stream: Stream,
+    reference: int,
+    rows: int,
+    shares: Floats,
+    drift: Drift,
+    seed: int,
+    quiet: int,
 ) -> float:
     """Return the days from a change to the first alarm after it, infinity if none is raised."""
     rng = np.random.default_rng([seed, rows, 2])
-    state = open_stream(stream, before(rng, reference))
+    state = open_stream(stream, rng.multinomial(reference, shares))
     for day in range(quiet + WATCHED_DAYS):
-        counts = before(rng, rows) if day < quiet else after(rng, rows, day - quiet)
+        normal = day < quiet
+        counts = rng.multinomial(rows, shares) if normal else drift(rng, rows, day - quiet)
         closing = close_day(stream, state.observe(counts), START + timedelta(day), BUDGET)
         state = closing.state
         if closing.alarm and day >= quiet:
             return day - quiet + 1
     return np.inf
-
-
-Drift = Callable[[np.random.Generator, int, int], NDArray[np.int64]]
 
 
 def numeric_drift(change: Callable[[Floats, np.random.Generator, int], Floats]) -> Drift:
@@ -128,14 +132,12 @@ def drifts() -> list[tuple[str, str, Drift]]:
 def watched(setting: Setting, kind: str) -> tuple[Stream, Floats]:
     """Return the stream of one kind and its bins' shares before the drift."""
     tau, grows = setting.tau, setting.grows
-    return {
-        "numeric": (NumericStream("creatinine", EDGES, tau, grows), EVEN),
-        "missing": (BinaryStream("creatinine", "missing", tau, grows), np.array([0.95, 0.05])),
-        "coded": (
-            CategoricalStream("rhythm", ("a", "b", "c", "d"), tau, grows),
-            np.array([*CODES, 0.0]),
-        ),
-    }[kind]
+    if kind == "numeric":
+        return NumericStream("creatinine", EDGES, tau, grows), EVEN
+    if kind == "missing":
+        return BinaryStream("creatinine", "missing", tau, grows), np.array([0.95, 0.05])
+    coded = CategoricalStream("rhythm", ("a", "b", "c", "d"), tau, grows)
+    return coded, np.array([*CODES, 0.0])
 
 
 def null_table(years: int) -> str:
@@ -175,15 +177,7 @@ def delay_table(runs: int, quiet: int) -> str:
             stream, shares = watched(setting, kind)
             for rows in VOLUMES:
                 found = [
-                    delay(
-                        stream,
-                        setting.reference,
-                        rows,
-                        lambda rng, size, shares=shares: rng.multinomial(size, shares),
-                        drift,
-                        seed,
-                        quiet,
-                    )
+                    delay(stream, setting.reference, rows, shares, drift, seed, quiet)
                     for seed in range(runs)
                 ]
                 median = float(np.median(found))

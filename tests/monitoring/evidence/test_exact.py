@@ -2,7 +2,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
@@ -17,6 +17,7 @@ START = date(2026, 1, 1)
 EDGES = edges_from(np.random.default_rng(0).normal(size=20_000))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=30),
     st.lists(st.integers(0, 4), min_size=1, max_size=20),

@@ -71,6 +71,7 @@ def test_a_state_is_small_and_comes_back_exactly():
     assert one.state.to_bytes() == other.state.to_bytes()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_a_changed_byte_is_refused(place, change):
     data = bytearray(all_at_once(days_of(3)).to_bytes())
@@ -79,6 +80,7 @@ def test_a_changed_byte_is_refused(place, change):
         StreamState.from_bytes(bytes(data))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(data):
     with pytest.raises(EvidenceError):
