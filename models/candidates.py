@@ -11,10 +11,12 @@ _USABLE = frozenset(("final", "amended", "corrected"))
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MASKED = frozenset(("masked", "not-permitted"))
 
-# Faults of a reading's time: another reading may stand in, but it never counts as missing.
-TIME_FAULTS = {
+# What keeps a reading from being a candidate: another may stand in, but alone it's not "missing".
+_SET_ASIDE = {
     "undated": "the value carries no time, so it can't be told whether it's current",
-    "partial_time": "the value's time is not a full date, so it can't be told whether it's current",
+    "partial_time": "the value has no time of day, so it can't be told whether it's current",
+    "no_subject": "it can't be told whose value it is",
+    "unknown_modifier": "the value carries a rule that isn't known here and may change its meaning",
     "in_the_future": "the value was taken after the prediction time",
     "masked": "the value is withheld for privacy, and a score must not guess it",
 }
@@ -45,13 +47,13 @@ def choose(
         against = _against(feature, reading, predicted_at)
         if against is None:
             kept.append(reading)
-        elif against in TIME_FAULTS:
+        elif against in _SET_ASIDE:
             fault = against
         else:
             reason = against
     if not kept and fault is not None:
         raise UnusableValue(
-            f"{feature.title}: {TIME_FAULTS[fault]}", field=feature.name, reason=fault
+            f"{feature.title}: {_SET_ASIDE[fault]}", field=feature.name, reason=fault
         )
     if len(kept) > 1 and feature.reduce in ("latest", "earliest"):
         kept = [_first_or_last(kept, feature.reduce, predicted_at)]
@@ -79,9 +81,9 @@ def _against(feature: Feature, reading: Reading, predicted_at: datetime) -> str 
             return unwanted
     if reading.absent_because in _MASKED:
         return "masked"
-    if reading.value is None and reading.fault is None:
+    if reading.value is None and (reading.fault is None or reading.fault in _SET_ASIDE):
         return "no_value" if reading.absent_because is None else "reported_absent"
-    if reading.fault in TIME_FAULTS:
+    if reading.fault in _SET_ASIDE:
         return reading.fault
     return _time_reason(feature, reading, predicted_at)
 

@@ -4,6 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+Fault = Literal[
+    "undated",
+    "partial_time",
+    "no_subject",
+    "unknown_modifier",
+    "no_unit",
+    "unit_system",
+    "text_value",
+    "not_a_value",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -12,7 +23,7 @@ class Reading:
     Without `taken_at` the value is what the caller states to be current at prediction time.
     `status` is FHIR's observation status, `comparator` one of <, <=, >=, >, `source` names the
     resource that it came from, `absent_because` FHIR's data-absent-reason where there is no
-    value. `fault` is the slug of what a protocol found wrong with it, such as `undated`.
+    value. `fault` is what a protocol found wrong with it.
     """
 
     value: float | str | None
@@ -24,7 +35,7 @@ class Reading:
     comparator: str | None = None
     status: str = "final"
     absent_because: str | None = None
-    fault: str | None = None
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)

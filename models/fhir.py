@@ -1,0 +1,193 @@
+"""A FHIR R4 Bundle as readings: one patient, and what the definition's codes ask for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from models.definition import Definition
+from models.errors import MalformedInput, UnusableValue
+from models.fhir_observation import codes_of, is_of_interest, readings_of
+from models.fhir_resources import Bundle, Entry, Kind, Observation, OperationOutcome, Patient
+from models.fhir_subject import (
+    PatientContext,
+    Person,
+    check_alive,
+    check_rules,
+    context_of,
+    subject_fault,
+)
+from models.readings import Finding, Reading
+
+__all__ = ["BundleReadings", "PatientContext", "read_bundle"]
+
+# A transaction or batch is read for the data that it carries; nothing of it is carried out.
+_TYPES = ("collection", "searchset", "transaction", "batch")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReadings:
+    """What a Bundle says of the definition's features, of whom, and what was doubtful."""
+
+    readings: Mapping[str, list[Reading]]
+    patient: PatientContext
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An Observation with its place in the Bundle."""
+
+    index: int
+    full_url: str | None
+    observation: Observation
+
+    @property
+    def place(self) -> str:
+        return f"Bundle.entry[{self.index}].resource"
+
+    @property
+    def version(self) -> tuple[str, str]:
+        meta = self.observation.meta
+        return (meta.last_updated or "" if meta else "", self.observation.id or "")
+
+    @property
+    def source(self) -> str:
+        own, meta = self.observation.id, self.observation.meta
+        if own is None:
+            return self.full_url or self.place
+        version = f"/_history/{meta.version_id}" if meta and meta.version_id else ""
+        return f"Observation/{own}{version}"
+
+
+def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> BundleReadings:
+    """Read a Bundle (collection, searchset, or the data of a transaction or batch).
+
+    Raises MalformedInput for what isn't such a Bundle, UnusableValue where it holds another
+    patient's data, OutOfScope for a deceased patient.
+    """
+    bundle = _bundle(body)
+    findings: list[Finding] = []
+    people, found = _sort_out(bundle.entry, findings)
+    person = _the_person(people)
+    if person is not None:
+        check_rules(person.patient)
+        check_alive(person.patient, predicted_at)
+    subjects: list[str] = []
+    faults = [subject_fault(one.observation.subject, person, subjects, one.place) for one in found]
+    readings = _demographics(definition, person)
+    codes = codes_of(definition.features)
+    for one, fault in zip(found, faults, strict=True):
+        if not is_of_interest(one.observation, codes):
+            continue
+        for feature, reading in readings_of(
+            one.observation, codes, place=one.place, source=one.source, fault=fault
+        ):
+            readings.setdefault(feature.name, []).append(reading)
+            if reading.fault == "unknown_modifier":
+                words = f"{feature.title}: a value carries a rule that isn't known here"
+                findings.append(Finding(feature.name, "flagged", "unknown_modifier", words))
+    return BundleReadings(readings, context_of(person, subjects), tuple(findings))
+
+
+def _bundle(body: bytes) -> Bundle:
+    bundle = _read(body, Bundle, "the body")
+    if bundle.resource_type != "Bundle" or bundle.type not in _TYPES:
+        raise MalformedInput(
+            f"the body must be a Bundle of type {', '.join(_TYPES)}",
+            field="Bundle.type",
+            reason="bundle_type",
+        )
+    if bundle.implicit_rules is not None:
+        raise MalformedInput(
+            "the Bundle carries implicitRules that aren't known here",
+            field="Bundle.implicitRules",
+            reason="unknown_modifier",
+        )
+    urls = [entry.full_url for entry in bundle.entry if entry.full_url is not None]
+    if len(set(urls)) < len(urls):
+        raise MalformedInput(
+            f"{len(urls) - len(set(urls))} entries repeat the fullUrl of another",
+            field="Bundle.entry.fullUrl",
+            reason="duplicate_entry",
+        )
+    return bundle
+
+
+def _sort_out(
+    entries: Sequence[Entry], findings: list[Finding]
+) -> tuple[list[Person], list[_Found]]:
+    """Return the people and the newest version of each Observation, older ones first."""
+    people: list[Person] = []
+    newest: dict[str, _Found] = {}
+    for index, entry in enumerate(entries):
+        raw = bytes(entry.resource)
+        if not raw:
+            continue
+        place = f"Bundle.entry[{index}].resource"
+        kind = _read(raw, Kind, place).resource_type
+        if kind == "OperationOutcome":
+            findings.extend(_messages(_read(raw, OperationOutcome, place)))
+        elif entry.search is not None and entry.search.mode == "outcome":
+            continue
+        elif kind == "Patient":
+            people.append(Person(_read(raw, Patient, place), entry.full_url))
+        elif kind == "Observation":
+            one = _Found(index, entry.full_url, _read(raw, Observation, place))
+            key = one.observation.id or place
+            if key not in newest or newest[key].version <= one.version:
+                newest[key] = one
+    return people, sorted(newest.values(), key=lambda one: one.version)
+
+
+def _the_person(people: Sequence[Person]) -> Person | None:
+    if len(people) > 1:
+        raise UnusableValue(
+            f"the Bundle holds {len(people)} Patients; send one patient's resources in a Bundle",
+            field="Bundle.entry",
+            reason="several_patients",
+        )
+    return people[0] if people else None
+
+
+def _demographics(definition: Definition, person: Person | None) -> dict[str, list[Reading]]:
+    readings: dict[str, list[Reading]] = {}
+    if person is None:
+        return readings
+    patient = person.patient
+    for feature in definition.features:
+        if feature.source == "birth_date":
+            value, beside = patient.birth_date, patient.birth_date_beside
+        elif feature.source == "gender":
+            value, beside = patient.gender, patient.gender_beside
+        else:
+            continue
+        because = beside.absent_because if beside is not None and value is None else None
+        readings[feature.name] = [Reading(value, absent_because=because)]
+    return readings
+
+
+def _messages(outcome: OperationOutcome) -> list[Finding]:
+    return [
+        Finding(
+            "bundle",
+            "flagged",
+            "sender_issue",
+            "The sending system reported a problem while it gathered the data",
+        )
+        for issue in outcome.issue
+        if issue.severity in ("fatal", "error", "warning")
+    ]
+
+
+def _read(raw: bytes, kind: type[T], place: str) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedInput(
+            f"{place} can't be read as {kind.__name__}: {error}", field=place, reason="malformed"
+        ) from error

@@ -1,0 +1,156 @@
+"""One FHIR Observation as readings of the features that its codes stand for."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from models.errors import MalformedInput
+from models.feature import Feature
+from models.fhir_resources import LOINC, UCUM, CodeableConcept, Measured, Observation, Quantity
+from models.fhir_time import moment
+from models.readings import Fault, Reading
+
+Codes = Mapping[str, Sequence[Feature]]
+
+
+def codes_of(features: Sequence[Feature]) -> dict[str, list[Feature]]:
+    """Return which features every accepted LOINC code stands for."""
+    codes: dict[str, list[Feature]] = {}
+    for feature in features:
+        if feature.source == "observation":
+            for code in feature.loinc:
+                codes.setdefault(code, []).append(feature)
+    return codes
+
+
+def is_of_interest(observation: Observation, codes: Codes) -> bool:
+    """Say whether any code of an Observation or its components stands for a feature."""
+    return any(True for part in _parts(observation) for _ in _wanted(part.code, codes))
+
+
+def readings_of(
+    observation: Observation, codes: Codes, *, place: str, source: str, fault: Fault | None
+) -> Iterator[tuple[Feature, Reading]]:
+    """Yield a reading for every feature that an Observation or its components give.
+
+    `place` is its FHIRPath, for errors; `fault` is what already speaks against all of it.
+    Raises MalformedInput for a contradiction and for a time without an offset.
+    """
+    taken_at, time_fault = _effective(observation, place)
+    issued = observation.issued
+    issued_at = moment(issued, f"{place}.issued") if issued is not None else None
+    rules = bool(observation.implicit_rules or observation.modifier_extension)
+    for part in _parts(observation):
+        for feature, code in _wanted(part.code, codes):
+            value, unit, comparator, value_fault = _value(part, feature, place)
+            modified: Fault | None = (
+                "unknown_modifier" if rules or part.modifier_extension else None
+            )
+            yield (
+                feature,
+                Reading(
+                    value,
+                    unit,
+                    taken_at,
+                    code,
+                    source,
+                    issued_at,
+                    comparator,
+                    observation.status or "unknown",
+                    _absent_because(part),
+                    fault or modified or time_fault or value_fault,
+                ),
+            )
+
+
+def _parts(observation: Observation) -> tuple[Measured, ...]:
+    return (observation, *observation.component)
+
+
+def _wanted(concept: CodeableConcept | None, codes: Codes) -> Iterator[tuple[Feature, str]]:
+    """Yield each feature that a concept stands for once, with the code that says so."""
+    seen: set[str] = set()
+    for coding in concept.coding if concept is not None else ():
+        if coding.system != LOINC or coding.code is None:
+            continue
+        for feature in codes.get(coding.code, ()):
+            if feature.name not in seen:
+                seen.add(feature.name)
+                yield feature, coding.code
+
+
+def _effective(observation: Observation, place: str) -> tuple[datetime | None, Fault | None]:
+    text = observation.effective_date_time or observation.effective_instant
+    if text is None and observation.effective_period is not None:
+        text = observation.effective_period.end
+    if text is None:
+        return None, "undated"
+    taken_at = moment(text, f"{place}.effective")
+    return taken_at, "partial_time" if taken_at is None else None
+
+
+def _absent_because(part: Measured) -> str | None:
+    reason = part.data_absent_reason
+    if reason is None:
+        return None
+    return next((coding.code for coding in reason.coding if coding.code), "unknown")
+
+
+def _value(
+    part: Measured, feature: Feature, place: str
+) -> tuple[float | str | None, str | None, str | None, Fault | None]:
+    """Return value, unit, comparator and fault."""
+    values = part.values
+    if len(values) > 1 or (values and part.data_absent_reason is not None):
+        raise MalformedInput(
+            f"{place}: {feature.title} has more than one value, or a value and a reason for its "
+            "absence; give one",
+            field=f"{place}.value",
+            reason="contradictory_value",
+        )
+    if not values:
+        return None, None, None, None
+    if feature.kind == "categorical":
+        category = _category(part, feature)
+        return category, None, None, None if category is not None else "not_a_value"
+    if part.value_quantity is not None:
+        return _quantity(part.value_quantity, feature)
+    if part.value_integer is not None:
+        unit_fault: Fault | None = None if _is_bare(feature) else "no_unit"
+        return float(part.value_integer), None, None, unit_fault
+    if part.value_string is not None:
+        return None, None, None, "text_value"
+    return None, None, None, "not_a_value"
+
+
+def _quantity(
+    quantity: Quantity, feature: Feature
+) -> tuple[float | None, str | None, str | None, Fault | None]:
+    if quantity.value is None:
+        return None, None, None, None
+    unit = quantity.code if quantity.system == UCUM and quantity.code else quantity.unit
+    unit = unit or quantity.code
+    fault: Fault | None = None
+    if quantity.system is not None and quantity.system != UCUM:
+        fault = "unit_system"
+    elif not unit and not _is_bare(feature):
+        fault = "no_unit"
+    return quantity.value, unit or None, quantity.comparator, fault
+
+
+def _is_bare(feature: Feature) -> bool:
+    """Say whether a feature is a pure number, which needs no unit."""
+    unit = feature.unit or "1"
+    return unit == "1" or (unit.startswith("{") and not feature.unit_mandatory)
+
+
+def _category(part: Measured, feature: Feature) -> str | None:
+    if part.value_string is not None:
+        return part.value_string
+    if part.value_boolean is not None:
+        return "true" if part.value_boolean else "false"
+    concept = part.value_codeable_concept
+    if concept is None:
+        return None
+    given = [coding.code for coding in concept.coding if coding.code]
+    known = [code for code in given if code in feature.categories]
+    return next(iter(known or given), concept.text)

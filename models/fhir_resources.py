@@ -1,0 +1,192 @@
+"""The parts of FHIR R4 resources that are read here, as msgspec structs."""
+
+from typing import Any
+
+import msgspec
+
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+class Element(msgspec.Struct, frozen=True, rename="camel"):
+    """An element of a resource, of which unknown fields are left unread."""
+
+
+class Coding(Element, frozen=True):
+    """A code in its system."""
+
+    system: str | None = None
+    code: str | None = None
+
+
+class CodeableConcept(Element, frozen=True):
+    """A concept by one or more codings."""
+
+    coding: tuple[Coding, ...] = ()
+    text: str | None = None
+
+
+class Quantity(Element, frozen=True):
+    """A measured amount; `code` is the unit in `system`, `unit` its text."""
+
+    value: float | None = None
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
+class Period(Element, frozen=True):
+    """A time with a start and an end."""
+
+    start: str | None = None
+    end: str | None = None
+
+
+class Identifier(Element, frozen=True):
+    """A number of a patient in a system."""
+
+    system: str | None = None
+    value: str | None = None
+
+
+class Reference(Element, frozen=True):
+    """A reference to another resource."""
+
+    reference: str | None = None
+    identifier: Identifier | None = None
+
+
+class Meta(Element, frozen=True):
+    """The version of a resource and when it was made."""
+
+    version_id: str | None = None
+    last_updated: str | None = None
+
+
+class Extension(Element, frozen=True):
+    """An extension, of which only a coded value is read."""
+
+    url: str | None = None
+    value_code: str | None = None
+
+
+class Primitive(Element, frozen=True):
+    """What stands beside a primitive value, such as why it's absent."""
+
+    extension: tuple[Extension, ...] = ()
+
+    @property
+    def absent_because(self) -> str | None:
+        """Return the data-absent-reason, if one is given."""
+        return next((e.value_code for e in self.extension if e.url == DATA_ABSENT), None)
+
+
+class Measured(Element, frozen=True):
+    """What an Observation and a component of one have in common: a code and one value."""
+
+    code: CodeableConcept | None = None
+    value_quantity: Quantity | None = None
+    value_codeable_concept: CodeableConcept | None = None
+    value_string: str | None = None
+    value_boolean: bool | None = None
+    value_integer: int | None = None
+    value_range: Any = None
+    value_ratio: Any = None
+    value_sampled_data: Any = None
+    value_time: Any = None
+    value_date_time: Any = None
+    value_period: Any = None
+    data_absent_reason: CodeableConcept | None = None
+    modifier_extension: tuple[Any, ...] = ()
+
+    @property
+    def values(self) -> list[Any]:
+        """Return every value that is given; there may be at most one."""
+        given = (
+            self.value_quantity,
+            self.value_codeable_concept,
+            self.value_string,
+            self.value_boolean,
+            self.value_integer,
+            self.value_range,
+            self.value_ratio,
+            self.value_sampled_data,
+            self.value_time,
+            self.value_date_time,
+            self.value_period,
+        )
+        return [value for value in given if value is not None]
+
+
+class Observation(Measured, frozen=True):
+    """A measurement of a patient, or a panel of them as components."""
+
+    id: str | None = None
+    meta: Meta | None = None
+    implicit_rules: str | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    effective_date_time: str | None = None
+    effective_instant: str | None = None
+    effective_period: Period | None = None
+    issued: str | None = None
+    component: tuple[Measured, ...] = ()
+
+
+class Patient(Element, frozen=True):
+    """The person that everything in a Bundle has to be about."""
+
+    id: str | None = None
+    implicit_rules: str | None = None
+    modifier_extension: tuple[Any, ...] = ()
+    identifier: tuple[Identifier, ...] = ()
+    birth_date: str | None = None
+    birth_date_beside: Primitive | None = msgspec.field(default=None, name="_birthDate")
+    gender: str | None = None
+    gender_beside: Primitive | None = msgspec.field(default=None, name="_gender")
+    deceased_boolean: bool | None = None
+    deceased_date_time: str | None = None
+
+
+class Issue(Element, frozen=True):
+    """One message of an OperationOutcome."""
+
+    severity: str | None = None
+    code: str | None = None
+
+
+class OperationOutcome(Element, frozen=True):
+    """What a sender says about its own search."""
+
+    issue: tuple[Issue, ...] = ()
+
+
+class Kind(Element, frozen=True):
+    """The type of a resource, which says how to read the rest."""
+
+    resource_type: str
+
+
+class Search(Element, frozen=True):
+    """Why a search returned an entry."""
+
+    mode: str | None = None
+
+
+class Entry(Element, frozen=True):
+    """A resource in a Bundle, not yet read, and its address."""
+
+    full_url: str | None = None
+    resource: msgspec.Raw = msgspec.Raw()
+    search: Search | None = None
+
+
+class Bundle(Element, frozen=True):
+    """A set of resources."""
+
+    resource_type: str
+    type: str | None = None
+    implicit_rules: str | None = None
+    entry: tuple[Entry, ...] = ()

@@ -1,0 +1,136 @@
+"""Whom a Bundle is about: one living person, and no value of anybody else (FHIR-10)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from models.errors import OutOfScope, UnusableValue
+from models.fhir_resources import Patient, Reference
+from models.fhir_time import first_day, moment
+
+_HISTORY = re.compile(r"/_history/[^/]+$")
+_TYPED = re.compile(
+    r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientContext:
+    """The one subject of a Bundle: a reference to it, and its (system, value) identifiers."""
+
+    reference: str
+    identifiers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A Patient resource with its address in the Bundle."""
+
+    patient: Patient
+    full_url: str | None
+
+
+def context_of(person: Person | None, subjects: Sequence[str]) -> PatientContext:
+    """Return whom a Bundle is about, from its Patient or else from its Observations' subjects."""
+    if person is None:
+        return PatientContext(subjects[0] if subjects else "", ())
+    patient = person.patient
+    reference = f"Patient/{patient.id}" if patient.id else person.full_url or ""
+    identifiers = tuple((i.system, i.value) for i in patient.identifier if i.system and i.value)
+    return PatientContext(reference, identifiers)
+
+
+def check_alive(patient: Patient, predicted_at: datetime) -> None:
+    """Raise OutOfScope for a patient who had died by the prediction time."""
+    died = bool(patient.deceased_boolean)
+    text = patient.deceased_date_time
+    if text is not None:
+        at = moment(text, "Patient.deceasedDateTime")
+        if at is None:
+            day = first_day(text, "Patient.deceasedDateTime")
+            died = day <= predicted_at.astimezone(UTC).date()
+        else:
+            died = at <= predicted_at
+    if died:
+        raise OutOfScope(
+            "the patient is recorded as deceased at the prediction time",
+            field="Patient.deceased",
+            reason="deceased",
+        )
+
+
+def check_rules(patient: Patient) -> None:
+    """Raise UnusableValue for a Patient whose meaning an unknown rule may change (FHIR-8)."""
+    if patient.modifier_extension or patient.implicit_rules:
+        raise UnusableValue(
+            "the Patient carries a modifierExtension or implicitRules that isn't known here",
+            field="Patient",
+            reason="unknown_modifier",
+        )
+
+
+def subject_fault(
+    subject: Reference | None, person: Person | None, others: list[str], place: str
+) -> Literal["no_subject"] | None:
+    """Return `no_subject` where it can't be told whom an Observation is about, else None.
+
+    `others` collects subjects where there is no Patient to compare with. Raises UnusableValue
+    for an Observation of somebody else.
+    """
+    if subject is None or not _can_be_told(subject):
+        return "no_subject"
+    if person is not None:
+        if not _is_person(subject, person):
+            raise _foreign(place)
+        return None
+    reference = _HISTORY.sub("", subject.reference or "")
+    if not reference:
+        return "no_subject"
+    if others and not _same(others[0], reference):
+        raise _foreign(place)
+    others.append(reference)
+    return None
+
+
+def _can_be_told(subject: Reference) -> bool:
+    if subject.reference is None:
+        return subject.identifier is not None and bool(subject.identifier.value)
+    if subject.reference.startswith("#"):
+        return False
+    typed = _TYPED.match(_HISTORY.sub("", subject.reference))
+    return typed is None or typed["type"] == "Patient"
+
+
+def _is_person(subject: Reference, person: Person) -> bool:
+    if subject.reference is None:
+        return subject.identifier in person.patient.identifier
+    reference = _HISTORY.sub("", subject.reference)
+    full_url = _HISTORY.sub("", person.full_url or "")
+    if reference == full_url:
+        return True
+    own = person.patient.id
+    if own is None:
+        return False
+    return _same(f"Patient/{own}", reference) and (
+        not full_url.startswith("http") or _same(full_url, reference)
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    """Say whether two references name one resource; a relative one fits any base."""
+    if one == other:
+        return True
+    a, b = _TYPED.match(one), _TYPED.match(other)
+    if a is None or b is None or (a["type"], a["id"]) != (b["type"], b["id"]):
+        return False
+    return a["base"] is None or b["base"] is None or a["base"] == b["base"]
+
+
+def _foreign(place: str) -> UnusableValue:
+    return UnusableValue(
+        f"{place}.subject is another patient's; send one patient's resources in a Bundle",
+        field=f"{place}.subject",
+        reason="foreign_subject",
+    )
