@@ -49,6 +49,23 @@ def test_a_day_of_one_row_has_mean_exactly_one():
     assert (bag / bag.sum()) @ np.array(each) == pytest.approx(np.ones(24), abs=1e-12)
 
 
+def test_higher_and_lower_are_mirror_images_even_among_ties():
+    stream = NumericStream("x", Edges((1.0, 2.0)))
+    bag, today = np.array([61.0, 307, 118]), np.array([9.0, 20, 11])
+    evidence = stream.log_evidence(bag, today)
+    mirrored = stream.log_evidence(bag[::-1], today[::-1])
+    twins = {"higher": "lower", "upper tail": "lower tail"}
+    for k, bet in enumerate(stream.bets):
+        twin = twins.get(bet.direction)
+        if twin is not None:
+            other = next(
+                j
+                for j, one in enumerate(stream.bets)
+                if (one.direction, one.size, one.tail_mass) == (twin, bet.size, bet.tail_mass)
+            )
+            assert mirrored[other] == pytest.approx(evidence[k], abs=1e-9)
+
+
 def test_the_day_evidence_is_the_formula_written_out_row_by_row():
     stream = BinaryStream("lactate", "missing")
     log_e = stream.log_evidence(np.array([90.0, 10.0]), np.array([7.0, 3.0]))
