@@ -2,16 +2,24 @@
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
+import time
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connection
 
 from models.errors import RecordError
 from records.models import Client
 
 SCOPES = ("predict", "explain", "outcome", "read", "replay", "bulk", "feedback", "suspend")
 LIVE_KEYS = 2
+REFRESH_SECONDS = 1.0
+LOOKS_PER_REFRESH = 10
+READ_TIMEOUT_SECONDS = 5.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,79}")
 _KEY = re.compile(r"auk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NOBODY = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
@@ -60,8 +68,7 @@ def revoke_client(key_id: str, *, now: datetime) -> None:
 
 def authenticate(key: str, now: datetime) -> Client | None:
     """Return the client whose live key this is, or None."""
-    key_id = key_id_of(key)
-    return check_secret(Client.objects.filter(key_id=key_id).first() if key_id else None, key, now)
+    return check_secret(Client.objects.filter(key_id=key_id_of(key)).first(), key, now)
 
 
 def key_id_of(key: str) -> str | None:
@@ -82,3 +89,49 @@ def check_secret(client: Client | None, key: str, now: datetime) -> Client | Non
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ClientCache:
+    """The clients in memory, read anew at most each second, for a request's hot path.
+
+    The tables are read in a thread of its own, because Django refuses to read them in one that
+    runs an event loop. A key that isn't known yet is looked up at once, a few times a second.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Client] = {}
+        self._read_at = -math.inf
+        self._looks_left = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="records-clients")
+
+    def authenticate(self, key: str, now: datetime) -> Client | None:
+        """Return the client whose live key this is, or None; raise RecordError if unreadable."""
+        if time.monotonic() - self._read_at >= REFRESH_SECONDS:
+            self._read()
+            self._looks_left = LOOKS_PER_REFRESH
+        key_id = key_id_of(key)
+        if key_id and key_id not in self._clients and self._looks_left:
+            self._looks_left -= 1
+            self._read()
+        return check_secret(self._clients.get(key_id or ""), key, now)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.submit(_disconnect)
+        self._thread.shutdown()
+
+    def _read(self) -> None:
+        self._clients = self._thread.submit(_live_clients).result(READ_TIMEOUT_SECONDS)
+        self._read_at = time.monotonic()
+
+
+def _live_clients() -> dict[str, Client]:
+    try:
+        return {client.key_id: client for client in Client.objects.filter(revoked_at=None)}
+    except DatabaseError as error:
+        _disconnect()
+        raise RecordError("the clients can't be read from the database") from error
+
+
+def _disconnect() -> None:
+    connection.close()

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     home: Path = Path(".auscult")
     models: Annotated[tuple[Path, ...], NoDecode] = ()
     data_dir: Path | None = None
+    artefacts: Path | None = None
     database_url: Url | None = None
     migrate_url: Url | None = None
     mlflow_tracking_uri: str | None = None

@@ -1,0 +1,167 @@
+"""Reading recorded predictions back: counts by day, and windows of them as arrays."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import numpy as np
+import orjson
+from django.db import connection
+from django.db.models import Count, DateField, Func, QuerySet
+from numpy.typing import NDArray
+
+from models.errors import RecordError
+from records.models import Prediction
+
+ROWS_AT_ONCE = 20_000
+COLUMNS = (
+    "id",
+    "predicted_at",
+    "patient",
+    "features",
+    "vector",
+    "contributions",
+    "margin",
+    "risk",
+    "band",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class WindowFrame:
+    """Predictions as columns, in order of prediction time; (n,) unless said otherwise.
+
+    `features` maps each feature, in alphabetical order, to its values in the definition's unit:
+    float64 with NaN where missing, or objects with None for a category. `missing` is
+    (n, features) in that order; `vector` is (n, input columns) and `contributions`
+    (n, features), both in the definition's order.
+    """
+
+    id: NDArray[np.object_]
+    predicted_at: NDArray[np.datetime64]
+    patient: NDArray[np.object_]
+    features: Mapping[str, NDArray[Any]]
+    missing: NDArray[np.bool_]
+    vector: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    risk: NDArray[np.float64]
+    band: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.margin)
+
+
+def days(model: str, version: str, first: date, last: date) -> list[tuple[date, int]]:
+    """Return how many predictions were made on each day from first to last that had any."""
+    rows = (
+        _chosen(model, version, _midnight(first), _midnight(last + timedelta(days=1)))
+        .annotate(day=Func("predicted_at", function="DATE", output_field=DateField()))
+        .values("day")
+        .annotate(count=Count("id"))
+        .order_by("day")
+    )
+    return [(row["day"], row["count"]) for row in rows]
+
+
+def window(model: str, version: str, start: datetime, end: datetime) -> WindowFrame:
+    """Return the predictions of a version from start to before end, without test clients'."""
+    return _frame([row for rows in _read(model, version, start, end) for row in rows])
+
+
+def windows(
+    model: str, version: str, start: datetime, end: datetime, *, rows: int = ROWS_AT_ONCE
+) -> Iterator[WindowFrame]:
+    """Yield what `window` returns in frames of so many rows, in memory that doesn't grow."""
+    for chunk in _read(model, version, start, end, rows):
+        yield _frame(chunk)
+
+
+def _chosen(model: str, version: str, start: datetime, end: datetime) -> QuerySet[Prediction]:
+    return Prediction.objects.filter(
+        model=model,
+        version=version,
+        predicted_at__gte=start,
+        predicted_at__lt=end,
+        is_test=False,
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _read(
+    model: str, version: str, start: datetime, end: datetime, rows: int = ROWS_AT_ONCE
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the columns as the database gives them, since Django's conversion costs as much."""
+    chosen = _chosen(model, version, start, end).order_by("predicted_at", "id")
+    statement, values = chosen.values_list(*COLUMNS).query.sql_with_params()
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(statement, values)
+        while chunk := cursor.fetchmany(rows):
+            yield chunk
+
+
+def _frame(rows: Sequence[tuple[Any, ...]]) -> WindowFrame:
+    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    by_name = dict(zip(COLUMNS, columns, strict=True))
+    features = _features(by_name["features"])
+    return WindowFrame(
+        id=_objects([str(value).replace("-", "") for value in by_name["id"]]),
+        predicted_at=_times(by_name["predicted_at"]),
+        patient=_objects(by_name["patient"]),
+        features=features,
+        missing=_missing(features, len(rows)),
+        vector=_matrix(by_name["vector"]),
+        contributions=_matrix(by_name["contributions"]),
+        margin=np.array(by_name["margin"], dtype=np.float64),
+        risk=np.array(by_name["risk"], dtype=np.float64),
+        band=_objects(by_name["band"]),
+    )
+
+
+def _features(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+    rows = [orjson.loads(text) for text in texts]
+    names = sorted(rows[0]) if rows else []
+    try:
+        return {name: _column([row[name] for row in rows]) for name in names}
+    except KeyError as error:
+        raise RecordError(f"a prediction of this version lacks the feature {error}") from error
+
+
+def _column(values: list[float | str | None]) -> NDArray[Any]:
+    if any(isinstance(value, str) for value in values):
+        return _objects(values)
+    return np.array(values, dtype=np.float64)
+
+
+def _missing(features: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:
+    missing = np.empty((rows, len(features)), dtype=np.bool_)
+    for i, column in enumerate(features.values()):
+        if column.dtype == np.object_:
+            missing[:, i] = [value is None for value in column]
+        else:
+            missing[:, i] = np.isnan(column)
+    return missing
+
+
+def _matrix(blobs: Sequence[bytes]) -> NDArray[np.float64]:
+    if len({len(blob) for blob in blobs}) > 1:
+        raise RecordError("predictions of one version have vectors of several lengths")
+    return np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), -1 if blobs else 0)
+
+
+def _times(values: Sequence[str | datetime]) -> NDArray[np.datetime64]:
+    naive = [
+        value if isinstance(value, str) else value.astimezone(UTC).replace(tzinfo=None)
+        for value in values
+    ]
+    return np.array(naive, dtype="datetime64[us]")
+
+
+def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
+    column = np.empty(len(values), dtype=np.object_)
+    column[:] = values
+    return column
