@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import StatisticsError
-from models.evaluation.inputs import FloatArray, IntArray, check_weights
+from models.evaluation.inputs import FloatArray, IntArray, check_labels, check_weights
 
 Reweight = Callable[[IntArray], npt.ArrayLike]
 
@@ -41,15 +41,12 @@ class PatientBootstrap:
     models evaluated with the same seed are paired.
     """
 
-    def __init__(self, patient_ids: npt.ArrayLike, draws: int, seed: int) -> None:
-        ids = np.asarray(patient_ids)
-        if ids.ndim != 1 or ids.size == 0:
-            raise StatisticsError(f"patient_ids must be one value a row, not shape {ids.shape}")
+    def __init__(self, patient_ids: npt.ArrayLike, rows: int, draws: int, seed: int) -> None:
         if draws < LEAST_DRAWS:
             raise StatisticsError(f"draws must be at least {LEAST_DRAWS}, not {draws}")
-        distinct, self._patient = np.unique(ids, return_inverse=True)
-        self.patients = distinct.size
-        self.rows = ids.size
+        self.rows = rows
+        self._patient = check_labels(patient_ids, rows, "patient_ids")
+        self.patients = int(self._patient.max()) + 1
         self.draws = draws
         self.seed = seed
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from models.errors import StatisticsError
 from models.evaluation.inputs import (
     FloatArray,
+    check_labels,
     check_length,
     check_numbers,
     check_outcomes,
@@ -119,14 +120,13 @@ class CensoringWeighter:
         self.rows = days.size
         self.cap = cap
         self._known = (self.status != HorizonStatus.CENSORED).astype(np.float64)
-        # everything after the horizon is one and the same: followed to the horizon
-        ended = np.minimum(days, horizon_days)
+        # nobody followed to the horizon counts as censored, so G stays what it is there
         left_known = np.where(days >= horizon_days, 1.0, deaths)
-        names = np.zeros(self.rows) if strata is None else np.asarray(strata)
-        check_length(names, self.rows, "strata")
+        labels = np.zeros(self.rows) if strata is None else strata
+        codes = check_labels(labels, self.rows, "strata")
         self._strata = tuple(
-            _stratum(np.flatnonzero(members), ended, left_known)
-            for members in (names == name for name in np.unique(names))
+            _stratum(np.flatnonzero(codes == code), days, left_known)
+            for code in range(int(codes.max()) + 1)
         )
 
     def weights(self, counts: npt.ArrayLike | None = None) -> CensoringWeights:

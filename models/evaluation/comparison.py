@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.bootstrap import CaseWeighting, Estimate, PatientBootstrap, Reweight
@@ -18,7 +17,6 @@ from models.evaluation.figures import (
 )
 from models.evaluation.inputs import (
     check_both_outcomes,
-    check_length,
     check_outcomes,
     check_risks,
     check_thresholds,
@@ -59,7 +57,6 @@ def compare(
     at = check_thresholds(thresholds)
     weighting = CaseWeighting(rows, weights, reweight)
     check_both_outcomes(outcomes, weighting.own)
-    check_length(np.asarray(patient_ids), rows, "patient_ids")
     first = Figures(outcomes, check_risks(risk, rows), at, weighting.own)
     other = Figures(outcomes, check_risks(other_risk, rows, "other_risk"), at, weighting.own)
     own = weighting.own[None, :]
@@ -67,7 +64,7 @@ def compare(
     drawn = gather(
         [
             subtract(first.draw(cases), other.draw(cases))
-            for cases in PatientBootstrap(patient_ids, draws, seed).case_weights(weighting)
+            for cases in PatientBootstrap(patient_ids, rows, draws, seed).case_weights(weighting)
         ]
     )
     return Comparison(

@@ -20,7 +20,6 @@ from models.evaluation.figures import (
 from models.evaluation.inputs import (
     FloatArray,
     check_both_outcomes,
-    check_length,
     check_outcomes,
     check_risks,
     check_thresholds,
@@ -106,8 +105,7 @@ def evaluate(
     at = check_thresholds(thresholds)
     weighting = CaseWeighting(outcomes.size, weights, reweight)
     check_both_outcomes(outcomes, weighting.own)
-    check_length(np.asarray(patient_ids), outcomes.size, "patient_ids")
-    bootstrap = PatientBootstrap(patient_ids, draws, seed)
+    bootstrap = PatientBootstrap(patient_ids, outcomes.size, draws, seed)
     own = weighting.own[None, :]
     overall = Figures(outcomes, risks, at, weighting.own)
     curve = DecisionSample(outcomes, risks, CURVE_THRESHOLDS)

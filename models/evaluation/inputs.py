@@ -69,6 +69,22 @@ def check_numbers(values: npt.ArrayLike, argument: str) -> FloatArray:
     return numbers
 
 
+def check_labels(values: npt.ArrayLike, rows: int, argument: str) -> IntArray:
+    """Return which of the distinct labels each row has, as 0, 1, ..., none being missing."""
+    labels = np.asarray(values)
+    check_length(labels, rows, argument)
+    missing = np.array([label is None or label != label for label in labels.tolist()])
+    if missing.any():
+        raise StatisticsError(f"{argument} must be known: {int(missing.sum())} of {rows} are not")
+    try:
+        codes = np.unique(labels, return_inverse=True)[1]
+    except TypeError as error:
+        raise StatisticsError(
+            f"{argument} mixes kinds of value: give all as text or all as numbers"
+        ) from error
+    return np.asarray(codes, dtype=np.int64)
+
+
 def check_length(values: npt.NDArray[np.generic], rows: int, argument: str) -> None:
     """Raise StatisticsError unless `values` has one entry for each row."""
     if values.shape != (rows,):

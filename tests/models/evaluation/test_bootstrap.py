@@ -17,7 +17,7 @@ def all_counts(bootstrap):
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(0, 2**32))
 def test_each_draw_takes_whole_patients_and_as_many_as_there_are(ids, seed):
     ids = np.array(ids)
-    counts = all_counts(PatientBootstrap(ids, 20, seed))
+    counts = all_counts(PatientBootstrap(ids, len(ids), 20, seed))
     assert counts.shape == (20, len(ids))
     patients, first = np.unique(ids, return_index=True)
     assert (counts[:, first].sum(axis=1) == len(patients)).all()
@@ -28,12 +28,12 @@ def test_each_draw_takes_whole_patients_and_as_many_as_there_are(ids, seed):
 
 def test_the_draws_depend_on_the_seed_only_and_not_on_the_blocks(monkeypatch):
     ids = [f"p{i}" for i in range(50)]
-    whole = all_counts(PatientBootstrap(ids, 45, 1))
+    whole = all_counts(PatientBootstrap(ids, 50, 45, 1))
     monkeypatch.setattr("models.evaluation.bootstrap._BLOCK_ELEMENTS", 350)
-    blocks = list(PatientBootstrap(ids, 45, 1).counts())
+    blocks = list(PatientBootstrap(ids, 50, 45, 1).counts())
     assert len(blocks) == 7
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
-    assert (all_counts(PatientBootstrap(ids, 45, 2)) != whole).any()
+    assert (all_counts(PatientBootstrap(ids, 50, 45, 2)) != whole).any()
 
 
 def test_percentile_intervals_cover_the_truth_about_as_often_as_they_say():
@@ -41,7 +41,7 @@ def test_percentile_intervals_cover_the_truth_about_as_often_as_they_say():
     covered = 0
     for trial in range(200):
         y = rng.random(150) < 0.3
-        drawn = all_counts(PatientBootstrap(np.arange(150), 200, trial)) @ y / 150
+        drawn = all_counts(PatientBootstrap(np.arange(150), 150, 200, trial)) @ y / 150
         found = estimate(y.mean(), drawn)
         covered += found.low <= 0.3 <= found.high
     # 95 % nominal; three binomial standard errors and the percentile method's own shortfall
@@ -52,7 +52,7 @@ def test_repeated_rows_of_a_patient_do_not_narrow_the_interval():
     y = np.random.default_rng(6).random(200)
 
     def width(values, ids):
-        counts = all_counts(PatientBootstrap(ids, 400, 3))
+        counts = all_counts(PatientBootstrap(ids, len(ids), 400, 3))
         found = estimate(values.mean(), counts @ values / counts.sum(axis=1))
         return found.high - found.low
 
@@ -109,8 +109,16 @@ def test_weights_of_the_wrong_kind_are_refused():
         CaseWeighting(2, reweight=lambda counts: np.ones((1, 2))).of(ten_draws)
 
 
-def test_too_few_draws_or_no_patients_are_refused():
-    with pytest.raises(StatisticsError, match="draws must be at least 20, not 5"):
-        PatientBootstrap([1, 2], 5, 0)
-    with pytest.raises(StatisticsError, match="patient_ids must be one value a row"):
-        PatientBootstrap([], 100, 0)
+@pytest.mark.parametrize(
+    ("ids", "draws", "message"),
+    [
+        ([1, 2], 5, "draws must be at least 20, not 5"),
+        ([1, 2, 3], 20, r"patient_ids has shape \(3,\), but there are 2 rows"),
+        ([1.0, np.nan], 20, "patient_ids must be known: 1 of 2 are not"),
+        (["a", None], 20, "patient_ids must be known: 1 of 2 are not"),
+        (np.array(["a", 1], dtype=object), 20, "patient_ids mixes kinds of value"),
+    ],
+)
+def test_draws_and_patients_that_cant_be_drawn_are_refused(ids, draws, message):
+    with pytest.raises(StatisticsError, match=message):
+        PatientBootstrap(ids, 2, draws, 0)

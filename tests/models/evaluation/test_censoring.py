@@ -154,3 +154,8 @@ def test_follow_up_that_cant_be_weighted_is_refused_by_name(days, died, horizon,
 def test_a_cap_below_one_is_refused():
     with pytest.raises(StatisticsError, match="cap must be at least 1"):
         CensoringWeighter([1, 2], [0, 1], 5, cap=0.5)
+
+
+def test_a_row_without_a_stratum_is_refused_not_dropped():
+    with pytest.raises(StatisticsError, match="strata must be known: 1 of 2"):
+        CensoringWeighter([1, 2], [0, 1], 5, strata=[1995, None])

@@ -143,6 +143,28 @@ def test_a_group_with_too_few_events_is_not_assessable_and_says_how_many_it_has(
         assert not shown.figures
 
 
+def test_no_difference_is_given_to_a_rest_that_is_not_assessable_itself(cohort):
+    y, risk, _ = cohort
+    few = np.zeros(ROWS, dtype=bool)
+    few[np.flatnonzero(y == 1)[:10]] = True
+    few[np.flatnonzero(y == 0)[:50]] = True
+    found = evaluate(
+        y,
+        risk,
+        thresholds=[0.2],
+        patient_ids=np.arange(ROWS),
+        seed=1,
+        draws=20,
+        groups={"site": np.where(few, "small", "large")},
+        limits=LIMITS,
+    )
+    large, small = group(found, "large"), group(found, "small")
+    assert large.figures
+    assert not large.differences
+    assert not large.differences_at_thresholds
+    assert (small.n, small.events, small.assessable) == (60, 10, False)
+
+
 def test_rows_without_a_group_form_one_of_their_own(cohort):
     y, risk, _ = cohort
     site = np.array(["A", "B", None, float("nan"), ""] * (ROWS // 5), dtype=object)
