@@ -188,6 +188,18 @@ def test_a_budget_that_can_not_be_kept_is_refused():
     assert np.exp(Budget(5, 21).log_limit) == pytest.approx(365 * 5 * 21)
 
 
+def test_the_total_is_the_weighted_sum_over_every_start_and_bet():
+    state, logs = open_stream(STREAM, REFERENCE), []
+    weights = np.array([bet.weight for bet in STREAM.bets])
+    for i, rows in enumerate(days_of(21, days=8)):
+        closing = close_day(STREAM, state.observe(STREAM.count(rows)), START + timedelta(i), BUDGET)
+        state = closing.state
+        logs.append(closing.log_evidence)
+        starts = sum(np.exp(np.sum(logs[start:], axis=0)) for start in range(len(logs)))
+        assert not closing.alarm
+        assert closing.log_total == pytest.approx(np.log(weights @ starts), abs=1e-9)
+
+
 def test_the_change_point_is_the_best_start_of_the_leading_bet():
     rng = np.random.default_rng(12)
     days = [rng.normal(size=40) + (0.4 if day >= 20 else 0) for day in range(40)]
