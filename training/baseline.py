@@ -70,7 +70,7 @@ def _regression(parameters: BaselineParameters) -> LogisticRegression:
     return LogisticRegression(
         C=1.0 / parameters.strength,
         l1_ratio=parameters.l1_ratio,
-        solver="lbfgs" if parameters.l1_ratio == 0 else "saga",
+        solver="newton-cholesky" if parameters.l1_ratio == 0 else "saga",
         max_iter=_MOST_ITERATIONS,
         tol=1e-6,
         random_state=0,

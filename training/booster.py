@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import xgboost
 
 from models.definition import Definition
@@ -54,32 +55,35 @@ def monotone_constraints(definition: Definition) -> tuple[int, ...]:
     )
 
 
-def table(definition: Definition, population: Population) -> xgboost.DMatrix:
+def table(population: Population) -> xgboost.DMatrix:
     """Return the weighted rows as XGBoost takes them."""
     return xgboost.DMatrix(
         population.inputs,
         label=population.outcome,
         weight=population.weights(),
-        feature_names=list(definition.columns),
         nthread=1,
     )
 
 
-def fit_booster(
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """Fitted trees."""
+
+    booster: xgboost.Booster
+
+    def margins(self, X: FloatArray, /) -> FloatArray:
+        """Return the log-odds (rows,) before calibration."""
+        rows = xgboost.DMatrix(X, nthread=1)
+        return np.asarray(self.booster.predict(rows, output_margin=True), dtype=np.float64)
+
+    def to_bytes(self) -> bytes:
+        """Return the trees as UBJSON."""
+        return bytes(self.booster.save_raw("ubj"))
+
+
+def fit_trees(
     definition: Definition, population: Population, parameters: BoosterParameters, seed: int
-) -> xgboost.Booster:
+) -> Trees:
     """Return the trees fitted to the rows by their case weights."""
     options = booster_options(definition, parameters, seed)
-    return xgboost.train(options, table(definition, population), parameters.rounds)
-
-
-def booster_margins(booster: xgboost.Booster, inputs: FloatArray) -> FloatArray:
-    """Return the log-odds (rows,) before calibration."""
-    rows = xgboost.DMatrix(inputs, feature_names=booster.feature_names, nthread=1)
-    margins: FloatArray = booster.predict(rows, output_margin=True).astype("float64")
-    return margins
-
-
-def booster_bytes(booster: xgboost.Booster) -> bytes:
-    """Return the trees as UBJSON."""
-    return bytes(booster.save_raw("ubj"))
+    return Trees(xgboost.train(options, table(population), parameters.rounds))

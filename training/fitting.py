@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -10,49 +11,54 @@ from training.calibration import fit_sigmoid
 from training.population import FloatArray, Population
 from training.split import folds
 
-Margins = Callable[[FloatArray], FloatArray]
-Fit = Callable[[Population], Margins]
+
+class Model(Protocol):
+    """What gives log-odds (rows,) for model inputs (rows, columns)."""
+
+    def margins(self, X: FloatArray, /) -> FloatArray:
+        """Return the log-odds before calibration."""
+
+
+M = TypeVar("M", bound=Model)
+Fit = Callable[[Population], M]
+Step = Callable[[], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Calibrated:
+class Calibrated(Generic[M]):
     """A fit on all training rows, and the sigmoid of its out-of-fold margins.
 
     `out_of_fold` holds the calibrated log-odds of each training row, from a fit that did not see
     its patient.
     """
 
-    margins: Margins
+    model: M
     sigmoid: Sigmoid
     out_of_fold: FloatArray
 
     def log_odds(self, inputs: FloatArray) -> FloatArray:
         """Return the calibrated log-odds (rows,)."""
-        return self.sigmoid.a * self.margins(inputs) + self.sigmoid.b
+        return self.sigmoid.a * self.model.margins(inputs) + self.sigmoid.b
 
     def risk(self, inputs: FloatArray) -> FloatArray:
         """Return the calibrated risk (rows,)."""
         return risk_of_margin(self.log_odds(inputs))
 
 
-def fit_calibrated(
-    fit: Fit, training: Population, seed: int, step: Callable[[], None]
-) -> Calibrated:
+def fit_calibrated(fit: Fit[M], training: Population, seed: int, step: Step) -> Calibrated[M]:
     """Fit each fold for its held-out margins, the sigmoid on those, and then all rows."""
     held = out_of_fold(fit, training, seed, step)
     sigmoid = fit_sigmoid(held, training.outcome, training.weights())
-    margins = fit(training)
+    model = fit(training)
     step()
-    return Calibrated(margins, sigmoid, sigmoid.a * held + sigmoid.b)
+    return Calibrated(model, sigmoid, sigmoid.a * held + sigmoid.b)
 
 
-def out_of_fold(
-    fit: Fit, population: Population, seed: int, step: Callable[[], None]
-) -> FloatArray:
+def out_of_fold(fit: Fit[M], population: Population, seed: int, step: Step) -> FloatArray:
     """Return for each row the margin of a fit on the other folds, whose patients are others."""
     held = np.full(len(population), np.nan)
     for learning, held_out in folds(population, seed):
-        held[held_out] = fit(population.part(learning))(population.inputs[held_out])
+        held[held_out] = fit(population.part(learning)).margins(population.inputs[held_out])
         step()
     return held
 

@@ -1,8 +1,9 @@
 """The people that a model is trained and tested on: their model inputs, outcomes and weights."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from training.cohort import Cohort, input_features
 from training.cohort_faults import faults, numbers, outside_range, times
 
 FloatArray = npt.NDArray[np.float64]
+_BY_ROW = ("inputs", "outcome", "patient", "time", "site", "follow_up_days", "stratum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +44,23 @@ class Population:
 
     def part(self, rows: npt.NDArray[np.generic]) -> "Population":
         """Return some of the rows, by mask or by positions."""
-        return replace(
-            self,
-            columns={name: values[rows] for name, values in self.columns.items()},
-            inputs=self.inputs[rows],
-            outcome=self.outcome[rows],
-            patient=self.patient[rows],
-            time=None if self.time is None else self.time[rows],
-            site=None if self.site is None else self.site[rows],
-            follow_up_days=None if self.follow_up_days is None else self.follow_up_days[rows],
-            stratum=None if self.stratum is None else self.stratum[rows],
-        )
+        return self._each(lambda values: values[rows])
+
+    def joined(self, other: "Population") -> "Population":
+        """Return these rows and then those of the other, which has the same columns."""
+        theirs = iter([*other.columns.values(), *other._arrays()])
+        return self._each(lambda values: np.concatenate([values, next(theirs)]))
+
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        arrays = [getattr(self, name) for name in _BY_ROW]
+        return [array for array in arrays if array is not None]
+
+    def _each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Population":
+        columns = {name: change(values) for name, values in self.columns.items()}
+        changed = {
+            name: change(getattr(self, name)) for name in _BY_ROW if getattr(self, name) is not None
+        }
+        return replace(self, columns=columns, **changed)
 
     def censoring(self) -> CensoringWeighter | None:
         """Return what weights these rows for censoring, None where nobody can be censored."""

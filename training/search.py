@@ -9,9 +9,10 @@ import numpy as np
 import xgboost
 
 from models.definition import Definition
+from models.scoring.linear import LinearModel
 from training.baseline import BaselineParameters, fit_baseline
 from training.booster import BoosterParameters, booster_options, table
-from training.fitting import Margins, out_of_fold, weighted_log_loss
+from training.fitting import out_of_fold, weighted_log_loss
 from training.population import Population
 from training.split import folds
 
@@ -43,7 +44,7 @@ def search_booster(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parts = [
-        (table(definition, training.part(learning)), table(definition, training.part(held_out)))
+        (table(training.part(learning)), table(training.part(held_out)))
         for learning, held_out in folds(training, seed)
     ]
 
@@ -89,8 +90,8 @@ def search_baseline(
     trials = []
     for number, parameters in enumerate(grid):
 
-        def fit(rows: Population, parameters: BaselineParameters = parameters) -> Margins:
-            return fit_baseline(rows, parameters).margins
+        def fit(rows: Population, parameters: BaselineParameters = parameters) -> LinearModel:
+            return fit_baseline(rows, parameters)
 
         held = out_of_fold(fit, training, seed, lambda: None)
         loss = weighted_log_loss(held, training.outcome, weights)

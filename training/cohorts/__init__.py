@@ -6,3 +6,4 @@ from typing import Final
 from training.cohorts import flchain
 
 SHIPPED: Final[dict[str, ModuleType]] = {"mortality_5y": flchain}
+FETCH: Final = {"flchain": flchain.fetch}

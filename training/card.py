@@ -1,0 +1,119 @@
+"""The pages of a run: its model card and its data-quality report, from the evidence alone."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown import markdown
+
+from models.definition import DefinitionFile
+from training.artefact import plain_json
+
+TITLES: Final = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "scaled_brier": "Scaled Brier score",
+    "calibration_slope": "Calibration slope (ideal 1)",
+    "calibration_in_the_large": "Calibration in the large (ideal 0)",
+    "observed_expected": "Observed over expected (ideal 1)",
+    "ici": "Integrated calibration index",
+    "e50": "Median calibration error (E50)",
+    "e90": "90th percentile of calibration error (E90)",
+    "event_rate": "Event rate",
+    "mean_risk": "Mean risk",
+}
+THRESHOLD_TITLES: Final = {
+    "net_benefit": "Net benefit",
+    "net_benefit_treat_all": "Net benefit of treating all",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "alerts_per_100": "Alerts per 100 people",
+}
+NOT_PROVIDED: Final = (
+    "external validation on another population",
+    "a study of the effect on decisions and outcomes",
+    "instability of individual predictions",
+    "minimum sample size",
+    "assessment of clinical safety by a safety officer",
+)
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def card_files(
+    file: DefinitionFile, evidence: Mapping[str, Any], pictures: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the model card as `card.html`, complete in one file, and as `card.json`."""
+    page = _page(
+        "card.html",
+        definition=file.definition,
+        evidence=evidence,
+        evaluation=evidence["model_evidence"]["evaluation"],
+        baseline=evidence["baseline_evidence"]["evaluation"],
+        subgroup_titles={group.name: group.title for group in file.definition.subgroups},
+        titles=TITLES,
+        threshold_titles=THRESHOLD_TITLES,
+        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        not_provided=NOT_PROVIDED,
+        authors=_authors_text(file.card),
+    )
+    return {"card.html": page, "card.json": plain_json(_card_values(file, evidence))}
+
+
+def quality_page(file: DefinitionFile, evidence: Mapping[str, Any]) -> bytes:
+    """Return the data-quality report as a page."""
+    return _page(
+        "quality.html",
+        title=file.definition.title,
+        source=evidence["cohort"]["source"],
+        quality=evidence["data_quality"],
+    )
+
+
+def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    definition = file.definition
+    return {
+        "for_clinical_use": not definition.for_demonstration and definition.status == "approved",
+        "definition": definition.model_dump(mode="json"),
+        "authors": file.card,
+        "evidence": dict(evidence),
+        "not_provided": list(NOT_PROVIDED),
+    }
+
+
+def _page(template: str, **values: Any) -> bytes:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    environment.globals.update(number=_number, percent=_percent, joint=_joint)
+    return environment.get_template(template).render(css=css, **values).encode()
+
+
+def _authors_text(text: str) -> str:
+    """Return the authors' Markdown as HTML, any HTML within it shown as text."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
+    return markdown(escaped, extensions=["tables"])
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _joint(estimate: Mapping[str, Any]) -> str:
+    """Return a figure with the interval that holds for all groups of its family."""
+    low, high = estimate["simultaneous_low"], estimate["simultaneous_high"]
+    if estimate["value"] is None or low is None or high is None:
+        return "not estimable"
+    return f"{estimate['value']:.3f} ({low:.3f} to {high:.3f})"

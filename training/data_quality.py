@@ -1,0 +1,165 @@
+"""What the training rows look like before anything is fitted, and what looks suspicious in them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.definition import Definition
+from models.encoding import is_missing
+from models.evaluation.discrimination import RankedScores
+from models.feature import Feature
+from training.population import FloatArray, Population
+
+LEAKAGE_AUROC = 0.95
+MISSINGNESS_AUROC = 0.65
+NEARLY_CONSTANT_SHARE = 0.99
+MUCH_MISSING_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureQuality:
+    """One feature's completeness, its distribution, and how far it tells the outcome alone.
+
+    `auroc` and `missingness_auroc` are None where they can't be computed; below 0.5 a feature
+    falls with the outcome.
+    """
+
+    feature: str
+    title: str
+    unit: str | None
+    missing: int
+    missing_share: float
+    missing_share_with_event: float
+    missing_share_without_event: float
+    distinct: int
+    quantiles: dict[str, float] | None
+    categories: dict[str, int] | None
+    auroc: float | None
+    missingness_auroc: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """The rows that entered, those that didn't, each feature, and every suspicion in words."""
+
+    rows: int
+    patients: int
+    events: int
+    non_events: int
+    unknown: int
+    event_rate: float
+    exclusions: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+    features: tuple[FeatureQuality, ...]
+    suspicions: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold."""
+        return asdict(self)
+
+
+def assess_quality(
+    definition: Definition,
+    population: Population,
+    exclusions: tuple[tuple[str, int], ...],
+    notes: tuple[str, ...],
+) -> DataQuality:
+    """Describe the rows; suspicions don't stop a run, faults did so before."""
+    weights = population.weights()
+    counted = weights > 0
+    features = tuple(
+        _feature_quality(feature, population.columns[feature.name], population.outcome, weights)
+        for feature in definition.features
+    )
+    events = int(population.outcome[counted].sum())
+    return DataQuality(
+        rows=len(population),
+        patients=len(np.unique(population.patient)),
+        events=events,
+        non_events=int(counted.sum()) - events,
+        unknown=int((~counted).sum()),
+        event_rate=float(np.average(population.outcome, weights=weights)),
+        exclusions=exclusions,
+        notes=notes,
+        features=features,
+        suspicions=tuple(words for feature in features for words in _suspicions(feature)),
+    )
+
+
+def _feature_quality(
+    feature: Feature,
+    column: npt.NDArray[np.generic],
+    outcome: FloatArray,
+    weights: FloatArray,
+) -> FeatureQuality:
+    missing = is_missing(feature, column)
+    known = column[~missing]
+    event, no_event = (outcome == 1) & (weights > 0), (outcome == 0) & (weights > 0)
+    numeric = feature.kind == "numeric"
+    levels = ("min", "q01", "q25", "median", "q75", "q99", "max")
+    amounts = np.quantile(known.astype(np.float64), (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)) if (
+        numeric and known.size
+    ) else None
+    return FeatureQuality(
+        feature=feature.name,
+        title=feature.title,
+        unit=feature.unit,
+        missing=int(missing.sum()),
+        missing_share=float(missing.mean()),
+        missing_share_with_event=float(missing[event].mean()),
+        missing_share_without_event=float(missing[no_event].mean()),
+        distinct=len(set(known.tolist())),
+        quantiles=None if amounts is None else dict(zip(levels, amounts.tolist(), strict=True)),
+        categories=None if numeric else _tally(feature.categories, known),
+        auroc=_auroc(column[~missing], outcome[~missing], weights[~missing]) if numeric else None,
+        missingness_auroc=_auroc(missing, outcome, weights),
+    )
+
+
+def _tally(categories: Mapping[str, str], known: npt.NDArray[np.generic]) -> dict[str, int]:
+    return {title: int((known == name).sum()) for name, title in categories.items()}
+
+
+def _auroc(
+    score: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray
+) -> float | None:
+    """Return how far a feature alone ranks people by outcome, None where one outcome is absent."""
+    counted = weights > 0
+    if len(set(outcome[counted].tolist())) < 2:
+        return None
+    # only the order counts, and the ranks of scores are risks by their range
+    _, ranks = np.unique(score[counted].astype(np.float64), return_inverse=True)
+    risks = ranks / max(1, ranks.max())
+    return float(RankedScores(outcome[counted], risks).auroc(weights[counted])[0])
+
+
+def _suspicions(quality: FeatureQuality) -> list[str]:
+    found = []
+    if quality.missing_share > MUCH_MISSING_SHARE:
+        found.append(f"{quality.title}: missing in {quality.missing_share:.0%} of rows")
+    strength = _strength(quality.auroc)
+    if strength > LEAKAGE_AUROC:
+        found.append(
+            f"{quality.title}: tells the outcome alone (AUROC {strength:.2f}); is it known before "
+            "time zero, or does it leak the outcome?"
+        )
+    strength = _strength(quality.missingness_auroc)
+    if strength > MISSINGNESS_AUROC:
+        found.append(
+            f"{quality.title}: whether it is missing tells the outcome (AUROC {strength:.2f}); "
+            "why is it measured in some people only?"
+        )
+    if quality.distinct == 2 and quality.quantiles is not None:
+        found.append(f"{quality.title}: a number with only two values; is it a category?")
+    if quality.categories is not None and quality.missing_share < 1:
+        largest = max(quality.categories.values()) / sum(quality.categories.values())
+        if largest > NEARLY_CONSTANT_SHARE:
+            found.append(f"{quality.title}: {largest:.1%} of known rows are of one category")
+    return found
+
+
+def _strength(auroc: float | None) -> float:
+    return 0.5 if auroc is None else max(auroc, 1.0 - auroc)

@@ -1,0 +1,118 @@
+"""The evidence of a run as plain values: what the model card, the gates and reviewers read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.definition import DefinitionFile
+from models.evaluation.comparison import Comparison
+from models.evaluation.evaluation import Evaluation
+from models.scoring.calibration import Sigmoid
+from models.scoring.scorer import Explanations
+from training.cohort import Cohort
+from training.data_quality import DataQuality
+from training.gates import check_gates
+from training.metrics import flat_metrics
+from training.population import Population
+from training.search import Trial
+from training.split import Split
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateEvidence:
+    """One fitted model: how it was found, calibrated, and how it did on the test part."""
+
+    parameters: dict[str, float]
+    trials: tuple[Trial, ...]
+    sigmoid: Sigmoid
+    evaluation: Evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evidence as plain values that JSON can hold."""
+        return {
+            "parameters": self.parameters,
+            "trials": len(self.trials),
+            "calibration": {"a": self.sigmoid.a, "b": self.sigmoid.b},
+            "evaluation": self.evaluation.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class RunEvidence:
+    """Everything that one run established."""
+
+    file: DefinitionFile
+    cohort: Cohort
+    quality: DataQuality
+    split: Split
+    training: Population
+    test: Population
+    trees: CandidateEvidence
+    baseline: CandidateEvidence
+    difference: Comparison
+    importance: dict[str, float]
+    quick: bool
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evidence as plain values that JSON can hold, without clock or machine."""
+        definition = self.file.definition
+        metrics = flat_metrics(self.trees.evaluation)
+        return {
+            "format": FORMAT,
+            "model": definition.name,
+            "definition_digest": self.file.digest,
+            "quick": self.quick,
+            "seed": self.seed,
+            "cohort": {"source": self.cohort.source, "digest": self.cohort.digest},
+            "data_quality": self.quality.to_dict(),
+            "split": {
+                "method": self.split.method,
+                "training": _part(self.training),
+                "test": _part(self.test),
+                "left_out": self.split.left_out,
+            },
+            "model_evidence": self.trees.to_dict(),
+            "baseline_evidence": self.baseline.to_dict(),
+            "difference_to_baseline": self.difference.to_dict(),
+            "importance": self.importance,
+            "metrics": metrics,
+            "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics)],
+            "not_assessed": {
+                group.title: group.not_assessed
+                for group in definition.subgroups
+                if group.not_assessed is not None
+            },
+        }
+
+
+def mean_contributions(file: DefinitionFile, explanations: Explanations) -> dict[str, float]:
+    """Return the mean size of each feature's contribution to the log-odds, by its title."""
+    sizes = np.abs(explanations.contributions).mean(axis=0).tolist()
+    titles = [feature.title for feature in file.definition.features]
+    return dict(zip(titles, sizes, strict=True))
+
+
+def _part(population: Population) -> dict[str, Any]:
+    weights = population.weights()
+    counted = weights > 0
+    weighter = population.censoring()
+    part: dict[str, Any] = {
+        "rows": len(population),
+        "patients": len(np.unique(population.patient)),
+        "events": int(population.outcome[counted].sum()),
+        "non_events": int((population.outcome[counted] == 0).sum()),
+    }
+    if weighter is not None:
+        found = weighter.weights()
+        part["censoring"] = {
+            "censored_before_horizon": found.censored_before_horizon,
+            "effective_n": found.effective_n,
+            "largest_weight": float(found.weights.max()),
+            "capped": found.capped,
+            "cap": weighter.cap,
+        }
+    return part

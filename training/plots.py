@@ -1,0 +1,139 @@
+"""The plots of a run, each as a picture and as the numbers in it."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from models.evaluation.evaluation import Evaluation
+from training.population import FloatArray, Population
+
+_MODEL, _BASELINE, _REFERENCE = "#1f5fa8", "#b3541e", "#777777"
+_BINS = 40
+_SIZE_INCHES = (5.2, 4.2)
+_DOTS_PER_INCH = 110
+
+Plot = tuple[dict[str, Any], Callable[[Axes], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One plot: its numbers and its picture."""
+
+    numbers: dict[str, Any]
+    png: bytes
+
+
+def drawings(
+    evaluation: Evaluation,
+    baseline: Evaluation,
+    test: Population,
+    risk: FloatArray,
+    importance: Mapping[str, float],
+) -> dict[str, Drawing]:
+    """Return the calibration curve (if it's defined), decision curve, risks and importance."""
+    plots = {
+        "calibration": _calibration_curve(evaluation, baseline),
+        "decision_curve": _decision_curve(evaluation, baseline),
+        "risk_distribution": _risk_distribution(test, risk),
+        "importance": _importance(importance),
+    }
+    return {
+        name: Drawing(plot[0], _picture(plot[1])) for name, plot in plots.items() if plot is not None
+    }
+
+
+def _picture(draw: Callable[[Axes], None]) -> bytes:
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
+    draw(figure.subplots())
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _calibration_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot | None:
+    curve, other = evaluation.calibration_curve, baseline.calibration_curve
+    if curve is None:
+        return None
+
+    def draw(axes: Axes) -> None:
+        limit = max(*curve.risk, *curve.observed)
+        axes.plot([0, limit], [0, limit], color=_REFERENCE, linestyle=":", label="ideal")
+        axes.fill_between(curve.risk, curve.low, curve.high, color=_MODEL, alpha=0.2, linewidth=0)
+        axes.plot(curve.risk, curve.observed, color=_MODEL, label="trees (95 % interval)")
+        if other is not None:
+            axes.plot(other.risk, other.observed, color=_BASELINE, label="logistic baseline")
+        axes.set(xlabel="Predicted risk", ylabel="Observed frequency, smoothed")
+        axes.legend(frameon=False)
+
+    return _values(model=curve, baseline=other), draw
+
+
+def _decision_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot:
+    curve, other = evaluation.decision_curve, baseline.decision_curve
+    shown = [at for at in curve.thresholds if at <= _largest_threshold(evaluation)]
+    count = len(shown)
+
+    def draw(axes: Axes) -> None:
+        axes.axhline(0, color=_REFERENCE, linestyle=":", label="treat none")
+        axes.plot(shown, curve.treat_all[:count], color=_REFERENCE, label="treat all")
+        low, high = curve.low[:count], curve.high[:count]
+        axes.fill_between(shown, low, high, color=_MODEL, alpha=0.2, linewidth=0)
+        axes.plot(shown, curve.net_benefit[:count], color=_MODEL, label="trees (95 % interval)")
+        axes.plot(shown, other.net_benefit[:count], color=_BASELINE, label="logistic baseline")
+        for at in evaluation.at_thresholds:
+            axes.axvline(at.threshold, color=_REFERENCE, linewidth=0.6)
+        top = max(curve.high[:count])
+        axes.set_ylim(-0.25 * top, 1.1 * top)
+        axes.set(xlabel="Threshold risk", ylabel="Net benefit")
+        axes.legend(frameon=False)
+
+    return _values(model=curve, baseline=other), draw
+
+
+def _largest_threshold(evaluation: Evaluation) -> float:
+    """Show thresholds somewhat beyond those at which anyone acts."""
+    return min(0.99, max(0.2, 2 * max(at.threshold for at in evaluation.at_thresholds)))
+
+
+def _risk_distribution(test: Population, risk: FloatArray) -> Plot:
+    weights = test.weights()
+    edges = np.linspace(0, 1, _BINS + 1)
+    groups = {
+        "with the event": test.outcome == 1,
+        "without the event": test.outcome == 0,
+    }
+    shares = {}
+    for name, members in groups.items():
+        counts, _ = np.histogram(risk[members], bins=edges, weights=weights[members])
+        shares[name] = counts / counts.sum()
+
+    def draw(axes: Axes) -> None:
+        for (name, share), color in zip(shares.items(), (_BASELINE, _MODEL), strict=True):
+            axes.stairs(share, edges, color=color, fill=True, alpha=0.35, label=name)
+        axes.set(xlabel="Predicted risk", ylabel="Share of people in the group")
+        axes.legend(frameon=False)
+
+    return {"edges": edges.tolist(), **{n: s.tolist() for n, s in shares.items()}}, draw
+
+
+def _importance(importance: Mapping[str, float]) -> Plot:
+    ranked = sorted(importance.items(), key=lambda item: item[1])
+
+    def draw(axes: Axes) -> None:
+        axes.barh([title for title, _ in ranked], [size for _, size in ranked], color=_MODEL)
+        axes.set(xlabel="Mean size of the contribution to the log-odds")
+
+    return dict(reversed(ranked)), draw
+
+
+def _values(**curves: Any) -> dict[str, Any]:
+    return {
+        name: {field: list(getattr(curve, field)) for field in curve.__slots__}
+        for name, curve in curves.items()
+        if curve is not None
+    }

@@ -1,0 +1,211 @@
+"""The MLflow store: runs with their evidence, registered versions, and where their artefacts lie."""
+
+import contextlib
+import importlib.metadata
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models.signature import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types.schema import ColSpec, Schema
+
+import models
+from models.artefact import verify_artefact
+from models.definition import Definition
+from models.errors import RegistryError
+from records.settings import Settings
+from training.cohort import Cohort, file_digest
+
+_TAG = "auscult."
+_PYFUNC = Path(__file__).with_name("pyfunc.py")
+_LOCK = Path(__file__).parents[1] / "requirements.lock"
+_RUN_REQUIREMENTS = ("mlflow", "msgspec", "numba", "numpy", "pandas", "pydantic", "scipy")
+_DATASET_DIGEST_LENGTH = 36
+_ARTEFACT = "artefact"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """One version in the registry, and the digests that it was registered with."""
+
+    name: str
+    version: str
+    run_id: str
+    artefact_digest: str
+    definition_digest: str
+    cohort_digest: str
+    trained_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What one training run leaves in MLflow, besides the model itself."""
+
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    files: Path
+    tags: Mapping[str, str]
+
+
+def register_run(
+    definition: Definition,
+    cohort: Cohort,
+    record: RunRecord,
+    artefact: Path,
+    example: pd.DataFrame,
+    *,
+    settings: Settings,
+) -> RegisteredVersion:
+    """Log a run with its model, then register that as the model's next version.
+
+    The registration comes last, so a run that fails leaves no version behind.
+    """
+    tags = {f"{_TAG}{name}": value for name, value in record.tags.items()}
+    _open_store(definition.name, settings)
+    with mlflow.start_run(tags={**tags, **_code_tags()}) as run:
+        mlflow.log_params(dict(record.parameters))
+        mlflow.log_metrics(dict(record.metrics))
+        mlflow.log_input(_dataset(cohort, definition), context="training")
+        mlflow.log_artifacts(str(record.files))
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(_PYFUNC),
+            artifacts={_ARTEFACT: str(artefact)},
+            code_paths=[str(Path(models.__path__[0]))],
+            model_config={"artefact_digest": record.tags["artefact_digest"]},
+            pip_requirements=_requirements(),
+            signature=_signature(definition),
+            input_example=example,
+        )
+    registered = mlflow.register_model(info.model_uri, definition.name, tags=tags)
+    return _registered(registered)
+
+
+def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVersion:
+    """Return the version of that number or alias; raise RegistryError if there's none."""
+    client = _client(settings)
+    try:
+        if version.isdecimal():
+            return _registered(client.get_model_version(name, version))
+        return _registered(client.get_model_version_by_alias(name, version))
+    except MlflowException as error:
+        raise RegistryError(
+            f"{name} has no version or alias {version!r} in the registry; train it with "
+            f"`auscult train {name}`, or promote a version with `auscult promote`"
+        ) from error
+
+
+def set_alias(name: str, alias: str, version: str, *, settings: Settings) -> None:
+    """Let an alias mean this version from now on."""
+    try:
+        _client(settings).set_registered_model_alias(name, alias, version)
+    except MlflowException as error:
+        raise RegistryError(f"{name}: alias {alias} can't be moved to {version}: {error}") from error
+
+
+def download(version: RegisteredVersion, destination: Path, *, settings: Settings) -> Path:
+    """Return a verified copy of a version's artefact directory, made once at `destination`.
+
+    Raises ArtefactError if a file isn't as it was registered.
+    """
+    if not destination.is_dir():
+        destination.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        uri = f"models:/{version.name}/{version.version}"
+        _use(settings)
+        with tempfile.TemporaryDirectory(dir=destination.parent) as partial:
+            try:
+                mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=partial)
+            except (MlflowException, OSError) as error:
+                raise RegistryError(f"{uri}: its files can't be fetched: {error}") from error
+            fetched = Path(partial) / "artifacts" / _ARTEFACT
+            verify_artefact(fetched, version.artefact_digest)
+            shutil.move(fetched, destination)
+    verify_artefact(destination, version.artefact_digest)
+    return destination
+
+
+def run_address(version: RegisteredVersion, *, settings: Settings) -> str:
+    """Return the path of a version's run under the address of `mlflow ui`."""
+    run = _client(settings).get_run(version.run_id)
+    return f"#/experiments/{run.info.experiment_id}/runs/{version.run_id}"
+
+
+def _use(settings: Settings) -> None:
+    mlflow.set_tracking_uri(settings.tracking_uri)
+    mlflow.set_registry_uri(settings.tracking_uri)
+
+
+def _client(settings: Settings) -> MlflowClient:
+    return MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+def _open_store(name: str, settings: Settings) -> None:
+    """Use the store, and the model's experiment in it."""
+    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _use(settings)
+    client = _client(settings)
+    if client.get_experiment_by_name(name) is None:
+        settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
+        client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
+    mlflow.set_experiment(name)
+
+
+def _dataset(cohort: Cohort, definition: Definition) -> Any:
+    """Describe the cohort; its rows stay where they are."""
+    shown = [feature.name for feature in definition.features if feature.name in cohort.frame]
+    return mlflow.data.from_pandas(
+        cohort.frame[shown],
+        source=CodeDatasetSource(tags={"cohort": cohort.source}),
+        name=cohort.source,
+        digest=cohort.digest[:_DATASET_DIGEST_LENGTH],
+    )
+
+
+def _signature(definition: Definition) -> ModelSignature:
+    inputs = [
+        ColSpec("double" if f.kind == "numeric" else "string", f.name, required=f.required)
+        for f in definition.features
+        if f.derived is None
+    ]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double")]))
+
+
+def _requirements() -> list[str]:
+    return [f"{name}=={importlib.metadata.version(name)}" for name in _RUN_REQUIREMENTS]
+
+
+def _code_tags() -> Mapping[str, str]:
+    tags = {f"{_TAG}lock_digest": file_digest(_LOCK)} if _LOCK.is_file() else {}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        tags[f"{_TAG}code_version"] = importlib.metadata.version("auscult")
+    return tags
+
+
+def _registered(version: ModelVersion) -> RegisteredVersion:
+    def tag(name: str) -> str:
+        value = version.tags.get(_TAG + name)
+        if value is None:
+            raise RegistryError(
+                f"{version.name} version {version.version} has no tag {_TAG + name}: it wasn't "
+                "registered by `auscult train`, so it can't be used"
+            )
+        return str(value)
+
+    return RegisteredVersion(
+        name=version.name,
+        version=str(version.version),
+        run_id=version.run_id or "",
+        artefact_digest=tag("artefact_digest"),
+        definition_digest=tag("definition_digest"),
+        cohort_digest=tag("cohort_digest"),
+        trained_by=tag("trained_by"),
+    )

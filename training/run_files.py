@@ -1,0 +1,42 @@
+"""The files of a run that lie in MLflow beside the model: pages, plots and the baseline."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.scoring.linear import LinearModel, encode_linear
+from training.artefact import plain_json
+from training.card import quality_page
+from training.evidence import RunEvidence
+from training.plots import Drawing
+
+
+def write_run_files(
+    directory: Path,
+    evidence: RunEvidence,
+    values: Mapping[str, Any],
+    card: Mapping[str, bytes],
+    drawn: Mapping[str, Drawing],
+    baseline: LinearModel,
+) -> None:
+    """Write card, data quality, evidence, every trial, plots with their numbers, and baseline."""
+    for name, content in card.items():
+        (directory / name).write_bytes(content)
+    (directory / "evidence.json").write_bytes(plain_json(values))
+    (directory / "data_quality.html").write_bytes(quality_page(evidence.file, values))
+    (directory / "data_quality.json").write_bytes(plain_json(values["data_quality"]))
+    trials = {
+        name: [{"parameters": one.parameters, "log_loss": one.log_loss} for one in tried]
+        for name, tried in (
+            ("trees", evidence.trees.trials),
+            ("baseline", evidence.baseline.trials),
+        )
+    }
+    (directory / "trials.json").write_bytes(plain_json(trials))
+    pictures = directory / "plots"
+    pictures.mkdir()
+    for name, drawing in drawn.items():
+        (pictures / f"{name}.png").write_bytes(drawing.png)
+        (pictures / f"{name}.json").write_bytes(plain_json(drawing.numbers))
+    (directory / "baseline").mkdir()
+    (directory / "baseline" / "linear.json").write_bytes(encode_linear(baseline))
