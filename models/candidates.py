@@ -1,7 +1,7 @@
 """Which of a feature's readings may be used at prediction time, and why the others may not."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
@@ -95,8 +95,8 @@ def _time_reason(feature: Feature, reading: Reading, predicted_at: datetime) -> 
             raise _naive(feature, "time")
         if taken_at > predicted_at:
             return "in_the_future"
-        days = feature.look_back_days
-        if days is not None and taken_at < predicted_at - timedelta(days=days):
+        look_back = feature.look_back
+        if look_back is not None and taken_at < predicted_at - look_back:
             return "outside_look_back"
     if issued_at is not None:
         if issued_at.tzinfo is None:

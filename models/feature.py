@@ -1,5 +1,6 @@
 """A feature of a risk model: what is measured, in which unit, how far back, and if it's absent."""
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -118,6 +119,11 @@ class Feature(BaseModel):
         if self.kind == "numeric":
             return (self.name,)
         return tuple(f"{self.name}={level}" for level in self.levels)
+
+    @cached_property
+    def look_back(self) -> timedelta | None:
+        """How far before the prediction time a reading may have been taken."""
+        return None if self.look_back_days is None else timedelta(days=self.look_back_days)
 
     @cached_property
     def levels(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
 from models.readings import Finding, Reading
-from models.values import check_plausible, show, unusable, value_of
+from models.values import amount, check_plausible, unusable, value_of
 
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
 
@@ -53,23 +53,28 @@ def assemble(
         if feature.derived is None:
             given = readings.get(feature.name, ())
             values[feature.name] = _measured(feature, given, predicted_at, findings, sources)
+    check_inclusion(definition, values)
     if len(values) < len(definition.features):
         values = _with_derived(definition, values, findings)
-    check_inclusion(definition, values)
-    _check_smallest_set(definition, values, findings)
+        check_inclusion(definition, values)
+    if None in values.values():
+        _check_smallest_set(definition, values, findings)
     unique = tuple(dict.fromkeys(sources))
     return FeatureSet(values, encode(definition, values), tuple(findings), unique)
 
 
 def check_inclusion(definition: Definition, values: Mapping[str, Value]) -> None:
-    """Raise OutOfScope, with the rule named, for a patient outside the inclusion limits."""
+    """Raise OutOfScope, with the rule named, for a patient outside the inclusion limits.
+
+    A rule about a value that isn't known is not applied here; without it there is no score.
+    """
     for rule in definition.inclusion:
-        value = values[rule.feature]
+        value = values.get(rule.feature)
         if value is None:
             continue
         if not _is_inside(rule, value):
             feature = definition.by_name[rule.feature]
-            given = value if isinstance(value, str) else f"{show(value)} {feature.unit}"
+            given = value if isinstance(value, str) else amount(value, feature.unit)
             raise OutOfScope(
                 f"{definition.title} is made for: {rule.rule}; {feature.title} is {given}",
                 field=rule.feature,
@@ -119,16 +124,18 @@ def _measured(
             return None
         noticed: list[Finding] = []
         values = [value_of(feature, reading, predicted_at, noticed) for reading in kept]
-        value = values[0] if len(values) == 1 else _reduce(feature, values)
     except UnusableValue as error:
         if feature.if_unusable == "refuse":
             raise
         words = f"{error}; the score does without it"
         findings.append(Finding(feature.name, "excluded", error.reason, words))
         return None
-    findings.extend({finding.reason: finding for finding in noticed}.values())
-    sources.extend(reading.source for reading in kept if reading.source is not None)
-    return value
+    if noticed:
+        findings.extend({finding.reason: finding for finding in noticed}.values())
+    for reading in kept:
+        if reading.source is not None:
+            sources.append(reading.source)  # noqa: PERF401 - a comprehension costs more here
+    return values[0] if len(values) == 1 else _reduce(feature, values)
 
 
 def _reduce(feature: Feature, values: Sequence[float | str]) -> float:

@@ -22,6 +22,23 @@ _ANNOTATION = re.compile(r"^\{[!-z|~]{1,40}\}$")
 _KNOWN = frozenset(
     unit for table in (*ANALYTES.values(), *BY_CODE.values(), *DIMENSIONS) for unit in table
 )
+_WORDS = {
+    "1": "",
+    "a": "years",
+    "mo": "months",
+    "d": "days",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "mm[Hg]": "mmHg",
+    "[lb_av]": "lb",
+    "[in_i]": "in",
+    "10*3/uL": "x10³/µL",
+    "10*9/L": "x10⁹/L",
+    "umol/L": "µmol/L",
+    "ug/L": "µg/L",
+    "kg/m2": "kg/m²",
+    "mL/min/{1.73_m2}": "mL/min/1.73 m²",
+}
 _MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 
 
@@ -94,6 +111,11 @@ def contradicts_code(unit: str, code: str) -> bool:
     """Whether a mass unit stands under a molar code or the reverse (UNIT-2)."""
     molar = "mol" in unit
     return code in MASS_CODES if molar else code in MOLAR_CODES
+
+
+def unit_words(unit: str) -> str:
+    """Write a UCUM unit as people read it; a pure number has none."""
+    return _WORDS.get(unit, "" if _ANNOTATION.match(unit) else unit)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from models.errors import UnusableValue
 from models.feature import Feature
 from models.readings import Finding, Reading
-from models.units import accepted_units, canonical_unit, contradicts_code, convert
+from models.units import accepted_units, canonical_unit, contradicts_code, convert, unit_words
 
 _SHOWABLE = re.compile(r"^[A-Za-z0-9_.{}\[\]/%*^ -]{1,32}$")
 _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
@@ -50,9 +50,9 @@ def completed_years(birth: date, at: datetime) -> int:
     return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
 
 
-def show(value: float) -> str:
-    """Write a number for a message: short, but never rounded into another range."""
-    return f"{value:.6g}"
+def amount(value: float, unit: str | None) -> str:
+    """Write a number with its unit for people: short, but not rounded into another range."""
+    return f"{value:.6g} {unit_words(unit or '1')}".rstrip()
 
 
 def check_plausible(feature: Feature, number: float) -> None:
@@ -60,8 +60,8 @@ def check_plausible(feature: Feature, number: float) -> None:
     low, high = feature.plausible or (-math.inf, math.inf)
     if not low <= number <= high:
         side = "below" if number < low else "above"
-        limits = f"{low:g}-{high:g} {feature.unit}"
-        words = f"{show(number)} {feature.unit} is {side} the plausible range {limits}"
+        limits = f"{low:g}-{high:g} {unit_words(feature.unit or '1')}".rstrip()
+        words = f"{amount(number, feature.unit)} is {side} the plausible range {limits}"
         raise unusable(feature, "implausible", words)
 
 
@@ -74,14 +74,14 @@ def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> floa
     number = float(value)
     if not math.isfinite(number):
         raise unusable(feature, "not_finite", "the value is not a finite number")
-    if reading.comparator is not None:
-        _censored(feature, reading, number, findings)
     unit = feature.unit or "1"
     if reading.unit is None:
         if feature.unit_mandatory:
             raise unusable(feature, "no_unit", "the value has no unit" + _wanted(feature))
     elif reading.unit != unit or reading.code is not None:
         number = _converted(feature, reading, reading.unit, number, findings)
+    if reading.comparator is not None:
+        _censored(feature, reading.comparator, number, findings)
     check_plausible(feature, number)
     return number
 
@@ -106,15 +106,15 @@ def _converted(
         words = f"{feature.title}: {known_unit} stands under the code {code}; the unit was taken"
         findings.append(Finding(feature.name, "flagged", "code_unit_mismatch", words))
     if result != number or known_unit != unit:
-        words = f"{feature.title}: {show(number)} {known_unit} is {show(result)} {unit}"
+        words = f"{feature.title}: {amount(number, known_unit)} is {amount(result, unit)}"
         findings.append(Finding(feature.name, "converted", "converted", words))
     return result
 
 
-def _censored(feature: Feature, reading: Reading, number: float, findings: list[Finding]) -> None:
-    if reading.comparator not in _COMPARATORS:
+def _censored(feature: Feature, comparator: str, number: float, findings: list[Finding]) -> None:
+    if comparator not in _COMPARATORS:
         raise unusable(feature, "comparator", "its comparator is none of <, <=, >=, >")
-    given = f"{reading.comparator} {show(number)} {reading.unit or feature.unit}"
+    given = f"{comparator} {amount(number, feature.unit)}"
     if not feature.accept_censored:
         words = f"only a limit was reported ({given}), not a value"
         raise unusable(feature, "censored", words)

@@ -1,0 +1,327 @@
+"""From readings to features: unusable is not missing, and every choice is stated."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.definition import Definition, parse_definition
+from models.errors import InputError, MalformedInput, OutOfScope, TooLittleData, UnusableValue
+from models.features import FeatureSet, assemble, encode, encode_table
+from models.formulas import ckd_epi_2021
+from models.readings import Reading
+from models.values import completed_years
+from tests.models.ward import WARD
+
+NOW = datetime(2026, 1, 5, 10, 15, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WARD_DEFINITION = parse_definition(WARD.encode(), source="ward")
+GOOD: Mapping[str, Sequence[Reading]] = {
+    "age": [Reading(71.0)],
+    "sex": [Reading("female")],
+    "ward": [Reading("surgery")],
+    "creatinine": [Reading(1.4)],
+    "glucose": [Reading(120.0)],
+    "kappa": [Reading(1.5, "mg/dL")],
+    "systolic": [Reading(120.0)],
+}
+
+
+def ask(definition: Definition, **changes: Sequence[Reading]) -> FeatureSet:
+    return assemble(definition, {**GOOD, **changes}, NOW)
+
+
+def findings(features: FeatureSet) -> list[tuple[str, str, str]]:
+    return [(found.feature, found.kind, found.reason) for found in features.findings]
+
+
+def test_a_good_request_becomes_a_vector_without_findings(ward: Definition) -> None:
+    features = ask(ward)
+    egfr = ckd_epi_2021(1.4, 71, "female")
+    assert features.findings == ()
+    assert features.values["egfr"] == egfr
+    assert ward.columns[:5] == (
+        "age",
+        "sex=male",
+        "ward=surgery",
+        "ward=medicine",
+        "ward=maternity",
+    )
+    np.testing.assert_array_equal(
+        features.vector, [71, 0, 1, 0, 0, 1.4, 120, 1.5, 120, egfr], strict=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("feature", "reading", "reason", "words"),
+    [
+        ("creatinine", Reading(1.4, "furlong"), "unknown_unit", "give one of mg/dL"),
+        ("creatinine", Reading(1.4, "kPa"), "unit_not_convertible", "umol/L"),
+        ("creatinine", Reading("1.4"), "text_value", "a text stands"),
+        ("creatinine", Reading(True), "not_a_value", "truth value"),
+        ("creatinine", Reading(math.nan), "not_finite", "finite"),
+        ("creatinine", Reading(math.inf), "not_finite", "finite"),
+        (
+            "creatinine",
+            Reading(88.0),
+            "implausible",
+            "88 mg/dL is above the plausible range 0.1-30",
+        ),
+        ("creatinine", Reading(-1.0), "implausible", "below"),
+        ("creatinine", Reading(1.4, comparator="<"), "censored", "< 1.4 mg/dL"),
+        ("creatinine", Reading(1.4, taken_at=NOW + HOUR), "in_the_future", "after the prediction"),
+        ("creatinine", Reading(1.4, fault="undated"), "undated", "no time"),
+        ("creatinine", Reading(1.4, fault="partial_time"), "partial_time", "time of day"),
+        ("creatinine", Reading(1.4, fault="no_unit"), "no_unit", "no unit"),
+        ("creatinine", Reading(None, absent_because="masked"), "masked", "withheld"),
+        ("sex", Reading("other"), "unseen_category", "female, male"),
+        ("sex", Reading(1.0), "unseen_category", "female, male"),
+        ("age", Reading("2026-02-01"), "in_the_future", "after the prediction time"),
+        ("age", Reading("1950"), "partial_date", "full date"),
+        ("age", Reading("1950-02-30"), "not_a_date", "not a date"),
+        ("age", Reading(60.0, taken_at=NOW - 400 * 24 * HOUR), "stale_age", "date of birth"),
+        ("age", Reading("1850-01-01"), "implausible", "176 years"),
+    ],
+)
+def test_a_value_that_can_not_be_right_is_refused_by_name(
+    ward: Definition, feature: str, reading: Reading, reason: str, words: str
+) -> None:
+    with pytest.raises(UnusableValue) as caught:
+        ask(ward, **{feature: [reading]})
+    assert caught.value.field == feature
+    assert caught.value.reason == reason
+    assert words in str(caught.value)
+
+
+def test_a_unit_that_must_be_given_is_asked_for(ward: Definition) -> None:
+    text = ward.model_dump()
+    text["features"] = [
+        {**f, "if_unusable": "refuse"} if f["name"] == "kappa" else f for f in text["features"]
+    ]
+    with pytest.raises(UnusableValue, match="no unit; give one of mg/dL, mg/L"):
+        assemble(Definition.model_validate(text), {**GOOD, "kappa": [Reading(1.5)]}, NOW)
+
+
+def test_an_unusable_value_is_left_out_by_name_where_the_definition_permits(
+    ward: Definition,
+) -> None:
+    features = ask(ward, kappa=[Reading(1.5, "furlong")])
+    assert features.values["kappa"] is None
+    assert findings(features) == [("kappa", "excluded", "unknown_unit")]
+    assert "the score does without it" in features.findings[0].words
+    assert math.isnan(features.vector[ward.columns.index("kappa")])
+
+
+def test_a_limit_is_used_and_flagged_where_the_definition_permits(ward: Definition) -> None:
+    features = ask(ward, kappa=[Reading(5.0, "mg/L", comparator="<")])
+    assert features.values["kappa"] == 0.5
+    assert ("kappa", "flagged", "censored") in findings(features)
+    unknown = ask(ward, kappa=[Reading(5.0, "mg/L", comparator="~")])
+    assert findings(unknown)[-1] == ("kappa", "excluded", "comparator")
+
+
+@pytest.mark.parametrize(
+    ("readings", "reason", "words"),
+    [
+        ([], "no_value", "Systolic blood pressure: no value in the last 24 hours"),
+        ([Reading(None)], "no_value", "no value"),
+        ([Reading(120.0, taken_at=NOW - 30 * HOUR)], "outside_look_back", "in the last 24 hours"),
+        ([Reading(120.0, issued_at=NOW + HOUR)], "not_yet_issued", "issued by the prediction"),
+        ([Reading(120.0, status="entered-in-error")], "entered_in_error", "in error"),
+        ([Reading(120.0, status="cancelled")], "cancelled", "cancelled"),
+        ([Reading(120.0, status="preliminary")], "preliminary", "preliminary"),
+        ([Reading(120.0, status="registered")], "not_final", "final"),
+        ([Reading(None, absent_because="not-performed")], "reported_absent", "not-performed"),
+    ],
+)
+def test_what_is_missing_is_said_in_clinical_words(
+    ward: Definition, readings: list[Reading], reason: str, words: str
+) -> None:
+    features = ask(ward, systolic=readings)
+    assert features.values["systolic"] is None
+    assert findings(features) == [("systolic", "missing", reason)]
+    assert words in features.findings[0].words
+
+
+def test_a_missing_category_leaves_all_its_columns_unknown(ward: Definition) -> None:
+    row = encode(ward, {**ask(ward).values, "ward": None, "sex": None})
+    assert np.isnan(row[1:5]).all()
+    assert not np.isnan(row[[0, 5, 6, 7, 8, 9]]).any()
+
+
+def test_the_latest_final_value_is_used_and_an_older_or_withdrawn_one_is_not(
+    ward: Definition,
+) -> None:
+    def read(*readings: Reading) -> object:
+        return ask(ward, creatinine=readings).values["creatinine"]
+
+    older = Reading(1.0, taken_at=NOW - 5 * HOUR)
+    newer = Reading(2.0, taken_at=NOW - 4 * HOUR)
+    assert read(older, newer) == read(newer, older) == 2.0
+    assert read(older, Reading(9.0, taken_at=NOW - HOUR, status="entered-in-error")) == 1.0
+    assert read(older, Reading(9.0, taken_at=NOW - HOUR, status="preliminary")) == 1.0
+    assert read(older, Reading(9.0, taken_at=NOW - HOUR, status="amended")) == 9.0
+    assert read(older, Reading(9.0, taken_at=NOW + HOUR)) == 1.0
+    assert read(older, Reading(9.0, taken_at=NOW - HOUR, issued_at=NOW + HOUR)) == 1.0
+    assert read(older, Reading(9.0, fault="undated")) == 1.0
+    assert read(older, Reading(None, taken_at=NOW - HOUR)) == 1.0
+    at_once = [
+        Reading(value, taken_at=older.taken_at, issued_at=NOW - n * HOUR)
+        for value, n in ((3.0, 3), (4.0, 2))
+    ]
+    assert read(*at_once) == read(*reversed(at_once)) == 4.0
+
+
+def test_the_latest_value_is_not_passed_over_because_it_is_implausible(ward: Definition) -> None:
+    readings = [Reading(1.0, taken_at=NOW - 5 * HOUR), Reading(88.0, taken_at=NOW - HOUR)]
+    with pytest.raises(UnusableValue, match="88 mg/dL is above"):
+        ask(ward, creatinine=readings)
+
+
+def test_several_values_are_reduced_as_the_definition_says(ward: Definition) -> None:
+    pressures = [Reading(v, taken_at=NOW - HOUR, source=f"Observation/{v:g}") for v in (110, 130)]
+    pressures.append(Reading(16.0, "kPa", NOW - HOUR))
+    withdrawn = Reading(250.0, taken_at=NOW - HOUR, status="entered-in-error")
+    sugars = [Reading(10.0, "mmol/L", NOW - HOUR), Reading(150.0, "mg/dL", NOW - 2 * HOUR)]
+    features = ask(ward, systolic=[*pressures, withdrawn], glucose=sugars)
+    assert features.values["systolic"] == math.fsum([110, 130, 16 * 7.50062]) / 3
+    assert features.values["glucose"] == 10 * 18.0156
+    assert features.sources == ("Observation/110", "Observation/130")
+
+
+@pytest.mark.parametrize(
+    ("reduce", "expected"),
+    [("latest", 3.0), ("earliest", 2.0), ("maximum", 9.0), ("minimum", 2.0), ("median", 3.0)],
+)
+def test_every_reduction_does_what_its_name_says(reduce: str, expected: float) -> None:
+    text = WARD.replace("plausible = [0.1, 30]\n", f'plausible = [0.1, 30]\nreduce = "{reduce}"\n')
+    definition = parse_definition(text.encode(), source="test")
+    readings = [
+        Reading(value, taken_at=NOW - hours * HOUR) for value, hours in ((2, 9), (9, 5), (3, 1))
+    ]
+    features = assemble(definition, {**GOOD, "creatinine": readings}, NOW)
+    assert features.values["creatinine"] == expected
+
+
+def test_a_preliminary_value_counts_only_where_the_definition_says_so(ward: Definition) -> None:
+    early = Reading(200.0, taken_at=NOW - HOUR, status="preliminary")
+    assert ask(ward, glucose=[early]).values["glucose"] == 200.0
+
+
+def test_a_unit_that_contradicts_its_code_is_taken_and_flagged(ward: Definition) -> None:
+    features = ask(ward, glucose=[Reading(10.0, "mmol/L", NOW - HOUR, "2345-7")])
+    assert features.values["glucose"] == 180.156
+    assert ("glucose", "flagged", "code_unit_mismatch") in findings(features)
+    assert "Glucose: 10 mmol/L is 180.156 mg/dL" in [f.words for f in features.findings]
+
+
+def test_too_little_data_names_all_that_is_missing(ward: Definition) -> None:
+    with pytest.raises(TooLittleData) as caught:
+        ask(ward, age=[], creatinine=[], glucose=[])
+    assert caught.value.missing == ("age", "glucose", "creatinine")
+    assert "Glucose: no value in the last 2 days" in str(caught.value)
+    assert ask(ward, glucose=[]).values["glucose"] is None
+
+
+def test_a_patient_outside_the_limits_is_refused_with_the_rule(ward: Definition) -> None:
+    with pytest.raises(OutOfScope, match="Age 18 years or more; Age is 17 years"):
+        ask(ward, age=[Reading("2008-01-06")])
+    with pytest.raises(OutOfScope, match="surgery and medicine"):
+        ask(ward, ward=[Reading("maternity")])
+    with pytest.raises(TooLittleData, match="Ward"):
+        ask(ward, ward=[])
+
+
+def test_a_derived_feature_says_what_it_lacks_and_where_its_formula_ends(ward: Definition) -> None:
+    features = ask(ward, creatinine=[])
+    assert findings(features)[-1] == ("egfr", "missing", "inputs_missing")
+    assert "without Creatinine in serum" in features.findings[-1].words
+    infant = parse_definition(WARD.replace("at_least = 18", "at_least = 0").encode(), source="x")
+    with pytest.raises(UnusableValue) as caught:
+        ask(infant, age=[Reading(17.0)])
+    assert (caught.value.field, caught.value.reason) == ("egfr", "formula")
+    with pytest.raises(MalformedInput, match="give creatinine, age, sex"):
+        ask(ward, egfr=[Reading(60.0)])
+
+
+def test_a_time_without_an_offset_is_malformed(ward: Definition) -> None:
+    naive = datetime(2026, 1, 5, 9)  # noqa: DTZ001 - what is tested
+    with pytest.raises(MalformedInput, match="offset"):
+        ask(ward, creatinine=[Reading(1.4, taken_at=naive)])
+    with pytest.raises(MalformedInput, match="offset"):
+        ask(ward, creatinine=[Reading(1.4, issued_at=naive)])
+    with pytest.raises(MalformedInput, match="prediction time"):
+        assemble(ward, GOOD, naive)
+
+
+def test_an_unknown_feature_is_refused_with_those_that_are_known(ward: Definition) -> None:
+    with pytest.raises(MalformedInput, match="creatinine") as caught:
+        ask(ward, creatinin=[Reading(1.4)])
+    assert caught.value.field == "creatinin"
+
+
+def test_no_refusal_repeats_a_text_that_could_identify_someone(ward: Definition) -> None:
+    secret = "Doe, Jane; born 1950-02-03"
+    for feature, reading in (
+        ("creatinine", Reading(secret)),
+        ("creatinine", Reading(1.4, secret)),
+        ("sex", Reading(secret)),
+        ("age", Reading("1850-02-03")),
+        ("age", Reading(secret)),
+    ):
+        with pytest.raises(InputError) as caught:
+            ask(ward, **{feature: [reading]})
+        assert secret not in str(caught.value)
+        assert "1850" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("birth", "at", "years"),
+    [
+        (date(2000, 2, 29), datetime(2026, 2, 28, 12, tzinfo=UTC), 25),
+        (date(2000, 2, 29), datetime(2026, 3, 1, 0, tzinfo=UTC), 26),
+        (date(2000, 2, 29), datetime(2024, 2, 29, 0, tzinfo=UTC), 24),
+        (date(1976, 1, 5), datetime(2026, 1, 4, 23, 59, tzinfo=UTC), 49),
+        (date(1976, 1, 5), datetime(2026, 1, 5, 0, 0, tzinfo=UTC), 50),
+        (date(1976, 1, 5), datetime(2026, 1, 5, 1, 0, tzinfo=timezone(2 * HOUR)), 49),
+    ],
+)
+def test_age_is_in_years_completed_on_the_utc_date(birth: date, at: datetime, years: int) -> None:
+    assert completed_years(birth, at) == years
+
+
+@given(
+    creatinine=st.none() | st.floats(0.1, 30),
+    glucose=st.floats(10, 2000),
+    sex=st.sampled_from(["female", "male", None]),
+    ward=st.sampled_from(["surgery", "medicine"]),
+    age=st.integers(18, 120),
+)
+def test_a_table_and_a_request_give_the_same_bits(
+    creatinine: float | None, glucose: float, sex: str | None, ward: str, age: int
+) -> None:
+    definition = WARD_DEFINITION
+    readings: dict[str, list[Reading]] = {
+        "age": [Reading(float(age))],
+        "sex": [Reading(sex)],
+        "ward": [Reading(ward)],
+        "creatinine": [Reading(creatinine)],
+        "glucose": [Reading(glucose)],
+    }
+    columns = {
+        "age": np.array([age]),
+        "sex": np.array([sex], dtype=object),
+        "ward": np.array([ward]),
+        "creatinine": np.array([math.nan if creatinine is None else creatinine]),
+        "glucose": np.array([glucose]),
+        "kappa": np.array([math.nan]),
+        "systolic": np.array([math.nan]),
+    }
+    row = assemble(definition, readings, NOW).vector
+    table = encode_table(definition, columns)
+    assert table.shape == (1, len(definition.columns))
+    assert row.tobytes() == table[0].tobytes()

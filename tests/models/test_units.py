@@ -1,0 +1,183 @@
+"""Units: aliases, conversions by analyte, and refusals that name both units."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.unit_table import ALIASES, ANALYTES, DIMENSIONS, MASS_CODES, MOLAR_CODES
+from models.units import (
+    accepted_units,
+    canonical_unit,
+    check_convertible,
+    contradicts_code,
+    convert,
+    unit_words,
+)
+
+
+# UNIT-1 and the table of accepted codes: value, unit, canonical unit, analyte, expected, tolerance
+@pytest.mark.parametrize(
+    ("value", "unit", "to", "analyte", "expected", "within"),
+    [
+        (100.0, "umol/L", "mg/dL", "creatinine", 1.131, 5e-4),
+        (88.40, "umol/L", "mg/dL", "creatinine", 1.0, 1e-4),
+        (10.0, "mmol/L", "mg/dL", "glucose", 180.2, 0.05),
+        (48.0, "mmol/mol", "%", "hba1c", 6.54, 5e-3),
+        (7.14, "mmol/L", "mg/dL", "urea_nitrogen", 20.0, 5e-3),
+        (17.104, "umol/L", "mg/dL", "bilirubin", 1.0, 1e-4),
+        (1.0, "mg/dL", "mmol/L", "lactate", 0.1110, 1e-12),
+        (8.69, "mmol/L", "g/dL", "haemoglobin", 14.0, 5e-3),
+        (140.0, "g/L", "g/dL", "haemoglobin", 14.0, 0.0),
+        (602.0, "umol/L", "g/dL", "albumin", 4.0, 5e-3),
+        (0.04, "ng/mL", "ng/L", "troponin_i", 40.0, 1e-12),
+        (14.0, "ug/L", "ng/L", "troponin_t", 14000.0, 0.0),
+        (100.0, "pmol/L", "pg/mL", "bnp", 346.4, 1e-9),
+        (100.0, "pmol/L", "pg/mL", "nt_probnp", 845.7, 1e-9),
+        (1.2, "mg/dL", "mg/L", "crp", 12.0, 0.0),
+        (33.0, "mg/L", "mg/dL", "free_light_chains", 3.3, 0.0),
+        (7500.0, "/uL", "10*3/uL", "wbc", 7.5, 0.0),
+        (250.0, "G/L", "10*3/uL", "platelets", 250.0, 0.0),
+        (16.0, "kPa", "mm[Hg]", "blood_pressure", 120.01, 5e-3),
+        (0.97, "1", "%", "oxygen_saturation", 97.0, 1e-12),
+        (140.0, "mEq/L", "mmol/L", "sodium", 140.0, 0.0),
+        (98.6, "degF", "Cel", None, 37.0, 1e-12),
+        (37.0, "Cel", "[degF]", None, 98.6, 1e-12),
+        (150.0, "[lb_av]", "kg", None, 68.0388555, 1e-9),
+        (70.0, "[in_i]", "cm", None, 177.8, 1e-12),
+        (1.75, "m", "cm", None, 175.0, 0.0),
+    ],
+)
+def test_published_conversions_hold(
+    value: float, unit: str, to: str, analyte: str | None, expected: float, within: float
+) -> None:
+    assert math.isclose(convert(value, unit, to=to, analyte=analyte), expected, abs_tol=within)
+
+
+def test_urea_is_not_the_nitrogen_in_it() -> None:
+    nitrogen = convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3091-6")
+    assert math.isclose(nitrogen, 20.0, abs_tol=5e-3)
+    assert convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3094-0") == 42.88
+
+
+# UNIT-4
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("mEq/L", "meq/L"),
+        ("mmHg", "mm[Hg]"),
+        ("mm Hg", "mm[Hg]"),
+        ("K/uL", "10*3/uL"),
+        ("K/mm3", "10*3/uL"),
+        ("10^3/uL", "10*3/uL"),
+        ("x10E3/uL", "10*3/uL"),
+        ("G/L", "10*9/L"),
+        ("bpm", "/min"),
+        ("{beats}/min", "/min"),
+        ("C", "Cel"),
+        ("degC", "Cel"),
+        ("F", "[degF]"),
+        ("mL/min/1.73m2", "mL/min/{1.73_m2}"),
+        ("\u00b5mol/L", "umol/L"),
+        ("\u03bcmol/L", "umol/L"),
+        (" mg/dL ", "mg/dL"),
+        ("{visits}", "{visits}"),
+        ("mL/min/1.73.m2", None),
+        ("MG/DL", None),
+        ("furlong", None),
+        ("", None),
+    ],
+)
+def test_a_unit_is_known_by_its_code_or_a_fixed_alias_and_never_guessed(
+    text: str, code: str | None
+) -> None:
+    assert canonical_unit(text) == code
+
+
+def test_every_alias_stands_for_a_unit_that_some_table_has() -> None:
+    known = {unit for table in (*ANALYTES.values(), *DIMENSIONS) for unit in table}
+    assert {code for code in ALIASES.values() if code not in known} == set()
+    assert [text for text in ALIASES if text in known] == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "to", "analyte"),
+    [
+        ("mmol/L", "mg/dL", None),
+        ("nmol/L", "mg/L", "crp"),
+        ("kPa", "mg/dL", "creatinine"),
+        ("furlong", "cm", None),
+        ("{score}", "{visits}", None),
+    ],
+)
+def test_what_has_no_conversion_is_refused_with_both_units(
+    unit: str, to: str, analyte: str | None
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        convert(1.0, unit, to=to, analyte=analyte)
+    assert repr(unit) in str(caught.value)
+    assert repr(to) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "analyte", "word"),
+    [
+        ("mg/dL", "creatinin", "creatinin"),
+        ("furlong", None, "furlong"),
+        ("mmHg", "blood_pressure", "mm[Hg]"),
+        ("kPa", "creatinine", "umol/L"),
+    ],
+)
+def test_a_definition_can_not_name_a_unit_that_nothing_converts_to(
+    unit: str, analyte: str | None, word: str
+) -> None:
+    with pytest.raises(ValueError, match=word.replace("[", r"\[")):
+        check_convertible(unit, analyte)
+
+
+def test_the_definitions_own_unit_leads_the_accepted_ones() -> None:
+    assert accepted_units("umol/L", "creatinine") == ("umol/L", "mg/dL", "mg/L", "mmol/L")
+    assert accepted_units("{visits}", None) == ("{visits}", "1")
+
+
+# UNIT-2
+def test_a_molar_unit_under_a_mass_code_is_a_contradiction() -> None:
+    assert contradicts_code("mmol/L", "2345-7")
+    assert contradicts_code("mg/dL", "14749-6")
+    assert not contradicts_code("mg/dL", "2345-7")
+    assert not contradicts_code("mmol/L", "2951-2")
+    assert not MASS_CODES & MOLAR_CODES
+
+
+def test_people_read_units_as_words() -> None:
+    assert unit_words("a") == "years"
+    assert unit_words("{score}") == ""
+    assert unit_words("mg/dL") == "mg/dL"
+
+
+PAIRS = [
+    (unit, to, analyte)
+    for analyte, table in [*ANALYTES.items(), *((None, table) for table in DIMENSIONS)]
+    for unit in table
+    for to in table
+]
+
+
+@given(st.floats(1e-3, 1e6), st.sampled_from(PAIRS))
+def test_there_and_back_is_the_same_value(value: float, pair: tuple[str, str, str | None]) -> None:
+    unit, to, analyte = pair
+    there = convert(value, unit, to=to, analyte=analyte)
+    back = convert(there, to, to=unit, analyte=analyte)
+    assert math.isclose(back, value, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=5), st.sampled_from(PAIRS))
+def test_an_array_converts_bit_for_bit_as_its_values_do(
+    values: list[float], pair: tuple[str, str, str | None]
+) -> None:
+    unit, to, analyte = pair
+    array = convert(np.array(values), unit, to=to, analyte=analyte)
+    singly = [convert(value, unit, to=to, analyte=analyte) for value in values]
+    assert array.tobytes() == np.array(singly).tobytes()
