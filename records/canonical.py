@@ -15,8 +15,8 @@ _PLAIN_FROM, _PLAIN_TO = 1e-4, 1e15
 def canonical(value: Any) -> bytes:
     """Return the RFC 8785 form: sorted keys, no spaces, numbers as ECMAScript writes doubles.
 
-    Keys must be ASCII, where the standard's UTF-16 order is the byte order; numbers must be
-    finite doubles. Raises RecordError for anything else.
+    Keys must be ASCII, where the standard's UTF-16 order is the byte order. Every number is a
+    finite double, integers beyond 2**53 too. Raises RecordError for anything else.
     """
     try:
         return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
@@ -41,14 +41,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return number(value)
     if isinstance(value, int):
-        if abs(value) > LARGEST_INTEGER:
-            raise RecordError(f"integer {value} is no exact double, so it has no canonical form")
-        return value
+        return value if abs(value) <= LARGEST_INTEGER else number(_as_double(value))
     if isinstance(value, dict):
         return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise RecordError(f"a {type(value).__name__} has no canonical JSON form")
+
+
+def _as_double(value: int) -> float:
+    """Return the double that a large integer stands for, as when it's read back."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise RecordError("an integer beyond every double can't be recorded") from error
 
 
 def _key(key: Any) -> str:

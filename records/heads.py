@@ -123,6 +123,12 @@ def in_directory(directory: Path) -> list[SignedStatement]:
     return found
 
 
+def known(directory: Path) -> list[SignedStatement]:
+    """Return every statement in the table or in files, each once."""
+    statements = [*in_database(), *in_directory(directory)]
+    return list({one.statement.digest: one for one in statements}.values())
+
+
 def newest_signed(signed: Iterable[SignedStatement]) -> dict[str, Head]:
     """Return the furthest head of each writer that any of the statements holds."""
     newest: dict[str, Head] = {}

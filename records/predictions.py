@@ -1,6 +1,6 @@
 """Reading recorded predictions back: counts by day, and windows of them as arrays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -65,17 +65,34 @@ def days(model: str, version: str, first: date, last: date) -> list[tuple[date, 
     return [(row["day"], row["count"]) for row in rows]
 
 
-def window(model: str, version: str, start: datetime, end: datetime) -> WindowFrame:
-    """Return the predictions of a version from start to before end, without test clients'."""
-    return _frame([row for rows in _read(model, version, start, end) for row in rows])
+def window(
+    model: str,
+    version: str,
+    start: datetime,
+    end: datetime,
+    *,
+    categorical: Collection[str] = (),
+) -> WindowFrame:
+    """Return the predictions of a version from start to before end, without test clients'.
+
+    A category that is missing in every row can't be told from a number: name it `categorical`.
+    """
+    rows = [row for chunk in _read(model, version, start, end, ROWS_AT_ONCE) for row in chunk]
+    return _frame(rows, categorical)
 
 
 def windows(
-    model: str, version: str, start: datetime, end: datetime, *, rows: int = ROWS_AT_ONCE
+    model: str,
+    version: str,
+    start: datetime,
+    end: datetime,
+    *,
+    categorical: Collection[str] = (),
+    rows: int = ROWS_AT_ONCE,
 ) -> Iterator[WindowFrame]:
     """Yield what `window` returns in frames of so many rows, in memory that doesn't grow."""
     for chunk in _read(model, version, start, end, rows):
-        yield _frame(chunk)
+        yield _frame(chunk, categorical)
 
 
 def _chosen(model: str, version: str, start: datetime, end: datetime) -> QuerySet[Prediction]:
@@ -93,7 +110,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _read(
-    model: str, version: str, start: datetime, end: datetime, rows: int = ROWS_AT_ONCE
+    model: str, version: str, start: datetime, end: datetime, rows: int
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the columns as the database gives them, since Django's conversion costs as much."""
     chosen = _chosen(model, version, start, end).order_by("predicted_at", "id")
@@ -104,10 +121,10 @@ def _read(
             yield chunk
 
 
-def _frame(rows: Sequence[tuple[Any, ...]]) -> WindowFrame:
+def _frame(rows: Sequence[tuple[Any, ...]], categorical: Collection[str]) -> WindowFrame:
     columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
     by_name = dict(zip(COLUMNS, columns, strict=True))
-    features = _features(by_name["features"])
+    features = _features(by_name["features"], categorical)
     return WindowFrame(
         id=_objects([str(value).replace("-", "") for value in by_name["id"]]),
         predicted_at=_times(by_name["predicted_at"]),
@@ -122,19 +139,19 @@ def _frame(rows: Sequence[tuple[Any, ...]]) -> WindowFrame:
     )
 
 
-def _features(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _features(texts: Sequence[str], categorical: Collection[str]) -> dict[str, NDArray[Any]]:
     rows = [orjson.loads(text) for text in texts]
     names = sorted(rows[0]) if rows else []
     try:
-        return {name: _column([row[name] for row in rows]) for name in names}
+        columns = {name: [row[name] for row in rows] for name in names}
     except KeyError as error:
         raise RecordError(f"a prediction of this version lacks the feature {error}") from error
-
-
-def _column(values: list[float | str | None]) -> NDArray[Any]:
-    if any(isinstance(value, str) for value in values):
-        return _objects(values)
-    return np.array(values, dtype=np.float64)
+    return {
+        name: _objects(values)
+        if name in categorical or any(isinstance(value, str) for value in values)
+        else np.array(values, dtype=np.float64)
+        for name, values in columns.items()
+    }
 
 
 def _missing(features: Mapping[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:

@@ -104,7 +104,7 @@ def _postgresql_config(url: str) -> dict[str, Any]:
 
     try:
         parts = dict(conninfo_to_dict(url))
-        urlsplit(url)
+        _ = urlsplit(url).port  # raises ValueError unless it's a number
     except (ProgrammingError, ValueError) as error:
         # the cause is left out: libpq's text may quote the password
         raise SettingsError(
