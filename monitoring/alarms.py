@@ -1,0 +1,144 @@
+"""Alarms as they are recorded: what is seen, since when, how large, and how severe."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition
+from models.feature import Feature
+from models.units import accepted_units, convert
+from monitoring.evidence import alarm as evidence_alarm
+from monitoring.evidence.alarm import Size
+from monitoring.evidence.detector import Closing
+from monitoring.evidence.history import History, PastDay
+from monitoring.evidence.state import Counts, StreamState
+from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recognise_unit
+from monitoring.streams import Watched
+
+Severity = Literal["critical", "warning", "notice"]
+OPEN_STATES = ("open", "acknowledged", "assigned", "muted")
+CLOSED = "closed"
+
+# sizes from which a change is critical or a warning, by the scale it's measured on
+CRITICAL = {"SD": 1.0, "ratio of SDs": 2.0, "share": 0.25}
+WARNING = {"SD": 0.3, "ratio of SDs": 1.3, "share": 0.05}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What an alarm rests on: its stream, the bet that led, the onset and the days since.
+
+    `before` is the reference without any day since the onset; `days` are those with rows.
+    """
+
+    watched: Watched
+    bet: int
+    onset: date
+    before: Counts
+    days: tuple[tuple[date, Counts], ...]
+
+
+@dataclass(frozen=True)
+class Described:
+    """An alarm in words and figures, ready to be recorded."""
+
+    kind: str
+    severity: Severity
+    since: date
+    summary: str
+    figures: dict[str, Any]
+
+
+def describe(case: Case, unit: UnitFinding | None = None) -> Described:
+    """Describe an alarm over all days since its onset."""
+    stream = case.watched.stream
+    state = _state(case)
+    last, counts = case.days[-1]
+    bet = stream.bets[case.bet]
+    closing = Closing(
+        state, last, True, np.zeros(0), 0.0, 0.0, bet, case.onset, counts, joined=False
+    )
+    history = History(
+        tuple(PastDay(day, np.atleast_2d(rows), joined=False) for day, rows in case.days)
+    )
+    found = evidence_alarm.describe(stream, closing, history, unit)
+    figures = {
+        "size": asdict(found.size),
+        "medians": found.medians if found.medians and np.isfinite(found.medians).all() else None,
+        "rows": found.rows,
+        "direction": found.direction,
+        "through": last.isoformat(),
+        "unit": asdict(unit) if unit else None,
+    }
+    return Described(
+        found.kind, severity(found.size, unit), found.onset, f"{found.sentence}.", figures
+    )
+
+
+def _state(case: Case) -> StreamState:
+    bets = len(case.watched.stream.bets)
+    nothing = np.full(bets, -np.inf)
+    before = np.atleast_2d(case.before)
+    return StreamState(before, np.zeros_like(before), nothing, nothing, np.zeros(bets, np.int32))
+
+
+def severity(size: Size, unit: UnitFinding | None) -> Severity:
+    """Grade a change by its size alone; a change of unit is always critical."""
+    if unit is not None:
+        return "critical"
+    if size.scale == "ratio of SDs":
+        extent = max(size.now, 1 / size.now)
+    else:
+        extent = abs(size.now - size.before)
+    if extent >= CRITICAL[size.scale]:
+        return "critical"
+    return "warning" if extent >= WARNING[size.scale] else "notice"
+
+
+def recognise(
+    feature: Feature, reference: NDArray[np.float64], recent: NDArray[np.float64]
+) -> UnitFinding | None:
+    """Look for a unit of the feature's analyte in which the recent values would fit."""
+    known = [values[np.isfinite(values)] for values in (reference, recent)]
+    changes = unit_changes(feature)
+    if not changes or min(values.size for values in known) < LEAST_ROWS:
+        return None
+    if np.ptp(known[0]) == 0:
+        return None
+    return recognise_unit(known[0], known[1], changes)
+
+
+def unit_changes(feature: Feature) -> list[UnitChange]:
+    """Return what values would look like that came in another unit than the one they claim."""
+    if feature.unit is None or feature.source != "observation":
+        return []
+    changes = []
+    for unit in accepted_units(feature.unit, feature.analyte):
+        offset = convert(0.0, feature.unit, to=unit, analyte=feature.analyte)
+        factor = convert(1.0, feature.unit, to=unit, analyte=feature.analyte) - offset
+        if (factor, offset) != (1.0, 0.0):
+            changes.append(UnitChange(f"{unit} taken for {feature.unit}", factor, offset))
+    return changes
+
+
+def silence(definition: Definition, first: date, day: date) -> Described:
+    """Describe a feed that fell silent."""
+    days = (day - first).days + 1
+    whole = "day" if days == 1 else "days"
+    return Described(
+        "silent_feed",
+        "critical",
+        first,
+        f"No request for {definition.title.lower()} for {days} {whole}, since {first.isoformat()}: "
+        "earlier weeks leave no doubt that there should be some.",
+        {"days": days, "through": day.isoformat()},
+    )
+
+
+def admitted(decisions: Sequence[str]) -> bool:
+    """Say whether a closed alarm's days become reference: its change was accepted."""
+    return "accept" in decisions

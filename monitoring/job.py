@@ -1,0 +1,251 @@
+"""The monitoring job: closes recorded days, weighs their evidence and raises alarms."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.definition import Definition, parse_definition
+from models.errors import ArtefactError, RecordError
+from models.profile import ReferenceProfile
+from monitoring import ledger as books
+from monitoring import windows
+from monitoring.alarms import OPEN_STATES
+from monitoring.cases import Cases
+from monitoring.evidence.detector import Budget, close_day
+from monitoring.evidence.state import Counts
+from monitoring.ledger import Ledger
+from monitoring.performance import performance_by_year
+from monitoring.report import Report, write_reports
+from monitoring.streams import TRAFFIC, DayRows, Watched, budget_of, watched_streams
+from monitoring.traffic import silent_since
+from records.models import Alarm, MonitorRun
+from records.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What a run saw: all alarms that it raised, those open now, and where the report lies."""
+
+    alarms: tuple[Alarm, ...]
+    open_alarms: tuple[Alarm, ...]
+    report_path: Path | None
+    days: int
+    predictions: int
+    late: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What stays the same during a run."""
+
+    definition: Definition
+    version: str
+    watched: tuple[Watched, ...]
+    budget: Budget
+    cases: Cases
+    now: datetime
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model that is watched."""
+        return self.definition.name
+
+
+def monitor(
+    name: str,
+    *,
+    version: str,
+    profile: ReferenceProfile,
+    reference: Path,
+    through: date,
+    settings: Settings,
+    now: datetime,
+    progress: Progress,
+) -> MonitorResult:
+    """Watch a model version through a closed day; a run over the same days changes nothing.
+
+    `reference` is the version's `reference.parquet`, beside which its `model.toml` lies.
+    """
+    begun = time.monotonic()
+    if through >= now.date():
+        raise RecordError(f"{through} hasn't closed yet (UTC); watch through an earlier day")
+    definition = read_watched_definition(name, profile, reference)
+    watched = watched_streams(definition, profile)
+    # traffic, which isn't a stream of evidence, has its share of the budget too
+    budget = budget_of(definition, len(watched) + 1)
+    job = Job(
+        definition, version, watched, budget, Cases(definition, version, watched, reference), now
+    )
+    ledger = books.load(name, version, watched)
+    plan = windows.plan(name, version, ledger.closed_through, through)
+    run = MonitorRun.objects.create(model=name, version=version, started_at=now)
+    raised, seen = _close(job, ledger, plan, progress)
+    _refresh(job, ledger)
+    summary, reports = _look_back(job, ledger, reference, settings, progress)
+    run.summary = {**summary, "late": sum(plan.late.values()), "alarms": len(raised)}
+    return _finish(job, run, plan, seen, raised, reports, begun)
+
+
+def read_watched_definition(name: str, profile: ReferenceProfile, reference: Path) -> Definition:
+    """Read the definition that a version was trained with, from beside its reference."""
+    path = reference.with_name("model.toml")
+    if not path.is_file() or not reference.is_file():
+        raise ArtefactError(f"{path.parent}: reference.parquet and model.toml must lie together")
+    text = path.read_bytes()
+    definition = parse_definition(text, source=str(path))
+    if hashlib.sha256(text).hexdigest() != profile.definition_digest:
+        raise ArtefactError(f"{path}: the reference profile was made for another definition")
+    if name != definition.name:
+        raise ArtefactError(f"{path}: this is the definition of {definition.name}, not of {name}")
+    return definition
+
+
+def _close(
+    job: Job, ledger: Ledger, plan: windows.Plan, progress: Progress
+) -> tuple[list[Alarm], int]:
+    """Close every batch of days; each is written whole or not at all."""
+    raised: list[Alarm] = []
+    seen = done = 0
+    for first, last in plan.batches:
+        settled, late = [], {}
+        if not done:
+            settled = books.settle(ledger, job.watched)
+            late = _late_counts(job, ledger, plan.late)
+        requests = books.traffic(ledger)
+        news: list[Alarm] = []
+        for day, rows in windows.rows_by_day(job.model, job.version, first, last):
+            news += _close_day(job, ledger, day, rows, late)
+            news += _watch_traffic(job, ledger, day, rows, requests)
+            late = {}
+            seen += rows.predictions
+            done += 1
+            progress("closing days", done, plan.days)
+        books.write(ledger, job.watched, last, [*settled, *news])
+        raised += news
+    return raised, seen
+
+
+def _late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str, Counts]:
+    """Return what closed days hold more than was counted of them, and correct their counts."""
+    extra: dict[str, Counts] = {}
+    for day in late:
+        for _, rows in windows.rows_by_day(job.model, job.version, day, day):
+            for one in job.watched:
+                seen = one.see(rows)
+                known = sum(
+                    (counts for _, counts in books.day_counts(ledger, one.key, day, day)),
+                    start=np.zeros(one.stream.bins, dtype=np.int64),
+                )
+                extra[one.key] = extra.get(one.key, 0) + seen.counts - known
+                books.note_day(ledger, one.key, day, seen, -np.inf)
+            books.note_traffic(ledger, day, rows.requests)
+    return extra
+
+
+def _close_day(
+    job: Job, ledger: Ledger, day: date, rows: DayRows, late: Mapping[str, Counts]
+) -> list[Alarm]:
+    raised = []
+    for one in job.watched:
+        seen = one.see(rows)
+        state = ledger.states[one.key].observe(seen.counts)
+        if one.key in late:
+            state = state.observe(late[one.key])
+        joins = one.key not in ledger.open_alarms
+        closing = close_day(one.stream, state, day, job.budget, joins=joins)
+        ledger.states[one.key] = closing.state
+        if seen.total:
+            books.note_day(ledger, one.key, day, seen, closing.log_total)
+        if closing.alarm and joins and closing.leading is not None and closing.onset is not None:
+            bet = one.stream.bets.index(closing.leading)
+            raised.append(_raise(job, ledger, one.key, day, closing.onset, bet))
+    return raised
+
+
+def _watch_traffic(
+    job: Job, ledger: Ledger, day: date, rows: DayRows, requests: dict[date, int]
+) -> list[Alarm]:
+    requests[day] = rows.requests
+    books.note_traffic(ledger, day, rows.requests)
+    if TRAFFIC in ledger.open_alarms:
+        return []
+    first = silent_since(requests, day, job.budget.log_limit)
+    return [_raise(job, ledger, TRAFFIC, day, first, None)] if first else []
+
+
+def _raise(job: Job, ledger: Ledger, stream: str, day: date, onset: date, bet: int | None) -> Alarm:
+    """Make the alarm of a stream that has none open."""
+    ledger.open_alarms.add(stream)
+    alarm = Alarm(
+        model=job.model,
+        version=job.version,
+        stream=stream,
+        raised_on=day,
+        recorded_at=job.now,
+        details={"onset": onset.isoformat(), "bet": bet, "settled": False},
+    )
+    job.cases.describe(alarm, ledger, day)
+    return alarm
+
+
+def _refresh(job: Job, ledger: Ledger) -> None:
+    """Bring the figures of open alarms up to the last closed day; the same days, the same words."""
+    if ledger.closed_through is None:
+        return
+    for alarm in Alarm.objects.filter(
+        model=job.model, version=job.version, state__in=OPEN_STATES
+    ).order_by("pk"):
+        job.cases.describe(alarm, ledger, ledger.closed_through)
+        alarm.save(update_fields=["kind", "severity", "since", "summary", "details"])
+
+
+def _look_back(
+    job: Job, ledger: Ledger, reference: Path, settings: Settings, progress: Progress
+) -> tuple[dict[str, Any], tuple[Report, ...]]:
+    """Judge the years behind: performance where outcomes are known, and a report for people."""
+    if ledger.closed_through is None:
+        return {"performance": [], "reports": []}, ()
+    years = performance_by_year(job.definition, job.version, job.now, progress)
+    reports = write_reports(
+        job.definition, job.version, reference, ledger.closed_through, settings, progress
+    )
+    summary = {
+        "performance": [year.to_dict() for year in years],
+        "reports": [report.to_dict() for report in reports],
+    }
+    return summary, reports
+
+
+def _finish(
+    job: Job,
+    run: MonitorRun,
+    plan: windows.Plan,
+    seen: int,
+    raised: list[Alarm],
+    reports: tuple[Report, ...],
+    begun: float,
+) -> MonitorResult:
+    latest = reports[-1].path if reports else None
+    run.first_day = plan.batches[0][0] if plan.batches else None
+    run.last_day = plan.batches[-1][1] if plan.batches else None
+    run.predictions = seen
+    run.report = latest.name if latest else ""
+    run.finished_at = job.now + timedelta(seconds=time.monotonic() - begun)
+    run.save()
+    still_open = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
+    return MonitorResult(
+        alarms=tuple(raised),
+        open_alarms=tuple(still_open.order_by("raised_on", "pk")),
+        report_path=latest,
+        days=plan.days,
+        predictions=seen,
+        late=sum(plan.late.values()),
+    )

@@ -1,0 +1,202 @@
+"""The job's memory between runs: stream states, day counts and alarms, written all at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+from django.db import transaction
+
+from models.errors import RecordError
+from monitoring.alarms import CLOSED, OPEN_STATES, admitted
+from monitoring.evidence.detector import open_stream
+from monitoring.evidence.state import Counts, StreamState
+from monitoring.streams import TRAFFIC, Seen, Watched
+from records.models import Alarm, DayCount, Review, Stream
+
+
+@dataclass(eq=False)
+class Ledger:
+    """Where every stream of a model version stands, and what this batch of days adds."""
+
+    model: str
+    version: str
+    states: dict[str, StreamState]
+    closed_through: date | None
+    open_alarms: set[str]
+    day_counts: list[DayCount] = field(default_factory=list)
+
+
+def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
+    """Load every stream's state, opening those that are new with their reference."""
+    rows = {row.name: row for row in Stream.objects.filter(model=model, version=version)}
+    days = {row.closed_through for row in rows.values()}
+    if rows and set(rows) != {one.key for one in watched}:
+        raise RecordError(
+            f"{model} version {version}: its recorded streams are others than its definition's; "
+            "a version's definition can't change, register it anew"
+        )
+    if len(days) > 1:
+        raise RecordError(f"{model} version {version}: its streams are closed to different days")
+    states = {
+        one.key: (
+            StreamState.from_bytes(bytes(rows[one.key].state))
+            if one.key in rows
+            else open_stream(one.stream, one.reference)
+        )
+        for one in watched
+    }
+    alarmed = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
+    return Ledger(
+        model,
+        version,
+        states,
+        days.pop() if days else None,
+        set(alarmed.values_list("stream", flat=True)),
+    )
+
+
+def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
+    """Apply what reviewers decided on closed alarms, and return those, to be saved as settled.
+
+    Days of an accepted change join the reference; days of a fault leave it for good.
+    """
+    closed = Alarm.objects.filter(
+        model=ledger.model, version=ledger.version, state=CLOSED, details__settled=False
+    )
+    settled = []
+    for alarm in closed.order_by("pk"):
+        if any(one.key == alarm.stream for one in watched):
+            _settle_stream(ledger, alarm)
+        alarm.details = {**alarm.details, "settled": True}
+        settled.append(alarm)
+    return settled
+
+
+def _settle_stream(ledger: Ledger, alarm: Alarm) -> None:
+    state = ledger.states[alarm.stream]
+    reviews = Review.objects.filter(alarm=alarm).values_list("decision", flat=True)
+    if admitted(list(reviews)):
+        kept_out = day_counts(ledger, alarm.stream, alarm.raised_on, ledger.closed_through)
+        state = state.admit(_total(kept_out, state)[0])
+    elif alarm.since is not None:
+        before = [
+            (day, counts)
+            for day, counts in day_counts(ledger, alarm.stream, alarm.since, alarm.raised_on)
+            if day < alarm.raised_on
+        ]
+        # a late row may have been kept out already: no more can leave than is in
+        leaving = np.minimum(_total(before, state), state.reference)
+        state = state.withdraw(leaving[0])
+    ledger.states[alarm.stream] = state
+
+
+def day_counts(
+    ledger: Ledger, stream: str, first: date, last: date | None
+) -> list[tuple[date, Counts]]:
+    """Return the counts of a stream's days that had rows, written or not yet, oldest first."""
+    rows = DayCount.objects.filter(
+        model=ledger.model, version=ledger.version, stream=stream, day__gte=first
+    )
+    found = {row.day: row for row in rows.iterator()}
+    found |= {row.day: row for row in ledger.day_counts if row.stream == stream}
+    chosen = sorted(day for day in found if day >= first and (last is None or day <= last))
+    counted = ((day, unpack(bytes(found[day].counts))) for day in chosen)
+    return [(day, counts) for day, counts in counted if counts.any()]
+
+
+def _total(days: Sequence[tuple[date, Counts]], state: StreamState) -> Counts:
+    return np.atleast_2d(
+        np.sum([counts for _, counts in days], axis=0)
+        if days
+        else np.zeros(state.reference.shape[1], dtype=np.int64)
+    )
+
+
+def pack(counts: Counts) -> bytes:
+    """Write a day's counts a bin as little-endian int32."""
+    return counts.astype("<i4").tobytes()
+
+
+def unpack(data: bytes) -> Counts:
+    """Read what `pack` wrote."""
+    return np.frombuffer(data, "<i4").astype(np.int64)
+
+
+def note_day(ledger: Ledger, stream: str, day: date, seen: Seen, log_evidence: float) -> None:
+    """Keep what a stream saw on a day, to be written with the batch."""
+    ledger.day_counts.append(
+        DayCount(
+            model=ledger.model,
+            version=ledger.version,
+            stream=stream,
+            day=day,
+            total=seen.total,
+            missing=seen.missing,
+            mean=seen.mean,
+            evidence=log_evidence if np.isfinite(log_evidence) else None,
+            counts=pack(seen.counts),
+        )
+    )
+
+
+def write(
+    ledger: Ledger, watched: Sequence[Watched], closed_through: date, alarms: Sequence[Alarm]
+) -> None:
+    """Write a batch of closed days, all or nothing; refuse if another run closed days meanwhile."""
+    kinds = {one.key: one.kind for one in watched}
+    with transaction.atomic():
+        _refuse_rivals(ledger)
+        DayCount.objects.bulk_create(
+            ledger.day_counts,
+            batch_size=500,
+            update_conflicts=True,
+            update_fields=["total", "missing", "mean", "counts"],
+            unique_fields=["model", "version", "stream", "day"],
+        )
+        Stream.objects.bulk_create(
+            [_row(ledger, name, kinds[name], closed_through) for name in ledger.states],
+            update_conflicts=True,
+            update_fields=["epoch", "state", "closed_through"],
+            unique_fields=["model", "version", "name"],
+        )
+        for alarm in alarms:
+            alarm.save(update_fields=["details"] if alarm.pk else None)
+    ledger.closed_through = closed_through
+    ledger.day_counts.clear()
+
+
+def _row(ledger: Ledger, name: str, kind: str, closed_through: date) -> Stream:
+    state = ledger.states[name]
+    return Stream(
+        model=ledger.model,
+        version=ledger.version,
+        name=name,
+        kind=kind,
+        epoch=state.epoch,
+        state=state.to_bytes(),
+        closed_through=closed_through,
+    )
+
+
+def _refuse_rivals(ledger: Ledger) -> None:
+    rows = Stream.objects.select_for_update().filter(model=ledger.model, version=ledger.version)
+    days = {row.closed_through for row in rows}
+    if days != ({ledger.closed_through} if ledger.closed_through else set()):
+        raise RecordError(
+            f"{ledger.model} version {ledger.version}: another run closed days meanwhile; "
+            "nothing of this batch was kept, run the job again"
+        )
+
+
+def traffic(ledger: Ledger) -> dict[date, int]:
+    """Return how many requests each watched day had, written or not yet."""
+    rows = DayCount.objects.filter(model=ledger.model, version=ledger.version, stream=TRAFFIC)
+    written = dict(rows.values_list("day", "total"))
+    return written | {row.day: row.total for row in ledger.day_counts if row.stream == TRAFFIC}
+
+
+def note_traffic(ledger: Ledger, day: date, requests: int) -> None:
+    """Keep how many requests a day had, to be written with the batch."""
+    nothing = np.zeros(0, dtype=np.int64)
+    note_day(ledger, TRAFFIC, day, Seen(nothing, requests, 0, None), -np.inf)

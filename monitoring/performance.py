@@ -1,0 +1,181 @@
+"""How a version's risks agreed with what became known, by calendar year of the prediction."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition
+from models.evaluation.censoring import CensoringWeighter
+from models.evaluation.evaluation import Evaluation, evaluate
+from records.models import Outcome, Prediction
+
+DRAWS = 200
+SEED = 20261
+# above this share of unreported outcomes no figure is claimed: unreported is not censored
+LARGEST_UNREPORTED = 0.05
+CLAIMED = (
+    "auroc",
+    "brier",
+    "calibration_in_the_large",
+    "calibration_slope",
+    "observed_expected",
+    "event_rate",
+    "mean_risk",
+)
+
+
+@dataclass(frozen=True)
+class YearPerformance:
+    """One year's predictions: what is known of them, and the figures that may be claimed.
+
+    `figures` maps a figure's name to its value and 95 % interval; where it's empty, `reason`
+    says why nothing is claimed.
+    """
+
+    year: int
+    closes_on: date
+    predictions: int
+    patients: int
+    events: int
+    non_events: int
+    censored: int
+    unreported: int
+    reason: str | None
+    figures: Mapping[str, Mapping[str, float | None]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {**vars(self), "closes_on": self.closes_on.isoformat()}
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """One year's predictions with the follow-up that is known: NaN days where none is."""
+
+    risk: NDArray[np.float64]
+    patients: NDArray[np.str_]
+    days: NDArray[np.float64]
+    happened: NDArray[np.bool_]
+
+
+def performance_by_year(
+    definition: Definition, version: str, now: datetime, progress: Callable[[str, int, int], None]
+) -> tuple[YearPerformance, ...]:
+    """Evaluate each calendar year of predictions whose window has closed."""
+    years = followed_by_year(definition.name, version)
+    found = []
+    for done, (year, followed) in enumerate(sorted(years.items()), start=1):
+        found.append(evaluate_year(definition, year, followed, now.date()))
+        progress("performance by year", done, len(years))
+    return tuple(found)
+
+
+def evaluate_year(
+    definition: Definition, year: int, followed: Followed, today: date
+) -> YearPerformance:
+    """Evaluate one year, or say why nothing is claimed of it."""
+    outcome = definition.outcome
+    horizon = outcome.horizon_days
+    closes_on = date(year, 12, 31) + timedelta(days=horizon + outcome.reporting_delay_days)
+    known = ~np.isnan(followed.days)
+    events = known & followed.happened & (followed.days <= horizon)
+    free = known & ~events & (followed.days >= horizon)
+    counts = {
+        "predictions": int(known.size),
+        "patients": int(np.unique(followed.patients).size),
+        "events": int(events.sum()),
+        "non_events": int(free.sum()),
+        "censored": int((known & ~events & ~free).sum()),
+        "unreported": int((~known).sum()),
+    }
+    reason = _not_claimed(definition, counts, closes_on, today)
+    figures = {} if reason else _figures(_evaluated(definition, followed, known))
+    return YearPerformance(year, closes_on, reason=reason, figures=figures, **counts)
+
+
+def _not_claimed(
+    definition: Definition, counts: Mapping[str, int], closes_on: date, today: date
+) -> str | None:
+    least = definition.smallest_group
+    if today <= closes_on:
+        return f"no closed window until {closes_on.isoformat()}"
+    if counts["patients"] < least.people:
+        return f"not claimed: fewer than {least.people} patients"
+    if counts["unreported"] > LARGEST_UNREPORTED * counts["predictions"]:
+        return (
+            f"not claimed: the outcomes of {counts['unreported']:,} of "
+            f"{counts['predictions']:,} predictions are unreported"
+        )
+    for kind, needed in (("events", least.events), ("non_events", least.non_events)):
+        if counts[kind] < needed:
+            words = kind.replace("_", "-")
+            return f"not claimed: {counts[kind]} {words}, {needed} are needed"
+    return None
+
+
+def _evaluated(definition: Definition, followed: Followed, known: NDArray[np.bool_]) -> Evaluation:
+    """Evaluate with weights for censoring that are estimated anew in every draw, as in training."""
+    weighter = CensoringWeighter(
+        followed.days[known], followed.happened[known], definition.outcome.horizon_days
+    )
+    return evaluate(
+        weighter.y,
+        followed.risk[known],
+        thresholds=[threshold.risk for threshold in definition.thresholds],
+        patient_ids=followed.patients[known],
+        seed=SEED,
+        reweight=weighter.reweight,
+        draws=DRAWS,
+    )
+
+
+def _figures(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
+    return {
+        name: {"value": found.value, "low": found.low, "high": found.high}
+        for name in CLAIMED
+        for found in (evaluation.figures[name],)
+    }
+
+
+def followed_by_year(model: str, version: str) -> dict[int, Followed]:
+    """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
+    by_id, by_patient = _latest_reports(model)
+    rows: dict[int, list[tuple[float, str, float, bool]]] = defaultdict(list)
+    predictions = Prediction.objects.filter(model=model, version=version, is_test=False)
+    columns = predictions.values_list("id", "patient", "predicted_at", "risk")
+    for key, patient, predicted_at, risk in columns.iterator(chunk_size=10_000):
+        report = by_id.get(key) or by_patient.get(patient)
+        days, happened = np.nan, False
+        if report is not None and report[0] >= predicted_at:
+            days, happened = (report[0] - predicted_at) / timedelta(days=1), report[1]
+        rows[predicted_at.year].append((risk, patient or str(key), days, happened))
+    return {year: _as_columns(found) for year, found in rows.items()}
+
+
+def _as_columns(rows: list[tuple[float, str, float, bool]]) -> Followed:
+    risk, patients, days, happened = zip(*rows, strict=True)
+    return Followed(
+        np.array(risk, dtype=np.float64),
+        np.array(patients, dtype=np.str_),
+        np.array(days, dtype=np.float64),
+        np.array(happened, dtype=np.bool_),
+    )
+
+
+def _latest_reports(
+    model: str,
+) -> tuple[dict[Any, tuple[datetime, bool]], dict[str, tuple[datetime, bool]]]:
+    """Return the latest report for each prediction, and for each patient; later ones replace."""
+    reports = Outcome.objects.filter(model=model, is_test=False).order_by("reported_at", "pk")
+    facts = ("known_at", "happened")
+    named = reports.filter(prediction__isnull=False).values_list("prediction_id", *facts)
+    others = reports.filter(prediction__isnull=True).values_list("patient", *facts)
+    by_id = {key: (known_at, happened) for key, known_at, happened in named.iterator()}
+    by_patient = {key: (known_at, happened) for key, known_at, happened in others.iterator()}
+    by_patient.pop("", None)
+    return by_id, by_patient

@@ -1,0 +1,264 @@
+"""What is watched of a model: its streams, their reference, and how rows of a day are counted."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition
+from models.edges import Edges
+from models.errors import EvidenceError
+from models.feature import Feature
+from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
+from monitoring.evidence.binary import BinaryStream
+from monitoring.evidence.categorical import CategoricalStream
+from monitoring.evidence.detector import Budget
+from monitoring.evidence.numeric import NumericStream
+from monitoring.evidence.state import Counts
+
+Kind = Literal["numeric", "binary", "categorical"]
+Subject = Literal["value", "missing", "category", "score", "alerts", "refusals"]
+AnyStream = NumericStream | BinaryStream | CategoricalStream
+
+# the reasons for refusals that are watched one by one; all others are counted together
+REASONS = {
+    "unknown_unit": "refused: unknown unit",
+    "unit_not_convertible": "refused: a unit that doesn't fit",
+    "no_unit": "refused: no unit",
+    "implausible": "refused: implausible value",
+    "text_value": "refused: text in place of a number",
+    "unseen_category": "refused: unknown category",
+    "in_the_future": "refused: dated in the future",
+    "undated": "refused: undated",
+    "out_of_scope": "refused: outside the inclusion limits",
+    "too_little_data": "refused: too little data",
+}
+OTHER = "refused: another reason"
+SCORED = "scored"
+
+# keys of the streams that are not about one feature
+SCORE, REFUSALS, TRAFFIC = "score", "refusals", "traffic"
+
+
+@dataclass(frozen=True, eq=False)
+class DayRows:
+    """One day's predictions as columns (NaN or None is missing), and its refusals by reason."""
+
+    features: Mapping[str, NDArray[np.generic]]
+    margin: NDArray[np.float64]
+    risk: NDArray[np.float64]
+    refusals: Mapping[str, int]
+
+    def column(self, feature: str) -> NDArray[np.generic]:
+        """Return a feature's values; a window without rows names no features."""
+        return self.features[feature] if self.predictions else np.zeros(0)
+
+    @property
+    def predictions(self) -> int:
+        """Return how many predictions were answered."""
+        return int(self.margin.size)
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests came, answered or refused."""
+        return self.predictions + sum(self.refusals.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a stream saw on a day: rows a bin, rows in all, missing ones, and the mean."""
+
+    counts: Counts
+    total: int
+    missing: int
+    mean: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """One stream with its key in the records, its reference counts and its way of counting.
+
+    `feature` names the definition's feature that it is about, if it is about one.
+    """
+
+    key: str
+    subject: Subject
+    title: str
+    kind: Kind
+    stream: AnyStream
+    reference: Counts
+    see: Callable[[DayRows], Seen]
+    feature: str | None = None
+
+
+def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[Watched, ...]:
+    """Return every stream of a model, in the order of its definition."""
+    tau = definition.monitoring.smallest_drift_sd
+    streams: list[Watched] = []
+    for feature in definition.features:
+        reference = profile.features.get(feature.name)
+        if reference is None:
+            raise EvidenceError(
+                f"the reference profile of {profile.model} lacks the feature {feature.name}: "
+                "train this version again"
+            )
+        streams.append(_values(feature, reference, tau))
+        if not feature.required:
+            streams.append(_missingness(feature, reference, tau))
+    streams.append(_score(profile.score, tau))
+    streams += [_alerts(threshold.risk, profile, tau) for threshold in definition.thresholds]
+    return (*streams, _refusals(tau))
+
+
+def budget_of(definition: Definition, streams: int) -> Budget:
+    """Return the false-alarm budget that a definition grants to so many streams together."""
+    return Budget(definition.monitoring.years_between_false_alarms, streams)
+
+
+def _values(
+    feature: Feature, reference: NumericProfile | CategoricalProfile, tau: float
+) -> Watched:
+    if isinstance(reference, CategoricalProfile):
+        return _category(feature, reference, tau)
+    stream = NumericStream(feature.title, Edges(tuple(reference.edges)), tau)
+
+    def see(rows: DayRows) -> Seen:
+        values = np.asarray(rows.column(feature.name), dtype=np.float64)
+        return _seen_numbers(stream, values)
+
+    return Watched(
+        f"value:{feature.name}",
+        "value",
+        feature.title,
+        "numeric",
+        stream,
+        np.asarray(reference.counts, dtype=np.int64),
+        see,
+        feature.name,
+    )
+
+
+def _seen_numbers(stream: NumericStream, values: NDArray[np.float64]) -> Seen:
+    known = values[~np.isnan(values)]
+    mean = float(known.mean()) if known.size else None
+    return Seen(stream.count(known), values.size, values.size - known.size, mean)
+
+
+def _category(feature: Feature, reference: CategoricalProfile, tau: float) -> Watched:
+    codes = tuple(feature.categories)
+    stream = CategoricalStream(feature.title, tuple(feature.categories.values()), tau)
+    words = feature.categories
+
+    def see(rows: DayRows) -> Seen:
+        values = rows.column(feature.name)
+        known = [words.get(str(value), str(value)) for value in values[~is_missing(values)]]
+        counts = stream.count(known)
+        # with two categories the share of the second is a trend that can be drawn
+        mean = counts[1] / len(known) if len(codes) == 2 and known else None
+        return Seen(counts, len(values), len(values) - len(known), mean)
+
+    counts = [reference.counts.get(code, 0) for code in codes]
+    other = sum(reference.counts.values()) - sum(counts)
+    return Watched(
+        f"category:{feature.name}",
+        "category",
+        feature.title,
+        "categorical",
+        stream,
+        np.array([*counts, other], dtype=np.int64),
+        see,
+        feature.name,
+    )
+
+
+def _missingness(
+    feature: Feature, reference: NumericProfile | CategoricalProfile, tau: float
+) -> Watched:
+    stream = BinaryStream(feature.title, "missing", tau)
+
+    def see(rows: DayRows) -> Seen:
+        return _seen_events(stream, is_missing(rows.column(feature.name)))
+
+    return Watched(
+        f"missing:{feature.name}",
+        "missing",
+        feature.title,
+        "binary",
+        stream,
+        np.array([reference.total - reference.missing, reference.missing], dtype=np.int64),
+        see,
+        feature.name,
+    )
+
+
+def is_missing(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Say which values of a column are missing: NaN among numbers, None among categories."""
+    if values.dtype.kind == "f":
+        return np.asarray(np.isnan(values), dtype=np.bool_)
+    return np.array([value is None for value in values], dtype=np.bool_)
+
+
+def _seen_events(stream: BinaryStream, events: NDArray[np.bool_]) -> Seen:
+    rate = float(events.mean()) if events.size else None
+    return Seen(stream.count(events), events.size, 0, rate)
+
+
+def _score(reference: NumericProfile, tau: float) -> Watched:
+    title = "Risk score (log-odds)"
+    stream = NumericStream(title, Edges(tuple(reference.edges)), tau)
+    counts = np.asarray(reference.counts, dtype=np.int64)
+    return Watched(
+        SCORE,
+        "score",
+        title,
+        "numeric",
+        stream,
+        counts,
+        lambda rows: _seen_numbers(stream, rows.margin),
+    )
+
+
+def _alerts(threshold: float, profile: ReferenceProfile, tau: float) -> Watched:
+    title = f"A risk of {100 * threshold:g} % or more"
+    stream = BinaryStream(title, "reached", tau)
+    alerts = profile.alerts.get(f"{threshold:g}")
+    if alerts is None:
+        raise EvidenceError(
+            f"the reference profile of {profile.model} lacks the threshold {threshold:g}: "
+            "train this version again"
+        )
+    return Watched(
+        f"alerts:{threshold:g}",
+        "alerts",
+        title,
+        "binary",
+        stream,
+        np.array([profile.rows_counted - alerts, alerts], dtype=np.int64),
+        lambda rows: _seen_events(stream, rows.risk >= threshold),
+    )
+
+
+def _refusals(tau: float) -> Watched:
+    """Watch what requests were answered with; training saw none, so its past is its reference."""
+    stream = CategoricalStream("The answer", (SCORED, *REASONS.values(), OTHER), tau)
+
+    def see(rows: DayRows) -> Seen:
+        counts = np.zeros(stream.bins, dtype=np.int64)
+        counts[0] = rows.predictions
+        place = {reason: at for at, reason in enumerate(REASONS, start=1)}
+        for reason, refused in rows.refusals.items():
+            counts[place.get(reason, len(REASONS) + 1)] += refused
+        total = int(counts.sum())
+        return Seen(counts, total, 0, 1 - counts[0] / total if total else None)
+
+    return Watched(
+        REFUSALS,
+        "refusals",
+        "Refused requests",
+        "categorical",
+        stream,
+        np.zeros(stream.bins, dtype=np.int64),
+        see,
+    )

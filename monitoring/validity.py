@@ -1,0 +1,29 @@
+"""Whether a model is used on the population that it was validated on, as far as alarms show."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monitoring.alarms import OPEN_STATES
+from monitoring.streams import REFUSALS, TRAFFIC
+from records.models import Alarm
+
+# these say that requests fail or stop, not that the people are others
+NOT_ABOUT_PEOPLE = (TRAFFIC, REFUSALS)
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Whether a model is within its validated use; outside it, `reasons` says what is seen."""
+
+    inside: bool
+    reasons: tuple[str, ...]
+
+
+def validity(alarms: Iterable[Alarm]) -> Validity:
+    """Judge by the alarms that are not closed: each about the inputs or the score is a reason."""
+    reasons = tuple(
+        alarm.summary
+        for alarm in alarms
+        if alarm.state in OPEN_STATES and alarm.stream not in NOT_ABOUT_PEOPLE
+    )
+    return Validity(not reasons, reasons)

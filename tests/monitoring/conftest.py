@@ -1,0 +1,57 @@
+"""A clinic that uses a made-up model: fixtures of its reference and of its records."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.definition import Definition, parse_definition
+from models.profile import ReferenceProfile, build_profile
+from records.settings import Settings
+
+# tables can be imported only once Django is set up, which is after conftests are loaded
+if TYPE_CHECKING:
+    from tests.monitoring.clinic import Clinic
+
+
+@pytest.fixture(scope="session")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Definition, ReferenceProfile, Path]:
+    """The definition, profile and reference that training leaves for monitoring."""
+    from tests.monitoring.clinic import DEFINITION, log_odds, people
+
+    directory = tmp_path_factory.mktemp("artefact")
+    text = DEFINITION.encode()
+    (directory / "model.toml").write_bytes(text)
+    definition = parse_definition(text, source="tests")
+    columns = people(6000, np.random.default_rng(7))
+    margin = log_odds(columns)
+    profile = build_profile(
+        definition,
+        columns,
+        margin,
+        definition_digest=hashlib.sha256(text).hexdigest(),
+        seed=1,
+    )
+    sample = pd.DataFrame(columns).head(2000)
+    sample["risk"] = 1 / (1 + np.exp(-margin[:2000]))
+    sample.to_parquet(directory / "reference.parquet")
+    return definition, profile, directory / "reference.parquet"
+
+
+@pytest.fixture
+def clinic(artefact: tuple[Definition, ReferenceProfile, Path], sqlite_db: Settings) -> "Clinic":
+    """A model in use whose records are empty."""
+    from tests.monitoring.clinic import Clinic
+
+    return Clinic(*artefact, sqlite_db)
+
+
+@pytest.fixture
+def any_clinic(artefact: tuple[Definition, ReferenceProfile, Path], records_db: Settings) -> "Clinic":
+    """The same on each kind of database."""
+    from tests.monitoring.clinic import Clinic
+
+    return Clinic(*artefact, records_db)

@@ -1,0 +1,263 @@
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import DatabaseError
+
+from models.errors import ArtefactError, RecordError
+from monitoring import ledger
+from records.models import Alarm, DayCount, MonitorRun, Review, Stream
+from tests.monitoring.clinic import FIRST, NOW, Clinic, without_creatinine
+
+CALM_DAYS = 30
+
+
+def last_day(days: int) -> date:
+    return FIRST + timedelta(days=days - 1)
+
+
+def everything_recorded(clinic: Clinic) -> dict[str, Any]:
+    """Everything that a run writes about evidence, to the bit."""
+    return {
+        "streams": sorted(
+            (row.name, bytes(row.state), row.closed_through, row.epoch)
+            for row in Stream.objects.all()
+        ),
+        "days": sorted(
+            DayCount.objects.values_list("stream", "day", "total", "missing", "mean", "evidence"),
+            key=str,
+        ),
+        "alarms": sorted(
+            Alarm.objects.values_list("stream", "raised_on", "since", "summary", "severity")
+        ),
+    }
+
+
+def test_creatinine_that_goes_missing_raises_one_alarm_within_few_days(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, CALM_DAYS)
+    faulty = FIRST + timedelta(days=CALM_DAYS)
+    clinic.record_days(faulty, 20, change=without_creatinine(0.9))
+    result = clinic.watch(last_day(CALM_DAYS + 20))
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    assert [a.stream for a in result.open_alarms].count("missing:creatinine") == 1
+    assert faulty <= alarm.raised_on <= faulty + timedelta(days=2)
+    assert alarm.since == faulty
+    assert alarm.kind == "missingness"
+    assert alarm.severity == "critical"
+    assert alarm.details["predictions_since"] == 20 * 60
+    assert alarm.details["patients_since"] == 20 * 60
+    share = alarm.details["size"]
+    assert share["low"] < 0.915 < share["high"]
+    assert alarm.summary.startswith("Creatinine in serum is missing in 9")
+    assert "was 15 %" in alarm.summary
+
+
+def test_people_like_those_of_training_raise_no_alarm(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 60)
+    result = clinic.watch(last_day(60))
+    assert result.open_alarms == ()
+    assert (result.days, result.predictions) == (60, 3600)
+
+
+def test_creatinine_in_another_unit_is_recognised(clinic: Clinic) -> None:
+    def in_umol_per_litre(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        columns["creatinine"] = columns["creatinine"] * 88.4
+
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FIRST + timedelta(days=10), 3, change=in_umol_per_litre)
+    clinic.watch(last_day(13))
+    alarm = Alarm.objects.get(stream="value:creatinine")
+    assert alarm.kind == "unit"
+    assert alarm.severity == "critical"
+    assert "umol/L taken for mg/dL" in alarm.summary
+
+
+def test_a_rerun_over_the_same_days_changes_nothing(any_clinic: Clinic) -> None:
+    any_clinic.record_days(FIRST, 12, change=without_creatinine(0.8))
+    any_clinic.watch(last_day(12))
+    before = everything_recorded(any_clinic)
+    again = any_clinic.watch(last_day(12))
+    assert everything_recorded(any_clinic) == before
+    assert (again.days, again.predictions, again.alarms) == (0, 0, ())
+    assert len(again.open_alarms) == len(before["alarms"]) > 0
+
+
+def test_day_by_day_and_all_at_once_give_the_same_evidence(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.record_days(FIRST, 9, change=without_creatinine(0.5))
+    clinic.watch(last_day(9))
+    at_once = everything_recorded(clinic)
+    for table in (Alarm, DayCount, Stream):
+        table.objects.all().delete()
+    for day in range(1, 10):
+        clinic.watch(last_day(day))
+    assert everything_recorded(clinic) == at_once
+
+
+def test_a_crash_in_the_middle_loses_and_repeats_nothing(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.windows.ROWS_AT_ONCE", 200)
+    clinic.record_days(FIRST, 12, change=without_creatinine(0.5))
+    clinic.watch(last_day(12))
+    undisturbed = everything_recorded(clinic)
+    for table in (Alarm, DayCount, Stream):
+        table.objects.all().delete()
+    crash_when_written(monkeypatch, "2024-01-07")
+    with pytest.raises(DatabaseError, match="the disk is full"):
+        clinic.watch(last_day(12))
+    assert 0 < Stream.objects.filter(closed_through__isnull=False).count()
+    assert Stream.objects.filter(closed_through__gte=date(2024, 1, 7)).count() == 0
+    monkeypatch.undo()
+    clinic.watch(last_day(12))
+    assert everything_recorded(clinic) == undisturbed
+
+
+def crash_when_written(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    """Fail inside the transaction that writes a day, after its counts were written."""
+    row = ledger._row
+
+    def failing(books: ledger.Ledger, name: str, kind: str, closed: date) -> Stream:
+        if closed >= date.fromisoformat(day) and name == "score":
+            raise DatabaseError("the disk is full")
+        return row(books, name, kind, closed)
+
+    monkeypatch.setattr("monitoring.ledger._row", failing)
+
+
+def test_late_rows_are_counted_once_on_the_next_open_day(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 5)
+    clinic.watch(last_day(5))
+    late = clinic.record(FIRST + timedelta(days=2), 7)
+    clinic.record(FIRST - timedelta(days=3), 4)
+    clinic.refuse(FIRST, 2)
+    assert clinic.watch(last_day(5)).late == 13
+    clinic.record(FIRST + timedelta(days=5))
+    clinic.watch(last_day(6))
+    clinic.record(FIRST + timedelta(days=6))
+    assert clinic.watch(last_day(7)).late == 0
+    state = ledger.StreamState.from_bytes(bytes(Stream.objects.get(name="score").state))
+    reference = clinic.profile.rows_counted
+    assert int(state.reference.sum()) == reference + 7 * 60 + len(late) + 4
+    counted = dict(DayCount.objects.filter(stream="traffic").values_list("day", "total"))
+    assert counted[FIRST] == 62
+    assert counted[FIRST + timedelta(days=2)] == 67
+    assert counted[FIRST - timedelta(days=3)] == 4
+
+
+def test_predictions_of_test_clients_are_not_watched(clinic: Clinic) -> None:
+    clinic.record(FIRST, 50, is_test=True)
+    clinic.record(FIRST, 40)
+    assert clinic.watch(FIRST).predictions == 40
+
+
+def test_an_open_alarm_does_not_repeat_and_its_rows_stay_out_of_the_reference(
+    clinic: Clinic,
+) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FIRST + timedelta(days=10), 10, change=without_creatinine(0.9))
+    clinic.watch(last_day(20))
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    kept_out = (last_day(20) - alarm.raised_on).days + 1
+    row = Stream.objects.get(name="missing:creatinine")
+    state = ledger.StreamState.from_bytes(bytes(row.state))
+    assert int(state.reference.sum()) == clinic.profile.rows_counted + (20 - kept_out) * 60
+    assert row.epoch == 1
+
+
+@pytest.mark.parametrize("decision", ["accept", "fault"])
+def test_a_closed_alarm_lets_its_rows_in_only_where_the_change_was_accepted(
+    clinic: Clinic, decision: str
+) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FIRST + timedelta(days=10), 10, change=without_creatinine(0.9))
+    clinic.watch(last_day(20))
+    close(Alarm.objects.get(stream="missing:creatinine"), decision)
+    change = without_creatinine(0.9 if decision == "accept" else 0.0)
+    clinic.record_days(FIRST + timedelta(days=20), 10, change=change)
+    clinic.watch(last_day(30))
+    row = Stream.objects.get(name="missing:creatinine")
+    state = ledger.StreamState.from_bytes(bytes(row.state))
+    days = 30 if decision == "accept" else 20
+    assert int(state.reference.sum()) == clinic.profile.rows_counted + days * 60
+    assert Alarm.objects.filter(stream="missing:creatinine").count() == 1
+
+
+def test_a_fault_that_was_not_repaired_alarms_again(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FIRST + timedelta(days=10), 5, change=without_creatinine(0.9))
+    clinic.watch(last_day(15))
+    close(Alarm.objects.get(stream="missing:creatinine"), "fault")
+    clinic.record_days(FIRST + timedelta(days=15), 5, change=without_creatinine(0.9))
+    clinic.watch(last_day(20))
+    assert Alarm.objects.filter(stream="missing:creatinine").count() == 2
+
+
+def close(alarm: Alarm, decision: str) -> None:
+    alarm.state = "closed"
+    alarm.save(update_fields=["state"])
+    Review.objects.create(
+        alarm=alarm, model=alarm.model, decision=decision, by="rita", because="seen", signed_at=NOW
+    )
+
+
+def test_refusals_that_pile_up_raise_an_alarm_that_names_the_reason(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 20)
+    for step in range(20, 25):
+        clinic.record(FIRST + timedelta(days=step))
+        clinic.refuse(FIRST + timedelta(days=step), 25)
+    clinic.watch(last_day(25))
+    alarm = Alarm.objects.get(stream="refusals")
+    assert "refused: unknown unit" in alarm.summary
+    assert alarm.since == FIRST + timedelta(days=20)
+
+
+def test_a_feed_that_falls_silent_raises_an_alarm(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 21)
+    clinic.watch(last_day(24))
+    alarm = Alarm.objects.get(stream="traffic")
+    assert (alarm.kind, alarm.severity, alarm.since) == ("silent_feed", "critical", last_day(22))
+    assert "for 3 days" in alarm.summary
+
+
+def test_a_day_that_has_not_closed_is_refused(clinic: Clinic) -> None:
+    with pytest.raises(RecordError, match="2024-01-01 hasn't closed yet"):
+        clinic.watch(FIRST, now=datetime(2024, 1, 1, 23, 59, tzinfo=UTC))
+
+
+def test_a_reference_of_another_definition_is_refused(clinic: Clinic) -> None:
+    clinic.profile = type(clinic.profile)(
+        **{name: getattr(clinic.profile, name) for name in clinic.profile.__struct_fields__}
+        | {"definition_digest": "0" * 64}
+    )
+    with pytest.raises(ArtefactError, match="made for another definition"):
+        clinic.watch(FIRST)
+
+
+def test_a_version_without_predictions_is_watched_in_peace(clinic: Clinic) -> None:
+    result = clinic.watch(FIRST)
+    assert (result.days, result.report_path, result.open_alarms) == (0, None, ())
+    assert MonitorRun.objects.get().finished_at is not None
+
+
+def test_two_runs_at_once_do_not_both_close_a_day(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 3)
+    clinic.watch(FIRST)
+    watched = ledger.load(clinic.model, clinic.version, streams_of(clinic))
+    clinic.watch(last_day(2))
+    with pytest.raises(RecordError, match="another run closed days meanwhile"):
+        ledger.write(watched, streams_of(clinic), last_day(2), [])
+
+
+def streams_of(clinic: Clinic) -> Any:
+    from monitoring.streams import watched_streams
+
+    return watched_streams(clinic.definition, clinic.profile)
+
+
+def test_progress_is_told_by_day(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 3)
+    clinic.watch(last_day(3))
+    assert clinic.stages[:3] == ["closing days 1/3", "closing days 2/3", "closing days 3/3"]
