@@ -17,8 +17,21 @@ from models.errors import ArtefactError
 from models.scoring import filling
 from models.scoring.trees import TreeEnsemble
 
-MAX_BITS = 16
+MAX_BITS = 16  # splits a group, as many as a code of 16 bits holds
 _MISS_COST = ((1 << 19, 1.0), (1 << 23, 4.0), (1 << 40, 16.0))
+
+
+def _gauss_legendre(up_to: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and weights on [0, 1] of the Gauss-Legendre rules, a row each."""
+    size = up_to // 2 + 2
+    points, weights = np.zeros((size, size)), np.zeros((size, size))
+    for order in range(1, size):
+        x, w = np.polynomial.legendre.leggauss(order)
+        points[order, :order], weights[order, :order] = (x + 1) / 2, w / 2
+    return points, weights
+
+
+_RULES = _gauss_legendre(MAX_BITS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,16 @@ def tables_digest(booster: bytes, column_feature: np.ndarray) -> str:
     return hashlib.sha256(booster + column_feature.astype("<i8").tobytes()).hexdigest()
 
 
+@dataclass(frozen=True)
+class GroupTable:
+    """One group's table in float64, before it is rounded."""
+
+    splits: np.ndarray  # (bits,), nodes of the ensemble, bit 0 first
+    features: np.ndarray  # (cells,)
+    values: np.ndarray  # (2**bits, cells)
+    expected: float  # what the group's leaves add to the mean margin
+
+
 def build_tables(
     ensemble: TreeEnsemble,
     column_feature: np.ndarray,
@@ -60,50 +83,50 @@ def build_tables(
     roots = choose_groups(ensemble, budget_mb)
     if roots is None:
         return None
-    points, weights = _gauss_legendre(MAX_BITS)
-    splits = np.empty(MAX_BITS + 1, np.int64)
-    place = np.zeros(ensemble.n_columns, np.int64)
-    bits, features, tables = [], [], []
-    expected = ensemble.base_margin
-    for root in roots:
-        n = filling.group_splits(root, ensemble.parent, ensemble.left, ensemble.right, splits)
-        own = splits[:n].copy()
-        columns = ensemble.column[own]
-        used = np.unique(column_feature[columns])
-        place[columns] = np.searchsorted(used, column_feature[columns])
-        table = np.zeros((1 << n, len(used)))
-        expected += filling.fill_group(
-            root,
-            own,
-            ensemble.parent,
-            ensemble.left,
-            ensemble.right,
-            ensemble.column,
-            ensemble.cover,
-            ensemble.value,
-            place,
-            points,
-            weights,
-            table,
-        )
-        bits.append(own)
-        features.append(used)
-        tables.append(table.astype(np.float32).ravel())
-    joined = _concatenate(bits, np.int64)
-    slot = ensemble.column[joined] + ensemble.n_columns * ensemble.default_left[joined]
+    groups = [fill_group_table(ensemble, root, column_feature) for root in roots]
+    tables = [group.values.astype(np.float32).ravel() for group in groups]
+    features = [group.features for group in groups]
+    splits = _concatenate([group.splits for group in groups], np.int64)
+    slot = ensemble.column[splits] + ensemble.n_columns * ensemble.default_left[splits]
     return TreeTables(
         digest=digest,
-        expected=float(expected),
+        expected=ensemble.base_margin + sum(group.expected for group in groups),
         n_columns=ensemble.n_columns,
         n_features=n_features,
-        bit_start=_starts(bits, np.uint32),
+        bit_start=_starts([group.splits for group in groups], np.uint32),
         bit_slot=slot.astype(np.uint32),
-        bit_threshold=ensemble.threshold[joined],
+        bit_threshold=ensemble.threshold[splits],
         feature_start=_starts(features, np.uint32),
         feature=_concatenate(features, np.uint32),
         table_start=_starts(tables, np.uint64)[:-1],
         table=_concatenate(tables, np.float32),
     )
+
+
+def fill_group_table(ensemble: TreeEnsemble, root: int, column_feature: np.ndarray) -> GroupTable:
+    """Compute the contributions of the leaves below `root` for every code of their splits."""
+    nodes = np.empty(MAX_BITS + 1, np.int64)
+    count = filling.group_splits(root, ensemble.parent, ensemble.left, ensemble.right, nodes)
+    splits = nodes[:count]
+    columns = ensemble.column[splits]
+    features = np.unique(column_feature[columns])
+    place = np.zeros(ensemble.n_columns, np.int64)
+    place[columns] = np.searchsorted(features, column_feature[columns])
+    values = np.zeros((1 << count, len(features)))
+    expected = filling.fill_group(
+        root,
+        splits,
+        ensemble.parent,
+        ensemble.left,
+        ensemble.right,
+        ensemble.column,
+        ensemble.cover,
+        ensemble.value,
+        place,
+        *_RULES,
+        values,
+    )
+    return GroupTable(splits, features, values, float(expected))
 
 
 def choose_groups(ensemble: TreeEnsemble, budget_mb: float) -> np.ndarray | None:
@@ -192,34 +215,25 @@ def _bits_of_groups(ensemble: TreeEnsemble) -> np.ndarray:
     """Return, for a group below each node, how many splits lie above, at and below that node."""
     above = np.zeros(len(ensemble.left), np.int64)
     below = (ensemble.left >= 0).astype(np.int64)
-    for node in range(len(above)):
-        if ensemble.parent[node] >= 0:
-            above[node] = above[ensemble.parent[node]] + 1
-    for node in range(len(above) - 1, -1, -1):
-        if ensemble.parent[node] >= 0:
-            below[ensemble.parent[node]] += below[node]
+    levels = [ensemble.roots]
+    while len(levels[-1]):
+        inner = levels[-1][ensemble.left[levels[-1]] >= 0]
+        levels.append(np.concatenate([ensemble.left[inner], ensemble.right[inner]]))
+        above[levels[-1]] = len(levels) - 1
+    for level in levels[:0:-1]:
+        np.add.at(below, ensemble.parent[level], below[level])
     return above + below
 
 
 def _roots(ensemble: TreeEnsemble, bits: np.ndarray, limit: int) -> np.ndarray:
-    """Return the topmost nodes with at most `limit` bits (and leaves beyond), tree by tree."""
+    """Return the topmost nodes with at most `limit` bits (and leaves beyond), tree by tree.
+
+    A node never has fewer bits than its children, so one that fits is topmost if its parent
+    doesn't.
+    """
     fits = (bits <= limit) | (ensemble.left < 0)
-    covered = np.zeros(len(fits), bool)
-    for node in range(len(fits)):
-        parent = ensemble.parent[node]
-        covered[node] = parent >= 0 and (covered[parent] or fits[parent])
-    roots = np.flatnonzero(fits & ~covered)
+    roots = np.flatnonzero(fits & ((ensemble.parent < 0) | ~fits[ensemble.parent]))
     return roots[np.argsort(ensemble.tree[roots], kind="stable")]
-
-
-def _gauss_legendre(up_to: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return points and weights on [0, 1] of the rules of 0 to up_to // 2 + 1 points."""
-    size = up_to // 2 + 2
-    points, weights = np.zeros((size, size)), np.zeros((size, size))
-    for order in range(1, size):
-        x, w = np.polynomial.legendre.leggauss(order)
-        points[order, :order], weights[order, :order] = (x + 1) / 2, w / 2
-    return points, weights
 
 
 def _starts(pieces: list[np.ndarray], dtype: type) -> np.ndarray:

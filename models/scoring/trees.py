@@ -111,7 +111,8 @@ def _join(trees: list[dict[str, Any]], n_columns: int, base_margin: float) -> Tr
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     def gather(key: str, dtype: Any) -> np.ndarray:
-        pieces = [np.asarray(tree[key], dtype) for tree in trees]
+        with np.errstate(over="ignore"):  # what becomes infinite is refused by _check
+            pieces = [np.asarray(tree[key], dtype) for tree in trees]
         if [len(piece) for piece in pieces] != sizes:
             raise ArtefactError(f"the booster's {key} are not one a node")
         return np.concatenate(pieces) if pieces else np.empty(0, dtype)
