@@ -44,8 +44,9 @@ def encode(definition: Definition, values: Mapping[str, Value]) -> NDArray[np.fl
 def encode_table(definition: Definition, columns: Mapping[str, Column]) -> NDArray[np.float64]:
     """Encode a table of features (in the definition's units) as (rows, columns); NaN is missing.
 
-    A derived feature that has no column is computed. Raises UnusableValue, OutOfScope or
-    TooLittleData with the count of rows that could not be scored one at a time either.
+    Raises UnusableValue, OutOfScope or TooLittleData with the count of rows for which it would
+    be raised one at a time; also for unusable values that one row could be scored without, as a
+    table has no answer that could say so.
     """
     table = complete_columns(definition, columns)
     for fault in row_faults(definition, table):
@@ -55,21 +56,21 @@ def encode_table(definition: Definition, columns: Mapping[str, Column]) -> NDArr
 
 
 def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Return every feature's column: numbers as float64, categories as text or None."""
+    """Return every feature's column: numbers as float64, categories as text or None.
+
+    Derived features are computed here, whatever the table holds for them.
+    """
     table: dict[str, Column] = {}
     for feature in definition.features:
-        if feature.name in columns:
+        if feature.derived is None:
+            if feature.name not in columns:
+                raise MalformedInput(
+                    f"column {feature.name!r} ({feature.title}) is not in the table, which has "
+                    f"{', '.join(sorted(columns)) or 'none'}",
+                    field=feature.name,
+                    reason="missing_column",
+                )
             table[feature.name] = _typed(feature, np.asarray(columns[feature.name]))
-        elif feature.derived is None:
-            raise MalformedInput(
-                f"column {feature.name!r} ({feature.title}) is not in the table, which has "
-                f"{', '.join(sorted(columns)) or 'none'}",
-                field=feature.name,
-                reason="missing_column",
-            )
-    for feature in definition.features:
-        if feature.derived is not None and feature.name not in table:
-            table[feature.name] = _derived_column(feature, feature.derived, table)
     lengths = {name: len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
         raise MalformedInput(
@@ -77,30 +78,32 @@ def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> d
             field=next(iter(lengths)),
             reason="ragged_table",
         )
-    return {feature.name: table[feature.name] for feature in definition.features}
+    return {
+        feature.name: table[feature.name]
+        if feature.derived is None
+        else _derived_column(feature, feature.derived, table)
+        for feature in definition.features
+    }
 
 
 def row_faults(definition: Definition, table: Mapping[str, Column]) -> Iterator[RowFault]:
-    """Yield every reason for which rows of a completed table can't be scored, with the rows."""
+    """Yield every reason for which rows of a completed table can't be scored, with the rows.
+
+    Reasons come in the order in which one row would be refused.
+    """
+    measured = [feature for feature in definition.features if feature.derived is None]
+    derived = [feature for feature in definition.features if feature.derived is not None]
     missing = {f.name: is_missing(f, table[f.name]) for f in definition.features}
-    found: list[tuple[str, str, str, NDArray[np.bool_]]] = []
-    for feature in definition.features:
-        column = table[feature.name]
-        found.append(_unusable_rows(feature, column))
-        if feature.required:
-            words = f"{feature.title} is required and missing"
-            found.append((feature.name, "too_little_data", words, missing[feature.name]))
-    for group in definition.smallest_set:
-        known = np.sum([~missing[name] for name in group.of], axis=0)
-        words = f"fewer than {group.count} of {', '.join(group.of)} are known"
-        found.append((", ".join(group.of), "too_little_data", words, known < group.count))
-    for rule in definition.inclusion:
-        column = table[rule.feature]
-        outside = _outside(rule, column)
-        found.append((rule.feature, "out_of_scope", f"outside the rule {rule.rule!r}", outside))
-    for name, reason, words, rows in found:
-        if rows.any():
-            yield RowFault(name, reason, words, rows)
+    for fault in (
+        *(_unusable_rows(feature, table[feature.name]) for feature in measured),
+        *_outside_inclusion(definition, table, missing, measured),
+        *(_underivable_rows(feature, missing) for feature in derived),
+        *(_unusable_rows(feature, table[feature.name]) for feature in derived),
+        *_outside_inclusion(definition, table, missing, derived),
+        *_too_little(definition, missing),
+    ):
+        if fault.rows.any():
+            yield fault
 
 
 def is_missing(feature: Feature, column: Column) -> NDArray[np.bool_]:
@@ -129,16 +132,53 @@ def _typed(feature: Feature, column: Column) -> Column:
     return column.astype(np.float64)
 
 
-def _unusable_rows(feature: Feature, column: Column) -> tuple[str, str, str, NDArray[np.bool_]]:
+def _unusable_rows(feature: Feature, column: Column) -> RowFault:
     if feature.kind == "categorical":
-        known = set(feature.categories) | {None}
+        known = {None, *feature.categories}
         unseen = np.array([value not in known for value in column], dtype=np.bool_)
         words = f"{feature.title} is none of {', '.join(feature.categories)}"
-        return feature.name, "unseen_category", words, unseen
+        return RowFault(feature.name, "unseen_category", words, unseen)
     low, high = feature.plausible or (-math.inf, math.inf)
     outside = (column < low) | (column > high) | np.isinf(column)
     words = f"{feature.title} is outside the plausible range {low:g}-{high:g} {feature.unit}"
-    return feature.name, "implausible", words, outside
+    return RowFault(feature.name, "implausible", words, outside)
+
+
+def _underivable_rows(feature: Feature, missing: Mapping[str, NDArray[np.bool_]]) -> RowFault:
+    """Return the rows for which the formula isn't defined, though its inputs are known."""
+    rows = missing[feature.name].copy()
+    for name in feature.derived.inputs if feature.derived else ():
+        rows &= ~missing[name]
+    if feature.if_unusable == "score_without":
+        rows[:] = False
+    return RowFault(feature.name, "formula", f"{feature.title} can't be computed", rows)
+
+
+def _outside_inclusion(
+    definition: Definition,
+    table: Mapping[str, Column],
+    missing: Mapping[str, NDArray[np.bool_]],
+    features: Sequence[Feature],
+) -> Iterator[RowFault]:
+    names = {feature.name for feature in features}
+    for rule in definition.inclusion:
+        if rule.feature in names:
+            rows = _outside(rule, table[rule.feature]) & ~missing[rule.feature]
+            yield RowFault(rule.feature, "out_of_scope", f"outside the rule {rule.rule!r}", rows)
+
+
+def _too_little(
+    definition: Definition, missing: Mapping[str, NDArray[np.bool_]]
+) -> Iterator[RowFault]:
+    needed = [feature.name for feature in definition.features if feature.required]
+    needed += [rule.feature for rule in definition.inclusion]
+    for name in dict.fromkeys(needed):
+        words = f"{definition.by_name[name].title} is required and missing"
+        yield RowFault(name, "too_little_data", words, missing[name])
+    for group in definition.smallest_set:
+        known = np.sum([~missing[name] for name in group.of], axis=0)
+        words = f"fewer than {group.count} of {', '.join(group.of)} are known"
+        yield RowFault(", ".join(group.of), "too_little_data", words, known < group.count)
 
 
 def _outside(rule: Inclusion, column: Column) -> NDArray[np.bool_]:
@@ -146,7 +186,7 @@ def _outside(rule: Inclusion, column: Column) -> NDArray[np.bool_]:
         return np.array([value not in rule.one_of for value in column], dtype=np.bool_)
     low = -math.inf if rule.at_least is None else rule.at_least
     high = math.inf if rule.at_most is None else rule.at_most
-    return ~((column >= low) & (column <= high))
+    return (column < low) | (column > high)
 
 
 def _refusal(fault: RowFault) -> UnusableValue | OutOfScope | TooLittleData:
@@ -179,21 +219,17 @@ def derive(derived: Derived, inputs: Sequence[Value]) -> float | None:
 def _derived_column(
     feature: Feature, derived: Derived, table: Mapping[str, Column]
 ) -> NDArray[np.float64]:
+    """Compute a formula by rows; NaN where an input is missing or the formula isn't defined."""
     inputs = [table[name].tolist() for name in derived.inputs]
     results = np.full(len(inputs[0]), math.nan)
-    refused = 0
     for index, row in enumerate(zip(*inputs, strict=True)):
         try:
             value = derive(derived, row)
         except ValueError:
-            refused += 1
             continue
         if value is not None:
             results[index] = value
-    if refused:
-        raise UnusableValue(
-            f"{refused} of {len(results)} rows: {feature.title} can't be computed by its formula",
-            field=feature.name,
-            reason="formula",
-        )
+    if feature.if_unusable == "score_without" and feature.plausible is not None:
+        low, high = feature.plausible
+        results[(results < low) | (results > high)] = math.nan
     return results

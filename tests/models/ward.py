@@ -124,6 +124,6 @@ name = "egfr"
 title = "Estimated glomerular filtration rate"
 kind = "numeric"
 unit = "mL/min/{1.73_m2}"
-plausible = [1, 250]
+plausible = [2, 250]
 derived = { formula = "ckd_epi_2021", inputs = ["creatinine", "age", "sex"] }
 """
