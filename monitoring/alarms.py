@@ -1,6 +1,5 @@
 """Alarms as they are recorded: what is seen, since when, how large, and how severe."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
@@ -22,6 +21,9 @@ from monitoring.streams import Watched
 Severity = Literal["critical", "warning", "notice"]
 OPEN_STATES = ("open", "acknowledged", "assigned", "muted")
 CLOSED = "closed"
+
+# how an alarm may be closed, which decides what becomes of its days
+ACCEPT, FAULT, FALSE = "accept", "fault", "false"
 
 # sizes from which a change is critical or a warning, by the scale it's measured on
 CRITICAL = {"SD": 1.0, "ratio of SDs": 2.0, "share": 0.25}
@@ -137,8 +139,3 @@ def silence(definition: Definition, first: date, day: date) -> Described:
         "earlier weeks leave no doubt that there should be some.",
         {"days": days, "through": day.isoformat()},
     )
-
-
-def admitted(decisions: Sequence[str]) -> bool:
-    """Say whether a closed alarm's days become reference: its change was accepted."""
-    return "accept" in decisions

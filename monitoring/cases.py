@@ -1,5 +1,6 @@
 """What an open alarm rests on, gathered from the records and put into words."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,13 +16,14 @@ from monitoring import alarms, ledger
 from monitoring.alarms import Case, Described
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
-from monitoring.streams import TRAFFIC, Watched
+from monitoring.streams import TRAFFIC, Watched, refusal_group
 from monitoring.windows import ONE_DAY, start_of
 from records import predictions
-from records.models import Alarm, Prediction
+from records.models import Alarm, Prediction, Refusal
 
 # a missed conversion shows in the first days; more of them would only cost time
 UNIT_DAYS = timedelta(days=30)
+MOST_REASONS = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,12 @@ class Cases:
         alarm.severity = described.severity
         alarm.since = described.since
         alarm.summary = described.summary
-        alarm.details = {**alarm.details, **described.figures, **self._reach(described, through)}
+        alarm.details = {
+            **alarm.details,
+            **described.figures,
+            **self._reach(described, through),
+            **self._reasons(alarm, described, through),
+        }
 
     def _case(self, alarm: Alarm, books: Ledger, onset: date, through: date) -> Case:
         watched = next(one for one in self.watched if one.key == alarm.stream)
@@ -89,6 +96,23 @@ class Cases:
         )
         patients = rows.exclude(patient="").values("patient").distinct().count()
         return {"predictions_since": rows.count(), "patients_since": patients}
+
+    def _reasons(self, alarm: Alarm, described: Described, through: date) -> dict[str, Any]:
+        """Name the fields and reasons of the refusals that an alarm is about, commonest first."""
+        group = alarm.stream.removeprefix("refusals:")
+        if group == alarm.stream:
+            return {}
+        rows = Refusal.objects.filter(
+            model=self.definition.name,
+            version=self.version,
+            is_test=False,
+            predicted_at__gte=start_of(described.since),
+            predicted_at__lt=start_of(through + ONE_DAY),
+        )
+        counted = Counter(
+            pair for pair in rows.values_list("field", "reason") if refusal_group(pair[1]) == group
+        )
+        return {"reasons": [[*pair, count] for pair, count in counted.most_common(MOST_REASONS)]}
 
 
 def _last_silent(books: Ledger, onset: date, through: date) -> date:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -69,10 +68,12 @@ def monitor(
     settings: Settings,
     now: datetime,
     progress: Progress,
+    with_reports: bool = True,
 ) -> MonitorResult:
     """Watch a model version through a closed day; a run over the same days changes nothing.
 
-    `reference` is the version's `reference.parquet`, beside which its `model.toml` lies.
+    `reference` is the version's `reference.parquet`, beside which its `model.toml` lies. Reports
+    take seconds a year, so a run that only looks for alarms may go without.
     """
     begun = time.monotonic()
     if through >= now.date():
@@ -89,8 +90,17 @@ def monitor(
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
-    summary, reports = _look_back(job, ledger, reference, settings, progress)
-    run.summary = {**summary, "late": sum(plan.late.values()), "alarms": len(raised)}
+    reports: tuple[Report, ...] = ()
+    last = ledger.closed_through
+    if with_reports and last is not None:
+        reports = write_reports(definition, version, reference, last, settings, progress)
+    years = performance_by_year(definition, version, now, progress)
+    run.summary = {
+        "performance": [year.to_dict() for year in years],
+        "reports": [report.to_dict() for report in reports],
+        "late": sum(plan.late.values()),
+        "alarms": len(raised),
+    }
     return _finish(job, run, plan, seen, raised, reports, begun)
 
 
@@ -205,23 +215,6 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     ).order_by("pk"):
         job.cases.describe(alarm, ledger, ledger.closed_through)
         alarm.save(update_fields=["kind", "severity", "since", "summary", "details"])
-
-
-def _look_back(
-    job: Job, ledger: Ledger, reference: Path, settings: Settings, progress: Progress
-) -> tuple[dict[str, Any], tuple[Report, ...]]:
-    """Judge the years behind: performance where outcomes are known, and a report for people."""
-    if ledger.closed_through is None:
-        return {"performance": [], "reports": []}, ()
-    years = performance_by_year(job.definition, job.version, job.now, progress)
-    reports = write_reports(
-        job.definition, job.version, reference, ledger.closed_through, settings, progress
-    )
-    summary = {
-        "performance": [year.to_dict() for year in years],
-        "reports": [report.to_dict() for report in reports],
-    }
-    return summary, reports
 
 
 def _finish(

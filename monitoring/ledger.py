@@ -1,14 +1,14 @@
 """The job's memory between runs: stream states, day counts and alarms, written all at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 from django.db import transaction
 
 from models.errors import RecordError
-from monitoring.alarms import CLOSED, OPEN_STATES, admitted
+from monitoring.alarms import ACCEPT, CLOSED, FALSE, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.streams import TRAFFIC, Seen, Watched
@@ -59,36 +59,35 @@ def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
 def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
     """Apply what reviewers decided on closed alarms, and return those, to be saved as settled.
 
-    Days of an accepted change join the reference; days of a fault leave it for good.
+    The days of a false alarm join the reference, those of a fault leave it for good, and with an
+    accepted change a new reference begins on the day of the change.
     """
+    by_key = {one.key: one for one in watched}
     closed = Alarm.objects.filter(
         model=ledger.model, version=ledger.version, state=CLOSED, details__settled=False
     )
     settled = []
     for alarm in closed.order_by("pk"):
-        if any(one.key == alarm.stream for one in watched):
-            _settle_stream(ledger, alarm)
+        if alarm.stream in by_key:
+            ledger.states[alarm.stream] = _settled(ledger, alarm, by_key[alarm.stream])
         alarm.details = {**alarm.details, "settled": True}
         settled.append(alarm)
     return settled
 
 
-def _settle_stream(ledger: Ledger, alarm: Alarm) -> None:
+def _settled(ledger: Ledger, alarm: Alarm, watched: Watched) -> StreamState:
     state = ledger.states[alarm.stream]
-    reviews = Review.objects.filter(alarm=alarm).values_list("decision", flat=True)
-    if admitted(list(reviews)):
-        kept_out = day_counts(ledger, alarm.stream, alarm.raised_on, ledger.closed_through)
-        state = state.admit(_total(kept_out, state)[0])
-    elif alarm.since is not None:
-        before = [
-            (day, counts)
-            for day, counts in day_counts(ledger, alarm.stream, alarm.since, alarm.raised_on)
-            if day < alarm.raised_on
-        ]
-        # a late row may have been kept out already: no more can leave than is in
-        leaving = np.minimum(_total(before, state), state.reference)
-        state = state.withdraw(leaving[0])
-    ledger.states[alarm.stream] = state
+    since = alarm.since or alarm.raised_on
+    decisions = set(Review.objects.filter(alarm=alarm).values_list("decision", flat=True))
+    days = day_counts(ledger, alarm.stream, since, ledger.closed_through)
+    if ACCEPT in decisions:
+        new = open_stream(watched.stream, _total(days, state))
+        return replace(new, epoch=state.epoch + 1, closed_through=state.closed_through)
+    if FALSE in decisions:
+        return state.admit(_total([one for one in days if one[0] >= alarm.raised_on], state))
+    # a late row may have been kept out already: no more can leave than is in
+    joined = _total([one for one in days if one[0] < alarm.raised_on], state)
+    return state.withdraw(np.minimum(joined, state.reference[0]))
 
 
 def day_counts(
@@ -106,11 +105,8 @@ def day_counts(
 
 
 def _total(days: Sequence[tuple[date, Counts]], state: StreamState) -> Counts:
-    return np.atleast_2d(
-        np.sum([counts for _, counts in days], axis=0)
-        if days
-        else np.zeros(state.reference.shape[1], dtype=np.int64)
-    )
+    nothing = np.zeros(state.reference.shape[1], dtype=np.int64)
+    return sum((counts for _, counts in days), start=nothing)
 
 
 def pack(counts: Counts) -> bytes:

@@ -223,9 +223,7 @@ def _panels(definition: Definition) -> list[Any]:
         text_panel(title=definition.title, description=words),
         line_plot_panel(title="Predictions in the report", values=rows, size="half"),
         line_plot_panel(title="Mean risk", values=risk, size="half"),
-        line_plot_panel(
-            title="Missing values", values=trend("MissingValueCount", {"value_type": "share"})
-        ),
+        line_plot_panel(title="Share of missing values", values=missing),
         line_plot_panel(title="Distance from the reference", values=trend("ValueDrift", {})),
         line_plot_panel(title="Columns that Evidently calls drifted", values=drifted),
     ]

@@ -22,24 +22,26 @@ Kind = Literal["numeric", "binary", "categorical"]
 Subject = Literal["value", "missing", "category", "score", "alerts", "refusals"]
 AnyStream = NumericStream | BinaryStream | CategoricalStream
 
-# the reasons for refusals that are watched one by one; all others are counted together
-REASONS = {
-    "unknown_unit": "refused: unknown unit",
-    "unit_not_convertible": "refused: a unit that doesn't fit",
-    "no_unit": "refused: no unit",
-    "implausible": "refused: implausible value",
-    "text_value": "refused: text in place of a number",
-    "unseen_category": "refused: unknown category",
-    "in_the_future": "refused: dated in the future",
-    "undated": "refused: undated",
-    "out_of_scope": "refused: outside the inclusion limits",
-    "too_little_data": "refused: too little data",
+# why requests are refused, in the groups that are watched; unlisted reasons are the last one's
+REFUSALS = {
+    "unit": ("unknown_unit", "unit_not_convertible", "no_unit", "unit_system"),
+    "value": ("implausible", "unseen_category", "text_value", "not_finite", "not_a_value"),
+    "time": ("in_the_future", "undated", "partial_time", "naive_time", "not_a_date"),
+    "scope": ("out_of_scope",),
+    "too_little": ("too_little_data",),
+    "other": (),
 }
-OTHER = "refused: another reason"
-SCORED = "scored"
+REFUSED = {
+    "unit": "refused for a unit",
+    "value": "refused for a value",
+    "time": "refused for a time",
+    "scope": "refused as outside the inclusion limits",
+    "too_little": "refused for too little data",
+    "other": "refused for another reason",
+}
 
 # keys of the streams that are not about one feature
-SCORE, REFUSALS, TRAFFIC = "score", "refusals", "traffic"
+SCORE, TRAFFIC = "score", "traffic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,7 @@ def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[
             streams.append(_missingness(feature, reference, tau))
     streams.append(_score(profile.score, tau))
     streams += [_alerts(threshold.risk, profile, tau) for threshold in definition.thresholds]
-    return (*streams, _refusals(tau))
+    return (*streams, *(_refusals(group, tau) for group in REFUSALS))
 
 
 def budget_of(definition: Definition, streams: int) -> Budget:
@@ -240,25 +242,22 @@ def _alerts(threshold: float, profile: ReferenceProfile, tau: float) -> Watched:
     )
 
 
-def _refusals(tau: float) -> Watched:
-    """Watch what requests were answered with; training saw none, so its past is its reference."""
-    stream = CategoricalStream("The answer", (SCORED, *REASONS.values(), OTHER), tau)
+def _refusals(group: str, tau: float) -> Watched:
+    """Watch one group of refusals; training saw none, so its own past is its reference."""
+    stream = BinaryStream("A request", REFUSED[group], tau)
 
     def see(rows: DayRows) -> Seen:
-        counts = np.zeros(stream.bins, dtype=np.int64)
-        counts[0] = rows.predictions
-        place = {reason: at for at, reason in enumerate(REASONS, start=1)}
-        for reason, refused in rows.refusals.items():
-            counts[place.get(reason, len(REASONS) + 1)] += refused
-        total = int(counts.sum())
-        return Seen(counts, total, 0, 1 - counts[0] / total if total else None)
+        refused = sum(
+            count for reason, count in rows.refusals.items() if refusal_group(reason) == group
+        )
+        counts = np.array([rows.requests - refused, refused], dtype=np.int64)
+        return Seen(counts, rows.requests, 0, refused / rows.requests if rows.requests else None)
 
-    return Watched(
-        REFUSALS,
-        "refusals",
-        "Refused requests",
-        "categorical",
-        stream,
-        np.zeros(stream.bins, dtype=np.int64),
-        see,
-    )
+    nothing = np.zeros(2, dtype=np.int64)
+    title = f"Requests {REFUSED[group]}"
+    return Watched(f"refusals:{group}", "refusals", title, "binary", stream, nothing, see)
+
+
+def refusal_group(reason: str) -> str:
+    """Return the group in which refusals for a reason are watched."""
+    return next((group for group, reasons in REFUSALS.items() if reason in reasons), "other")

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from monitoring.alarms import OPEN_STATES
-from monitoring.streams import REFUSALS, TRAFFIC
+from monitoring.streams import TRAFFIC
 from records.models import Alarm
 
-# these say that requests fail or stop, not that the people are others
-NOT_ABOUT_PEOPLE = (TRAFFIC, REFUSALS)
+# alarms on these say that requests fail or stop, not that the people are others
+NOT_ABOUT_PEOPLE = (TRAFFIC, "refusals:")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,6 @@ def validity(alarms: Iterable[Alarm]) -> Validity:
     reasons = tuple(
         alarm.summary
         for alarm in alarms
-        if alarm.state in OPEN_STATES and alarm.stream not in NOT_ABOUT_PEOPLE
+        if alarm.state in OPEN_STATES and not alarm.stream.startswith(NOT_ABOUT_PEOPLE)
     )
     return Validity(not reasons, reasons)

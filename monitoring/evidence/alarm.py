@@ -203,7 +203,7 @@ def _sentence(
         interval = f"{_percent(unit.share_low)} to {_percent(unit.share_high)}"
         return f"{_percent(unit.share)} ({interval}) of {name} values look like {unit.change.name}"
     if size.scale == "share":
-        shares = f"{_percent(size.now)} ({_percent(size.low)} to {_percent(size.high)}) of rows"
+        shares = f"{_percent(size.now)} ({_percent(size.low)} to {_percent(size.high)}) of requests"
         what = bet.direction.split(" ", 1)[1]
         if bet.family == "tail" and bet.tail_mass is not None:
             side = "highest" if bet.direction == "upper tail" else "lowest"

@@ -9,10 +9,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import numpy as np
-import pandas as pd
 
-from models.definition import Definition, parse_definition
-from models.profile import ReferenceProfile, build_profile
+from models.definition import Definition
+from models.profile import ReferenceProfile
 from monitoring.job import MonitorResult, monitor
 from records.models import Outcome, Prediction, Refusal
 from records.settings import Settings
@@ -117,6 +116,10 @@ def people(rows: int, generator: np.random.Generator) -> dict[str, Any]:
     return columns
 
 
+def unchanged(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    """Leave people as they are drawn."""
+
+
 def log_odds(columns: dict[str, Any]) -> np.ndarray:
     """Score people by a made-up formula."""
     creatinine = np.nan_to_num(columns["creatinine"], nan=1.0)
@@ -143,7 +146,7 @@ class Clinic:
         self,
         day: date,
         rows: int = 60,
-        change: Change = lambda columns, generator: None,
+        change: Change = unchanged,
         **fields: Any,
     ) -> list[Prediction]:
         """Record a day's predictions, spread over its hours, the same ones for the same calls."""
@@ -169,7 +172,9 @@ class Clinic:
         at = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=row % 1440)
         numbers = [v if isinstance(v, float) else np.nan for v in features.values()]
         risk = float(1 / (1 + np.exp(-margin)))
-        shares = np.array([0.03 * (features["age"] - 65), margin + 2.5 - 0.03 * (features["age"] - 65), 0, 0])
+        shares = np.array(
+            [0.03 * (features["age"] - 65), margin + 2.5 - 0.03 * (features["age"] - 65), 0, 0]
+        )
         return Prediction(
             id=uuid5(NAMES, name),
             model=self.model,
@@ -193,7 +198,9 @@ class Clinic:
             input_digest="b" * 64,
         )
 
-    def record_days(self, first: date, days: int, rows: int = 60, change: Change | None = None) -> None:
+    def record_days(
+        self, first: date, days: int, rows: int = 60, change: Change | None = None
+    ) -> None:
         for step in range(days):
             chosen = {"change": change} if change else {}
             self.record(first + timedelta(days=step), rows, **chosen)
@@ -229,7 +236,9 @@ class Clinic:
             for prediction, what in zip(predictions, happened, strict=True)
         )
 
-    def watch(self, through: date, now: datetime = NOW) -> MonitorResult:
+    def watch(
+        self, through: date, now: datetime = NOW, *, with_reports: bool = False
+    ) -> MonitorResult:
         return monitor(
             self.model,
             version=self.version,
@@ -239,6 +248,7 @@ class Clinic:
             settings=self.settings,
             now=now,
             progress=lambda stage, done, total: self.stages.append(f"{stage} {done}/{total}"),
+            with_reports=with_reports,
         )
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from tests.monitoring.clinic import Clinic
 
 
+Artefact = tuple[Definition, ReferenceProfile, Path]
+
+
 @pytest.fixture(scope="session")
-def artefact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Definition, ReferenceProfile, Path]:
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     """The definition, profile and reference that training leaves for monitoring."""
     from tests.monitoring.clinic import DEFINITION, log_odds, people
 
@@ -42,7 +45,7 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Definition, Refe
 
 
 @pytest.fixture
-def clinic(artefact: tuple[Definition, ReferenceProfile, Path], sqlite_db: Settings) -> "Clinic":
+def clinic(artefact: Artefact, sqlite_db: Settings) -> "Clinic":
     """A model in use whose records are empty."""
     from tests.monitoring.clinic import Clinic
 
@@ -50,7 +53,7 @@ def clinic(artefact: tuple[Definition, ReferenceProfile, Path], sqlite_db: Setti
 
 
 @pytest.fixture
-def any_clinic(artefact: tuple[Definition, ReferenceProfile, Path], records_db: Settings) -> "Clinic":
+def any_clinic(artefact: Artefact, records_db: Settings) -> "Clinic":
     """The same on each kind of database."""
     from tests.monitoring.clinic import Clinic
 

@@ -108,7 +108,7 @@ def test_a_crash_in_the_middle_loses_and_repeats_nothing(
     crash_when_written(monkeypatch, "2024-01-07")
     with pytest.raises(DatabaseError, match="the disk is full"):
         clinic.watch(last_day(12))
-    assert 0 < Stream.objects.filter(closed_through__isnull=False).count()
+    assert Stream.objects.filter(closed_through__isnull=False).count() > 0
     assert Stream.objects.filter(closed_through__gte=date(2024, 1, 7)).count() == 0
     monkeypatch.undo()
     clinic.watch(last_day(12))
@@ -167,22 +167,36 @@ def test_an_open_alarm_does_not_repeat_and_its_rows_stay_out_of_the_reference(
     assert row.epoch == 1
 
 
-@pytest.mark.parametrize("decision", ["accept", "fault"])
-def test_a_closed_alarm_lets_its_rows_in_only_where_the_change_was_accepted(
-    clinic: Clinic, decision: str
-) -> None:
+def watched_through_a_closed_alarm(clinic: Clinic, decision: str, afterwards: float) -> Stream:
+    """Ten calm days, ten without creatinine, the alarm closed, then ten days more."""
     clinic.record_days(FIRST, 10)
     clinic.record_days(FIRST + timedelta(days=10), 10, change=without_creatinine(0.9))
     clinic.watch(last_day(20))
     close(Alarm.objects.get(stream="missing:creatinine"), decision)
-    change = without_creatinine(0.9 if decision == "accept" else 0.0)
-    clinic.record_days(FIRST + timedelta(days=20), 10, change=change)
+    clinic.record_days(last_day(21), 10, change=without_creatinine(afterwards))
     clinic.watch(last_day(30))
-    row = Stream.objects.get(name="missing:creatinine")
-    state = ledger.StreamState.from_bytes(bytes(row.state))
-    days = 30 if decision == "accept" else 20
-    assert int(state.reference.sum()) == clinic.profile.rows_counted + days * 60
+    return Stream.objects.get(name="missing:creatinine")
+
+
+def reference_rows(row: Stream) -> int:
+    return int(ledger.StreamState.from_bytes(bytes(row.state)).reference.sum())
+
+
+def test_an_accepted_change_begins_a_new_reference_on_its_day(clinic: Clinic) -> None:
+    row = watched_through_a_closed_alarm(clinic, "accept", afterwards=0.9)
+    assert reference_rows(row) == 20 * 60
     assert Alarm.objects.filter(stream="missing:creatinine").count() == 1
+
+
+def test_the_days_of_a_repaired_fault_never_become_reference(clinic: Clinic) -> None:
+    row = watched_through_a_closed_alarm(clinic, "fault", afterwards=0.0)
+    assert reference_rows(row) == clinic.profile.rows_counted + 20 * 60
+    assert Alarm.objects.filter(stream="missing:creatinine").count() == 1
+
+
+def test_the_days_of_a_false_alarm_become_reference(clinic: Clinic) -> None:
+    row = watched_through_a_closed_alarm(clinic, "false", afterwards=0.0)
+    assert reference_rows(row) == clinic.profile.rows_counted + 30 * 60
 
 
 def test_a_fault_that_was_not_repaired_alarms_again(clinic: Clinic) -> None:
@@ -209,8 +223,9 @@ def test_refusals_that_pile_up_raise_an_alarm_that_names_the_reason(clinic: Clin
         clinic.record(FIRST + timedelta(days=step))
         clinic.refuse(FIRST + timedelta(days=step), 25)
     clinic.watch(last_day(25))
-    alarm = Alarm.objects.get(stream="refusals")
-    assert "refused: unknown unit" in alarm.summary
+    alarm = Alarm.objects.get(stream="refusals:unit")
+    assert alarm.summary.startswith("A request is refused for a unit in 29 %")
+    assert alarm.details["reasons"] == [["creatinine", "unknown_unit", 125]]
     assert alarm.since == FIRST + timedelta(days=20)
 
 
