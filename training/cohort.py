@@ -22,7 +22,7 @@ class Cohort:
 
     `frame` has the definition's features in its units, `outcome` (1 where the event came within
     the horizon) and `patient_id`, and may have `time`, `site` and `follow_up_days` (the day of the
-    event or of the last contact). `stratum`, where it's there, splits the estimate of the censoring.
+    event or of the last contact). A `stratum` splits the estimate of the censoring.
     `random_split_because` says why the parts are not divided by time.
     """
 

@@ -48,8 +48,8 @@ def _outcome_faults(outcome: pd.Series) -> Iterator[str]:
     absent = int(outcome.isna().sum())
     if absent:
         yield (
-            f"outcome: {absent} of {len(outcome)} rows are empty; leave rows with an unknown outcome "
-            "out, or give outcome 0 with their follow_up_days"
+            f"outcome: {absent} of {len(outcome)} rows are empty; leave rows with an unknown "
+            "outcome out, or give outcome 0 with their follow_up_days"
         )
     known = numbers(outcome)
     other = outcome.notna() & ~known.isin((0, 1))
@@ -58,8 +58,8 @@ def _outcome_faults(outcome: pd.Series) -> Iterator[str]:
         yield f"outcome: {int(other.sum())} rows are neither 0 nor 1 but {examples}; recode them"
     elif known.dropna().nunique() == 1:
         yield (
-            f"outcome: all {len(outcome)} rows are {known.dropna().iloc[0]:g}; a model needs people "
-            "with and without the event"
+            f"outcome: all {len(outcome)} rows are {known.dropna().iloc[0]:g}; a model needs "
+            "people with and without the event"
         )
 
 

@@ -100,9 +100,11 @@ def _feature_quality(
     event, no_event = (outcome == 1) & (weights > 0), (outcome == 0) & (weights > 0)
     numeric = feature.kind == "numeric"
     levels = ("min", "q01", "q25", "median", "q75", "q99", "max")
-    amounts = np.quantile(known.astype(np.float64), (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)) if (
-        numeric and known.size
-    ) else None
+    amounts = (
+        np.quantile(known.astype(np.float64), (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1))
+        if (numeric and known.size)
+        else None
+    )
     return FeatureQuality(
         feature=feature.name,
         title=feature.title,

@@ -43,7 +43,9 @@ def drawings(
         "importance": _importance(importance),
     }
     return {
-        name: Drawing(plot[0], _picture(plot[1])) for name, plot in plots.items() if plot is not None
+        name: Drawing(plot[0], _picture(plot[1]))
+        for name, plot in plots.items()
+        if plot is not None
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from models.risk_model import RiskModel
@@ -23,7 +24,10 @@ class RiskFunction(PythonModel):
         self.model = RiskModel.load(directory, version="pyfunc", digest=digest)
 
     def predict(
-        self, context: PythonModelContext, model_input: Any, params: dict[str, Any] | None = None
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,
     ) -> np.ndarray:
         """Return one risk a row; raises InputError for a table with an unusable value."""
         columns = {name: model_input[name].to_numpy() for name in model_input.columns}

@@ -2,9 +2,11 @@
 
 import contextlib
 import importlib.metadata
+import logging
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import mlflow
 import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
+from mlflow.models.model import ModelInfo
 from mlflow.models.signature import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types.schema import ColSpec, Schema
@@ -76,18 +80,30 @@ def register_run(
         mlflow.log_metrics(dict(record.metrics))
         mlflow.log_input(_dataset(cohort, definition), context="training")
         mlflow.log_artifacts(str(record.files))
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(_PYFUNC),
-            artifacts={_ARTEFACT: str(artefact)},
-            code_paths=[str(Path(models.__path__[0]))],
-            model_config={"artefact_digest": record.tags["artefact_digest"]},
-            pip_requirements=_requirements(),
-            signature=_signature(definition),
-            input_example=example,
-        )
-    registered = mlflow.register_model(info.model_uri, definition.name, tags=tags)
-    return _registered(registered)
+        with _import_path_kept():
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(_PYFUNC),
+                artifacts={_ARTEFACT: str(artefact)},
+                code_paths=[str(Path(models.__path__[0]))],
+                model_config={"artefact_digest": record.tags["artefact_digest"]},
+                pip_requirements=_requirements(),
+                signature=_signature(definition),
+                input_example=example,
+            )
+    return _register(definition.name, info, run.info.run_id, tags, settings)
+
+
+def _register(
+    name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str], settings: Settings
+) -> RegisteredVersion:
+    client = _client(settings)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    version = client.create_model_version(
+        name, info.model_uri, run_id=run_id, tags=dict(tags), model_id=info.model_id
+    )
+    return _registered(version)
 
 
 def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVersion:
@@ -109,7 +125,9 @@ def set_alias(name: str, alias: str, version: str, *, settings: Settings) -> Non
     try:
         _client(settings).set_registered_model_alias(name, alias, version)
     except MlflowException as error:
-        raise RegistryError(f"{name}: alias {alias} can't be moved to {version}: {error}") from error
+        raise RegistryError(
+            f"{name}: alias {alias} can't be moved to {version}: {error}"
+        ) from error
 
 
 def download(version: RegisteredVersion, destination: Path, *, settings: Settings) -> Path:
@@ -140,6 +158,10 @@ def run_address(version: RegisteredVersion, *, settings: Settings) -> str:
 
 
 def _use(settings: Settings) -> None:
+    """Let MLflow use our store, without its own progress bars and chatter."""
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    for chatter in ("mlflow", "alembic"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
     mlflow.set_tracking_uri(settings.tracking_uri)
     mlflow.set_registry_uri(settings.tracking_uri)
 
@@ -157,6 +179,16 @@ def _open_store(name: str, settings: Settings) -> None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
         client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
     mlflow.set_experiment(name)
+
+
+@contextlib.contextmanager
+def _import_path_kept() -> Iterator[None]:
+    """Undo that MLflow, which tries the logged model, puts its copy of the code on the path."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _dataset(cohort: Cohort, definition: Definition) -> Any:

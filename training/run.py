@@ -169,9 +169,7 @@ def _evaluate(
     other_risk = baseline.fitted.risk(test.inputs)
     other = evaluate_on(test, other_risk, definition, draws=draws, seed=seed)
     progress(stage, 2, 3)
-    difference = compare_on(
-        test, explained.risk, other_risk, definition, draws=draws, seed=seed
-    )
+    difference = compare_on(test, explained.risk, other_risk, definition, draws=draws, seed=seed)
     progress(stage, 3, 3)
     return RunEvidence(
         file=file,
@@ -221,9 +219,7 @@ def _write(
     )
 
 
-def _record(
-    evidence: RunEvidence, files: Path, digest: str, options: TrainOptions
-) -> RunRecord:
+def _record(evidence: RunEvidence, files: Path, digest: str, options: TrainOptions) -> RunRecord:
     trees, baseline = evidence.trees, evidence.baseline
     parameters = {
         **{f"trees_{name}": value for name, value in trees.parameters.items()},

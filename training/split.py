@@ -76,9 +76,7 @@ def _by_time(population: Population) -> Split:
         f"by time: rows after {cut} test ({TEST_SHARE:.0%} of all), earlier ones train; later rows "
         "of patients who are in training are left out"
     )
-    return Split(
-        np.flatnonzero(~later), np.flatnonzero(tests), method, int((later & seen).sum())
-    )
+    return Split(np.flatnonzero(~later), np.flatnonzero(tests), method, int((later & seen).sum()))
 
 
 def _check_part(population: Population, rows: Rows, name: str) -> None:

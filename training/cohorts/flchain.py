@@ -79,7 +79,9 @@ def development(path: Path) -> Cohort:
         frame=frame.reset_index(drop=True),
         source=f"flchain, samples of {first}-{last}",
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        exclusions=((f"Sampled after {last}: kept for the live phase", len(everyone) - len(chosen)),),
+        exclusions=(
+            (f"Sampled after {last}: kept for the live phase", len(everyone) - len(chosen)),
+        ),
         notes=(
             f"{censored} people were censored before {HORIZON_DAYS} days: they weigh nothing and "
             "are represented by those of their sample year who were followed longer",
@@ -168,7 +170,9 @@ def _download(directory: Path) -> Path:
 def _check_digest(data: bytes, expected: str, name: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        raise CohortError(f"{name} has SHA-256 {found}, {expected} expected: delete it, fetch again")
+        raise CohortError(
+            f"{name} has SHA-256 {found}, {expected} expected: delete it, fetch again"
+        )
 
 
 def _keep(data: bytes, path: Path) -> None:
