@@ -38,7 +38,7 @@ class NumericBank:
     """Bets as tables over bins of the standard normal score.
 
     `ranks` are the bins' inner boundaries as probabilities (Z - 1); `log_bet` is [Z, K];
-    `zone` is [V, Z, K], each bet's mean in a bin after a change inside the indifference zone.
+    `zone` is [V, Z, K], each bet's mean in a bin after a shift at the indifference zone's bounds.
     """
 
     tau: float
@@ -95,35 +95,22 @@ def _alternatives(edges: Floats) -> tuple[tuple[Bet, ...], list[Floats]]:
     return tuple(bets), densities
 
 
-def _moved(edges: Floats, shift: float, ratio: float) -> Floats:
-    """Return [Z, Z]: the chance that a score of one bin lies in another after ratio*z + shift."""
-    source = (edges - shift) / ratio
+def _moved(edges: Floats, shift: float) -> Floats:
+    """Return [Z, Z]: the chance that a score of one bin lies in another once it is shifted."""
+    source = edges - shift
     low = np.maximum(edges[:-1, None], source[None, :-1])
     high = np.minimum(edges[1:, None], source[None, 1:])
-    nearer_top = low > 0
-    mass = np.where(nearer_top, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    mass = np.where(low > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
     return np.asarray(np.maximum(mass, 0.0) / _masses(edges)[:, None], dtype=np.float64)
 
 
-def _indifferent_ratio(bet: Bet, tau: float) -> float:
-    if bet.family != "scale":
-        return 1.0
-    return 1 + tau if bet.size > 1 else 1 / (1 + tau)
+def _zone(edges: Floats, density: Floats, tau: float) -> Floats:
+    """Return each bet's mean in a bin after a shift of -tau, 0 and tau SD, [V, Z, K].
 
-
-def _zone(edges: Floats, bets: tuple[Bet, ...], density: Floats, tau: float) -> Floats:
-    """Return each bet's mean in a bin at the changes that bound the indifference zone.
-
-    Location: a shift of -tau, 0 or tau; a bet on spread is also indifferent to a ratio of 1 + tau.
+    Spread needs no zone of its own: the bet on a ratio of 1.2 gains only beyond 1.09.
     """
     shifts = (-tau, 0.0, tau) if tau else (0.0,)
-    ratios = np.array([_indifferent_ratio(bet, tau) for bet in bets])
-    zone = np.empty((len(shifts), *density.shape))
-    for row, shift in enumerate(shifts):
-        for ratio in np.unique(ratios):
-            chosen = ratios == ratio
-            zone[row][:, chosen] = _moved(edges, shift, float(ratio)) @ density[:, chosen]
-    return zone
+    return np.stack([_moved(edges, shift) @ density for shift in shifts])
 
 
 @lru_cache(maxsize=16)
@@ -137,7 +124,7 @@ def numeric_bank(tau: float = 0.0) -> NumericBank:
         np.log([bet.weight for bet in bets]),
         ndtr(edges[1:-1]),
         np.log(density),
-        _zone(edges, bets, density, tau),
+        _zone(edges, density, tau),
     )
     for table in tables:
         table.flags.writeable = False

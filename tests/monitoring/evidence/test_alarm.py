@@ -47,7 +47,7 @@ def test_a_missing_laboratory_is_said_in_clinical_words():
     assert alarm.size.low < 0.91 < alarm.size.high
     assert alarm.size.before == pytest.approx(0.14, abs=0.02)
     assert alarm.sentence.startswith("creatinine is missing in 9")
-    assert alarm.sentence.endswith("of rows, was 14 %, since 2026-01-25")
+    assert alarm.sentence.endswith("of requests, was 14 %, since 2026-01-25")
 
 
 @pytest.mark.parametrize(
@@ -76,26 +76,32 @@ def test_direction_and_size_are_those_of_the_change(change, kind, direction, tru
     assert direction in alarm.sentence
 
 
-def test_the_interval_of_a_shift_holds_the_truth_19_times_of_20():
+@pytest.mark.parametrize(
+    ("change", "scale", "truth"),
+    [(lambda x: x * np.exp(0.3 * 0.8), "SD", 0.8), (lambda x: x**1.4, "ratio of SDs", 1.4)],
+)
+def test_the_interval_holds_the_truth_19_times_of_20(change, scale, truth):
     held, runs = 0, 60
     rng = np.random.default_rng(2)
     stream = NumericStream("x", EDGES)
     for _ in range(runs):
         # so large a change that it alarms at once: no choosing of the moment
         closing, history = first_alarm(
-            stream, lognormal(rng, 3_000), lambda _: lognormal(rng, 400) * np.exp(0.3 * 0.8), 0
+            stream, lognormal(rng, 3_000), lambda _: change(lognormal(rng, 400)), 0
         )
         size = describe(stream, closing, history).size
-        held += size.low < 0.8 < size.high
-    assert held >= 52
+        assert size.scale == scale
+        held += size.low < truth < size.high
+    assert held >= 51
 
 
 def test_days_that_joined_before_the_alarm_do_not_count_as_before():
     rng = np.random.default_rng(3)
     stream = BinaryStream("score", "above the alert threshold")
+    reference = rng.random(1_000) < 0.1
     closing, history = first_alarm(
         stream,
-        rng.random(1_000) < 0.1,
+        reference,
         lambda faulty: rng.random(100) < (0.2 if faulty else 0.1),
         0,
     )
@@ -105,6 +111,9 @@ def test_days_that_joined_before_the_alarm_do_not_count_as_before():
     assert alarm.rows == 100 * len(since)
     held_back = closing.state.reference.sum() - sum(d.counts.sum() for d in since if d.joined)
     assert 1_000 <= held_back <= 1_000 + 100 * (len(history.days) - len(since))
+    earlier = [past.counts[0] for past in history.days if past.day < alarm.onset]
+    before = np.sum([stream.count(reference), *earlier], axis=0)
+    assert alarm.size.before == pytest.approx(before[1] / before.sum(), rel=1e-12)
     assert alarm.kind == "rate"
     assert "above the alert threshold in" in alarm.sentence
 

@@ -67,7 +67,7 @@ def test_the_zone_is_each_bets_mean_after_a_shift_of_tau(tau):
     scores = np.random.default_rng(5).normal(size=400_000)
     masses = np.diff(bank.ranks, prepend=0.0, append=1.0)
     for row, shift in enumerate((-tau, 0.0, tau)):
-        for k in (0, 5, 16, 23):
+        for k in (0, 5, 12, 16, 23):
             bins = np.searchsorted(bank.ranks, norm.cdf(scores + shift), side="right")
             drawn = np.exp(bank.log_bet[bins, k])
             error = drawn.std() / np.sqrt(drawn.size)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr, ndtri
 from scipy.stats import kstest
 
 from models.edges import Edges, edges_from
@@ -58,6 +59,16 @@ def test_each_bet_on_a_uniform_p_is_at_most_one_in_mean(tau):
     assert (means <= 1 + 1e-12).all()
     if tau == 0:
         assert means == pytest.approx(np.ones(24), abs=1e-12)
+
+
+@pytest.mark.parametrize("shift", [-0.1, -0.04, 0.1])
+def test_after_a_shift_within_tau_each_bet_is_still_at_most_one_in_mean(shift):
+    bank = numeric_bank(0.1)
+    cuts = np.concatenate([[0.0], bank.ranks, [1.0]])
+    masses = np.diff(ndtr(ndtri(cuts) - shift))
+    middles = (cuts[1:] + cuts[:-1]) / 2
+    assert (masses @ np.exp(log_bets(bank, middles)) <= 1 + 1e-9).all()
+    assert (masses @ np.exp(log_bets(numeric_bank(), middles)) > 1.001).any()
 
 
 def run(shift, seed, days=15, strata=1):
