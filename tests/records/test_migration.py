@@ -40,13 +40,13 @@ def test_a_missing_database_is_refused_and_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "records.db").exists()
 
 
-def test_an_older_database_is_refused(records_db: Settings) -> None:
+def test_an_older_database_is_refused(sqlite_db: Settings) -> None:
     MigrationRecorder(connection).record_unapplied("records", "0001_initial")
     with pytest.raises(NotMigrated, match="older tables; run `auscult migrate`"):
         check_migrated()
 
 
-def test_a_newer_database_is_refused(records_db: Settings) -> None:
+def test_a_newer_database_is_refused(sqlite_db: Settings) -> None:
     MigrationRecorder(connection).record_applied("records", "9999_from_the_future")
     with pytest.raises(NotMigrated, match="9999_from_the_future"):
         check_migrated()
