@@ -100,7 +100,7 @@ def _page(template: str, **values: Any) -> bytes:
 def _authors_text(text: str) -> str:
     """Return the authors' Markdown as HTML, any HTML within it shown as text."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    return markdown(escaped, extensions=["tables"])
+    return str(markdown(escaped, extensions=["tables"]))
 
 
 def _number(value: float, digits: int) -> str:

@@ -1,6 +1,6 @@
 """The people that a model is trained and tested on: their model inputs, outcomes and weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -44,23 +44,25 @@ class Population:
 
     def part(self, rows: npt.NDArray[np.generic]) -> "Population":
         """Return some of the rows, by mask or by positions."""
-        return self._each(lambda values: values[rows])
+        columns = {name: values[rows] for name, values in self.columns.items()}
+        arrays: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
+        return replace(self, columns=columns, **arrays)
 
     def joined(self, other: "Population") -> "Population":
         """Return these rows and then those of the other, which has the same columns."""
-        theirs = iter([*other.columns.values(), *other._arrays()])
-        return self._each(lambda values: np.concatenate([values, next(theirs)]))
-
-    def _arrays(self) -> list[npt.NDArray[Any]]:
-        arrays = [getattr(self, name) for name in _BY_ROW]
-        return [array for array in arrays if array is not None]
-
-    def _each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Population":
-        columns = {name: change(values) for name, values in self.columns.items()}
-        changed = {
-            name: change(getattr(self, name)) for name in _BY_ROW if getattr(self, name) is not None
+        columns = {
+            name: np.concatenate([values, other.columns[name]])
+            for name, values in self.columns.items()
         }
-        return replace(self, columns=columns, **changed)
+        theirs = other._arrays()
+        arrays: dict[str, Any] = {
+            name: np.concatenate([values, theirs[name]]) for name, values in self._arrays().items()
+        }
+        return replace(self, columns=columns, **arrays)
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        arrays = {name: getattr(self, name) for name in _BY_ROW}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     def censoring(self) -> CensoringWeighter | None:
         """Return what weights these rows for censoring, None where nobody can be censored."""

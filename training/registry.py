@@ -1,4 +1,4 @@
-"""The MLflow store: runs with their evidence, registered versions, and where their artefacts lie."""
+"""The MLflow store: runs with their evidence, and registered versions with their artefacts."""
 
 import contextlib
 import importlib.metadata

@@ -87,7 +87,7 @@ def search_baseline(
         for strength, l1_ratio in itertools.product(_STRENGTHS, _L1_RATIOS)
     ]
     weights = training.weights()
-    trials = []
+    trials, losses = [], []
     for number, parameters in enumerate(grid):
 
         def fit(rows: Population, parameters: BaselineParameters = parameters) -> LinearModel:
@@ -96,8 +96,9 @@ def search_baseline(
         held = out_of_fold(fit, training, seed, lambda: None)
         loss = weighted_log_loss(held, training.outcome, weights)
         trials.append(Trial(parameters.to_dict(), loss))
+        losses.append(loss)
         step(number + 1, len(grid))
-    best = int(np.argmin([trial.log_loss for trial in trials]))
+    best = int(np.argmin(losses))
     return grid[best], tuple(trials)
 
 

@@ -74,14 +74,13 @@ def development(path: Path) -> Cohort:
         stratum=chosen["sample_year"],
     )
     censored = int((status == HorizonStatus.CENSORED).sum())
+    later = len(everyone) - len(chosen)
     at_once = int((chosen["follow_up_days"] == 0).sum())
     return Cohort(
         frame=frame.reset_index(drop=True),
         source=f"flchain, samples of {first}-{last}",
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
-        exclusions=(
-            (f"Sampled after {last}: kept for the live phase", len(everyone) - len(chosen)),
-        ),
+        exclusions=((f"Sampled after {last}, kept for the live phase", later),),
         notes=(
             f"{censored} people were censored before {HORIZON_DAYS} days: they weigh nothing and "
             "are represented by those of their sample year who were followed longer",
