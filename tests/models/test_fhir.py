@@ -1,0 +1,486 @@
+"""FHIR Bundles: one good request, and each fault that must not pass unseen."""
+
+import contextlib
+import copy
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.definition import parse_definition
+from models.encoding import encode_table
+from models.errors import InputError, MalformedInput, OutOfScope, UnusableValue
+from models.features import FeatureSet, assemble
+from models.fhir import BundleReadings, read_bundle
+from models.readings import Reading
+from models.unit_table import ANALYTES
+from models.units import convert
+from tests.models.ward import WARD
+
+NOW = datetime(2026, 1, 5, 10, 15, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+# the ward comes from a coded observation here, and a model may do without it
+DEFINITION = parse_definition(
+    WARD.replace(
+        'kind = "categorical"\ncategories = { surgery',
+        'kind = "categorical"\nloinc = ["56816-2"]\ncategories = { surgery',
+    ).encode(),
+    source="ward",
+)
+
+
+def quantity(value: Any, unit: str | None = "mg/dL", **more: Any) -> dict[str, Any]:
+    coded = {} if unit is None else {"unit": unit, "system": UCUM, "code": unit}
+    return {"value": value, **coded, **more}
+
+
+def observation(name: str, code: str, *, hours: float = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": code}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": (NOW - hours * HOUR).isoformat(),
+        **more,
+    }
+
+
+def patient(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Patient",
+        "id": "p1",
+        "identifier": [{"system": "urn:oid:1.2.3", "value": "mrn-77"}, {"value": "no system"}],
+        "birthDate": "1950-02-03",
+        "gender": "female",
+        **more,
+    }
+
+
+def ward_observation() -> dict[str, Any]:
+    coding = [{"system": "http://snomed.info/sct", "code": "1"}, {"code": "surgery"}]
+    return observation("ward", "56816-2", valueCodeableConcept={"coding": coding})
+
+
+def bundle(*resources: dict[str, Any], kind: str = "collection") -> dict[str, Any]:
+    entries = [{"resource": resource} for resource in resources]
+    return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+
+def good() -> dict[str, Any]:
+    return bundle(
+        patient(),
+        ward_observation(),
+        observation("creatinine", "2160-0", valueQuantity=quantity(1.4)),
+        observation("glucose", "2345-7", valueQuantity=quantity(120)),
+        observation("kappa", "36916-5", valueQuantity=quantity(1.5)),
+        observation(
+            "pressure",
+            "85354-9",
+            component=[
+                {
+                    "code": {"coding": [{"system": LOINC, "code": "8480-6"}]},
+                    "valueQuantity": quantity(121, "mm[Hg]"),
+                }
+            ],
+        ),
+    )
+
+
+def read(document: dict[str, Any]) -> BundleReadings:
+    return read_bundle(json.dumps(document).encode(), DEFINITION, NOW)
+
+
+def assess(document: dict[str, Any]) -> FeatureSet:
+    return assemble(DEFINITION, read(document).readings, NOW)
+
+
+def changed(place: int, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    document = copy.deepcopy(good())
+    change(document["entry"][place]["resource"])
+    return document
+
+
+CREATININE = 2
+
+
+def creatinine(**more: Any) -> dict[str, Any]:
+    """The good Bundle with fields of its creatinine changed; None takes one away."""
+
+    def change(resource: dict[str, Any]) -> None:
+        resource.update(more)
+        for name in [name for name, value in more.items() if value is None]:
+            del resource[name]
+
+    return changed(CREATININE, change)
+
+
+def test_a_good_bundle_gives_every_feature_and_its_sources() -> None:
+    found = read(good())
+    features = assemble(DEFINITION, found.readings, NOW)
+    assert features.findings == found.findings == ()
+    assert {k: v for k, v in features.values.items() if k != "egfr"} == {
+        "age": 75.0,
+        "sex": "female",
+        "ward": "surgery",
+        "creatinine": 1.4,
+        "glucose": 120.0,
+        "kappa": 1.5,
+        "systolic": 121.0,
+    }
+    assert found.patient.reference == "Patient/p1"
+    assert found.patient.identifiers == (("urn:oid:1.2.3", "mrn-77"),)
+    names = ("ward", "creatinine", "glucose", "kappa", "pressure")
+    assert features.sources == tuple(f"Observation/{name}" for name in names)
+
+
+def test_the_version_that_was_used_is_named() -> None:
+    features = assess(creatinine(meta={"versionId": "2"}))
+    assert "Observation/creatinine/_history/2" in features.sources
+
+
+# Each fault of one value, with the outcome: a refusal's reason, a finding's reason, or a value.
+FAULTS: list[tuple[str, dict[str, Any], str | float]] = [
+    ("another unit", {"valueQuantity": quantity(123.76, "umol/L")}, 1.4),
+    ("a unit's text alone", {"valueQuantity": {"value": 14, "unit": "mg/l"}}, 1.4),
+    ("no unit", {"valueQuantity": {"value": 1.4}}, "no_unit"),
+    ("an empty unit", {"valueQuantity": {"value": 1.4, "unit": ""}}, "no_unit"),
+    ("an unknown unit", {"valueQuantity": quantity(1.4, "furlong")}, "unknown_unit"),
+    ("another analyte's unit", {"valueQuantity": quantity(1.4, "kPa")}, "unit_not_convertible"),
+    (
+        "another system's unit",
+        {"valueQuantity": {"value": 1.4, "system": "urn:x", "code": "mg/dL"}},
+        "unit_system",
+    ),
+    ("a limit", {"valueQuantity": quantity(0.4, comparator="<")}, "censored"),
+    ("a text", {"valueQuantity": None, "valueString": "1.4"}, "text_value"),
+    ("a bare integer", {"valueQuantity": None, "valueInteger": 1}, "no_unit"),
+    ("a truth value", {"valueQuantity": None, "valueBoolean": True}, "not_a_value"),
+    ("a range", {"valueQuantity": None, "valueRange": {"low": quantity(1)}}, "not_a_value"),
+    ("a concept", {"valueQuantity": None, "valueCodeableConcept": {"text": "x"}}, "not_a_value"),
+    ("an implausible value", {"valueQuantity": quantity(140)}, "implausible"),
+    ("a negative value", {"valueQuantity": quantity(-1.4)}, "implausible"),
+    ("an infinite value", {"valueQuantity": quantity(1e999)}, "malformed"),
+    ("a value as text", {"valueQuantity": quantity("1.4")}, "malformed"),
+    ("no value", {"valueQuantity": None}, "no_value"),
+    ("a quantity without value", {"valueQuantity": {"unit": "mg/dL"}}, "no_value"),
+    (
+        "an absent value",
+        {"valueQuantity": None, "dataAbsentReason": {"coding": [{"code": "not-performed"}]}},
+        "reported_absent",
+    ),
+    (
+        "a masked value",
+        {"valueQuantity": None, "dataAbsentReason": {"coding": [{"code": "masked"}]}},
+        "masked",
+    ),
+    (
+        "a value and its absence",
+        {"dataAbsentReason": {"coding": [{"code": "unknown"}]}},
+        "contradictory_value",
+    ),
+    ("two values", {"valueString": "1.4"}, "contradictory_value"),
+    ("entered in error", {"status": "entered-in-error"}, "entered_in_error"),
+    ("cancelled", {"status": "cancelled"}, "cancelled"),
+    ("preliminary", {"status": "preliminary"}, "preliminary"),
+    ("of unknown status", {"status": "unknown"}, "not_final"),
+    ("without status", {"status": None}, "not_final"),
+    ("amended", {"status": "amended"}, 1.4),
+    ("corrected", {"status": "corrected"}, 1.4),
+    ("of the future", {"effectiveDateTime": "2026-01-05T10:15:01Z"}, "in_the_future"),
+    ("issued later", {"issued": "2026-01-05T10:15:01Z"}, "not_yet_issued"),
+    ("undated", {"effectiveDateTime": None}, "undated"),
+    ("of a year", {"effectiveDateTime": "2026"}, "partial_time"),
+    ("of a day", {"effectiveDateTime": "2026-01-05"}, "partial_time"),
+    ("without an offset", {"effectiveDateTime": "2026-01-05T09:15:00"}, "naive_time"),
+    ("issued without an offset", {"issued": "2026-01-05T09:15:00"}, "naive_time"),
+    ("of no time", {"effectiveDateTime": "yesterday"}, "not_a_time"),
+    ("of the 30th of February", {"effectiveDateTime": "2025-02-30T09:15:00Z"}, "not_a_time"),
+    ("five years old", {"effectiveDateTime": "2021-01-05T09:15:00Z"}, "outside_look_back"),
+    (
+        "of a period",
+        {"effectiveDateTime": None, "effectivePeriod": {"end": "2026-01-05T09:15:00+01:00"}},
+        1.4,
+    ),
+    (
+        "of a period without end",
+        {"effectiveDateTime": None, "effectivePeriod": {"start": "2026-01-05T09:15:00Z"}},
+        "undated",
+    ),
+    (
+        "of an instant",
+        {"effectiveDateTime": None, "effectiveInstant": "2026-01-05T09:15:00.123456789Z"},
+        1.4,
+    ),
+    (
+        "of another code system",
+        {"code": {"coding": [{"system": "x", "code": "2160-0"}]}},
+        "no_value",
+    ),
+    ("without code", {"code": None}, "no_value"),
+    ("of nobody", {"subject": None}, "no_subject"),
+    ("of a contained patient", {"subject": {"reference": "#p1"}}, "no_subject"),
+    ("of a device", {"subject": {"reference": "Device/d1"}}, "no_subject"),
+    ("of an identifier", {"subject": {"identifier": {"value": "no system"}}}, 1.4),
+    ("of another patient", {"subject": {"reference": "Patient/p2"}}, "foreign_subject"),
+    ("of another identifier", {"subject": {"identifier": {"value": "x"}}}, "foreign_subject"),
+    ("of the same patient", {"subject": {"reference": "Patient/p1/_history/3"}}, 1.4),
+    ("at an address", {"subject": {"reference": "https://ehr.example.org/fhir/Patient/p1"}}, 1.4),
+    ("with a rule", {"modifierExtension": [{"url": "urn:x"}]}, "unknown_modifier"),
+    ("with implicit rules", {"implicitRules": "urn:x"}, "unknown_modifier"),
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "outcome"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
+def test_every_fault_is_converted_refused_or_named(
+    more: dict[str, Any], outcome: str | float
+) -> None:
+    document = creatinine(**more)
+    if isinstance(outcome, float):
+        features = assess(document)
+        assert features.values["creatinine"] == pytest.approx(outcome, rel=1e-4)
+        return
+    try:
+        reasons = {found.reason for found in assess(document).findings}
+    except InputError as error:
+        reasons = {error.reason}
+    assert outcome in reasons
+
+
+def person(**more: Any) -> dict[str, Any]:
+    return changed(0, lambda resource: resource.update(more))
+
+
+@pytest.mark.parametrize(
+    ("document", "kind", "reason"),
+    [
+        (person(gender="other"), UnusableValue, "unseen_category"),
+        (person(gender="unknown"), UnusableValue, "unseen_category"),
+        (person(birthDate=None), InputError, "too_little_data"),
+        (person(birthDate="1950"), UnusableValue, "partial_date"),
+        (person(birthDate="2026-02-01"), UnusableValue, "in_the_future"),
+        (person(birthDate="2010-01-01"), OutOfScope, "out_of_scope"),
+        (person(deceasedBoolean=True), OutOfScope, "deceased"),
+        (person(deceasedDateTime="2026-01-05T10:15:00Z"), OutOfScope, "deceased"),
+        (person(deceasedDateTime="2026"), OutOfScope, "deceased"),
+        (person(modifierExtension=[{"url": "urn:x"}]), UnusableValue, "unknown_modifier"),
+        (person(id="p2"), UnusableValue, "foreign_subject"),
+        (bundle(*(e["resource"] for e in good()["entry"][1:])), InputError, "too_little_data"),
+        (bundle(), InputError, "too_little_data"),
+        (bundle(patient(), patient(id="p2")), UnusableValue, "several_patients"),
+        (bundle(patient()), InputError, "too_little_data"),
+        (bundle(patient(), kind="history"), MalformedInput, "bundle_type"),
+        (bundle(patient(), kind="document"), MalformedInput, "bundle_type"),
+        ({"resourceType": "Bundle", "entry": []}, MalformedInput, "bundle_type"),
+        ({"resourceType": "Patient"}, MalformedInput, "bundle_type"),
+        ({**good(), "implicitRules": "urn:x"}, MalformedInput, "unknown_modifier"),
+        ({**good(), "entry": {}}, MalformedInput, "malformed"),
+        (bundle({"id": "no type"}), MalformedInput, "malformed"),
+        (
+            {**good(), "entry": [{"fullUrl": "urn:a", "resource": patient()}] * 2},
+            MalformedInput,
+            "duplicate_entry",
+        ),
+    ],
+)
+def test_a_fault_of_the_patient_or_the_bundle_is_refused_by_name(
+    document: dict[str, Any], kind: type[InputError], reason: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        assess(document)
+    assert caught.value.reason == reason
+    assert "mrn-77" not in str(caught.value)
+
+
+def test_a_death_after_the_prediction_time_is_not_known_then() -> None:
+    assert assess(person(deceasedDateTime="2026-01-05T10:15:01Z")).values["age"] == 75.0
+    assert assess(person(deceasedBoolean=False)).values["age"] == 75.0
+
+
+def test_why_a_birth_date_is_absent_is_kept() -> None:
+    absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}
+    document = person(birthDate=None, _birthDate={"extension": [{**absent, "valueCode": "masked"}]})
+    with pytest.raises(UnusableValue, match="withheld"):
+        assess(document)
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_another_patients_value_is_refused_wherever_it_stands(place: int) -> None:
+    document = good()
+    other = observation("x", "718-7", valueQuantity=quantity(9, "g/dL"))
+    other["subject"] = {"reference": "Patient/p2"}
+    document["entry"].insert(place, {"resource": other})
+    with pytest.raises(UnusableValue, match="another patient's"):
+        assess(document)
+
+
+def test_without_a_patient_all_observations_must_be_of_one() -> None:
+    readings = read(bundle(ward_observation(), observation("a", "2160-0")))
+    assert readings.patient.reference == "Patient/p1"
+    other = observation("a", "2160-0", subject={"reference": "Patient/p2"})
+    with pytest.raises(UnusableValue, match="another patient's"):
+        read(bundle(ward_observation(), other))
+
+
+def test_references_resolve_by_full_url() -> None:
+    def with_url(url: str, reference: str) -> dict[str, Any]:
+        document = creatinine(subject={"reference": reference})
+        document["entry"] = document["entry"][:3]
+        del document["entry"][1]
+        document["entry"][0]["fullUrl"] = url
+        return document
+
+    one, two = "https://one.example.org/Patient/p1", "https://two.example.org/Patient/p1"
+    assert read(with_url("urn:uuid:7", "urn:uuid:7")).patient.reference == "Patient/p1"
+    assert read(with_url(one, one))
+    assert read(with_url(one, "Patient/p1"))
+    for url, reference in ((one, two), ("urn:uuid:7", "urn:uuid:8")):
+        with pytest.raises(UnusableValue, match="another patient's"):
+            read(with_url(url, reference))
+
+
+def test_the_newest_version_of_an_observation_replaces_the_others() -> None:
+    old = observation("a", "8480-6", valueQuantity=quantity(100, "mm[Hg]"))
+    new = observation("a", "8480-6", valueQuantity=quantity(140, "mm[Hg]"), status="corrected")
+    old["meta"], new["meta"] = ({"lastUpdated": f"2026-01-05T0{n}:00:00Z"} for n in (8, 9))
+    for pair in ((old, new), (new, old)):
+        features = assess(bundle(patient(), ward_observation(), *pair, *good_tests()))
+        assert features.values["systolic"] == 140.0
+    new["status"] = "entered-in-error"
+    features = assess(bundle(patient(), ward_observation(), new, old, *good_tests()))
+    assert features.values["systolic"] is None
+
+
+def good_tests() -> list[dict[str, Any]]:
+    return [entry["resource"] for entry in good()["entry"][2:5]]
+
+
+def test_what_cannot_be_used_does_not_keep_a_good_value_from_being_used() -> None:
+    good_value = observation("good", "2160-0", valueQuantity=quantity(2.0), hours=5)
+    for more in ({"status": "entered-in-error"}, {"status": "preliminary"}, {"subject": None}):
+        document = creatinine(**more)
+        document["entry"].append({"resource": good_value})
+        assert assess(document).values["creatinine"] == 2.0
+
+
+def test_a_value_with_a_rule_is_passed_over_and_said_so() -> None:
+    document = creatinine(modifierExtension=[{"url": "urn:x"}])
+    good_value = observation("good", "2160-0", valueQuantity=quantity(2.0), hours=5)
+    document["entry"].append({"resource": good_value})
+    assert assess(document).values["creatinine"] == 2.0
+    assert [found.reason for found in read(document).findings] == ["unknown_modifier"]
+
+
+def test_messages_of_the_sender_are_no_data_and_are_reported() -> None:
+    document = good()
+    issue = {"severity": "warning", "code": "incomplete", "diagnostics": "mrn-77"}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    document["entry"].append({"resource": outcome, "search": {"mode": "outcome"}})
+    hidden = observation("x", "2160-0", valueQuantity=quantity(9), hours=0)
+    document["entry"].append({"resource": hidden, "search": {"mode": "outcome"}})
+    document["entry"].append({"fullUrl": "urn:uuid:empty"})
+    assert assess(document).values["creatinine"] == 1.4
+    assert [found.reason for found in read(document).findings] == ["sender_issue"]
+    assert "mrn-77" not in read(document).findings[0].words
+
+
+@pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, b'{"entry":1}'])
+def test_what_is_no_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedInput):
+        read_bundle(body, DEFINITION, NOW)
+
+
+UNITS = {"creatinine": tuple(ANALYTES["creatinine"]), "glucose": tuple(ANALYTES["glucose"])}
+
+
+@given(
+    st.floats(0.2, 10),
+    st.sampled_from(UNITS["creatinine"]),
+    st.floats(20, 1500),
+    st.sampled_from(UNITS["glucose"]),
+    st.dates(datetime(1930, 1, 1).date(), datetime(2005, 1, 1).date()),  # noqa: DTZ001 - days
+)
+def test_table_request_and_bundle_give_the_same_bits(
+    creatinine: float, creatinine_unit: str, glucose: float, glucose_unit: str, born: Any
+) -> None:
+    given = {
+        "creatinine": (creatinine, "mg/dL", creatinine_unit, "2160-0"),
+        "glucose": (glucose, "mg/dL", glucose_unit, "2345-7"),
+    }
+    amounts = {
+        name: convert(value, unit, to=other, analyte=name)
+        for name, (value, unit, other, _) in given.items()
+    }
+    observations = [
+        observation(name, code, valueQuantity=quantity(amounts[name], unit))
+        for name, (_, _, unit, code) in given.items()
+    ]
+    document = bundle(patient(birthDate=born.isoformat()), ward_observation(), *observations)
+    by_bundle = assess(document).vector
+    readings = {name: [Reading(amounts[name], unit)] for name, (_, _, unit, _) in given.items()}
+    readings |= {"sex": [Reading("female")], "ward": [Reading("surgery")]}
+    readings["age"] = [Reading(float(by_bundle[0]))]
+    by_request = assemble(DEFINITION, readings, NOW).vector
+    columns: dict[str, np.ndarray[Any, Any]] = {
+        name: convert(np.array([amounts[name]]), unit, to="mg/dL", analyte=name)
+        for name, (_, _, unit, _) in given.items()
+    }
+    columns |= {"age": by_bundle[:1], "sex": np.array(["female"]), "ward": np.array(["surgery"])}
+    columns |= {"kappa": np.array([np.nan]), "systolic": np.array([np.nan])}
+    by_table = encode_table(DEFINITION, columns)[0]
+    assert by_bundle.tobytes() == by_request.tobytes() == by_table.tobytes()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+
+
+@given(st.data())
+def test_a_bundle_with_any_field_replaced_is_read_or_refused_but_never_fails(
+    data: st.DataObject,
+) -> None:
+    document = good()
+    resource = data.draw(st.sampled_from(document["entry"]))["resource"]
+    resource[data.draw(st.sampled_from(sorted(resource)))] = data.draw(JSON)
+    columns = len(DEFINITION.columns)
+    with contextlib.suppress(InputError):
+        assert assess(document).vector.shape == (columns,)
+
+
+SYNTHEA = Path(os.environ.get("AUSCULT_DATA_DIR", "nowhere")) / "fhir_synthea"
+
+
+@pytest.mark.skipif(not SYNTHEA.is_dir(), reason="AUSCULT_DATA_DIR names no fhir_synthea folder")
+def test_every_synthetic_patient_can_be_read() -> None:
+    found: dict[str, int] = {}
+    at = datetime(2019, 12, 31, tzinfo=UTC)
+    paths = sorted(SYNTHEA.glob("*.json"))
+    for path in paths:
+        body = path.read_bytes()
+        died = b'"deceasedDateTime"' in body
+        if died:
+            with pytest.raises(OutOfScope, match="deceased"):
+                read_bundle(body, DEFINITION, at)
+            continue
+        bundle_readings = read_bundle(body, DEFINITION, at)
+        assert bundle_readings.findings == ()
+        for name, readings in bundle_readings.readings.items():
+            found[name] = found.get(name, 0) + len(readings)
+    assert len(paths) == 12
+    assert found["age"] == found["sex"] == 10
+    assert found["systolic"] > 50
+    assert found["creatinine"] > 20
