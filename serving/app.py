@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from ipaddress import ip_address
 from time import perf_counter
 from typing import Any, BinaryIO
 
@@ -12,8 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from models.definition import Status
-from models.errors import AuscultError, SettingsError
+from models.errors import AuscultError
 from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
@@ -22,10 +20,11 @@ from serving import fhir_api, json_api, own_api
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
+from serving.loading import check_servable
 from serving.log import make_log, places
 from serving.operation import COMPONENTS, Operation
 from serving.premises import Premises, Served
-from serving.problems import MethodNotAllowed, NotFound, answer_error, kind_of
+from serving.problems import Form, MethodNotAllowed, NotFound, answer_error, kind_of
 
 
 def create_app(
@@ -42,7 +41,7 @@ def create_app(
 
     Raises SettingsError for a model that may not be served, or not on this host.
     """
-    check_servable(models, settings.host)
+    check_servable((model.definition for model in models.values()), settings.host)
     served = {
         name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
     }
@@ -52,26 +51,6 @@ def create_app(
         (*json_api.operations(served), *fhir_api.operations(), *own_api.operations())
     )
     return app
-
-
-def check_servable(models: Mapping[str, RiskModel], host: str) -> None:
-    """Raise SettingsError where a model is retired, or for demonstration and not on loopback."""
-    for name, model in models.items():
-        if model.definition.status is Status.RETIRED:
-            raise SettingsError(f"model {name} is retired and may not be served")
-        if model.definition.for_demonstration and not is_loopback(host):
-            raise SettingsError(
-                f"model {name} is for demonstration, not for clinical use, and is served on "
-                f"loopback only; AUSCULT_HOST is {host}, set it to 127.0.0.1"
-            )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host's name or address can be reached from this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class App(FastAPI):
@@ -130,7 +109,7 @@ class Door:
 
     async def _answer_error(self, error: Exception, scope: Scope, send: Send) -> None:
         operation = _operation(scope)
-        form = "fhir" if scope["path"].startswith("/fhir") else "problem"
+        form: Form = "fhir" if scope["path"].startswith("/fhir") else "problem"
         answer = answer_error(
             error, form=form, wanted_score=operation is not None and operation.wants_score
         )

@@ -57,5 +57,5 @@ class Counters:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             # the server set this before its workers started, and each keeps its figures there
             registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library's
         return generate_latest(registry)

@@ -27,7 +27,7 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     """One parameter of the operation."""
 
     name: str
-    value_string: str | None = None
+    value_string: Site | None = None
     value_code: str | None = None
     value_date_time: Aware | None = None
     resource: msgspec.Raw = msgspec.Raw(b"")
@@ -40,9 +40,8 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a call of the operation asks: model, Bundle, prediction time, site."""
+    """What a call of the operation asks beside the model: Bundle, prediction time, site."""
 
-    model: str
     bundle: bytes
     predicted_at: datetime | None = None
     site: str = ""
@@ -50,12 +49,13 @@ class Wanted(msgspec.Struct, frozen=True):
 
 async def predict_bundle(call: Call) -> Answer:
     """Predict the risk of the patient in a Bundle; recorded before it is answered."""
-    wanted = _wanted(call, await call.body())
-    served = call.premises.served(wanted.model)
+    body = await call.body()
+    served = call.premises.served(call.query("model") or _model_in(body))
     subject = ""
 
     def read() -> Ask:
         nonlocal subject
+        wanted = _wanted(body, call.query("predicted_at"))
         predicted_at = prediction_time(call, wanted.predicted_at)
         bundle = read_bundle(wanted.bundle, served.model.definition, predicted_at)
         subject = bundle.patient.reference
@@ -64,13 +64,12 @@ async def predict_bundle(call: Call) -> Answer:
             predicted_at,
             patient=_identifier(bundle.patient),
             site=wanted.site,
-            findings=tuple(bundle.findings),
+            findings=bundle.findings,
         )
 
     prediction = await predict(call, served.model, PROTOCOL, read)
     explained = "explain" in call.caller.scopes
-    resource = risk_assessment(prediction, subject=subject, explained=explained)
-    return _fhir(resource)
+    return _fhir(risk_assessment(prediction, subject=subject, explained=explained))
 
 
 async def describe_capability(call: Call) -> Answer:
@@ -78,28 +77,46 @@ async def describe_capability(call: Call) -> Answer:
     return _fhir(_capability(call))
 
 
-def _wanted(call: Call, body: bytes) -> Wanted:
+def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
     kind = read_json(body, Resource).resource_type
     if kind == "Bundle":
-        return Wanted(_named(call.query("model")), body, _time(call.query("predicted_at")))
+        return Wanted(body, _time(predicted_at))
     if kind != "Parameters":
         raise MalformedInput(
             "send a Bundle, or Parameters with model and bundle",
             field="resourceType",
             reason="wrong_resource",
         )
-    given = {one.name: one for one in read_json(body, Parameters).parameter}
+    given = _parameters(body)
     if "bundle" not in given:
         raise MalformedInput(
-            "Parameters: bundle is missing", field="bundle", reason="missing_field"
+            "Parameters: the parameter bundle is missing", field="bundle", reason="missing_field"
         )
-    model, time, site = given.get("model"), given.get("predictedAt"), given.get("site")
+    time, site = given.get("predictedAt"), given.get("site")
     return Wanted(
-        _named((model.value_code or model.value_string) if model else call.query("model")),
         bytes(given["bundle"].resource),
-        time.value_date_time if time else None,
-        msgspec.convert(site.value_string, Site) if site and site.value_string else "",
+        time.value_date_time if time else _time(predicted_at),
+        (site.value_string if site else None) or "",
     )
+
+
+def _parameters(body: bytes) -> dict[str, Parameter]:
+    return {one.name: one for one in read_json(body, Parameters).parameter}
+
+
+def _model_in(body: bytes) -> str:
+    """Return the model that Parameters name; raise MalformedInput where none is named."""
+    model = None
+    if read_json(body, Resource).resource_type == "Parameters":
+        model = _parameters(body).get("model")
+    name = (model.value_code or model.value_string) if model else None
+    if not name:
+        raise MalformedInput(
+            "name the model: ?model=NAME, or the parameter model",
+            field="model",
+            reason="missing_field",
+        )
+    return name
 
 
 def _time(text: str | None) -> datetime | None:
@@ -113,19 +130,11 @@ def _time(text: str | None) -> datetime | None:
         ) from error
 
 
-def _named(model: str | None) -> str:
-    if not model:
-        raise MalformedInput(
-            "name the model: ?model=NAME, or the parameter model",
-            field="model",
-            reason="missing_field",
-        )
-    return model
-
-
-def _identifier(patient: PatientContext) -> tuple[str, str]:
-    """Return the identifier that the pseudonym is made from: the first that names its system."""
-    return next((one for one in patient.identifiers if all(one)), ("", patient.reference))
+def _identifier(patient: PatientContext) -> tuple[str, str] | None:
+    """Return what the pseudonym is made from: the first identifier, else the reference."""
+    if patient.identifiers:
+        return patient.identifiers[0]
+    return ("", patient.reference) if patient.reference else None
 
 
 def _capability(call: Call) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def risk_assessment(prediction: Prediction, *, subject: str, explained: bool) ->
                 }
             ]
         },
-        "subject": {"reference": subject},
+        "subject": {"reference": subject} if subject else {"display": "the Bundle's subject"},
         "occurrenceDateTime": prediction.predicted_at.isoformat(),
         "performer": {"reference": "#model"},
     }

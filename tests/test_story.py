@@ -274,7 +274,7 @@ def test_the_libraries_own_commands_find_everything_by_the_exports(story, served
         check=True,
         timeout=60,
     )
-    assert any(bento["tag"].startswith("auscult:") for bento in json.loads(done.stdout))
+    assert any(bento["tag"].startswith("auscult-service:") for bento in json.loads(done.stdout))
 
 
 def test_no_process_connects_to_anything_but_loopback(story, served):

@@ -1,0 +1,128 @@
+"""The BentoML service: workers that each load the models, open the records and answer."""
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from records import telemetry
+
+telemetry.switch_off()
+
+import bentoml  # noqa: E402 - after its telemetry is switched off
+import click  # noqa: E402
+import psutil  # type: ignore[import-untyped]  # noqa: E402 - it ships no types
+from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
+
+from records.settings import read_settings  # noqa: E402
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# Of what BentoML answers itself, these are left; they ask __is_alive__ and __is_ready__.
+HEALTH = ("/livez", "/readyz", "/healthz")
+SPARE_SECONDS = 1.0
+
+settings = read_settings()
+
+
+class Entrance:
+    """BentoML's middleware that hands every call to our application, except for its health."""
+
+    application: "FastAPI | None" = None
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._bentoml = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on."""
+        ours = type(self).application
+        if ours is None or scope["type"] != "http" or scope["path"] in HEALTH:
+            await self._bentoml(scope, receive, send)
+        else:
+            await ours(scope, receive, send)
+
+
+class Worker:
+    """One worker: its models, its writer and its application."""
+
+    def __init__(self) -> None:
+        from serving.app import create_app
+        from serving.loading import (
+            artefacts_directory,
+            check_servable,
+            load_models,
+            open_records,
+            utc_now,
+        )
+
+        # BentoML makes its workers' instances where an event loop runs already
+        with ThreadPoolExecutor(1) as thread:
+            key = thread.submit(open_records, settings).result()
+        from records.clients import ClientCache
+        from records.pseudonym import Pseudonymiser
+        from records.writer import Writer
+
+        models = load_models(artefacts_directory(settings))
+        for host in _listening_hosts():
+            check_servable((model.definition for model in models.values()), host)
+        self.writer = Writer(settings.database, queue=settings.write_queue, clock=utc_now)
+        self.writer.start()
+        Entrance.application = create_app(
+            models, self.writer, Pseudonymiser(key), ClientCache(), settings, utc_now
+        )
+        # BentoML's heap is large: unfrozen, each full collection holds answers up
+        gc.collect()
+        gc.freeze()
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check() -> None:
+        """Refuse to start what no worker could serve, before there is any worker."""
+        from serving.loading import (
+            artefacts_directory,
+            check_servable,
+            open_records,
+            read_definitions,
+        )
+
+        open_records(settings)
+        check_servable(read_definitions(artefacts_directory(settings)), _wanted_host())
+
+    @bentoml.on_shutdown
+    def close(self) -> None:
+        """Commit what waits, then stop."""
+        self.writer.close()
+
+    async def __is_alive__(self) -> bool:
+        """Say that this worker answers."""
+        return True
+
+    async def __is_ready__(self) -> bool:
+        """Say whether predictions can be recorded, and so answered."""
+        return self.writer.alive
+
+
+def _wanted_host() -> str:
+    """Return the host to be served on: that of the command line, else the settings'."""
+    context = click.get_current_context(silent=True)
+    given: Any = context.params.get("host") if context else None
+    return str(given or settings.host)
+
+
+def _listening_hosts() -> set[str]:
+    """Return the addresses on which this process listens, whoever opened them."""
+    connections = psutil.Process().net_connections("tcp")
+    return {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
+
+
+service: Any = bentoml.service(
+    name="auscult",
+    workers=settings.workers,
+    # our own deadline answers first; BentoML's timers live as long as its timeout
+    traffic={"timeout": settings.request_timeout_s + SPARE_SECONDS},
+    http={"host": settings.host, "port": settings.port},
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)(Worker)
+service.add_asgi_middleware(Entrance)
