@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -33,6 +34,9 @@ KEPT = ("AUSCULT_TEST_", "AUSCULT_REQUIRE_", "AUSCULT_DATA_DIR")
 
 def pytest_configure() -> None:
     telemetry.switch_off()
+    # a busy machine is no defect: property tests have no time limit of their own
+    hypothesis.settings.register_profile("suite", deadline=None)
+    hypothesis.settings.load_profile("suite")
     for name in [name for name in os.environ if name.startswith("AUSCULT_")]:
         if not name.startswith(KEPT):
             del os.environ[name]
