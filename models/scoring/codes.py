@@ -32,6 +32,10 @@ class CodeIndex:
     state_flips: np.ndarray  # (states, 2) uint32
     flip_group: np.ndarray  # (bits,) uint32
     flip_bit: np.ndarray  # (bits,), of the codes' type
+    cell_place: (
+        np.ndarray
+    )  # (cells a row,) uint32, where each goes so that a feature's are together
+    feature_cells: np.ndarray  # (features + 1,) uint32, where each feature's begin
     cleared: np.ndarray  # (rows, groups), uint8 or, beyond 8 bits a group, uint16; row 0: all bits
 
 
@@ -44,6 +48,7 @@ def index_codes(tables: TreeTables) -> CodeIndex:
     group = np.repeat(np.arange(len(counts)), counts).astype(np.uint32)
     column = tables.bit_slot % max(tables.n_columns, 1)
     goes_left = tables.bit_slot >= tables.n_columns
+    by_feature = np.argsort(tables.feature, kind="stable")
     order = np.lexsort((tables.bit_threshold, column))
     starts = np.searchsorted(column[order], np.arange(tables.n_columns + 1))
     rows = [((1 << counts) - 1).astype(code)]
@@ -74,6 +79,10 @@ def index_codes(tables: TreeTables) -> CodeIndex:
         state_flips=np.vstack([*state_flips, np.empty((0, 2))]).astype(np.uint32),
         flip_group=group[order],
         flip_bit=bit[order],
+        cell_place=np.argsort(by_feature).astype(np.uint32),
+        feature_cells=np.searchsorted(
+            tables.feature[by_feature], np.arange(tables.n_features + 1)
+        ).astype(np.uint32),
         cleared=np.array(rows),
     )
 

@@ -47,8 +47,9 @@ class TreeLookup:
             index.flip_group,
             index.flip_bit,
             tables.feature_start,
-            tables.feature,
+            index.cell_place,
             tables.table_start,
+            index.feature_cells,
         )
         self._cleared = index.cleared
         self._table = tables.table

@@ -106,6 +106,39 @@ def _row_codes(vector: np.ndarray, block: np.ndarray, cleared: np.ndarray) -> An
 
 
 @njit(cache=True, nogil=True)
+def _ordered_cells(codes: np.ndarray, block: np.ndarray, table: np.ndarray) -> Any:
+    """Return the cells that the codes name, all of one feature together.
+
+    To add them here, straight to their features, would make each addition wait for the last.
+    """
+    width_start, order = _part(block, 6).view(np.uint32), _part(block, 7).view(np.uint32)
+    table_start = _part(block, 8).view(np.uint64)
+    cells = np.empty(order.size, np.float32)
+    for g in range(codes.size):
+        first = width_start[g]
+        width = width_start[g + 1] - first
+        cell = table_start[g] + np.uint64(codes[g]) * width
+        for k in range(width):
+            cells[order[first + k]] = table[cell + k]
+    return cells
+
+
+@njit(cache=True, nogil=True)
+def _sum(cells: np.ndarray) -> Any:
+    """Return the float64 sum, by four running sums that don't wait for each other."""
+    sum0, sum1, sum2, sum3 = 0.0, 0.0, 0.0, 0.0
+    whole = cells.size - cells.size % 4
+    for i in range(0, whole, 4):
+        sum0 += cells[i]
+        sum1 += cells[i + 1]
+        sum2 += cells[i + 2]
+        sum3 += cells[i + 3]
+    for i in range(whole, cells.size):
+        sum0 += cells[i]
+    return (sum0 + sum1) + (sum2 + sum3)
+
+
+@njit(cache=True, nogil=True)
 def explain_row(
     vector: np.ndarray,
     block: np.ndarray,
@@ -116,18 +149,11 @@ def explain_row(
     contributions: np.ndarray,
 ) -> tuple[float, float]:
     """Write one row's contributions, times a; return its margin and risk (see `close`)."""
-    codes = _row_codes(vector, block, cleared)
-    feature_start, feature = _part(block, 6).view(np.uint32), _part(block, 7).view(np.uint32)
-    table_start = _part(block, 8).view(np.uint64)
-    for g in range(codes.size):
-        first = feature_start[g]
-        width = feature_start[g + 1] - first
-        cell = table_start[g] + np.uint64(codes[g]) * width
-        for k in range(width):
-            contributions[feature[first + k]] += table[cell + k]
+    cells = _ordered_cells(_row_codes(vector, block, cleared), block, table)
+    feature_start = _part(block, 9).view(np.uint32)
     margin = base
     for f in range(contributions.size):
-        contributions[f] *= a
+        contributions[f] = a * _sum(cells[feature_start[f] : feature_start[f + 1]])
         margin += contributions[f]
     return margin, close(base, contributions, margin)
 
