@@ -14,7 +14,7 @@ install: $(VENV)/.installed  ## make .venv from the hashed lock
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
 	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" $(VENV); \
-	  VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes requirements-dev.lock && \
+	  VIRTUAL_ENV=$(VENV) uv pip sync --quiet --compile-bytecode --require-hashes requirements-dev.lock && \
 	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable . ; \
 	else \
 	  test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV); \

@@ -30,7 +30,8 @@ def monitor_model(
     from training.registry import download, find_version
 
     registered = find_version(name, version, settings=settings)
-    artefact = download(registered, settings.cache / "artefacts" / registered.artefact_digest)
+    place = settings.cache / "artefacts" / registered.artefact_digest
+    artefact = download(registered, place, settings=settings)
     return monitor(
         name,
         version=registered.version,

@@ -24,7 +24,7 @@ _SHOWN = {
 def show_trained(trained: "TrainedVersion") -> None:
     """Show a trained version's headline figures."""
     table = Table("Figure", "Value", "95 % interval", box=None)
-    for name, estimate in trained.evaluation.estimates.items():
+    for name, estimate in trained.evaluation.figures.items():
         if name in _SHOWN:
             interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
             table.add_row(_SHOWN[name], f"{estimate.value:.3f}", interval)

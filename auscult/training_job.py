@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auscult.database import now
 from auscult.screen import Step
 from models.catalogue import find_definition
 from models.definition import DefinitionFile
@@ -34,7 +35,9 @@ def train_model(
         quick=quick, trials=trials, draws=draws, seed=seed, trained_by=trained_by
     )
     table = _cohort(definition_file, cohort, settings, step)
-    return train(definition_file, table, options, settings=settings, progress=step)
+    return train(
+        definition_file, table, options, settings=settings, progress=step, now=now()
+    )
 
 
 def _cohort(
