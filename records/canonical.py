@@ -1,6 +1,7 @@
 """Canonical JSON (RFC 8785), so that a record has one sequence of bytes, written or read back."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -36,16 +37,27 @@ def number(value: float) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is float:
         return number(value)
-    if isinstance(value, int):
-        return value if abs(value) <= LARGEST_INTEGER else number(_as_double(value))
-    if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if value is None or kind is str or kind is bool:
+        return value
+    if kind is dict:
+        _check_keys(value)
+        return {key: _plain(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
         return [_plain(item) for item in value]
+    if isinstance(value, int):
+        return int(value) if abs(value) <= LARGEST_INTEGER else number(_as_double(value))
+    return _plain(_of_json(value))
+
+
+def _of_json(value: Any) -> Any:
+    """Return a value of a type derived from one of JSON's as the latter."""
+    kinds: tuple[type[Any], ...] = (float, str, dict, list, tuple)
+    for kind in kinds:
+        if isinstance(value, kind):
+            return kind(value)
     raise RecordError(f"a {type(value).__name__} has no canonical JSON form")
 
 
@@ -57,10 +69,13 @@ def _as_double(value: int) -> float:
         raise RecordError("an integer beyond every double can't be recorded") from error
 
 
-def _key(key: Any) -> str:
-    if not isinstance(key, str) or not key.isascii():
-        raise RecordError(f"key {key!r} of a record must be an ASCII string")
-    return key
+def _check_keys(keys: Iterable[Any]) -> None:
+    try:
+        plain = "".join(keys).isascii()
+    except TypeError:
+        plain = False
+    if not plain:
+        raise RecordError(f"the keys {[*keys]} of a record must be ASCII strings")
 
 
 def _ecmascript(value: float) -> str:

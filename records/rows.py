@@ -86,25 +86,17 @@ CHAIN_COLUMNS = ("writer", "block", "position", "leaf")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its name in Python and in SQL, and how a value is written in either place."""
-
-    name: str
-    sql: str
-    written: Callable[[Any], tuple[Sql, Any]]
-
-
-@dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the chain."""
+    """A table of the chain: its columns' names in Python and in SQL.
+
+    `conversions` has, for each column whose values aren't written as they are, the index, the
+    name, and what returns the value for SQL and for the chain.
+    """
 
     name: str
-    columns: tuple[Column, ...]
-
-    @property
-    def sql_columns(self) -> tuple[str, ...]:
-        """The SQL columns of a whole row, those of the chain last."""
-        return (*(column.sql for column in self.columns), *CHAIN_COLUMNS)
+    columns: tuple[str, ...]
+    sql_columns: tuple[str, ...]
+    conversions: tuple[tuple[int, str, Callable[[Any], tuple[Sql, Any]]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,26 +130,24 @@ def canonical_record(content: dict[str, Any]) -> bytes:
 
 def sql_time(time: datetime) -> str:
     """Return an aware time as the databases take it, in UTC and without its zone."""
-    if time.tzinfo is None:
-        raise RecordError("a recorded time must be aware of its zone")
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    if time.tzinfo is not UTC:
+        if time.tzinfo is None:
+            raise RecordError("a recorded time must be aware of its zone")
+        time = time.astimezone(UTC)
+    return time.isoformat(" ").removesuffix("+00:00")
 
 
 def _written(table: Table, values: Sequence[Any]) -> tuple[list[Sql], dict[str, Any]]:
-    sql: list[Sql] = []
-    content: dict[str, Any] = {"table": table.name}
-    for column, value in zip(table.columns, values, strict=True):
-        written, content[column.name] = column.written(value)
-        sql.append(written)
+    sql = list(values)
+    content = dict(zip(table.columns, values, strict=True))
+    for index, name, convert in table.conversions:
+        sql[index], content[name] = convert(values[index])
+    content["table"] = table.name
     return sql, content
 
 
-def _as_it_is(value: Any) -> tuple[Sql, Any]:
-    return value, value
-
-
 def _real(value: float) -> tuple[Sql, Any]:
-    return value, number(value)
+    return value, number(float(value))
 
 
 def _time(value: datetime) -> tuple[Sql, Any]:
@@ -179,31 +169,35 @@ def _uuid(value: UUID | None) -> tuple[Sql, Any]:
     return text, text
 
 
-_WRITTEN: dict[Any, Callable[[Any], tuple[Sql, Any]]] = {
-    str: _as_it_is,
-    bool: _as_it_is,
+_CONVERSIONS: dict[Any, Callable[[Any], tuple[Sql, Any]]] = {
     float: _real,
     datetime: _time,
     bytes: _blob,
     UUID: _uuid,
     UUID | None: _uuid,
+    dict[str, Any]: _json,
+    Sequence[str]: _json,
+    Sequence[dict[str, Any]]: _json,
 }
 
 
-def _table(row: type[Row], **foreign: str) -> Table:
-    name = row.__name__.removesuffix("Row").lower()
+def _table(name: str, row: type[Row], **foreign: str) -> Table:
+    fields = msgspec.structs.fields(row)
     return Table(
-        {"audit": "auditevent"}.get(name, name),
+        name,
+        tuple(field.name for field in fields),
+        (*(foreign.get(field.name, field.name) for field in fields), *CHAIN_COLUMNS),
         tuple(
-            Column(field.name, foreign.get(field.name, field.name), _WRITTEN.get(field.type, _json))
-            for field in msgspec.structs.fields(row)
+            (index, field.name, _CONVERSIONS[field.type])
+            for index, field in enumerate(fields)
+            if field.type not in (str, bool)
         ),
     )
 
 
 TABLES: dict[type, Table] = {
-    PredictionRow: _table(PredictionRow),
-    RefusalRow: _table(RefusalRow),
-    OutcomeRow: _table(OutcomeRow, prediction="prediction_id"),
-    AuditRow: _table(AuditRow),
+    PredictionRow: _table("prediction", PredictionRow),
+    RefusalRow: _table("refusal", RefusalRow),
+    OutcomeRow: _table("outcome", OutcomeRow, prediction="prediction_id"),
+    AuditRow: _table("auditevent", AuditRow),
 }

@@ -211,11 +211,10 @@ def _read_leaves() -> Iterator[_Leaf]:
 
 
 def _leaves_of(model: type[Chained], table: Table) -> Iterator[_Leaf]:
-    chain = ("writer", "block", "position", "leaf")
-    columns = (*chain, *(column.sql for column in table.columns))
-    rows = _in_order(model._default_manager.all(), "block", "position").values_list(*columns)
+    ordered = _in_order(model._default_manager.all(), "block", "position")
+    rows = ordered.values_list(*table.sql_columns)
     try:
-        for writer, block, position, leaf, *values in rows.iterator(ROWS_AT_ONCE):
+        for *values, writer, block, position, leaf in rows.iterator(ROWS_AT_ONCE):
             yield _Leaf(table.name, writer, block, position, bytes(leaf), _computed(table, values))
     except ValueError as error:
         raise RecordError(

@@ -11,7 +11,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 
 from models.errors import RecordError, WriterBusy, WriterStopped
 from records.chain import Block, chained, next_block
@@ -20,6 +19,10 @@ from records.store import Store, open_store
 
 RECONNECT_SECONDS = 1.0
 _log = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +59,7 @@ class Writer:
         *,
         queue: int,
         batch: int = 512,
-        clock: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         self._url = database_url
         self._room = queue
