@@ -21,14 +21,14 @@ _SET_ASIDE = {
     "masked": "the value is withheld for privacy, and a score must not guess it",
 }
 _MISSING = {
-    "no_value": "no value",
-    "outside_look_back": "no value",
-    "not_yet_issued": "no value that was issued by the prediction time",
-    "entered_in_error": "the only value was entered in error",
-    "cancelled": "the only value was cancelled",
-    "preliminary": "the only value is preliminary",
-    "not_final": "the only value isn't final",
+    "entered_in_error": "no value but what was entered in error",
+    "cancelled": "no value but what was cancelled",
+    "preliminary": "no value but a preliminary one",
+    "not_final": "no value that is final",
     "reported_absent": "reported as absent",
+    "not_yet_issued": "no value that was issued by the prediction time",
+    "outside_look_back": "no value",
+    "no_value": "no value",
 }
 
 
@@ -37,27 +37,26 @@ def choose(
 ) -> tuple[list[Reading], str]:
     """Return the readings that the reduction needs, or none and the slug of why (FHIR-4).
 
-    Raises UnusableValue where the only ones there have a time that can't be right, and
-    MalformedInput for a time without an offset.
+    Raises UnusableValue where there are only such as can't be told to be current or the
+    patient's, and MalformedInput for a time without an offset.
     """
     kept: list[Reading] = []
-    reason = "no_value"
-    fault = None
+    against: set[str] = set()
     for reading in readings:
-        against = _against(feature, reading, predicted_at)
-        if against is None:
+        reason = _against(feature, reading, predicted_at)
+        if reason is None:
             kept.append(reading)
-        elif against in _SET_ASIDE:
-            fault = against
         else:
-            reason = against
-    if not kept and fault is not None:
-        raise UnusableValue(
-            f"{feature.title}: {_SET_ASIDE[fault]}", field=feature.name, reason=fault
-        )
+            against.add(reason)
+    if not kept:
+        fault = next((slug for slug in _SET_ASIDE if slug in against), None)
+        if fault is not None:
+            words = f"{feature.title}: {_SET_ASIDE[fault]}"
+            raise UnusableValue(words, field=feature.name, reason=fault)
+        return kept, next((slug for slug in _MISSING if slug in against), "no_value")
     if len(kept) > 1 and feature.reduce in ("latest", "earliest"):
         kept = [_first_or_last(kept, feature.reduce, predicted_at)]
-    return kept, reason
+    return kept, ""
 
 
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
@@ -79,13 +78,18 @@ def _against(feature: Feature, reading: Reading, predicted_at: datetime) -> str 
         unwanted = _status_reason(feature, reading.status)
         if unwanted is not None:
             return unwanted
-    if reading.absent_because in _MASKED:
-        return "masked"
+    untimely = _time_reason(feature, reading, predicted_at)
+    if untimely is not None and untimely not in _SET_ASIDE:
+        return untimely
     if reading.value is None and (reading.fault is None or reading.fault in _SET_ASIDE):
-        return "no_value" if reading.absent_because is None else "reported_absent"
-    if reading.fault in _SET_ASIDE:
-        return reading.fault
-    return _time_reason(feature, reading, predicted_at)
+        return _absence(reading.absent_because)
+    return untimely or (reading.fault if reading.fault in _SET_ASIDE else None)
+
+
+def _absence(because: str | None) -> str:
+    if because in _MASKED:
+        return "masked"
+    return "no_value" if because is None else "reported_absent"
 
 
 def _time_reason(feature: Feature, reading: Reading, predicted_at: datetime) -> str | None:

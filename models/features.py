@@ -1,6 +1,7 @@
 """The one path by which a patient's readings become a model's input."""
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from models.values import amount, check_plausible, unusable, value_of
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
 
 Value = float | str | None
+
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _check_form(
             taken = [f.name for f in definition.features if f.derived is None]
             raise MalformedInput(
                 f"{definition.name} takes no such feature; it takes {', '.join(taken)}",
-                field=name[:64],
+                field=name if _NAME.match(name) else "values",
                 reason="unknown_feature",
             )
         if feature.derived is not None:

@@ -5,7 +5,15 @@ from datetime import datetime
 
 from models.errors import MalformedInput
 from models.feature import Feature
-from models.fhir_resources import LOINC, UCUM, CodeableConcept, Measured, Observation, Quantity
+from models.fhir_resources import (
+    LOINC,
+    UCUM,
+    CodeableConcept,
+    Measured,
+    Observation,
+    Quantity,
+    known_reason,
+)
 from models.fhir_time import moment
 from models.readings import Fault, Reading
 
@@ -92,7 +100,7 @@ def _absent_because(part: Measured) -> str | None:
     reason = part.data_absent_reason
     if reason is None:
         return None
-    return next((coding.code for coding in reason.coding if coding.code), "unknown")
+    return known_reason(next((coding.code for coding in reason.coding if coding.code), None))
 
 
 def _value(

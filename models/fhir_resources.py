@@ -6,7 +6,32 @@ import msgspec
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
+# FHIR-16; a code that isn't one of these may be anything, so it's never repeated
+ABSENT_REASONS = frozenset(
+    (
+        "unknown",
+        "asked-unknown",
+        "temp-unknown",
+        "not-asked",
+        "asked-declined",
+        "masked",
+        "not-applicable",
+        "unsupported",
+        "as-text",
+        "error",
+        "not-a-number",
+        "negative-infinity",
+        "positive-infinity",
+        "not-performed",
+        "not-permitted",
+    )
+)
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+
+
+def known_reason(code: str | None) -> str:
+    """Return a data-absent-reason, or `unknown` for a code that is none."""
+    return code if code in ABSENT_REASONS else "unknown"
 
 
 class Element(msgspec.Struct, frozen=True, rename="camel"):
@@ -80,7 +105,8 @@ class Primitive(Element, frozen=True):
     @property
     def absent_because(self) -> str | None:
         """Return the data-absent-reason, if one is given."""
-        return next((e.value_code for e in self.extension if e.url == DATA_ABSENT), None)
+        reasons = (e.value_code for e in self.extension if e.url == DATA_ABSENT)
+        return next((known_reason(reason) for reason in reasons), None)
 
 
 class Measured(Element, frozen=True):

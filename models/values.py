@@ -9,7 +9,9 @@ from models.feature import Feature
 from models.readings import Finding, Reading
 from models.units import accepted_units, canonical_unit, contradicts_code, convert, unit_words
 
-_SHOWABLE = re.compile(r"^[A-Za-z0-9_.{}\[\]/%*^ -]{1,32}$")
+# what a message may repeat: the look of a unit or a code, never of a name, a number or a date
+_UNIT = re.compile(r"^(?!.*\d{4})[A-Za-z0-9_.{}\[\]/%*^]{1,12}$")
+_CODE = re.compile(r"^(?!.*\d{4})[a-z0-9_-]{1,20}$")
 _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _COMPARATORS = frozenset(("<", "<=", ">=", ">"))
 _FAULTS = {
@@ -68,9 +70,9 @@ def check_plausible(feature: Feature, number: float) -> None:
 def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> float:
     value = reading.value
     if isinstance(value, str):
-        raise unusable(feature, "text_value", "a text stands where a number is needed")
+        raise unusable(feature, "text_value", _FAULTS["text_value"])
     if value is None or isinstance(value, bool):
-        raise unusable(feature, "not_a_value", "a truth value stands where a number is needed")
+        raise unusable(feature, "not_a_value", _FAULTS["not_a_value"])
     number = float(value)
     if not math.isfinite(number):
         raise unusable(feature, "not_finite", "the value is not a finite number")
@@ -93,7 +95,7 @@ def _converted(
     try:
         result = convert(number, given, to=unit, analyte=feature.analyte, code=reading.code)
     except ValueError as error:
-        shown = f"unit {given!r}" if _SHOWABLE.match(given) else "the unit"
+        shown = f"unit {given!r}" if _UNIT.match(given) else "the unit"
         known = canonical_unit(given) is not None
         raise unusable(
             feature,
@@ -105,7 +107,7 @@ def _converted(
     if code is not None and contradicts_code(known_unit, code):
         words = f"{feature.title}: {known_unit} stands under the code {code}; the unit was taken"
         findings.append(Finding(feature.name, "flagged", "code_unit_mismatch", words))
-    if result != number or known_unit != unit:
+    if result != number:
         words = f"{feature.title}: {amount(number, known_unit)} is {amount(result, unit)}"
         findings.append(Finding(feature.name, "converted", "converted", words))
     return result
@@ -125,11 +127,9 @@ def _censored(feature: Feature, comparator: str, number: float, findings: list[F
 def _category(feature: Feature, value: float | str | None) -> str:
     if isinstance(value, str) and value in feature.categories:
         return value
-    shown = f"{value!r}" if isinstance(value, str) and _SHOWABLE.match(value) else "the value"
+    shown = f"{value!r}" if isinstance(value, str) and _CODE.match(value) else "the value"
     levels = ", ".join(feature.categories)
-    raise unusable(
-        feature, "unseen_category", f"{shown} is none of the categories it knows: {levels}"
-    )
+    raise unusable(feature, "unseen_category", f"{shown} is none of its known categories: {levels}")
 
 
 def _age(

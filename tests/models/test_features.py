@@ -62,7 +62,7 @@ def test_a_good_request_becomes_a_vector_without_findings(ward: Definition) -> N
         ("creatinine", Reading(1.4, "furlong"), "unknown_unit", "give one of mg/dL"),
         ("creatinine", Reading(1.4, "kPa"), "unit_not_convertible", "umol/L"),
         ("creatinine", Reading("1.4"), "text_value", "a text stands"),
-        ("creatinine", Reading(True), "not_a_value", "truth value"),
+        ("creatinine", Reading(True), "not_a_value", "can't be used"),
         ("creatinine", Reading(math.nan), "not_finite", "finite"),
         ("creatinine", Reading(math.inf), "not_finite", "finite"),
         (
@@ -131,7 +131,11 @@ def test_a_limit_is_used_and_flagged_where_the_definition_permits(ward: Definiti
         ([Reading(None)], "no_value", "no value"),
         ([Reading(120.0, taken_at=NOW - 30 * HOUR)], "outside_look_back", "in the last 24 hours"),
         ([Reading(120.0, issued_at=NOW + HOUR)], "not_yet_issued", "issued by the prediction"),
-        ([Reading(120.0, status="entered-in-error")], "entered_in_error", "in error"),
+        (
+            [Reading(120.0, status="entered-in-error")],
+            "entered_in_error",
+            "but what was entered in error",
+        ),
         ([Reading(120.0, status="cancelled")], "cancelled", "cancelled"),
         ([Reading(120.0, status="preliminary")], "preliminary", "preliminary"),
         ([Reading(120.0, status="registered")], "not_final", "final"),
@@ -145,6 +149,19 @@ def test_what_is_missing_is_said_in_clinical_words(
     assert features.values["systolic"] is None
     assert findings(features) == [("systolic", "missing", reason)]
     assert words in features.findings[0].words
+
+
+def test_what_lies_outside_the_look_back_is_not_held_against_a_request(ward: Definition) -> None:
+    old = NOW - 30 * HOUR
+    for reading in (
+        Reading(None, taken_at=old, absent_because="masked"),
+        Reading(120.0, taken_at=old, fault="no_subject"),
+        Reading(120.0, "furlong", old),
+    ):
+        features = ask(ward, systolic=[reading])
+        assert findings(features) == [("systolic", "missing", "outside_look_back")]
+    later = Reading(None, taken_at=NOW + HOUR, absent_because="unknown")
+    assert findings(ask(ward, systolic=[later])) == [("systolic", "missing", "reported_absent")]
 
 
 def test_a_missing_category_leaves_all_its_columns_unknown(ward: Definition) -> None:
@@ -262,10 +279,17 @@ def test_an_unknown_feature_is_refused_with_those_that_are_known(ward: Definitio
     with pytest.raises(MalformedInput, match="creatinine") as caught:
         ask(ward, creatinin=[Reading(1.4)])
     assert caught.value.field == "creatinin"
+    with pytest.raises(MalformedInput) as caught:
+        assemble(ward, {**GOOD, "Jane Doe": [Reading(1.4)]}, NOW)
+    assert caught.value.field == "values"
 
 
-def test_no_refusal_repeats_a_text_that_could_identify_someone(ward: Definition) -> None:
-    secret = "Doe, Jane; born 1950-02-03"
+@pytest.mark.parametrize(
+    "secret", ["Doe, Jane; born 1850-02-03", "Jane Doe", "4711-0815", "18500203"]
+)
+def test_no_refusal_repeats_a_text_that_could_identify_someone(
+    ward: Definition, secret: str
+) -> None:
     for feature, reading in (
         ("creatinine", Reading(secret)),
         ("creatinine", Reading(1.4, secret)),
