@@ -1,8 +1,8 @@
 """What an exact explanation costs here, beside SHAP and XGBoost.
 
 All candidates run in turn in one process on one pinned core, on the same rows; each figure is the
-median of the repeats, warm-up excluded, in microseconds of processor time a row. Prints Markdown. woodelf and ONNX Runtime
-aren't among the dependencies and don't take part.
+median of the repeats, warm-up excluded, in microseconds of processor time a row. Prints Markdown.
+woodelf and ONNX Runtime aren't among the dependencies and don't take part.
 """
 
 import argparse

@@ -235,6 +235,8 @@ def _load_engine(directory: Path, manifest: _Manifest) -> Engine:
     tables = load_tables(directory / "tables.npz")
     if tables.digest != tables_digest(booster, owner):
         raise ArtefactError("tables.npz belongs to another booster: package the model again")
+    if (tables.n_columns, tables.n_features) != (len(manifest.columns), len(manifest.features)):
+        raise ArtefactError("tables.npz has other columns or features: package the model again")
     return TreeLookup(tables)
 
 

@@ -205,7 +205,13 @@ def test_a_missing_file_is_named(booster: Any, tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": 99}, {"column_feature": [0]}, {"column_feature": [0, 1, 2, 3, 4, 6]}, {"new": 1}],
+    [
+        {"format": 99},
+        {"column_feature": [0]},
+        {"column_feature": [0, 1, 2, 3, 4, 6]},
+        {"new": 1},
+        {"features": list("abcdefg")},
+    ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(
     booster: Any, tmp_path: Path, change: dict[str, Any]
