@@ -1,5 +1,6 @@
 """The `auscult` command: every step of the loop, and the demo that runs them all."""
 
+import logging
 import sys
 
 import typer
@@ -31,6 +32,7 @@ app.add_typer(people.users, name="user", rich_help_panel="Set up")
 
 def main() -> None:
     """Run the command; an error made on purpose is one line on standard error and exit 1."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name every address called
     try:
         app()
     except AuscultError as error:

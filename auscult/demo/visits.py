@@ -46,7 +46,7 @@ def _spread(people: "pd.DataFrame", rng: np.random.Generator) -> Iterator[Visit]
         days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
         day, minute, age_days = rng.integers((days, 600, 365))
         at = datetime(year, 1, 1, 8, tzinfo=UTC) + timedelta(days=int(day), minutes=int(minute))
-        identifier = str(row["patient_id"])
+        identifier = str(row["person"])
         yield Visit(
             identifier,
             at,
