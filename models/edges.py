@@ -1,6 +1,5 @@
 """Bin edges of a numeric column, made from rows that are not counted afterwards."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,22 +47,6 @@ class Edges:
     def count(self, values: ArrayLike) -> NDArray[np.int64]:
         """Return how many values each bin holds."""
         return np.bincount(self.place(values).ravel(), minlength=self.bins).astype(np.int64)
-
-    def to_json(self) -> str:
-        """Write the cuts so that they are read back exactly."""
-        return json.dumps({"version": 1, "cuts": list(self.cuts)})
-
-    @classmethod
-    def from_json(cls, text: str) -> "Edges":
-        """Read what `to_json` wrote; refuse anything else."""
-        try:
-            document = json.loads(text)
-            version, cuts = document["version"], tuple(float(cut) for cut in document["cuts"])
-        except (ValueError, TypeError, KeyError) as error:
-            raise EvidenceError(f"bin edges can't be read: {error}") from error
-        if version != 1:
-            raise EvidenceError(f"bin edges are of version {version!r}, this code reads 1")
-        return cls(cuts)
 
 
 def edges_from(values: ArrayLike) -> Edges:

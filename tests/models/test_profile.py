@@ -52,7 +52,7 @@ def _columns(rows: int) -> dict[str, np.ndarray[Any, Any]]:
     creatinine[rng.random(rows) < 0.2] = math.nan
     return {
         "age": rng.integers(18, 99, rows),
-        "sex": rng.choice(["female", "male", None], rows, p=[0.5, 0.4, 0.1]),
+        "sex": rng.choice(np.array(["female", "male", None]), rows, p=[0.5, 0.4, 0.1]),
         "ward": rng.choice(["surgery", "medicine"], rows),
         "creatinine": creatinine,
         "glucose": rng.normal(120, 10, rows),
