@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from typing import Literal
 
 CLIENT_SCOPES = ("predict", "explain", "outcome", "read")
 
@@ -21,7 +22,7 @@ def new_client(
     return key
 
 
-def new_user(name: str, *, role: str) -> str:
+def new_user(name: str, *, role: Literal["viewer", "reviewer"]) -> str:
     """Make a console user, or give one a new password, and return the password."""
     from monitoring.console.accounts import create_console_user
 

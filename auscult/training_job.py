@@ -35,9 +35,7 @@ def train_model(
         quick=quick, trials=trials, draws=draws, seed=seed, trained_by=trained_by
     )
     table = _cohort(definition_file, cohort, settings, step)
-    return train(
-        definition_file, table, options, settings=settings, progress=step, now=now()
-    )
+    return train(definition_file, table, options, settings=settings, progress=step, now=now())
 
 
 def _cohort(
@@ -52,4 +50,5 @@ def _cohort(
     if name not in SHIPPED:
         raise CohortError(f"no cohort is shipped for {name}; name yours with --cohort FILE")
     reader = SHIPPED[name]
-    return reader.development(reader.fetch(settings, step))
+    table: Cohort = reader.development(reader.fetch(settings, step))
+    return table

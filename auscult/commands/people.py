@@ -1,5 +1,6 @@
 """Who may call, and who may look: clients with API keys, and console users."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,13 @@ from auscult.screen import show_secrets
 
 clients = typer.Typer(no_args_is_help=True, help="Programs that may call the endpoints.")
 users = typer.Typer(no_args_is_help=True, help="People who may use the console.")
+
+
+class Role(StrEnum):
+    """What a console user may do."""
+
+    VIEWER = "viewer"
+    REVIEWER = "reviewer"
 
 
 @clients.callback()
@@ -40,10 +48,10 @@ def create_client(
 @users.command("create")
 def create_user(
     name: Annotated[str, typer.Argument(help="User name.")],
-    role: Annotated[str, typer.Option(help="viewer or reviewer")] = "viewer",
+    role: Annotated[Role, typer.Option(help="A reviewer signs decisions.")] = Role.VIEWER,
 ) -> None:
     """Make a console user with a password that is shown once."""
     from auscult.people import new_user
 
     open_records()
-    show_secrets("Console user", {name: new_user(name, role=role)})
+    show_secrets("Console user", {name: new_user(name, role=role.value)})
