@@ -120,10 +120,12 @@ def _range_faults(usable: pd.Series, feature: Feature) -> Iterator[str]:
     if outside.mean() <= LARGEST_IMPLAUSIBLE_SHARE:
         return
     low, high = feature.plausible or (-np.inf, np.inf)
-    unit = suspected_unit(usable, feature)
+    units = suspected_units(usable, feature)
     advice = (
-        f"the values look like {unit} (median {usable.median():g}): convert them to {feature.unit}"
-        if unit
+        "the values would be plausible as "
+        + " or as ".join(f"{unit} (median {middle:.3g} {feature.unit})" for unit, middle in units)
+        + f"; convert them to {feature.unit}"
+        if units
         else "check the unit and the column"
     )
     yield (
@@ -132,16 +134,17 @@ def _range_faults(usable: pd.Series, feature: Feature) -> Iterator[str]:
     )
 
 
-def suspected_unit(usable: pd.Series, feature: Feature) -> str | None:
-    """Return the one other unit of the analyte in which nearly all values would be plausible."""
+def suspected_units(usable: pd.Series, feature: Feature) -> list[tuple[str, float]]:
+    """Return other units in which nearly all values would be plausible, with the median then."""
     if feature.unit is None:
-        return None
+        return []
     amounts = usable.to_numpy(dtype=np.float64)
+    found = []
     for unit in accepted_units(feature.unit, feature.analyte)[1:]:
         converted = convert(amounts, unit, to=feature.unit, analyte=feature.analyte)
         if outside_range(pd.Series(converted), feature).mean() <= _SHARE_UNDER_ANOTHER_UNIT:
-            return unit
-    return None
+            found.append((unit, float(np.median(converted))))
+    return found
 
 
 def outside_range(values: pd.Series, feature: Feature) -> pd.Series:

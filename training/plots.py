@@ -128,7 +128,7 @@ def _importance(importance: Mapping[str, float]) -> Plot:
 
     def draw(axes: Axes) -> None:
         axes.barh([title for title, _ in ranked], [size for _, size in ranked], color=_MODEL)
-        axes.set(xlabel="Mean size of the contribution to the log-odds")
+        axes.set(xlabel="Mean |contribution| to the log-odds")
 
     return dict(reversed(ranked)), draw
 

@@ -9,6 +9,7 @@ import numpy as np
 import xgboost
 
 from models.definition import Definition
+from models.errors import ModelNotSupported
 from models.scoring.linear import LinearModel
 from training.baseline import BaselineParameters, fit_baseline
 from training.booster import BoosterParameters, booster_options, table
@@ -18,7 +19,7 @@ from training.split import folds
 
 MOST_ROUNDS = 1000
 _PATIENCE = 30
-_STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+_STRENGTHS = (1.0, 10.0, 100.0)
 _L1_RATIOS = (0.0, 0.5)
 
 Step = Callable[[int, int], None]
@@ -26,7 +27,7 @@ Step = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One set of parameters and its cross-validated log loss; None where it was pruned."""
+    """One set of parameters and its cross-validated log loss; None without a result, as when it was pruned."""
 
     parameters: dict[str, float]
     log_loss: float | None
@@ -93,10 +94,14 @@ def search_baseline(
         def fit(rows: Population, parameters: BaselineParameters = parameters) -> LinearModel:
             return fit_baseline(rows, parameters)
 
-        held = out_of_fold(fit, training, seed, lambda: None)
-        loss = weighted_log_loss(held, training.outcome, weights)
-        trials.append(Trial(parameters.to_dict(), loss))
-        losses.append(loss)
+        try:
+            held = out_of_fold(fit, training, seed, lambda: None)
+        except ModelNotSupported:  # kept among the trials, as one without a result
+            losses.append(np.inf)
+        else:
+            losses.append(weighted_log_loss(held, training.outcome, weights))
+        finite = losses[-1] if np.isfinite(losses[-1]) else None
+        trials.append(Trial(parameters.to_dict(), finite))
         step(number + 1, len(grid))
     best = int(np.argmin(losses))
     return grid[best], tuple(trials)
@@ -123,7 +128,7 @@ def _early_stopped(
         options,
         learning,
         MOST_ROUNDS,
-        evals=[(held_out, "held out")],
+        evals=[(held_out, "held_out")],
         early_stopping_rounds=_PATIENCE,
         verbose_eval=False,
     )

@@ -1,0 +1,79 @@
+"""What the tests of training share: a made-up model, its people, and one version trained once."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from models.definition import Definition, DefinitionFile
+from records.settings import Settings
+from tests.training.readmissions import cohort, followed, people, write_definition
+from training.cohort import Cohort
+from training.population import Population, admit
+
+if TYPE_CHECKING:
+    from training.run import TrainedVersion
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained version, what it was trained on, and the home that it lies in."""
+
+    version: "TrainedVersion"
+    file: DefinitionFile
+    cohort: Cohort
+    settings: Settings
+    stages: tuple[tuple[str, int, int], ...]
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def definition_file(tmp_path_factory: pytest.TempPathFactory) -> DefinitionFile:
+    return write_definition(tmp_path_factory.mktemp("readmission"))
+
+
+@pytest.fixture(scope="session")
+def definition(definition_file: DefinitionFile) -> Definition:
+    return definition_file.definition
+
+
+@pytest.fixture(scope="session")
+def population(definition: Definition) -> Population:
+    return admit(cohort(people()), definition, NOW)[0]
+
+
+@pytest.fixture(scope="session")
+def censored_population(definition: Definition) -> Population:
+    return admit(cohort(followed()), definition, NOW)[0]
+
+
+@pytest.fixture(scope="session")
+def trained(definition_file: DefinitionFile, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A version trained by Ada on people of whom some are lost to follow-up."""
+    from training.run import TrainOptions, train
+
+    settings = Settings(home=tmp_path_factory.mktemp("trained"))
+    stages: list[tuple[str, int, int]] = []
+    table = cohort(followed())
+    version = train(
+        definition_file,
+        table,
+        TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7),
+        settings=settings,
+        progress=lambda *stage: stages.append(stage),
+        now=NOW,
+    )
+    return Trained(version, definition_file, table, settings, tuple(stages))
+
+
+@pytest.fixture(scope="session")
+def artefact(trained: Trained) -> Path:
+    return trained.version.directory

@@ -1,0 +1,80 @@
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from models.definition import Definition
+from tests.training.readmissions import cohort, followed, people
+from training.data_quality import DataQuality, FeatureQuality, assess_quality
+from training.population import admit
+
+
+def _assess(frame: pd.DataFrame, definition: Definition, now: datetime) -> DataQuality:
+    population, exclusions = admit(cohort(frame), definition, now)
+    return assess_quality(definition, population, exclusions, ("a note",))
+
+
+def _feature(quality: DataQuality, name: str) -> FeatureQuality:
+    return next(feature for feature in quality.features if feature.feature == name)
+
+
+def test_missing_shares_are_counted_by_outcome(definition: Definition, now: datetime) -> None:
+    frame = people()
+
+    quality = _feature(_assess(frame, definition, now), "creatinine")
+
+    missing = frame["creatinine"].isna()
+    assert quality.missing == missing.sum()
+    assert quality.missing_share_with_event == missing[frame["outcome"] == 1].mean()
+    assert quality.missing_share_without_event == missing[frame["outcome"] == 0].mean()
+    assert quality.quantiles is not None
+    assert quality.quantiles["median"] == frame["creatinine"].median()
+
+
+def test_what_one_feature_tells_alone_is_its_auroc(definition: Definition, now: datetime) -> None:
+    frame = people()
+
+    quality = _feature(_assess(frame, definition, now), "crp")
+
+    assert quality.auroc == pytest.approx(roc_auc_score(frame["outcome"], frame["crp"]))
+
+
+def test_people_lost_to_follow_up_are_counted_as_unknown(
+    definition: Definition, now: datetime
+) -> None:
+    frame = followed()
+    quality = _assess(frame, definition, now)
+
+    lost = ((frame["outcome"] == 0) & (frame["follow_up_days"] < 30)).sum()
+    assert quality.unknown == lost
+    assert quality.events + quality.non_events + quality.unknown == len(frame)
+    assert quality.event_rate > frame["outcome"].mean()
+
+
+def test_a_feature_that_tells_the_outcome_alone_is_suspected_to_leak(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    frame["crp"] = 10 + 5 * frame["outcome"] + np.linspace(0, 1, len(frame))
+
+    suspicions = _assess(frame, definition, now).suspicions
+
+    assert any(words.startswith("C-reactive protein: tells the outcome") for words in suspicions)
+
+
+def test_missingness_that_tells_the_outcome_is_suspected(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    frame.loc[frame["outcome"] == 0, "creatinine"] = np.nan
+
+    suspicions = _assess(frame, definition, now).suspicions
+
+    assert any("whether it is missing tells the outcome" in words for words in suspicions)
+    assert any(words.startswith("Creatinine in serum: missing in ") for words in suspicions)
+
+
+def test_sound_data_raise_no_suspicion(definition: Definition, now: datetime) -> None:
+    assert _assess(people(), definition, now).suspicions == ()

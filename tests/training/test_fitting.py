@@ -1,0 +1,181 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models.definition import Definition
+from models.errors import CohortError
+from models.scoring.calibration import risk_of_margin
+from models.scoring.linear import decode_linear, encode_linear
+from training.baseline import BaselineParameters, fit_baseline
+from training.booster import BoosterParameters, fit_trees, monotone_constraints
+from training.calibration import fit_sigmoid
+from training.fitting import fit_calibrated, out_of_fold, weighted_log_loss
+from training.population import FloatArray, Population
+
+SMALL = BoosterParameters(rounds=20)
+
+
+class Remembering:
+    """A model that gives a row the margin 1 if it has seen it, else 0."""
+
+    def __init__(self, rows: Population) -> None:
+        self.seen = {row.tobytes() for row in rows.inputs}
+
+    def margins(self, X: FloatArray, /) -> FloatArray:
+        return np.array([float(row.tobytes() in self.seen) for row in X])
+
+
+def test_the_same_rows_and_seed_give_the_same_bytes(
+    definition: Definition, population: Population
+) -> None:
+    first, again, other = (
+        fit_trees(definition, population, SMALL, seed).to_bytes() for seed in (1, 1, 2)
+    )
+
+    assert first == again
+    assert first != other
+
+
+def test_a_stated_direction_holds_for_everyone(
+    definition: Definition, population: Population
+) -> None:
+    assert monotone_constraints(definition) == (1, 0, 0, 0, 0, 0, 0)
+    trees = fit_trees(definition, population, SMALL, 1)
+    older = population.inputs.copy()
+    older[:, 0] += 7
+
+    assert (trees.margins(older) >= trees.margins(population.inputs)).all()
+
+
+def test_trees_are_fitted_by_the_weights_of_the_censoring(
+    definition: Definition, censored_population: Population
+) -> None:
+    people = censored_population
+    weights = people.weights()
+    assert (weights == 0).sum() > 20
+    known = people.part(weights > 0)
+    # those lost early weigh nothing, and those who stayed weigh more than one: the fit is neither
+    # that of everyone counted once nor that of the known counted once
+    weighted = fit_trees(definition, people, SMALL, 1).margins(people.inputs)
+    everyone = fit_trees(definition, replace(people, follow_up_days=None), SMALL, 1)
+    counted = fit_trees(definition, replace(known, follow_up_days=None), SMALL, 1)
+
+    assert np.abs(weighted - everyone.margins(people.inputs)).max() > 0.01
+    assert np.abs(weighted - counted.margins(people.inputs)).max() > 0.001
+
+
+def test_the_baseline_is_fitted_by_the_weights_of_the_censoring(
+    censored_population: Population,
+) -> None:
+    weighted = fit_baseline(censored_population, BaselineParameters())
+    everyone = fit_baseline(replace(censored_population, follow_up_days=None), BaselineParameters())
+
+    # taking the lost for event-free makes the outcome look rarer than it is
+    difference = weighted.margins(censored_population.inputs) - everyone.margins(
+        censored_population.inputs
+    )
+    assert difference.mean() > 0.05
+
+
+def test_the_baseline_equals_scikit_learns_own_pipeline(population: Population) -> None:
+    # binary columns have no spline, so a standard pipeline with indicators is the same model
+    binary = np.where(np.isnan(population.inputs), np.nan, population.inputs > 1).astype(float)
+    binary[:, 0] = population.inputs[:, 0] > 60
+    people = replace(population, inputs=binary)
+    weight = 1e-6  # next to no penalty, since the pipeline scales the indicators too
+
+    ours = fit_baseline(people, BaselineParameters(strength=weight)).margins(binary)
+    theirs = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True),
+        StandardScaler(),
+        LogisticRegression(C=1 / weight, max_iter=5000, tol=1e-10),
+    ).fit(binary, population.outcome)
+
+    assert ours == pytest.approx(theirs.decision_function(binary), abs=2e-3)
+
+
+def test_the_baseline_is_linear_beyond_its_outer_knots(population: Population) -> None:
+    model = fit_baseline(population, BaselineParameters())
+    assert len(model.terms[0].knots) == 4
+    row = np.nanmedian(population.inputs, axis=0)
+    far = np.tile(row, (3, 1))
+    far[:, 0] = 200, 300, 400
+
+    margins = model.margins(far)
+
+    assert margins[2] - margins[1] == pytest.approx(margins[1] - margins[0])
+
+
+def test_the_baseline_survives_as_plain_numbers(population: Population) -> None:
+    model = fit_baseline(population, BaselineParameters(l1_ratio=0.5))
+    kept = decode_linear(encode_linear(model))
+
+    assert kept.margins(population.inputs).tolist() == model.margins(population.inputs).tolist()
+
+
+def test_calibration_margins_come_from_fits_that_have_not_seen_the_row(
+    population: Population,
+) -> None:
+    distinct = replace(
+        population, inputs=np.arange(len(population) * 2, dtype=float).reshape(-1, 2)
+    )
+
+    assert (out_of_fold(Remembering, distinct, 1, lambda: None) == 0).all()
+
+
+def test_the_sigmoid_is_the_maximum_likelihood_one() -> None:
+    generator = np.random.default_rng(3)
+    margins = generator.normal(0, 2, 500)
+    outcome = (generator.random(500) < risk_of_margin(0.6 * margins - 0.4)).astype(float)
+    weights = generator.integers(0, 4, 500).astype(float)
+
+    sigmoid = fit_sigmoid(margins, outcome, weights)
+
+    design = sm.add_constant(margins)
+    expected = sm.GLM(outcome, design, sm.families.Binomial(), freq_weights=weights).fit().params
+    assert [sigmoid.b, sigmoid.a] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_margins_that_fall_with_the_outcome_are_refused() -> None:
+    margins = np.linspace(-2, 2, 200)
+    outcome = (np.random.default_rng(1).random(200) < risk_of_margin(-margins)).astype(float)
+
+    with pytest.raises(CohortError, match="out-of-fold scores don't rise with the outcome"):
+        fit_sigmoid(margins, outcome, np.ones(200))
+
+
+def test_calibrated_risks_average_to_the_event_rate_out_of_fold(
+    definition: Definition, censored_population: Population
+) -> None:
+    fitted = fit_calibrated(
+        lambda rows: fit_trees(definition, rows, SMALL, 1),
+        censored_population,
+        1,
+        lambda: None,
+    )
+
+    weights = censored_population.weights()
+    risks = risk_of_margin(fitted.out_of_fold)
+    assert np.average(risks, weights=weights) == pytest.approx(
+        np.average(censored_population.outcome, weights=weights), abs=1e-6
+    )
+    margins = fitted.model.margins(censored_population.inputs)
+    assert fitted.risk(censored_population.inputs) == pytest.approx(
+        risk_of_margin(fitted.sigmoid.a * margins + fitted.sigmoid.b)
+    )
+
+
+def test_the_log_loss_is_scikit_learns() -> None:
+    generator = np.random.default_rng(1)
+    margins, weights = generator.normal(0, 3, 100), generator.random(100)
+    outcome = generator.integers(0, 2, 100).astype(float)
+
+    expected = log_loss(outcome, risk_of_margin(margins), sample_weight=weights)
+    assert weighted_log_loss(margins, outcome, weights) == pytest.approx(expected)

@@ -1,0 +1,54 @@
+import pytest
+
+from models.definition import Definition
+from training import baseline, search
+from training.population import Population
+from training.search import search_baseline, search_booster
+
+
+def test_the_same_seed_finds_the_same_trees(
+    definition: Definition, population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROUNDS", 40)
+    steps: list[tuple[int, int]] = []
+
+    found = [
+        search_booster(
+            definition,
+            population,
+            trials=4,
+            seed=5,
+            step=lambda done, total: steps.append((done, total)),
+        )
+        for _ in range(2)
+    ]
+
+    assert found[0] == found[1]
+    parameters, trials = found[0]
+    assert steps[:4] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert 1 <= parameters.rounds <= 40
+    assert 2 <= parameters.max_depth <= 6
+    finished = [trial for trial in trials if trial.log_loss is not None]
+    best = min(finished, key=lambda trial: trial.log_loss or 0)
+    assert best.parameters == {k: v for k, v in parameters.to_dict().items() if k != "rounds"}
+
+
+def test_the_baseline_takes_the_penalty_of_least_log_loss(population: Population) -> None:
+    parameters, trials = search_baseline(population, seed=5, step=lambda *_: None)
+
+    finished = [trial for trial in trials if trial.log_loss is not None]
+    least = min(finished, key=lambda trial: trial.log_loss or 0)
+    assert parameters.to_dict() == least.parameters
+    assert {trial.parameters["l1_ratio"] for trial in trials} == {0.0, 0.5}
+
+
+def test_a_penalty_whose_fit_does_not_converge_is_a_trial_without_a_result(
+    population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baseline, "_MOST_ITERATIONS", 3)
+
+    parameters, trials = search_baseline(population, seed=5, step=lambda *_: None)
+
+    lasso = [trial.log_loss for trial in trials if trial.parameters["l1_ratio"] == 0.5]
+    assert lasso == [None] * 3
+    assert parameters.l1_ratio == 0
