@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -126,7 +126,7 @@ class PostgresqlStore:
             )
             self._cursor = self._connection.cursor()
             self._cursor.execute("SET timezone TO 'UTC'")
-            if self._setting("synchronous_commit") == "off":
+            if self.synchronous_commit == "off":
                 self._cursor.execute("SET synchronous_commit TO on")
         except psycopg.Error as error:
             raise WriterStopped(
@@ -141,9 +141,11 @@ class PostgresqlStore:
         }
         self._begin = f"BEGIN; {_insert('chainblock', BLOCK_COLUMNS, '%s')}"
 
-    def _setting(self, name: str) -> Any:
-        row = self._cursor.execute("SELECT current_setting(%s)", [name]).fetchone()
-        return row and row[0]
+    @property
+    def synchronous_commit(self) -> str:
+        """How far a commit has come when the server reports it."""
+        (setting,) = self._cursor.execute("SHOW synchronous_commit").fetchone() or ("",)
+        return str(setting)
 
     def commit(self, block: Block, rows: Rows) -> None:
         """See `Store.commit`."""

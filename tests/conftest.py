@@ -87,6 +87,8 @@ def migrated_postgresql(postgresql_server: str) -> Iterator[str]:
     name = sql.Identifier(f"auscult_test_{uuid4().hex[:12]}")
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        # the writer has to ask for synced commits itself, everything else is quicker without
+        server.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit TO off").format(name))
     base, _, query = postgresql_server.partition("?")
     url = f"{base.rpartition('/')[0]}/{name.as_string()[1:-1]}{'?' if query else ''}{query}"
     migrate(Settings(database_url=url))

@@ -1,8 +1,11 @@
 import json
 import math
 import struct
+from collections import OrderedDict
 from decimal import Decimal
+from enum import StrEnum
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +85,15 @@ def test_a_decimal_database_changes_no_number(value: float) -> None:
     """PostgreSQL keeps JSON's numbers as decimals and writes them without an exponent."""
     kept = format(Decimal(canonical(value).decode()), "f")
     assert canonical(json.loads(kept)) == canonical(value)
+
+
+class Band(StrEnum):
+    LOW = "low"
+
+
+def test_values_derived_from_jsons_own_are_written_as_those() -> None:
+    given = {"risk": np.float64(0.5), "band": Band.LOW, "of": OrderedDict(b=1, a=True)}
+    assert canonical(given) == b'{"band":"low","of":{"a":true,"b":1},"risk":0.5}'
 
 
 @pytest.mark.parametrize(

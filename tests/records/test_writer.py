@@ -17,6 +17,7 @@ from models.errors import RecordError, WriterBusy, WriterStopped
 from records.models import ChainBlock, Outcome, Prediction, Refusal
 from records.rows import PredictionRow, RefusalRow
 from records.settings import Settings
+from records.store import PostgresqlStore
 from records.verification import verify
 from records.writer import Writer
 from tests.records.made_up import NOW, outcome, prediction, refusal
@@ -141,6 +142,14 @@ def test_a_record_that_has_no_exact_form_is_refused_at_the_door(
         writer.submit([])
     writer.close()
     assert Prediction.objects.count() == 0
+
+
+def test_commits_are_synced_where_the_database_does_not_sync(postgresql_db: Settings) -> None:
+    with psycopg.connect(postgresql_db.database) as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
+    store = PostgresqlStore(postgresql_db.database)
+    assert store.synchronous_commit == "on"
+    store.close()
 
 
 def test_a_full_queue_refuses_more(postgresql_db: Settings) -> None:
