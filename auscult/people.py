@@ -23,9 +23,17 @@ def new_client(
 
 
 def new_user(name: str, *, role: Literal["viewer", "reviewer"]) -> str:
-    """Make a console user, or give one a new password, and return the password."""
+    """Make a console user and return the password; raise SettingsError where the name is taken."""
     from monitoring.console.accounts import create_console_user
 
     password = secrets.token_urlsafe(12)
     create_console_user(name, password, role)
     return password
+
+
+def renewed_reviewer(name: str) -> str:
+    """Return a new password of a reviewer, who is made where there is none of that name."""
+    from monitoring.console.accounts import renew_password
+
+    password = secrets.token_urlsafe(12)
+    return password if renew_password(name, password) else new_user(name, role="reviewer")
