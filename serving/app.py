@@ -21,7 +21,7 @@ from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.loading import check_servable
-from serving.log import make_log, places
+from serving.log import make_log, places, silence_access_log
 from serving.operation import COMPONENTS, Operation
 from serving.premises import Premises, Served
 from serving.problems import Form, MethodNotAllowed, NotFound, answer_error, kind_of
@@ -42,6 +42,7 @@ def create_app(
     Raises SettingsError for a model that may not be served, or not on this host.
     """
     check_servable((model.definition for model in models.values()), settings.host)
+    silence_access_log()
     served = {
         name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
     }

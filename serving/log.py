@@ -36,10 +36,19 @@ def make_log(level: str, stream: BinaryIO | None = None) -> FilteringBoundLogger
     )
 
 
+def silence_access_log() -> None:
+    """Keep uvicorn from logging URLs, whose queries and paths may hold anything."""
+    logging.getLogger("uvicorn.access").addFilter(_nothing)
+
+
 def places(error: BaseException) -> list[str]:
     """Return where an error came from, without its text, which may quote a patient's data."""
     frames = traceback.extract_tb(error.__traceback__)
     return [f"{frame.name}:{frame.lineno}" for frame in frames]
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
 
 
 def _allowed(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

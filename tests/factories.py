@@ -141,6 +141,57 @@ smallest_drift_sd = 0.1
 """
 
 
+BUNDLE: dict[str, Any] = {
+    "resourceType": "Bundle",
+    "type": "collection",
+    "entry": [
+        {
+            "fullUrl": "https://ehr.example.org/fhir/Patient/p1",
+            "resource": {
+                "resourceType": "Patient",
+                "id": "p1",
+                "identifier": [{"system": "urn:oid:1.2.3.4", "value": "12345"}],
+                "gender": "female",
+                "birthDate": "1954-06-30",
+            },
+        },
+        {
+            "fullUrl": "https://ehr.example.org/fhir/Observation/o1",
+            "resource": {
+                "resourceType": "Observation",
+                "id": "o1",
+                "meta": {"versionId": "2"},
+                "status": "final",
+                "code": {"coding": [{"system": "http://loinc.org", "code": "2524-7"}]},
+                "subject": {"reference": "Patient/p1"},
+                "effectiveDateTime": "2026-03-02T08:00:00Z",
+                "valueQuantity": {
+                    "value": 3.1,
+                    "system": "http://unitsofmeasure.org",
+                    "code": "mmol/L",
+                },
+            },
+        },
+        {
+            "fullUrl": "https://ehr.example.org/fhir/Observation/o2",
+            "resource": {
+                "resourceType": "Observation",
+                "id": "o2",
+                "status": "final",
+                "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
+                "subject": {"reference": "Patient/p1"},
+                "effectiveDateTime": "2026-03-01T08:00:00Z",
+                "valueQuantity": {
+                    "value": 123.8,
+                    "system": "http://unitsofmeasure.org",
+                    "code": "umol/L",
+                },
+            },
+        },
+    ],
+}
+
+
 def make_population(rows: int = 600, *, seed: int = 7) -> dict[str, np.ndarray]:
     """Draw people with the made-up model's features, in its units; some values are missing."""
     rng = np.random.default_rng(seed)

@@ -1,4 +1,8 @@
-"""A real server on loopback, with a small real model, a real database and real API keys."""
+"""A real server on loopback, with a small real model, a real database and real API keys.
+
+Whatever brings Django's models is imported where it's used: this file may be read before Django
+is set up.
+"""
 
 import io
 import socket
@@ -14,7 +18,6 @@ import pytest
 import uvicorn
 
 from models.risk_model import RiskModel
-from records.clients import SCOPES, ClientCache, create_client
 from records.pseudonym import Pseudonymiser, read_pseudonym_key
 from records.settings import Settings
 from records.writer import Writer
@@ -36,6 +39,8 @@ class Service:
 
     def client(self, *scopes: str, is_test: bool = False) -> httpx.Client:
         """A client with a new key of these scopes."""
+        from records.clients import create_client
+
         name = f"client {len(self.clients)}"
         key, _ = create_client(name, scopes, is_test=is_test, now=self.now)
         return self.caller({"Authorization": f"Bearer {key}"})
@@ -50,10 +55,25 @@ class Service:
         return client.post(f"/v1/models/{NAME}/predict", json=body)
 
 
+class Nobody:
+    """Clients that nobody is."""
+
+    def authenticate(self, key: str, now: datetime) -> None:
+        """Know no key."""
+
+
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
+def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The artefact of the made-up model, for demonstration."""
+    directory = tmp_path_factory.mktemp("artefact") / NAME
+    make_artefact(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def model(model_directory: Path) -> RiskModel:
     """The made-up model, for demonstration."""
-    return make_artefact(tmp_path_factory.mktemp("artefact") / NAME)
+    return RiskModel.load(model_directory, version="1")
 
 
 Serve = Callable[..., Service]
@@ -62,7 +82,9 @@ Serve = Callable[..., Service]
 @pytest.fixture
 def serve(model: RiskModel) -> Iterator[Serve]:
     """Serve models from a database until the test ends."""
-    running: list[tuple[uvicorn.Server, threading.Thread, Service]] = []
+    from records.clients import ClientCache
+
+    running: list[tuple[uvicorn.Server, threading.Thread, Service, ClientCache]] = []
 
     def start(settings: Settings, *models: RiskModel) -> Service:
         writer = Writer(settings.database, queue=settings.write_queue, clock=lambda: NOW)
@@ -70,11 +92,12 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         listening = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         service = Service(settings, writer, address, io.BytesIO())
+        clients = ClientCache()
         app = create_app(
             {one.definition.name: one for one in models or (model,)},
             writer,
             Pseudonymiser(read_pseudonym_key(settings.pseudonym_key)),
-            ClientCache(),
+            clients,
             settings,
             lambda: service.now,
             log_stream=service.log,
@@ -82,16 +105,17 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        running.append((server, thread, service))
+        running.append((server, thread, service, clients))
         return service
 
     yield start
-    for server, thread, service in running:
+    for server, thread, service, clients in running:
         for client in service.clients:
             client.close()
         server.should_exit = True
         thread.join()
         service.writer.close()
+        clients.close()
 
 
 @pytest.fixture
@@ -103,15 +127,22 @@ def service(serve: Serve, sqlite_db: Settings) -> Service:
 @pytest.fixture
 def ehr(service: Service) -> httpx.Client:
     """A client that may do everything."""
+    from records.clients import SCOPES
+
     return service.client(*SCOPES)
 
 
 @pytest.fixture
-def recorded(sqlite_db: Settings) -> Callable[[], list[Any]]:
+def recorded(service: Service) -> Callable[[], list[Any]]:
     """The predictions that are on disk, read through Django."""
+    return read_predictions
+
+
+def read_predictions() -> list[Any]:
+    """Read the predictions that are on disk, through Django."""
     from records.models import Prediction
 
-    return lambda: list(Prediction.objects.order_by("recorded_at"))
+    return list(Prediction.objects.order_by("recorded_at"))
 
 
 @pytest.fixture

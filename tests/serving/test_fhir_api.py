@@ -1,0 +1,190 @@
+"""The FHIR protocol, over real HTTP; what is sent out is checked by fhir.resources."""
+
+import copy
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+from fhir.resources.R4B.operationoutcome import OperationOutcome
+from fhir.resources.R4B.riskassessment import RiskAssessment
+
+from records.clients import SCOPES
+from tests.factories import BUNDLE, NAME, NOW, VALUES, make_artefact
+
+PATH = "/fhir/RiskAssessment/$predict"
+
+
+def send(client: httpx.Client, body: Any, **query: str) -> httpx.Response:
+    return client.post(
+        PATH,
+        params={"model": NAME, **query},
+        content=msgspec.json.encode(body),
+        headers={"Content-Type": "application/fhir+json"},
+    )
+
+
+def changed(index: int, **fields: Any) -> dict[str, Any]:
+    bundle = copy.deepcopy(BUNDLE)
+    bundle["entry"][index]["resource"] |= fields
+    return bundle
+
+
+def moment(text: Any) -> datetime:
+    return datetime.fromisoformat(str(text)).astimezone(UTC)
+
+
+def test_a_bundle_gives_a_valid_risk_assessment(service, ehr, recorded, model):
+    response = send(ehr, BUNDLE)
+    assert response.headers["content-type"] == "application/fhir+json"
+    RiskAssessment.model_validate_json(response.content)
+    resource = response.json()
+    (row,) = recorded()
+    (prediction,) = resource["prediction"]
+    # FHIR-1, FHIR-2, FHIR-3
+    assert (resource["status"], resource["subject"]) == ("final", {"reference": "Patient/p1"})
+    assert resource["id"] == str(row.id)
+    assert prediction["probabilityDecimal"] == pytest.approx(100 * row.risk, abs=0.005)
+    assert f"p={row.risk!r}" in prediction["rationale"]
+    assert prediction["qualitativeRisk"]["coding"][0]["code"] == "high"
+    assert prediction["outcome"]["coding"][0]["code"] == "91302008"
+    assert moment(prediction["whenPeriod"]["start"]) == NOW
+    (device,) = resource["contained"]
+    assert resource["performer"] == {"reference": f"#{device['id']}"}
+    assert device["version"] == [{"value": "1"}]
+    assert resource["method"]["coding"][0]["code"] == NAME
+    assert device["identifier"][0]["value"] == model.artefact_digest
+    assert {one["reference"] for one in resource["basis"]} == {
+        "Observation/o1/_history/2",
+        "Observation/o2",
+    }
+    assert resource["note"][0]["text"] == "Not for clinical use"
+
+
+def test_what_was_missing_and_converted_stands_in_the_notes(ehr):
+    bundle = copy.deepcopy(BUNDLE)
+    del bundle["entry"][1]
+    texts = " ".join(note["text"] for note in send(ehr, bundle).json()["note"])
+    assert "Lactate in blood" in texts
+    assert "Missing" in texts
+
+
+def test_the_explanation_in_the_extensions_adds_up(ehr, recorded):
+    extensions = send(ehr, BUNDLE).json()["extension"]
+    total = 0.0
+    for extension in extensions:
+        if "valueDecimal" in extension:
+            total += extension["valueDecimal"]
+        else:
+            parts = {part["url"]: part for part in extension["extension"]}
+            total += parts["contribution"]["valueDecimal"]
+            assert "contributed" in parts["words"]["valueString"]
+    (row,) = recorded()
+    assert total == pytest.approx(math.log(row.risk / (1 - row.risk)), abs=1e-6)
+
+
+def test_without_the_scope_explain_there_is_no_explanation(service):
+    resource = send(service.client("predict"), BUNDLE).json()
+    assert "extension" not in resource
+    assert "contributed" not in resource["prediction"][0]["rationale"]
+
+
+def test_one_patient_has_the_same_features_in_json_and_fhir_bit_for_bit(service, ehr, recorded):
+    values = {
+        "age": 71,
+        "sex": "female",
+        "lactate": VALUES["lactate"],
+        "creatinine": {"value": 123.8, "unit": "umol/L", "time": "2026-03-01T08:00:00Z"},
+    }
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    send(ehr, BUNDLE)
+    service.predict(ehr, {"values": values, "patient": patient})
+    first, second = recorded()
+    assert {first.protocol, second.protocol} == {"json", "fhir"}
+    assert bytes(first.vector) == bytes(second.vector)
+    assert bytes(first.contributions) == bytes(second.contributions)
+    assert first.features == second.features
+    assert first.risk == second.risk
+    assert first.patient == second.patient != ""
+
+
+def test_parameters_name_model_bundle_and_time(ehr):
+    parameters = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "model", "valueString": NAME},
+            {"name": "bundle", "resource": BUNDLE},
+            {"name": "predictedAt", "valueDateTime": "2026-03-02T09:00:00Z"},
+        ],
+    }
+    response = ehr.post(PATH, json=parameters)
+    assert response.status_code == 200
+    assert moment(response.json()["occurrenceDateTime"]).hour == 9
+
+
+def test_the_prediction_time_in_the_query_needs_the_scope_replay(service):
+    plain, replaying = service.client("predict"), service.client("predict", "replay")
+    at = "2026-03-02T09:00:00+00:00"
+    assert send(plain, BUNDLE, predicted_at=at).status_code == 403
+    assert send(replaying, BUNDLE, predicted_at=at).status_code == 200
+    assert send(replaying, BUNDLE, predicted_at="yesterday").status_code == 422
+
+
+def test_what_was_issued_after_the_prediction_time_is_not_used(service, recorded):
+    replaying = service.client("predict", "replay")
+    bundle = changed(1, issued="2026-03-02T09:30:00Z")
+    response = send(replaying, bundle, predicted_at="2026-03-02T09:00:00Z")
+    assert response.status_code == 200
+    assert recorded()[0].features["lactate"] is None
+
+
+@pytest.mark.parametrize(
+    ("bundle", "status", "code"),
+    [
+        (changed(1, subject={"reference": "Patient/p2"}), 422, "value"),
+        (changed(0, gender="other"), 422, "value"),
+        (changed(0, birthDate="2020-01-01"), 422, "business-rule"),
+        (changed(0, deceasedBoolean=True), 422, "business-rule"),
+        (changed(1, effectiveDateTime="2026-03-03T08:00:00Z"), 422, "value"),
+        ({"resourceType": "Patient"}, 422, "structure"),
+        ({"resourceType": "Bundle", "type": "collection", "entry": []}, 422, "required"),
+        ({"resourceType": "Parameters", "parameter": []}, 422, "structure"),
+    ],
+)
+def test_what_cannot_be_scored_is_an_operation_outcome(ehr, bundle, status, code):
+    response = send(ehr, bundle)
+    assert response.status_code == status
+    OperationOutcome.model_validate_json(response.content)
+    (issue,) = response.json()["issue"]
+    assert issue["code"] == code
+    assert "This does not mean low risk" in issue["details"]["text"]
+
+
+def test_a_bundle_of_nobody_is_not_json_or_names_no_model(ehr):
+    headers = {"Content-Type": "application/fhir+json"}
+    broken = ehr.post(PATH, params={"model": NAME}, content="{", headers=headers)
+    assert broken.status_code == 400
+    assert broken.json()["issue"][0]["code"] == "structure"
+    unnamed = ehr.post(PATH, json=BUNDLE)
+    assert unnamed.status_code == 422
+    assert "model" in unnamed.json()["issue"][0]["diagnostics"]
+    assert ehr.post(PATH, params={"model": "other"}, json=BUNDLE).status_code == 404
+
+
+def test_a_silent_model_answers_without_a_risk(serve, sqlite_db, artefacts):
+    service = serve(sqlite_db, make_artefact(artefacts / NAME, status="silent"))
+    response = send(service.client(*SCOPES), BUNDLE)
+    RiskAssessment.model_validate_json(response.content)
+    assert not {"prediction", "mitigation", "extension"} & response.json().keys()
+    assert "silent" in response.json()["note"][0]["text"]
+
+
+def test_the_capability_statement_is_valid_and_not_public(service, ehr):
+    CapabilityStatement.model_validate_json(ehr.get("/fhir/metadata").content)
+    with httpx.Client() as stranger:
+        response = stranger.get(f"{service.address}/fhir/metadata")
+    assert response.status_code == 401
+    assert response.json()["issue"][0]["code"] == "login"
