@@ -121,7 +121,13 @@ class ClientCache:
         self._thread.shutdown()
 
     def _read(self) -> None:
-        self._clients = self._thread.submit(_live_clients).result(READ_TIMEOUT_SECONDS)
+        reading = self._thread.submit(_live_clients)
+        try:
+            self._clients = reading.result(READ_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise RecordError(
+                f"the database didn't tell its clients within {READ_TIMEOUT_SECONDS} s"
+            ) from error
         self._read_at = time.monotonic()
 
 
@@ -134,4 +140,5 @@ def _live_clients() -> dict[str, Client]:
 
 
 def _disconnect() -> None:
+    # looked up here, since every thread has a connection of its own
     connection.close()

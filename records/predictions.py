@@ -148,7 +148,7 @@ def _features(texts: Sequence[str], categorical: Collection[str]) -> dict[str, N
         raise RecordError(f"a prediction of this version lacks the feature {error}") from error
     return {
         name: _objects(values)
-        if name in categorical or any(isinstance(value, str) for value in values)
+        if name in categorical or str in set(map(type, values))
         else np.array(values, dtype=np.float64)
         for name, values in columns.items()
     }
