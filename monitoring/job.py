@@ -166,9 +166,10 @@ def _close_day(
     raised = []
     for one in job.watched:
         seen = one.see(rows)
-        state = ledger.states[one.key].observe(seen.counts)
-        if one.key in late:
-            state = state.observe(late[one.key])
+        counts = seen.counts + late.get(one.key, 0)
+        if not counts.any():  # nothing to weigh: evidence stays as it was
+            continue
+        state = ledger.states[one.key].observe(counts)
         joins = one.key not in ledger.open_alarms
         closing = close_day(one.stream, state, day, job.budget, joins=joins)
         ledger.states[one.key] = closing.state

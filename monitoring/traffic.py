@@ -30,8 +30,13 @@ def silent_since(requests: Mapping[date, int], day: date, log_limit: float) -> d
 
 
 def _start_of_silence(requests: Mapping[date, int], day: date) -> date | None:
-    earlier = [seen for seen, count in requests.items() if count and seen < day]
-    return max(earlier) + timedelta(days=1) if earlier else None
+    """Walk back to the day after the last one with requests, None if there was none."""
+    first = day
+    while requests.get(first, 0) == 0:
+        if first not in requests:
+            return None
+        first -= timedelta(days=1)
+    return first + timedelta(days=1)
 
 
 def _weekdays(first: date, last: date, weekday: int) -> int:

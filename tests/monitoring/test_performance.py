@@ -1,0 +1,98 @@
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from monitoring.performance import YearPerformance, performance_by_year
+from records.models import Outcome, Prediction
+from tests.monitoring.clinic import FIRST, NOW, Clinic
+
+CLOSES = date(2024, 12, 31) + timedelta(days=120)
+
+
+def performance(clinic: Clinic, now: datetime = NOW) -> tuple[YearPerformance, ...]:
+    return performance_by_year(clinic.definition, "1", now, lambda stage, done, total: None)
+
+
+def drawn(predictions: list[Prediction], seed: int = 5) -> list[bool]:
+    generator = np.random.default_rng(seed)
+    return [bool(generator.random() < prediction.risk) for prediction in predictions]
+
+
+def test_figures_of_a_closed_year_agree_with_scikit_learn(clinic: Clinic) -> None:
+    made = clinic.record(FIRST, 600)
+    happened = drawn(made)
+    clinic.report_outcomes(made, happened, days=90)
+    (year,) = performance(clinic)
+    assert (year.predictions, year.events, year.censored) == (600, sum(happened), 0)
+    assert year.reason is None
+    auroc = year.figures["auroc"]
+    expected = roc_auc_score(happened, [prediction.risk for prediction in made])
+    assert auroc["value"] == pytest.approx(expected, abs=1e-12)
+    assert auroc["low"] < expected < auroc["high"]
+
+
+def test_people_censored_early_are_weighted_and_not_taken_as_well(clinic: Clinic) -> None:
+    made = clinic.record(FIRST, 800)
+    happened = drawn(made)
+    clinic.report_outcomes(made[:600], happened[:600], days=90)
+    clinic.report_outcomes(made[600:], [False] * 200, days=45)
+    (year,) = performance(clinic)
+    assert year.censored == 200
+    observed = year.figures["event_rate"]["value"]
+    assert observed == pytest.approx(sum(happened[:600]) / 600, abs=0.01)
+
+
+def test_nothing_is_claimed_of_few_events(clinic: Clinic) -> None:
+    made = clinic.record(FIRST, 100)
+    clinic.report_outcomes(made, [row < 11 for row in range(100)], days=90)
+    (year,) = performance(clinic)
+    assert year.reason == "not claimed: 11 events, 20 are needed"
+    assert year.figures == {}
+
+
+def test_nothing_is_claimed_before_the_window_has_closed(clinic: Clinic) -> None:
+    made = clinic.record(FIRST, 500)
+    clinic.report_outcomes(made, drawn(made), days=90)
+    before = datetime(2025, 4, 30, tzinfo=UTC)
+    assert before.date() == CLOSES
+    (year,) = performance(clinic, before)
+    assert year.reason == "no closed window until 2025-04-30"
+    (year,) = performance(clinic, before + timedelta(days=1))
+    assert year.reason is None
+
+
+def test_unreported_outcomes_are_not_taken_as_none(clinic: Clinic) -> None:
+    made = clinic.record(FIRST, 400)
+    clinic.report_outcomes(made[:300], drawn(made)[:300], days=90)
+    (year,) = performance(clinic)
+    assert year.unreported == 100
+    assert year.reason == "not claimed: the outcomes of 100 of 400 predictions are unreported"
+
+
+def test_the_latest_of_contradictory_reports_counts(clinic: Clinic) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    clinic.report_outcomes([made], [True], days=10)
+    clinic.report_outcomes([made], [False], days=90)
+    Outcome.objects.filter(happened=True).update(reported_at=NOW - timedelta(days=1))
+    (year,) = performance(clinic)
+    assert (year.events, year.non_events) == (0, 1)
+    Outcome.objects.filter(happened=True).update(reported_at=NOW + timedelta(days=1))
+    (year,) = performance(clinic)
+    assert (year.events, year.non_events) == (1, 0)
+
+
+def test_an_outcome_is_joined_by_patient_where_no_prediction_is_named(clinic: Clinic) -> None:
+    first, second = clinic.record(FIRST, 2)
+    for prediction, days in ((first, 30), (second, -1)):
+        Outcome.objects.create(
+            model=clinic.model,
+            patient=prediction.patient,
+            happened=True,
+            known_at=prediction.predicted_at + timedelta(days=days),
+            reported_at=NOW,
+            client="client",
+        )
+    (year,) = performance(clinic)
+    assert (year.events, year.unreported) == (1, 1)
