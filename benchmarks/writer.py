@@ -1,7 +1,7 @@
 """What durability costs: group commits against one commit a request, on this machine's disk.
 
-Run `python benchmarks/writer.py`; AUSCULT_TEST_POSTGRES_URL adds PostgreSQL, in a database that
-is made and dropped. Both ways use the same writer, rows and connection; only `batch` differs.
+`python -m benchmarks.writer` prints a table; AUSCULT_TEST_POSTGRES_URL adds PostgreSQL, in a
+database that is made and dropped. Both ways use the same writer and rows; only `batch` differs.
 """
 
 import argparse
