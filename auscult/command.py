@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from auscult.commands import data, model, people, setup, watch
+from auscult.commands import audit, data, model, people, setup, watch
 from auscult.commands import demo as demo_command
 from models.errors import AuscultError
 
@@ -25,6 +25,7 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(audit.app, name="audit", rich_help_panel="Run")
 app.add_typer(data.app, name="data", rich_help_panel="Set up")
 app.add_typer(people.clients, name="client", rich_help_panel="Set up")
 app.add_typer(people.users, name="user", rich_help_panel="Set up")

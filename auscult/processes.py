@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from auscult.installation import exports
+from auscult.packaging import BENTO
 from models.errors import AuscultError
 from records.settings import Settings
 
@@ -113,7 +114,7 @@ def serve_command(bento: str, settings: Settings, *, port: int | None = None) ->
     port = port or settings.port
     address = f"http://{settings.host}:{port}"
     program = _program("bentoml")
-    arguments = (program, "serve", bento or "auscult-service:latest", "--host", settings.host)
+    arguments = (program, "serve", bento or f"{BENTO}:latest", "--host", settings.host)
     environment = exports(settings) | {"AUSCULT_PORT": str(port), "AUSCULT_HOST": settings.host}
     ready = f"{address}/readyz"
     return Server("serving", (*arguments, "--port", str(port)), address, ready, environment)

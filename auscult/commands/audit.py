@@ -1,0 +1,39 @@
+"""The audit chain: signing how far it has come, and finding what was changed."""
+
+import typer
+
+from auscult.database import now, open_records
+from auscult.screen import out
+
+app = typer.Typer(no_args_is_help=True, help="The chain of everything that was recorded.")
+
+
+@app.callback()
+def _group() -> None:
+    """Sign and verify the audit chain."""
+
+
+@app.command()
+def sign() -> None:
+    """Sign how far each writer's chain has come; run it hourly, away from the writers' reach."""
+    from records import heads
+
+    settings = open_records()
+    heads.sign_head(heads.read_signing_key(settings.signing_key), settings.heads, now())
+    out.print(f"Signed; the statement is kept in {settings.heads} too.")
+
+
+@app.command()
+def verify() -> None:
+    """Verify every record, block and signed head; exit 4 where something was changed."""
+    from records import heads, verification
+
+    settings = open_records()
+    public = heads.read_signing_key(settings.signing_key).public_key()
+    found = verification.verify(heads.known(settings.heads), public)
+    signed = found.signed_until or "never: what was recorded could be cut off without trace"
+    out.print(f"{found.records:,} records in {found.blocks:,} blocks of {found.writers} writers")
+    out.print(f"Signed until: {signed}")
+    for fault in found.faults:
+        out.print(f"[red]Chain {fault.writer}, block {fault.block}[/red]: {fault.words}")
+    raise typer.Exit(4 if found.faults else 0)

@@ -1,0 +1,88 @@
+"""The command: its errors, its help and what it prints for other programs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AUSCULT = Path(sys.executable).with_name("auscult")
+COMMANDS = (
+    "init", "migrate", "env", "models", "train", "promote", "rollback", "history", "package",
+    "serve", "monitor", "console", "demo",
+)  # fmt: skip
+
+
+def run(*arguments: str, home: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    kept = {"PATH": os.environ["PATH"], "COLUMNS": "160", "AUSCULT_HOME": str(home)}
+    return subprocess.run(
+        [AUSCULT, *arguments],
+        env=kept | environment,
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_step_of_the_loop_is_a_command_with_help(command, tmp_path):
+    done = run(command, "--help", home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert f"auscult {command}" in done.stdout
+
+
+def test_help_imports_none_of_the_heavy_libraries():
+    heavy = ("mlflow", "sklearn", "xgboost", "shap", "evidently", "bentoml", "matplotlib", "pandas")
+    program = (
+        "import sys; from auscult import command; "
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_before_init_a_command_names_init_and_makes_nothing(tmp_path):
+    done = run("monitor", "mortality_5y", home=tmp_path / "home")
+    assert done.returncode == 1
+    assert "auscult init" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path):
+    done = run("env", home=tmp_path / "home", AUSCULT_PORT="eighty")
+    assert done.returncode == 1
+    assert "AUSCULT_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_model_is_refused_with_the_names_that_are_known(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+    done = run("train", "mortality", "--quick", home=home)
+    assert done.returncode == 1
+    assert "mortality_5y" in done.stderr
+
+
+def test_init_makes_a_private_home_and_keeps_what_is_there(tmp_path):
+    home = tmp_path / "home"
+    shown = run("init", home=home)
+    assert shown.returncode == 0, shown.stderr
+    assert home.stat().st_mode & 0o777 == 0o700
+    key = (home / "keys" / "pseudonym.key").read_bytes()
+    again = run("init", home=home)
+    assert again.returncode == 1
+    assert "set up already" in again.stderr
+    assert (home / "keys" / "pseudonym.key").read_bytes() == key
+
+
+def test_the_exports_can_be_read_by_a_shell(tmp_path):
+    home = tmp_path / "a home"
+    exports = run("env", home=home).stdout
+    done = subprocess.run(
+        ["sh", "-c", f'{exports}\nprintf %s "$BENTOML_HOME"'], capture_output=True, text=True
+    )
+    assert done.stdout == str(home / "bentoml")
