@@ -19,16 +19,16 @@ def sign() -> None:
     from records import heads
 
     settings = open_records()
-    heads.sign_head(heads.read_signing_key(settings.signing_key), settings.heads, now())
+    heads.sign_head(settings.signing_key, settings.heads, now())
     out.print(f"Signed; the statement is kept in {settings.heads} too.")
 
 
 @app.command()
 def verify() -> None:
     """Verify every record, block and signed head; exit 4 where something was changed."""
+    settings = open_records()
     from records import heads, verification
 
-    settings = open_records()
     public = heads.read_signing_key(settings.signing_key).public_key()
     found = verification.verify(heads.known(settings.heads), public)
     signed = found.signed_until or "never: what was recorded could be cut off without trace"
