@@ -27,7 +27,7 @@ Step = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One set of parameters and its cross-validated log loss; None without a result, as when it was pruned."""
+    """One set of parameters and its cross-validated log loss; a pruned or failed one has none."""
 
     parameters: dict[str, float]
     log_loss: float | None

@@ -9,7 +9,7 @@ import pytest
 
 from models.definition import Definition, DefinitionFile
 from records.settings import Settings
-from tests.training.readmissions import cohort, followed, people, write_definition
+from tests.training.readmissions import DEFINITION, cohort, followed, people, write_definition
 from training.cohort import Cohort
 from training.population import Population, admit
 
@@ -72,6 +72,22 @@ def trained(definition_file: DefinitionFile, tmp_path_factory: pytest.TempPathFa
         now=NOW,
     )
     return Trained(version, definition_file, table, settings, tuple(stages))
+
+
+@pytest.fixture(scope="session")
+def stricter_version(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Another version in the same registry, whose definition asks for an AUROC that it lacks."""
+    from training.run import TrainOptions, train
+
+    text = DEFINITION.replace("at_least = 0.6", "at_least = 0.99")
+    return train(
+        write_definition(tmp_path_factory.mktemp("stricter"), text),
+        trained.cohort,
+        TrainOptions(trained_by="Ada", quick=True, draws=40, seed=8),
+        settings=trained.settings,
+        progress=lambda *_: None,
+        now=NOW,
+    ).version
 
 
 @pytest.fixture(scope="session")

@@ -169,9 +169,7 @@ def _download(directory: Path) -> Path:
 def _check_digest(data: bytes, expected: str, name: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        raise CohortError(
-            f"{name} has SHA-256 {found}, {expected} expected: delete it, fetch again"
-        )
+        raise CohortError(f"{name} has SHA-256 {found}, not {expected}: delete it and fetch again")
 
 
 def _keep(data: bytes, path: Path) -> None:

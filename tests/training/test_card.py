@@ -1,0 +1,68 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from models.evaluation.bootstrap import Estimate
+from tests.training.conftest import Trained
+from training.card import card_files
+
+
+@pytest.fixture(scope="module")
+def page(artefact: Path) -> str:
+    return (artefact / "card.html").read_text(encoding="utf-8")
+
+
+def test_a_demonstration_says_that_it_is_not_for_clinical_use(page: str, artefact: Path) -> None:
+    assert "Not for clinical use." in page
+    assert json.loads((artefact / "card.json").read_bytes())["for_clinical_use"] is False
+
+
+def test_a_quick_training_says_so_with_its_draws(page: str) -> None:
+    assert "Quick training:" in page
+    assert "40 bootstrap draws" in page
+
+
+def test_the_figures_on_the_card_are_those_of_the_run(page: str, trained: Trained) -> None:
+    def shown(estimate: Estimate) -> str:
+        return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+    for name in ("auroc", "brier", "calibration_slope"):
+        assert shown(trained.version.evaluation.figures[name]) in page
+    for threshold in trained.version.evaluation.at_thresholds:
+        assert shown(threshold.figures["net_benefit"]) in page
+
+
+def test_what_is_not_known_is_said_to_be_unknown(page: str) -> None:
+    assert "not assessed: The table doesn&#39;t record it" in page
+    assert "external validation on another population" in page
+
+
+def test_exclusions_censoring_and_gates_are_on_the_card(page: str) -> None:
+    assert "No row was left out." in page
+    assert re.search(r"with an outcome unknown at the horizon", page)
+    assert re.search(r"auroc 0\.\d+ \(.*\); at least 0.6 is wanted</td><td>passed", page)
+
+
+def test_the_authors_text_cannot_smuggle_html_in(page: str) -> None:
+    assert "&lt;b&gt;tests&lt;/b&gt;" in page
+    assert "<b>tests" not in page
+    assert "<h1>Readmission</h1>" in page
+
+
+def test_the_page_needs_nothing_from_elsewhere(page: str) -> None:
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "<script" not in page
+
+
+def test_a_figure_that_cannot_be_estimated_says_so(trained: Trained, artefact: Path) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    evaluation = evidence["model_evidence"]["evaluation"]
+    evaluation["figures"]["auroc"].update(value=None, low=None, high=None)
+    evaluation["figures"]["brier"].update(low=None, high=None)
+
+    page = card_files(trained.file, evidence, {})["card.html"].decode()
+
+    assert 'AUROC</td><td class="number">not estimable' in page
+    assert re.search(r'Brier score</td><td class="number">0\.\d{3} \(no interval\)', page)

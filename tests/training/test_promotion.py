@@ -1,0 +1,151 @@
+import shutil
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from models.errors import ArtefactError, PromotionRefused, RegistryError
+from records.settings import Settings
+from tests.training.conftest import NOW, Trained
+from training.promotion import history, promote, rollback
+from training.registry import find_version
+
+
+@pytest.fixture
+def registry(sqlite_db: Settings, trained: Trained, stricter_version: str) -> Settings:
+    """A home with a migrated database and a registry of its own that holds both versions."""
+    assert stricter_version != trained.version.version
+    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    return sqlite_db
+
+
+def _promote(settings: Settings, version: str = "1", **changed: Any) -> None:
+    asked = {"to": "champion", "by": "Grace", "because": "Its gates pass", "now": NOW}
+    promote("readmission", version, **{**asked, **changed}, settings=settings)
+
+
+def test_a_version_whose_gates_pass_becomes_champion(registry: Settings) -> None:
+    _promote(registry)
+
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+    (tenure,) = history("readmission", settings=registry)
+    assert (tenure.alias, tenure.version, tenure.by) == ("champion", "1", "Grace")
+    assert tenure.because == "Its gates pass"
+    assert not tenure.overridden
+    assert [gate["result"] for gate in tenure.evidence["gates"]] == ["passed", "passed"]
+
+
+def test_promotion_is_in_the_audit_record(registry: Settings) -> None:
+    from records.models import AuditEvent
+
+    _promote(registry)
+
+    event = AuditEvent.objects.get(action="alias.move")
+    assert event.by == "Grace"
+    assert event.details["version"] == "1"
+
+
+@pytest.mark.parametrize("name", ["Ada", " ada "])
+def test_who_trained_a_version_may_not_promote_it(name: str, registry: Settings) -> None:
+    with pytest.raises(PromotionRefused, match="let someone else judge it"):
+        _promote(registry, by=name, override=True)
+
+    _nothing_moved(registry)
+
+
+@pytest.mark.parametrize("missing", ["by", "because"])
+def test_a_promotion_says_who_and_why(missing: str, registry: Settings) -> None:
+    with pytest.raises(PromotionRefused, match="say who"):
+        _promote(registry, **{missing: "  "})
+
+    _nothing_moved(registry)
+
+
+def test_a_failed_gate_refuses_with_its_figures_unless_overridden(
+    registry: Settings, stricter_version: str
+) -> None:
+    with pytest.raises(PromotionRefused, match=r"- failed: auroc 0\.\d+ \(.*at least 0.99"):
+        _promote(registry, stricter_version)
+    _nothing_moved(registry)
+
+    _promote(registry, stricter_version, override=True, because="Agreed by the safety board")
+    (tenure,) = history("readmission", settings=registry)
+    assert tenure.overridden
+    assert tenure.evidence["gates"][0]["result"] == "failed"
+
+
+def test_an_override_that_was_not_needed_is_not_recorded_as_one(registry: Settings) -> None:
+    _promote(registry, override=True)
+
+    assert not history("readmission", settings=registry)[0].overridden
+
+
+def test_rolling_back_restores_the_champion_before(
+    registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+
+    restored = rollback(
+        "readmission",
+        by="Grace",
+        because="Too many alerts",
+        settings=registry,
+        now=NOW + timedelta(days=2),
+    )
+
+    assert restored == "1"
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+    newest = history("readmission", settings=registry)[0]
+    assert newest.evidence["rolled_back_from"] == stricter_version
+
+
+def test_without_an_earlier_champion_there_is_nothing_to_roll_back_to(registry: Settings) -> None:
+    _promote(registry)
+
+    with pytest.raises(PromotionRefused, match="no other champion than 1"):
+        rollback("readmission", by="Grace", because="Why", settings=registry, now=NOW)
+
+
+def test_a_changed_artefact_is_not_promoted(registry: Settings) -> None:
+    _promote(registry, to="challenger")
+    found = find_version("readmission", "1", settings=registry)
+    card = registry.cache / "artefacts" / found.artefact_digest / "card.md"
+    card.write_text("For clinical use.")
+
+    with pytest.raises(ArtefactError, match=r"card\.md"):
+        _promote(registry)
+
+
+def test_if_mlflow_cannot_follow_nothing_is_written_down(
+    registry: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RegistryError("the registry is read-only")
+
+    monkeypatch.setitem(promote.__globals__, "set_alias", refuse)
+
+    with pytest.raises(RegistryError, match="read-only"):
+        _promote(registry)
+
+    assert history("readmission", settings=registry) == []
+
+
+def test_the_history_tells_who_was_champion_when(registry: Settings, stricter_version: str) -> None:
+    from records.tenure import version_at
+
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+
+    def at(moment: datetime) -> str | None:
+        return version_at("readmission", "champion", moment)
+
+    assert at(NOW - timedelta(seconds=1)) is None
+    assert at(NOW + timedelta(hours=1)) == "1"
+    assert at(NOW + timedelta(days=1)) == stricter_version
+
+
+def _nothing_moved(settings: Settings) -> None:
+    assert history("readmission", settings=settings) == []
+    with pytest.raises(RegistryError):
+        find_version("readmission", "champion", settings=settings)
