@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-import numpy as np
 
 from models.definition import Definition, Status
 from models.feature import Feature
@@ -102,23 +101,17 @@ def missing_features(findings: Sequence[Finding]) -> list[str]:
 
 def contributions(definition: Definition, risk: ExplainedRisk) -> list[Contribution]:
     """Return every feature's contribution in clinical words, the largest first."""
-    amounts = risk.explanation.contributions
-    values = risk.features.values
-    described = []
-    for index in np.argsort(-np.abs(amounts), kind="stable").tolist():
-        feature = definition.features[index]
-        value, amount = values[feature.name], float(amounts[index])
-        described.append(
-            Contribution(
-                feature.name,
-                feature.title,
-                value,
-                feature.unit,
-                amount,
-                f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score",
-            )
-        )
-    return described
+    amounts = risk.explanation.contributions.tolist()
+    described = [
+        _contribution(feature, risk.features.values[feature.name], amount)
+        for feature, amount in zip(definition.features, amounts, strict=True)
+    ]
+    return sorted(described, key=lambda one: -abs(one.contribution))
+
+
+def _contribution(feature: Feature, value: float | str | None, amount: float) -> Contribution:
+    words = f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score"
+    return Contribution(feature.name, feature.title, value, feature.unit, amount, words)
 
 
 def value_in_words(feature: Feature, value: float | str | None) -> str:

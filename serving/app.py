@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from models.errors import AuscultError
+from models.errors import AuscultError, InputError
 from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
@@ -47,7 +47,9 @@ def create_app(
         name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
     }
     premises = Premises(served, writer, pseudonymiser, clients, settings, clock, Counters())
-    app = App(premises, make_log(settings.log_level, log_stream))
+    log = make_log(settings.log_level, log_stream)
+    log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
+    app = App(premises, log)
     app.router.routes.extend(
         (*json_api.operations(served), *fhir_api.operations(), *own_api.operations())
     )
@@ -109,36 +111,38 @@ class Door:
         self._count(scope, perf_counter() - started)
 
     async def _answer_error(self, error: Exception, scope: Scope, send: Send) -> None:
-        operation = _operation(scope)
+        route = scope.get("route")
         form: Form = "fhir" if scope["path"].startswith("/fhir") else "problem"
-        answer = answer_error(
-            error, form=form, wanted_score=operation is not None and operation.wants_score
-        )
+        wanted_score = isinstance(route, Operation) and route.wants_score
+        answer = answer_error(error, form=form, wanted_score=wanted_score)
         scope["auscult.status"] = answer.status
-        kind = kind_of(error)
-        name = operation.operation_id if operation else "none"
-        self._counters.problems.labels(name, kind.slug).inc()
-        fields = {"operation": name, "status": answer.status, "problem": kind.slug}
-        client = scope.get("auscult.client")
-        if client is not None:
-            fields["client"] = client.key_id
-        if answer.status == 500:
-            self._log.error("failed", error=type(error).__name__, where=places(error), **fields)
-        else:
-            self._log.info("refused", reason=getattr(error, "reason", None), **fields)
+        self._note(error, scope)
         await answer.send(send)
 
+    def _note(self, error: Exception, scope: Scope) -> None:
+        kind, name = kind_of(error), _operation(scope)
+        self._counters.problems(name, kind.slug).inc()
+        fields = {"operation": name, "status": kind.status, "problem": kind.slug}
+        if (client := scope.get("auscult.client")) is not None:
+            fields["client"] = client.key_id
+        if isinstance(error, InputError):
+            fields["reason"] = error.reason
+        if kind.status == 500:
+            self._log.error("failed", error=type(error).__name__, where=places(error), **fields)
+        else:
+            self._log.info("refused", **fields)
+
     def _count(self, scope: Scope, seconds: float) -> None:
-        operation = _operation(scope)
-        name = operation.operation_id if operation else "none"
-        self._counters.answers.labels(name, scope["auscult.status"]).inc()
-        self._counters.seconds.labels(name).observe(seconds)
+        name = _operation(scope)
+        self._counters.answers(name, scope["auscult.status"]).inc()
+        self._counters.seconds(name).observe(seconds)
         self._log.debug("answered", operation=name, milliseconds=round(1000 * seconds, 3))
 
 
-def _operation(scope: Scope) -> Operation | None:
+def _operation(scope: Scope) -> str:
+    """Return the name under which a call is counted and logged, whatever its path held."""
     route = scope.get("route")
-    return route if isinstance(route, Operation) else None
+    return route.unique_id if isinstance(route, Operation) else "none"
 
 
 def _told(error: Exception) -> Exception:

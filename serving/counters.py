@@ -1,6 +1,8 @@
 """What the service counts and measures, for Prometheus; no label names a patient."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,41 +17,40 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Counters:
-    """The counters of one worker; `expose` adds up all workers of the service."""
+    """The counters of one worker; `expose` adds up all workers of the service.
+
+    Each is called with its labels, which are few and known beforehand, so the cache stays small.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.answers = Counter(
-            "auscult_answers",
-            "Answers, by operation and HTTP status",
-            ("operation", "status"),
-            registry=self._registry,
+        self.answers = self._counter(
+            "answers", "Answers, by operation and HTTP status", "operation", "status"
         )
-        self.seconds = Histogram(
+        self.predictions = self._counter(
+            "predictions",
+            "Predictions that were recorded and answered",
+            *("model", "version", "protocol", "band"),
+        )
+        self.refusals = self._counter(
+            "refusals",
+            "Requests that got no score, by reason",
+            *("model", "version", "protocol", "reason"),
+        )
+        self.problems = self._counter(
+            "problems", "Answers that were errors, by kind", "operation", "problem"
+        )
+        seconds = Histogram(
             "auscult_answer_seconds",
             "Time from request to answer",
             ("operation",),
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.predictions = Counter(
-            "auscult_predictions",
-            "Predictions that were recorded and answered",
-            ("model", "version", "protocol", "band"),
-            registry=self._registry,
-        )
-        self.refusals = Counter(
-            "auscult_refusals",
-            "Requests that got no score, by reason",
-            ("model", "version", "protocol", "reason"),
-            registry=self._registry,
-        )
-        self.problems = Counter(
-            "auscult_problems",
-            "Answers that were errors, by kind",
-            ("operation", "problem"),
-            registry=self._registry,
-        )
+        self.seconds: Callable[[str], Histogram] = cache(seconds.labels)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Callable[..., Counter]:
+        return cache(Counter(f"auscult_{name}", about, labels, registry=self._registry).labels)
 
     def expose(self) -> bytes:
         """Return all figures in Prometheus' text format."""

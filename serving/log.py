@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 FIELDS = frozenset(
     {"event", "level", "timestamp", "operation", "status", "problem", "reason", "error", "where"}
-    | {"client", "milliseconds", "models", "version", "worker", "seconds"}
+    | {"client", "milliseconds", "models"}
 )
 
 

@@ -91,7 +91,7 @@ async def predict(
     )
     await record(call.premises, row)
     definition = model.definition
-    call.premises.counters.predictions.labels(
+    call.premises.counters.predictions(
         definition.name, model.version, protocol, risk.band.name
     ).inc()
     return prediction
@@ -119,6 +119,4 @@ async def _refuse(
         recorded_at=call.now,
     )
     await record(call.premises, row)
-    call.premises.counters.refusals.labels(
-        model.definition.name, model.version, protocol, reason
-    ).inc()
+    call.premises.counters.refusals(model.definition.name, model.version, protocol, reason).inc()

@@ -67,8 +67,9 @@ class Worker:
             check_servable((model.definition for model in models.values()), host)
         self.writer = Writer(settings.database, queue=settings.write_queue, clock=utc_now)
         self.writer.start()
+        self.clients = ClientCache()
         Entrance.application = create_app(
-            models, self.writer, Pseudonymiser(key), ClientCache(), settings, utc_now
+            models, self.writer, Pseudonymiser(key), self.clients, settings, utc_now
         )
         # BentoML's heap is large: unfrozen, each full collection holds answers up
         gc.collect()
@@ -92,6 +93,7 @@ class Worker:
     def close(self) -> None:
         """Commit what waits, then stop."""
         self.writer.close()
+        self.clients.close()
 
     async def __is_alive__(self) -> bool:
         """Say that this worker answers."""

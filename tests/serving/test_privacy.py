@@ -108,9 +108,9 @@ def test_the_log_is_json_lines_of_known_fields(chatty):
     chatty.predict(client, {"values": {**VALUES, "age": 17}})
     chatty.caller({}).get("/v1/models")
     lines = [json.loads(line) for line in chatty.log.getvalue().splitlines()]
-    assert {line["event"] for line in lines} == {"answered", "refused"}
+    assert {line["event"] for line in lines} == {"serving", "answered", "refused"}
     assert all(set(line) <= FIELDS for line in lines)
-    assert {line.get("reason") for line in lines} >= {None}
+    assert {line["reason"] for line in lines if "reason" in line} == {"out_of_scope"}
 
 
 def test_the_key_is_logged_by_its_public_part_only(service, ehr, everything):
