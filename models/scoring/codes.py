@@ -35,6 +35,7 @@ class CodeIndex:
     cell_place: (
         np.ndarray
     )  # (cells a row,) uint32, where each goes so that a feature's are together
+    cell_lane: np.ndarray  # (cells a row,) uint32, 4 * feature + which of its four running sums
     feature_cells: np.ndarray  # (features + 1,) uint32, where each feature's begin
     cleared: np.ndarray  # (rows, groups), uint8 or, beyond 8 bits a group, uint16; row 0: all bits
 
@@ -49,6 +50,8 @@ def index_codes(tables: TreeTables) -> CodeIndex:
     column = tables.bit_slot % max(tables.n_columns, 1)
     goes_left = tables.bit_slot >= tables.n_columns
     by_feature = np.argsort(tables.feature, kind="stable")
+    cell_place = np.argsort(by_feature)
+    feature_cells = np.searchsorted(tables.feature[by_feature], np.arange(tables.n_features + 1))
     order = np.lexsort((tables.bit_threshold, column))
     starts = np.searchsorted(column[order], np.arange(tables.n_columns + 1))
     rows = [((1 << counts) - 1).astype(code)]
@@ -79,12 +82,18 @@ def index_codes(tables: TreeTables) -> CodeIndex:
         state_flips=np.vstack([*state_flips, np.empty((0, 2))]).astype(np.uint32),
         flip_group=group[order],
         flip_bit=bit[order],
-        cell_place=np.argsort(by_feature).astype(np.uint32),
-        feature_cells=np.searchsorted(
-            tables.feature[by_feature], np.arange(tables.n_features + 1)
-        ).astype(np.uint32),
+        cell_place=cell_place.astype(np.uint32),
+        cell_lane=_lanes(tables.feature.astype(np.int64), cell_place, feature_cells),
+        feature_cells=feature_cells.astype(np.uint32),
         cleared=np.array(rows),
     )
+
+
+def _lanes(feature: np.ndarray, place: np.ndarray, feature_cells: np.ndarray) -> np.ndarray:
+    """Return the running sum that each cell is added to, as `kernels._sum` takes them in turn."""
+    count = np.diff(feature_cells)[feature]
+    nth = place - feature_cells[feature]
+    return (4 * feature + np.where(nth < count - count % 4, nth % 4, 0)).astype(np.uint32)
 
 
 def _stops(below: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:

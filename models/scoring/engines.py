@@ -58,7 +58,7 @@ class TreeLookup:
             tables.bit_slot,
             tables.bit_threshold,
             tables.feature_start,
-            tables.feature,
+            index.cell_lane,
             tables.table_start,
             tables.table,
         )

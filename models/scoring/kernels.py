@@ -180,12 +180,12 @@ def _group_cells(
 
 
 @njit(cache=True, nogil=True)
-def _add_cells(part: np.ndarray, cells: np.ndarray, feature: np.ndarray, phi: np.ndarray) -> None:
+def _add_cells(part: np.ndarray, cells: np.ndarray, lane: np.ndarray, phi: np.ndarray) -> None:
     """Add one group's contributions; four features at a time share the reading of a cell."""
     rows, k = cells.size, 0
-    while k + 4 <= feature.size:
-        phi0, phi1 = phi[feature[k]], phi[feature[k + 1]]
-        phi2, phi3 = phi[feature[k + 2]], phi[feature[k + 3]]
+    while k + 4 <= lane.size:
+        phi0, phi1 = phi[lane[k]], phi[lane[k + 1]]
+        phi2, phi3 = phi[lane[k + 2]], phi[lane[k + 3]]
         for r in range(rows):
             cell = cells[r]
             phi0[r] += part[cell]
@@ -194,8 +194,8 @@ def _add_cells(part: np.ndarray, cells: np.ndarray, feature: np.ndarray, phi: np
             phi3[r] += part[cell + _3]
         part = part[4:]
         k += 4
-    while k < feature.size:
-        phi0 = phi[feature[k]]
+    while k < lane.size:
+        phi0 = phi[lane[k]]
         for r in range(rows):
             phi0[r] += part[cells[r]]
         part = part[1:]
@@ -223,7 +223,7 @@ def explain_rows(
     bit_slot: np.ndarray,
     bit_threshold: np.ndarray,
     feature_start: np.ndarray,
-    feature: np.ndarray,
+    lane: np.ndarray,
     table_start: np.ndarray,
     table: np.ndarray,
     a: float,
@@ -231,20 +231,24 @@ def explain_rows(
     contributions: np.ndarray,
     margins: np.ndarray,
 ) -> None:
-    """Write the contributions, times a, and the margins of many rows, a block at a time."""
+    """Write the contributions, times a, and the margins of many rows, a block at a time.
+
+    `lane` says to which running sum of which feature a cell goes, so that each sum is added up
+    in the order of `_sum` and comes out the same to the last bit.
+    """
     for start in range(0, len(X), BLOCK):
         values = _split_values(X[start : start + BLOCK])
         rows, features = values.shape[1], contributions.shape[1]
-        phi = np.zeros((features, rows))
+        phi = np.zeros((4 * features, rows))
         cells = np.empty(rows, np.uint32)
         for g in range(table_start.size):
             first, last = feature_start[g], feature_start[g + 1]
             _group_cells(g, values, bit_start, bit_slot, bit_threshold, last - first, cells)
-            _add_cells(table[table_start[g] :], cells, feature[first:last], phi)
-        for r in range(rows):
-            margin = base
-            for f in range(features):
-                value = a * phi[f, r]
+            _add_cells(table[table_start[g] :], cells, lane[first:last], phi)
+        margins[start : start + rows] = base
+        for f in range(features):
+            sum0, sum1, sum2, sum3 = phi[4 * f], phi[4 * f + 1], phi[4 * f + 2], phi[4 * f + 3]
+            for r in range(rows):
+                value = a * ((sum0[r] + sum1[r]) + (sum2[r] + sum3[r]))
                 contributions[start + r, f] = value
-                margin += value
-            margins[start + r] = margin
+                margins[start + r] += value

@@ -65,7 +65,9 @@ class LinearModel:
 
     def margins(self, X: np.ndarray) -> np.ndarray:
         """Return the log-odds of each row of X (rows, columns), NaN for missing."""
-        return np.asarray(self.intercept + self.design(X) @ self._design.coefficient)
+        # not a matrix product, whose last bits depend on how many rows there are
+        added = self.design(X) * self._design.coefficient
+        return np.asarray(self.intercept + added.sum(axis=1))
 
     def contributions(
         self, X: np.ndarray, column_feature: np.ndarray, n_features: int
@@ -78,7 +80,11 @@ class LinearModel:
         """
         phi = (self.design(X) - self._design.mean) * self._design.coefficient
         owner = column_feature[self._design.column]
-        return np.asarray(phi @ (owner[:, np.newaxis] == np.arange(n_features)))
+        order = np.argsort(owner, kind="stable")
+        owners, starts = np.unique(owner[order], return_index=True)
+        grouped = np.zeros((len(X), n_features))
+        grouped[:, owners] = np.add.reduceat(phi.take(order, axis=1), starts, axis=1)
+        return grouped
 
     def design(self, X: np.ndarray) -> np.ndarray:
         """Return the columns of the design: values, missing indicators, spline terms."""

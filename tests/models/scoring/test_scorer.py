@@ -62,18 +62,51 @@ def test_calibrated_contributions_add_up_to_the_risk(booster: Any, tmp_path: Pat
     assert logit(one.risk) == pytest.approx(one.base + one.contributions.sum(), abs=1e-6)
 
 
+def assert_same_bits(scorer: Scorer, X: np.ndarray, step: int = 97) -> None:
+    """Compare rows of a batch with the same rows alone, to the last bit."""
+    batch = scorer.explain_batch(X)
+    assert batch.contributions.shape == (len(X), len(scorer.features))
+    for i in range(0, len(X), step):
+        one = scorer.explain(X[i])
+        np.testing.assert_array_equal(batch.contributions[i], one.contributions)
+        assert (batch.margin[i], batch.risk[i]) == (one.margin, one.risk)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 2, 15, 16, 63, 511, 513, 3000])
-def test_batches_of_every_size_agree_with_single_rows(
+def test_a_row_gets_the_same_bits_alone_and_in_a_batch_of_any_size(
     booster: Any, tmp_path: Path, rows: int
 ) -> None:
     X = patients(rows, 6, seed=rows)
-    scorer = scorer_of(booster, tmp_path)
-    batch = scorer.explain_batch(X)
-    assert batch.contributions.shape == (rows, 6)
-    for i in range(0, rows, 97):
-        np.testing.assert_allclose(
-            batch.contributions[i], scorer.explain(X[i]).contributions, atol=1e-12
-        )
+    assert_same_bits(scorer_of(booster, tmp_path, calibration=Sigmoid(1.7, -0.35)), X)
+
+
+def test_a_row_gets_the_same_bits_alone_and_in_a_batch_without_tables(
+    booster: Any, tmp_path: Path
+) -> None:
+    scorer = scorer_of(booster, tmp_path, table_budget_mb=0.001, calibration=Sigmoid(2, 1))
+    assert_same_bits(scorer, patients(600, 6, seed=8), step=37)
+
+
+@pytest.mark.parametrize("rows", [3, 40, 3000])
+def test_a_row_gets_the_same_bits_alone_and_in_a_batch_of_a_linear_model(
+    tmp_path: Path, rows: int
+) -> None:
+    rng = np.random.default_rng(5)
+    terms = tuple(
+        LinearTerm(0.5, (c, s), (0.1, 0.2), (2.0, 3.0), (0.1, 0.3), (-1.0, 0.0, 1.0), 0.3, 0.1)
+        for c, s in rng.normal(size=(25, 2)).tolist()
+    )
+    owner = np.arange(25) * 7 % 11
+    save_scorer(
+        tmp_path,
+        features=tuple(f"f{i}" for i in range(11)),
+        columns=tuple(f"x{i}" for i in range(25)),
+        column_feature=owner,
+        calibration=Sigmoid(0.8, -0.4),
+        booster_ubj=None,
+        linear=LinearModel(-1.0, terms),
+    )
+    assert_same_bits(load_scorer(tmp_path), patients(rows, 25, seed=rows))
 
 
 def test_threads_give_the_same_bits(booster: Any, tmp_path: Path) -> None:
