@@ -51,8 +51,7 @@ def encode_table(definition: Definition, columns: Mapping[str, Column]) -> NDArr
     table = complete_columns(definition, columns)
     for fault in row_faults(definition, table):
         raise _refusal(fault)
-    blocks = [_block(feature, table[feature.name]) for feature in definition.features]
-    return np.ascontiguousarray(np.column_stack(blocks), dtype=np.float64)
+    return encode_columns(definition, table)
 
 
 def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> dict[str, Column]:
@@ -60,6 +59,17 @@ def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> d
 
     Derived features are computed here, whatever the table holds for them.
     """
+    table = measured_columns(definition, columns)
+    return {
+        feature.name: table[feature.name]
+        if feature.derived is None
+        else _derived_column(feature, feature.derived, table)
+        for feature in definition.features
+    }
+
+
+def measured_columns(definition: Definition, columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return the columns of all features that no formula derives, as `complete_columns` does."""
     table: dict[str, Column] = {}
     for feature in definition.features:
         if feature.derived is None:
@@ -78,12 +88,7 @@ def complete_columns(definition: Definition, columns: Mapping[str, Column]) -> d
             field=next(iter(lengths)),
             reason="ragged_table",
         )
-    return {
-        feature.name: table[feature.name]
-        if feature.derived is None
-        else _derived_column(feature, feature.derived, table)
-        for feature in definition.features
-    }
+    return table
 
 
 def row_faults(definition: Definition, table: Mapping[str, Column]) -> Iterator[RowFault]:
@@ -95,11 +100,11 @@ def row_faults(definition: Definition, table: Mapping[str, Column]) -> Iterator[
     derived = [feature for feature in definition.features if feature.derived is not None]
     missing = {f.name: is_missing(f, table[f.name]) for f in definition.features}
     for fault in (
-        *(_unusable_rows(feature, table[feature.name]) for feature in measured),
-        *_outside_inclusion(definition, table, missing, measured),
+        *(fault for f in measured for fault in unusable_rows(f, table[f.name])),
+        *outside_inclusion(definition, table, measured),
         *(_underivable_rows(feature, missing) for feature in derived),
-        *(_unusable_rows(feature, table[feature.name]) for feature in derived),
-        *_outside_inclusion(definition, table, missing, derived),
+        *(fault for f in derived for fault in unusable_rows(f, table[f.name])),
+        *outside_inclusion(definition, table, derived),
         *_too_little(definition, missing),
     ):
         if fault.rows.any():
@@ -132,16 +137,20 @@ def _typed(feature: Feature, column: Column) -> Column:
     return column.astype(np.float64)
 
 
-def _unusable_rows(feature: Feature, column: Column) -> RowFault:
+def unusable_rows(feature: Feature, column: Column) -> Iterator[RowFault]:
+    """Yield the rows of a completed column whose values can't be right, by reason."""
     if feature.kind == "categorical":
         known = {None, *feature.categories}
         unseen = np.array([value not in known for value in column], dtype=np.bool_)
         words = f"{feature.title} is none of {', '.join(feature.categories)}"
-        return RowFault(feature.name, "unseen_category", words, unseen)
+        yield RowFault(feature.name, "unseen_category", words, unseen)
+        return
+    infinite = np.isinf(column)
+    yield RowFault(feature.name, "not_finite", f"{feature.title} is infinite", infinite)
     low, high = feature.plausible or (-math.inf, math.inf)
-    outside = (column < low) | (column > high) | np.isinf(column)
+    outside = ((column < low) | (column > high)) & ~infinite
     words = f"{feature.title} is outside the plausible range {low:g}-{high:g} {feature.unit}"
-    return RowFault(feature.name, "implausible", words, outside)
+    yield RowFault(feature.name, "implausible", words, outside)
 
 
 def _underivable_rows(feature: Feature, missing: Mapping[str, NDArray[np.bool_]]) -> RowFault:
@@ -154,16 +163,15 @@ def _underivable_rows(feature: Feature, missing: Mapping[str, NDArray[np.bool_]]
     return RowFault(feature.name, "formula", f"{feature.title} can't be computed", rows)
 
 
-def _outside_inclusion(
-    definition: Definition,
-    table: Mapping[str, Column],
-    missing: Mapping[str, NDArray[np.bool_]],
-    features: Sequence[Feature],
+def outside_inclusion(
+    definition: Definition, table: Mapping[str, Column], features: Sequence[Feature]
 ) -> Iterator[RowFault]:
-    names = {feature.name for feature in features}
+    """Yield the rows that an inclusion rule about one of these features leaves out."""
+    by_name = {feature.name: feature for feature in features}
     for rule in definition.inclusion:
-        if rule.feature in names:
-            rows = _outside(rule, table[rule.feature]) & ~missing[rule.feature]
+        if rule.feature in by_name:
+            column = table[rule.feature]
+            rows = _outside(rule, column) & ~is_missing(by_name[rule.feature], column)
             yield RowFault(rule.feature, "out_of_scope", f"outside the rule {rule.rule!r}", rows)
 
 
@@ -198,6 +206,12 @@ def _refusal(fault: RowFault) -> UnusableValue | OutOfScope | TooLittleData:
     return kind(words, field=fault.feature, reason=fault.reason)
 
 
+def encode_columns(definition: Definition, table: Mapping[str, Column]) -> NDArray[np.float64]:
+    """Encode completed columns as (rows, columns), whatever their values are; NaN is missing."""
+    blocks = [_block(feature, table[feature.name]) for feature in definition.features]
+    return np.ascontiguousarray(np.column_stack(blocks), dtype=np.float64)
+
+
 def _block(feature: Feature, column: Column) -> NDArray[np.float64]:
     if feature.kind == "numeric":
         return np.asarray(column, dtype=np.float64)[:, np.newaxis]
@@ -216,9 +230,7 @@ def derive(derived: Derived, inputs: Sequence[Value]) -> float | None:
     return FORMULAS[derived.formula].compute(*inputs)
 
 
-def _derived_column(
-    feature: Feature, derived: Derived, table: Mapping[str, Column]
-) -> NDArray[np.float64]:
+def computed(derived: Derived, table: Mapping[str, Column]) -> NDArray[np.float64]:
     """Compute a formula by rows; NaN where an input is missing or the formula isn't defined."""
     inputs = [table[name].tolist() for name in derived.inputs]
     results = np.full(len(inputs[0]), math.nan)
@@ -229,6 +241,14 @@ def _derived_column(
             continue
         if value is not None:
             results[index] = value
+    return results
+
+
+def _derived_column(
+    feature: Feature, derived: Derived, table: Mapping[str, Column]
+) -> NDArray[np.float64]:
+    """Compute a formula; an implausible result is none where the score can do without it."""
+    results = computed(derived, table)
     if feature.if_unusable == "score_without" and feature.plausible is not None:
         low, high = feature.plausible
         results[(results < low) | (results > high)] = math.nan

@@ -27,12 +27,14 @@ def ckd_epi_2021(creatinine: float, age: float, sex: str) -> float:
 
     Creatinine in mg/dL, age in years (18 or more), sex `female` or `male`. Inker et al.,
     N Engl J Med 2021;385:1737-49, the equation without race. Raises ValueError for another sex
-    or age, since the equation was not made for them.
+    or age, since the equation was not made for them, and without any creatinine.
     """
     if sex not in ("female", "male"):
         raise ValueError(f"CKD-EPI 2021 is defined for female and male, not {sex!r}")
     if age < 18:
         raise ValueError(f"CKD-EPI 2021 is defined for adults, not for age {age:g}")
+    if not creatinine > 0:
+        raise ValueError(f"CKD-EPI 2021 is defined for creatinine above 0, not {creatinine:g}")
     kappa, alpha, factor = (0.7, -0.241, 1.012) if sex == "female" else (0.9, -0.302, 1.0)
     ratio = creatinine / kappa
     return float(142 * min(ratio, 1) ** alpha * max(ratio, 1) ** -1.2 * 0.9938**age * factor)

@@ -48,7 +48,9 @@ def test_a_derived_column_is_computed_whatever_the_table_says(
     ("column", "values", "kind", "words"),
     [
         ("creatinine", [1.0, 88.0, 99.0], UnusableValue, "2 of 3 rows: Creatinine"),
-        ("creatinine", [1.0, math.inf, 1.0], UnusableValue, "1 of 3 rows"),
+        ("creatinine", [1.0, 0.0, 1.0], UnusableValue, "1 of 3 rows: Creatinine"),
+        ("creatinine", [1.0, -2.0, 1.0], UnusableValue, "1 of 3 rows: Creatinine"),
+        ("creatinine", [1.0, math.inf, 1.0], UnusableValue, "1 of 3 rows: .* is infinite"),
         ("creatinine", ["1", "2", "3"], UnusableValue, "not numbers"),
         ("sex", ["female", "x", "male"], UnusableValue, "1 of 3 rows: Sex is none of female, male"),
         ("age", [50, 17, 12], OutOfScope, "2 of 3 rows: outside the rule 'Age 18"),
