@@ -48,7 +48,10 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
         columns = _column_names(path)
         _check_columns(path.name, columns, definition)
         wanted = _wanted(columns, definition)
-        frame = _read_parquet(path, wanted) if suffix == ".parquet" else _read_csv(path, wanted)
+        if suffix == ".parquet":
+            frame = pd.read_parquet(path, columns=wanted)
+        else:
+            frame = _read_csv(path, wanted, definition)
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise CohortError(f"{path.name} can't be read: {error}") from error
     return Cohort(frame, path.name, file_digest(path))
@@ -96,10 +99,7 @@ def _wanted(columns: list[str], definition: Definition) -> list[str]:
     return [column for column in columns if column in known]
 
 
-def _read_parquet(path: Path, wanted: list[str]) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=wanted)
-
-
-def _read_csv(path: Path, wanted: list[str]) -> pd.DataFrame:
-    # a column is taken as text if any of its values is, and judged with its row counts later
-    return pd.read_csv(path, usecols=wanted, dtype={"patient_id": "str"}, low_memory=False)
+def _read_csv(path: Path, wanted: list[str], definition: Definition) -> pd.DataFrame:
+    """Read ids and categories as the text that they are; numbers are judged by row later."""
+    text = {f.name: "str" for f in definition.features if f.kind == "categorical"}
+    return pd.read_csv(path, usecols=wanted, dtype={"patient_id": "str", **text}, low_memory=False)

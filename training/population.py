@@ -100,11 +100,10 @@ def admit(
 
 def _population(frame: pd.DataFrame, definition: Definition) -> Population:
     inputs = {name: frame[name].to_numpy() for name in input_features(definition)}
-    columns = complete_columns(definition, inputs)
     follow_up = _column(frame, "follow_up_days")
     return Population(
-        columns=columns,
-        inputs=encode_table(definition, columns),
+        columns=complete_columns(definition, inputs),
+        inputs=encode_table(definition, inputs),
         outcome=frame["outcome"].to_numpy(dtype=np.float64),
         patient=frame["patient_id"].to_numpy(),
         horizon_days=definition.outcome.horizon_days,

@@ -19,6 +19,7 @@ from training.split import folds
 
 MOST_ROUNDS = 1000
 _PATIENCE = 30
+_OWN_FOLDS = 1  # not those of the calibration, to which the search would have adapted
 _STRENGTHS = (1.0, 10.0, 100.0)
 _L1_RATIOS = (0.0, 0.5)
 
@@ -46,7 +47,7 @@ def search_booster(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parts = [
         (table(training.part(learning)), table(training.part(held_out)))
-        for learning, held_out in folds(training, seed)
+        for learning, held_out in folds(training, seed + _OWN_FOLDS)
     ]
 
     def objective(trial: Any) -> float:
@@ -95,7 +96,7 @@ def search_baseline(
             return fit_baseline(rows, parameters)
 
         try:
-            held = out_of_fold(fit, training, seed, lambda: None)
+            held = out_of_fold(fit, training, seed + _OWN_FOLDS, lambda: None)
         except ModelNotSupported:  # kept among the trials, as one without a result
             losses.append(np.inf)
         else:

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from models.definition import Definition
 from models.errors import CohortError
-from tests.training.readmissions import cohort, followed, people
+from tests.training.readmissions import (
+    DEFINITION,
+    cohort,
+    followed,
+    people,
+    write_definition,
+)
 from training.cohort import read_cohort
 from training.population import admit
 
@@ -47,6 +53,23 @@ def test_patient_numbers_keep_their_leading_zeros(definition: Definition, tmp_pa
     people(30).assign(patient_id=[f"{n:04d}" for n in range(30)]).to_csv(path, index=False)
 
     assert read_cohort(path, definition).frame["patient_id"].iloc[7] == "0007"
+
+
+def test_categories_that_look_like_numbers_stay_as_they_are_written(
+    now: datetime, tmp_path: Path
+) -> None:
+    text = DEFINITION.replace(
+        '{ female = "Female", male = "Male" }', '{ 1 = "Female", 2 = "Male" }'
+    )
+    file = write_definition(tmp_path / "coded", text)
+    frame = people(200).replace({"sex": {"female": "1", "male": "2"}})
+    frame.loc[5, "sex"] = None
+    frame.to_csv(tmp_path / "table.csv", index=False)
+
+    table = read_cohort(tmp_path / "table.csv", file.definition)
+    population, _ = admit(table, file.definition, now)
+
+    assert set(population.columns["sex"].tolist()) == {"1", "2", None}
 
 
 def test_a_missing_column_is_named_with_the_column_that_may_be_meant(

@@ -1,4 +1,5 @@
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,8 +8,19 @@ import pytest
 from models.definition import Definition
 from models.encoding import encode
 from models.errors import CohortError
-from tests.training.readmissions import cohort, followed, people
+from models.formulas import ckd_epi_2021
+from tests.training.readmissions import DEFINITION, cohort, followed, people, write_definition
 from training.population import Population, admit
+
+EGFR = """
+[[features]]
+name = "egfr"
+title = "Estimated glomerular filtration rate"
+kind = "numeric"
+unit = "mL/min/{1.73_m2}"
+plausible = [0, 250]
+derived = { formula = "ckd_epi_2021", inputs = ["creatinine", "age", "sex"] }
+"""
 
 
 def test_rows_that_serving_would_refuse_are_left_out_and_counted(
@@ -80,6 +92,21 @@ def test_the_weights_are_the_inverse_of_the_chance_to_be_still_followed(
 
     expected = [0.0] * 10 + [1 / 0.9] * 90
     assert population.weights().tolist() == pytest.approx(expected)
+
+
+def test_a_derived_feature_is_computed_and_not_asked_of_the_table(
+    now: datetime, tmp_path: Path
+) -> None:
+    file = write_definition(tmp_path, DEFINITION + EGFR)
+    frame = people()
+
+    population, _ = admit(cohort(frame), file.definition, now)
+
+    known = frame["creatinine"].notna()
+    expected = [ckd_epi_2021(row.creatinine, row.age, row.sex) for row in frame[known].itertuples()]
+    column = file.definition.columns.index("egfr")
+    assert population.inputs[known, column].tolist() == pytest.approx(expected)
+    assert np.isnan(population.inputs[~known, column]).all()
 
 
 def test_without_follow_up_everyone_counts_once(population: Population) -> None:

@@ -147,8 +147,10 @@ def test_the_evaluation_is_of_what_is_served(trained: Trained, artefact: Path) -
     assert evidence["split"]["training"]["censoring"]["censored_before_horizon"] > 0
     assert evidence["not_assessed"] == {"Ethnicity": "The table doesn't record it"}
     groups = {group["group"]: group for group in evaluation["subgroups"]}
-    assert not groups["110 or more"]["assessable"] if "110 or more" in groups else True
     assert groups["Female"]["assessable"]
+    assert (
+        groups["under 65"]["events"] + groups["65 to under 110"]["events"] == evaluation["events"]
+    )
 
 
 def test_the_same_cohort_and_seed_give_the_same_bytes(trained: Trained, tmp_path: Path) -> None:

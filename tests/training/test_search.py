@@ -2,6 +2,7 @@ import pytest
 
 from models.definition import Definition
 from training import baseline, search
+from training.candidate import fit_trees_candidate
 from training.population import Population
 from training.search import search_baseline, search_booster
 
@@ -52,3 +53,22 @@ def test_a_penalty_whose_fit_does_not_converge_is_a_trial_without_a_result(
     lasso = [trial.log_loss for trial in trials if trial.parameters["l1_ratio"] == 0.5]
     assert lasso == [None] * 3
     assert parameters.l1_ratio == 0
+
+
+def test_searched_trees_keep_their_trials_and_report_each_step(
+    definition: Definition, population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROUNDS", 20)
+    stages: list[tuple[str, int, int]] = []
+
+    candidate = fit_trees_candidate(
+        definition, population, trials=2, seed=5, progress=lambda *stage: stages.append(stage)
+    )
+
+    assert len(candidate.trials) == 2
+    assert candidate.parameters["rounds"] <= 20
+    assert [stage for stage in stages if stage[0].startswith("Searching")] == [
+        ("Searching how trees grow", 1, 2),
+        ("Searching how trees grow", 2, 2),
+    ]
+    assert stages[-1] == ("Fitting trees", 6, 6)
