@@ -16,6 +16,7 @@ from monitoring import ledger as books
 from monitoring import windows
 from monitoring.alarms import OPEN_STATES
 from monitoring.cases import Cases
+from monitoring.dossier import keep_dossier
 from monitoring.evidence.detector import Budget, close_day
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
@@ -85,6 +86,7 @@ def monitor(
     job = Job(
         definition, version, watched, budget, Cases(definition, version, watched, reference), now
     )
+    keep_dossier(settings, name, version, reference.parent)
     ledger = books.load(name, version, watched)
     plan = windows.plan(name, version, ledger.closed_through, through)
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)

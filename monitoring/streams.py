@@ -150,6 +150,7 @@ def _seen_numbers(stream: NumericStream, values: NDArray[np.float64]) -> Seen:
 
 def _category(feature: Feature, reference: CategoricalProfile, tau: float) -> Watched:
     codes = tuple(feature.categories)
+    shown = shown_category(feature, reference)
     stream = CategoricalStream(feature.title, tuple(feature.categories.values()), tau)
     words = feature.categories
 
@@ -157,8 +158,7 @@ def _category(feature: Feature, reference: CategoricalProfile, tau: float) -> Wa
         values = rows.column(feature.name)
         known = [words.get(str(value), str(value)) for value in values[~is_missing(values)]]
         counts = stream.count(known)
-        # with two categories the share of the second is a trend that can be drawn
-        mean = counts[1] / len(known) if len(codes) == 2 and known else None
+        mean = float(counts[shown] / len(known)) if known else None
         return Seen(counts, len(values), len(values) - len(known), mean)
 
     counts = [reference.counts.get(code, 0) for code in codes]
@@ -173,6 +173,14 @@ def _category(feature: Feature, reference: CategoricalProfile, tau: float) -> Wa
         see,
         feature.name,
     )
+
+
+def shown_category(feature: Feature, reference: CategoricalProfile) -> int:
+    """Return which category's share is drawn: the second of two, else the commonest."""
+    codes = list(feature.categories)
+    if len(codes) == 2:
+        return 1
+    return max(range(len(codes)), key=lambda at: reference.counts.get(codes[at], 0))
 
 
 def _missingness(

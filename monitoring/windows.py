@@ -11,8 +11,8 @@ import numpy as np
 
 from models.errors import RecordError
 from monitoring.streams import TRAFFIC, DayRows
-from records import predictions
 from records.models import DayCount, Refusal
+from records.predictions import days, window
 
 ONE_DAY = timedelta(days=1)
 ROWS_AT_ONCE = 100_000
@@ -67,7 +67,7 @@ def plan(model: str, version: str, closed_through: date | None, through: date) -
 
 def requests_a_day(model: str, version: str, through: date) -> Counter[date]:
     """Return how many predictions and refusals were recorded for each day."""
-    found: Counter[date] = Counter(dict(predictions.days(model, version, date.min, through)))
+    found: Counter[date] = Counter(dict(days(model, version, date.min, through)))
     for day, reasons in refusals_a_day(model, version, None, through).items():
         found[day] += sum(reasons.values())
     return found
@@ -92,14 +92,14 @@ def rows_by_day(
     model: str, version: str, first: date, last: date
 ) -> Iterator[tuple[date, DayRows]]:
     """Yield every day from first to last with its rows, days without any included."""
-    frame = predictions.window(model, version, start_of(first), start_of(last + ONE_DAY))
+    frame = window(model, version, start_of(first), start_of(last + ONE_DAY))
     refused = refusals_a_day(model, version, first, last)
-    days = [first + ONE_DAY * step for step in range((last - first).days + 1)]
+    span = _span(first, last)
     moments = np.asarray(frame.predicted_at, dtype="datetime64[us]")
     order = np.argsort(moments, kind="stable")
-    edges = np.array([*days, last + ONE_DAY], dtype="datetime64[us]")
+    edges = np.array([*span, last + ONE_DAY], dtype="datetime64[us]")
     cuts = np.searchsorted(moments[order], edges)
-    for day, (low, high) in zip(days, pairwise(cuts), strict=True):
+    for day, (low, high) in zip(span, pairwise(cuts), strict=True):
         chosen = order[low:high]
         yield (
             day,

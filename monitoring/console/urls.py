@@ -1,5 +1,35 @@
-"""Every address of the console; all but the login page need a login."""
+"""Every address of the console; all but the login and `livez` need a login."""
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LogoutView
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from monitoring.console import (
+    account_pages,
+    alarm_pages,
+    documents,
+    model_pages,
+    prediction_pages,
+)
+
+urlpatterns = [
+    path("", model_pages.all_models, name="models"),
+    path("models/<slug:name>/", model_pages.one_model, name="model"),
+    path("models/<slug:name>/<str:version>/card/", documents.card_page, name="card"),
+    path("models/<slug:name>/<str:version>/card/file", documents.card_file, name="card-file"),
+    path(
+        "models/<slug:name>/<str:version>/reports/<int:year>/", documents.report_page, name="report"
+    ),
+    path(
+        "models/<slug:name>/<str:version>/reports/<int:year>/file",
+        documents.report_file,
+        name="report-file",
+    ),
+    path("alarms/<int:alarm_id>/", alarm_pages.one_alarm, name="alarm"),
+    path("alarms/<int:alarm_id>/review", alarm_pages.sign_review, name="review"),
+    path("predictions/", prediction_pages.find_prediction, name="find-prediction"),
+    path("predictions/<uuid:prediction_id>/", prediction_pages.one_prediction, name="prediction"),
+    path("account/second-factor/", account_pages.second_factor, name="second-factor"),
+    path("login/", account_pages.Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("livez", account_pages.alive, name="livez"),
+]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from models.definition import Definition, parse_definition
-from models.profile import ReferenceProfile, build_profile
+from models.profile import ReferenceProfile, build_profile, to_json
 from records.settings import Settings
 
 # tables can be imported only once Django is set up, which is after conftests are loaded
@@ -38,6 +38,8 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
         definition_digest=hashlib.sha256(text).hexdigest(),
         seed=1,
     )
+    (directory / "profile.json").write_bytes(to_json(profile))
+    (directory / "card.html").write_text("<!doctype html><title>Card</title><p>A made-up card</p>")
     sample = pd.DataFrame(columns).head(2000)
     sample["risk"] = 1 / (1 + np.exp(-margin[:2000]))
     sample.to_parquet(directory / "reference.parquet")

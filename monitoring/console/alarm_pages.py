@@ -1,0 +1,132 @@
+"""The page of an alarm: what is seen, how the evidence grew, and signing what to do about it."""
+
+import math
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from models.definition import Definition
+from models.errors import DefinitionError
+from monitoring.alarms import CLOSED
+from monitoring.console.accounts import may_sign, person, reviewers, viewers
+from monitoring.console.charts import WIDE, Point, trend
+from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
+from monitoring.console.model_pages import auscult_settings, known_definition
+from monitoring.console.trends import days_of, draw, quantities
+from monitoring.dossier import Dossier, find_dossier
+from monitoring.streams import budget_of, watched_streams
+from records import audit
+from records.models import Alarm, DayCount, Review
+
+STATES = {ACKNOWLEDGE: "acknowledged", MUTE: "muted"}
+
+
+@require_safe
+@viewers
+def one_alarm(request: HttpRequest, alarm_id: int) -> HttpResponse:
+    """Show an alarm, and to reviewers the form that signs a decision."""
+    alarm = get_object_or_404(Alarm, pk=alarm_id)
+    form = ReviewForm(request, person(request), timezone.now().date())
+    return _page(request, alarm, form)
+
+
+@sensitive_post_parameters("password")
+@require_POST
+@reviewers
+def sign_review(request: HttpRequest, alarm_id: int) -> HttpResponse:
+    """Take a signed decision on an alarm."""
+    alarm = get_object_or_404(Alarm, pk=alarm_id)
+    form = ReviewForm(request, person(request), timezone.now().date(), request.POST)
+    if alarm.state == CLOSED:
+        messages.error(request, "This alarm was closed already; nothing was signed.")
+        return redirect("alarm", alarm_id=alarm_id)
+    if not form.is_valid():
+        return _page(request, alarm, form, status=422)
+    record_review(alarm.pk, person(request).get_username(), form.cleaned_data)
+    messages.success(request, "Signed and recorded.")
+    return redirect("alarm", alarm_id=alarm_id)
+
+
+def record_review(alarm_id: int, by: str, signed: dict[str, Any]) -> None:
+    """Write the decision, the alarm's new state and the audit event, all or none."""
+    now = timezone.now()
+    with transaction.atomic():
+        alarm = Alarm.objects.select_for_update().get(pk=alarm_id)
+        alarm.state = STATES.get(signed["decision"], CLOSED)
+        alarm.muted_until = signed["muted_until"]
+        alarm.save(update_fields=["state", "muted_until"])
+        Review.objects.create(
+            alarm=alarm,
+            model=alarm.model,
+            version=alarm.version,
+            decision=signed["decision"],
+            by=by,
+            because=signed["because"],
+            signed_at=now,
+        )
+        details = {
+            "alarm": alarm.pk,
+            "model": alarm.model,
+            "version": alarm.version,
+            "stream": alarm.stream,
+            "decision": signed["decision"],
+            "because": signed["because"],
+            "muted_until": str(signed["muted_until"] or ""),
+            "as_shown": alarm.summary,
+        }
+        audit.note("alarm.review", by, details, now)
+
+
+def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 200) -> HttpResponse:
+    dossier = find_dossier(auscult_settings(), alarm.model, alarm.version)
+    reviews = list(Review.objects.filter(alarm=alarm).order_by("-signed_at"))
+    context = {
+        "alarm": alarm,
+        "definition": _definition(alarm, dossier),
+        "size": alarm.details.get("size"),
+        "reviews": [
+            (review, DECISIONS.get(review.decision, review.decision)) for review in reviews
+        ],
+        "form": form,
+        "may_sign": may_sign(person(request)) and alarm.state != CLOSED,
+        "charts": _charts(alarm, dossier) if dossier else {},
+    }
+    return render(request, "console/alarm.html", context, status=status)
+
+
+def _definition(alarm: Alarm, dossier: Dossier | None) -> Definition | None:
+    if dossier:
+        return dossier.definition
+    try:
+        return known_definition(alarm.model)
+    except DefinitionError:
+        return None
+
+
+def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
+    days = days_of(alarm.model, alarm.version, [alarm.stream]).get(alarm.stream, [])
+    charts = {"evidence": evidence_over_time(alarm, days, dossier)}
+    known = quantities(dossier.definition, dossier.profile)
+    if alarm.stream in known:
+        charts["trend"] = draw(known[alarm.stream], days, alarm, wide=True).chart
+    return charts
+
+
+def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> SafeString:
+    """Draw the evidence in powers of ten up to the alarm, beside the limit that it passed."""
+    streams = len(watched_streams(dossier.definition, dossier.profile)) + 1
+    limit = budget_of(dossier.definition, streams).log_limit / math.log(10)
+    drawn = [
+        Point(row.day, max(evidence, -1.0), f"10^{evidence:.1f}")
+        for row in days
+        if row.evidence is not None and row.day <= alarm.raised_on
+        for evidence in (row.evidence / math.log(10),)
+    ]
+    return trend(drawn, label="Evidence", reference=limit, since=alarm.since, size=WIDE, limit=True)

@@ -1,0 +1,231 @@
+"""Small charts as inline SVG, made on the server: trends, bars and explanations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trend's value over some days; `words` say it for those who can't see the line."""
+
+    day: date
+    value: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Size:
+    """A chart's drawing size and the margin that its line keeps to the edge."""
+
+    width: int
+    height: int
+    margin: int = 4
+
+
+SPARK = Size(168, 36)
+WIDE = Size(720, 200, 10)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How days and values become places on a chart."""
+
+    size: Size
+    first: date
+    last: date
+    low: float
+    high: float
+
+    def x(self, day: date) -> float:
+        """Return a day's place from the left."""
+        span = max((self.last - self.first).days, 1)
+        share = (day - self.first).days / span
+        return round(self.size.margin + share * (self.size.width - 2 * self.size.margin), 1)
+
+    def y(self, value: float) -> float:
+        """Return a value's place from the top."""
+        span = self.high - self.low
+        share = (value - self.low) / span if span > 0 else 0.5
+        share = min(max(share, 0.0), 1.0)
+        return round(
+            self.size.height - self.size.margin - share * (self.size.height - 2 * self.size.margin),
+            1,
+        )
+
+
+def trend(
+    points: Sequence[Point],
+    *,
+    label: str,
+    reference: float | None = None,
+    since: date | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    size: Size = SPARK,
+    limit: bool = False,
+) -> SafeString:
+    """Draw values over time, with the reference as a dashed line and the days since an alarm.
+
+    With `limit` the dashed line is a limit to stay below, not a usual value.
+    """
+    if not points:
+        return format_html('<span class="quiet">{}</span>', "no values")
+    axes = _axes(points, reference, size, low, high)
+    corners = " ".join(f"{axes.x(p.day)},{axes.y(p.value)}" for p in points)
+    last = points[-1]
+    return format_html(
+        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}'
+        '<polyline class="line" points="{}"/><circle class="end" cx="{}" cy="{}" r="{}"/>{}</svg>',
+        "wide" if size is WIDE else "spark",
+        size.width,
+        size.height,
+        f"{label}: {points[0].words} on {points[0].day}, {last.words} on {last.day}",
+        _since(axes, since),
+        _dashed(axes, reference, limit),
+        corners,
+        axes.x(last.day),
+        axes.y(last.value),
+        4 if size is WIDE else 2.5,
+        _dots(axes, points),
+    )
+
+
+def _axes(
+    points: Sequence[Point],
+    reference: float | None,
+    size: Size,
+    low: float | None,
+    high: float | None,
+) -> Axes:
+    values = [point.value for point in points] + ([] if reference is None else [reference])
+    floor = min(values) if low is None else low
+    top = max(values) if high is None else max(high, *values)
+    if top == floor:
+        floor, top = floor - 1, top + 1
+    return Axes(size, points[0].day, points[-1].day, floor, top)
+
+
+def _since(axes: Axes, since: date | None) -> SafeString:
+    if since is None:
+        return SafeString("")
+    start = axes.x(max(since, axes.first))
+    width = round(max(axes.size.width - axes.size.margin - start, 2), 1)
+    return format_html(
+        '<rect class="since" x="{}" y="0" width="{}" height="{}"/>', start, width, axes.size.height
+    )
+
+
+def _dashed(axes: Axes, reference: float | None, limit: bool) -> SafeString:
+    if reference is None:
+        return SafeString("")
+    return format_html(
+        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>',
+        "limit" if limit else "reference",
+        axes.size.margin,
+        axes.size.width - axes.size.margin,
+        axes.y(reference),
+        axes.y(reference),
+    )
+
+
+def _dots(axes: Axes, points: Sequence[Point]) -> SafeString:
+    """Give every point of a wide chart a title that shows when it's pointed at."""
+    if axes.size is not WIDE:
+        return SafeString("")
+    return format_html_join(
+        "",
+        '<circle class="dot" cx="{}" cy="{}" r="7"><title>{}: {}</title></circle>',
+        ((axes.x(p.day), axes.y(p.value), p.day, p.words) for p in points),
+    )
+
+
+def bars(values: Sequence[tuple[str, int]], *, label: str, size: Size = WIDE) -> SafeString:
+    """Draw counts as bars, each with a title that names it."""
+    if not values:
+        return format_html('<span class="quiet">{}</span>', "nothing yet")
+    top = max(count for _, count in values) or 1
+    step = (size.width - 2 * size.margin) / len(values)
+    rectangles = format_html_join(
+        "",
+        '<rect class="bar" x="{}" y="{}" width="{}" height="{}" rx="1.5">'
+        "<title>{}: {}</title></rect>",
+        (
+            (
+                round(size.margin + place * step, 2),
+                round(size.height - _height(count, top, size), 2),
+                round(max(step - min(2.0, step / 4), 0.5), 2),
+                round(_height(count, top, size), 2),
+                name,
+                f"{count:,}",
+            )
+            for place, (name, count) in enumerate(values)
+        ),
+    )
+    return format_html(
+        '<svg class="chart wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        size.width,
+        size.height,
+        f"{label}: {sum(count for _, count in values):,} in all, at most {top:,}",
+        rectangles,
+    )
+
+
+def _height(count: int, top: int, size: Size) -> float:
+    return max(1.0 if count else 0.0, count / top * (size.height - size.margin))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One feature's part of an explanation, in log-odds."""
+
+    title: str
+    value: str
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A step of the explanation as drawn: its bar's start and width in percent of the row."""
+
+    step: Step
+    left: float
+    width: float
+    raises: bool
+
+
+def waterfall(base: float, steps: Sequence[Step]) -> list[Bar]:
+    """Place each contribution where the ones before it ended, from the base to the score."""
+    corners = [base]
+    for step in steps:
+        corners.append(corners[-1] + step.contribution)
+    low, high = min(corners), max(corners)
+    span = (high - low) or 1.0
+    return [
+        Bar(
+            step,
+            round(100 * (min(start, end) - low) / span, 2),
+            round(max(100 * abs(end - start) / span, 0.4), 2),
+            step.contribution > 0,
+        )
+        for step, start, end in zip(steps, corners, corners[1:], strict=False)
+    ]
+
+
+def waterfall_bar(bar: Bar) -> SafeString:
+    """Draw one contribution's bar."""
+    words = "raises" if bar.raises else "lowers"
+    return format_html(
+        '<svg class="chart part" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" '
+        'aria-label="{} {} the log-odds by {}"><rect class="{}" x="{}" y="1" width="{}" '
+        'height="8"/></svg>',
+        bar.step.title,
+        words,
+        f"{abs(bar.step.contribution):.2f}",
+        words,
+        min(bar.left, 99.6),
+        bar.width,
+    )

@@ -1,0 +1,94 @@
+"""Every model as the console's first page lists it: in use or not, watched, alarmed, valid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.safestring import SafeString
+
+from models.catalogue import definitions
+from models.definition import Definition
+from monitoring.alarms import OPEN_STATES
+from monitoring.console.trends import days_of, traffic_spark
+from monitoring.streams import TRAFFIC
+from monitoring.validity import Validity, validity
+from records import tenure
+from records.models import Alarm, MonitorRun, Prediction
+from records.settings import Settings
+
+CHAMPION = "champion"
+GRAVEST = ("critical", "warning", "notice")
+# the job closes each day on the next one; a day's grace, then nobody should rely on it
+WATCHED_WITHIN = timedelta(hours=48)
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A model on the first page."""
+
+    definition: Definition
+    version: str | None
+    predictions: int
+    spark: SafeString
+    alarms: tuple[Alarm, ...]
+    validity: Validity
+    run: MonitorRun | None
+    overdue: bool
+
+    @property
+    def gravest(self) -> str | None:
+        """Return the severity of the gravest open alarm."""
+        found = {alarm.severity for alarm in self.alarms}
+        return next((severity for severity in GRAVEST if severity in found), None)
+
+
+def summaries(settings: Settings, now: datetime) -> list[ModelSummary]:
+    """Return every known model, those with open alarms first."""
+    known = definitions(settings.models)
+    found = [summary(file.definition, now) for file in known.values()]
+    return sorted(found, key=lambda one: (-len(one.alarms), one.definition.title))
+
+
+def summary(definition: Definition, now: datetime) -> ModelSummary:
+    """Summarise one model in use."""
+    name = definition.name
+    version = version_in_use(name, now)
+    alarms = open_alarms(name, version)
+    run = last_run(name, version)
+    days = days_of(name, version or "", [TRAFFIC]).get(TRAFFIC, [])
+    recorded = Prediction.objects.filter(model=name, version=version or "", is_test=False)
+    return ModelSummary(
+        definition,
+        version,
+        recorded.count(),
+        traffic_spark(days),
+        tuple(alarms),
+        validity(alarms),
+        run,
+        version is not None and (run is None or now - run.started_at > WATCHED_WITHIN),
+    )
+
+
+def version_in_use(name: str, now: datetime) -> str | None:
+    """Return the champion, or the version that was watched last where there never was one."""
+    champion = tenure.version_at(name, CHAMPION, now)
+    if champion is not None:
+        return champion
+    run = MonitorRun.objects.filter(model=name).order_by("-pk").first()
+    return run.version if run else None
+
+
+def open_alarms(name: str, version: str | None) -> Sequence[Alarm]:
+    """Return a version's alarms that are not closed, the gravest and newest first."""
+    found = Alarm.objects.filter(model=name, version=version or "", state__in=OPEN_STATES)
+    return sorted(
+        found, key=lambda alarm: (GRAVEST.index(alarm.severity), -alarm.raised_on.toordinal())
+    )
+
+
+def last_run(name: str, version: str | None) -> MonitorRun | None:
+    """Return the last run of the job that came to its end."""
+    finished = MonitorRun.objects.filter(
+        model=name, version=version or "", finished_at__isnull=False
+    )
+    return finished.order_by("-pk").first()
