@@ -15,6 +15,8 @@ from training.population import FloatArray, Population
 
 LEAKAGE_AUROC = 0.95
 MISSINGNESS_AUROC = 0.65
+MISSING_DIFFERENCE = 0.05
+MISSING_RATIO = 2.0
 NEARLY_CONSTANT_SHARE = 0.99
 MUCH_MISSING_SHARE = 0.5
 
@@ -154,6 +156,12 @@ def _suspicions(quality: FeatureQuality) -> list[str]:
             f"{quality.title}: whether it is missing tells the outcome (AUROC {strength:.2f}); "
             "why is it measured in some people only?"
         )
+    elif _missing_by_outcome(quality):
+        found.append(
+            f"{quality.title}: missing in {quality.missing_share_with_event:.1%} of people with "
+            f"the event and {quality.missing_share_without_event:.1%} without; a model learns from "
+            "that, so a lost feed would change risks unseen"
+        )
     if quality.distinct == 2 and quality.quantiles is not None:
         found.append(f"{quality.title}: a number with only two values; is it a category?")
     if quality.categories is not None and quality.missing_share < 1:
@@ -161,6 +169,12 @@ def _suspicions(quality: FeatureQuality) -> list[str]:
         if largest > NEARLY_CONSTANT_SHARE:
             found.append(f"{quality.title}: {largest:.1%} of known rows are of one category")
     return found
+
+
+def _missing_by_outcome(quality: FeatureQuality) -> bool:
+    """Whether a value is missing much more often with one outcome than with the other."""
+    less, more = sorted((quality.missing_share_with_event, quality.missing_share_without_event))
+    return more - less > MISSING_DIFFERENCE and more > MISSING_RATIO * less
 
 
 def _strength(auroc: float | None) -> float:

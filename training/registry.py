@@ -151,12 +151,6 @@ def download(version: RegisteredVersion, destination: Path, *, settings: Setting
     return destination
 
 
-def run_address(version: RegisteredVersion, *, settings: Settings) -> str:
-    """Return the path of a version's run under the address of `mlflow ui`."""
-    run = _client(settings).get_run(version.run_id)
-    return f"#/experiments/{run.info.experiment_id}/runs/{version.run_id}"
-
-
 def _use(settings: Settings) -> None:
     """Let MLflow use our store, without its own progress bars and chatter."""
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)

@@ -76,5 +76,18 @@ def test_missingness_that_tells_the_outcome_is_suspected(
     assert any(words.startswith("Creatinine in serum: missing in ") for words in suspicions)
 
 
+def test_a_feature_that_is_missing_twice_as_often_without_the_event_is_named(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    gap = (frame.index % 5 == 0) & (frame["outcome"] == 0)
+    frame["crp"] = frame["crp"].mask(gap | (frame.index % 20 == 1))
+
+    (words,) = _assess(frame, definition, now).suspicions
+
+    assert words.startswith("C-reactive protein: missing in ")
+    assert "a lost feed would change risks unseen" in words
+
+
 def test_sound_data_raise_no_suspicion(definition: Definition, now: datetime) -> None:
     assert _assess(people(), definition, now).suspicions == ()

@@ -12,6 +12,7 @@ from records.settings import Settings
 from tests.training.conftest import NOW
 from training.candidate import fit_baseline_candidate, fit_trees_candidate
 from training.cohorts import FETCH, SHIPPED, flchain
+from training.data_quality import assess_quality
 from training.population import admit
 from training.split import split
 
@@ -53,6 +54,19 @@ def test_the_outcome_is_death_within_five_years_and_the_rest_is_censored(path: P
     assert cohort.notes[0].startswith("76 people were censored before 1826 days")
     assert (cohort.frame["follow_up_days"] == 0).sum() == 1
     assert cohort.frame.loc[cohort.frame["follow_up_days"] == 0, "outcome"].tolist() == [1]
+
+
+def test_the_report_says_that_missing_creatinine_goes_with_survival(path: Path) -> None:
+    definition = find_definition("mortality_5y", []).definition
+    cohort = flchain.development(path)
+    population, exclusions = admit(cohort, definition, NOW)
+
+    quality = assess_quality(definition, population, exclusions, cohort.notes)
+
+    assert quality.suspicions == (
+        "Creatinine in serum: missing in 6.8% of people with the event and 16.7% without; a model "
+        "learns from that, so a lost feed would change risks unseen",
+    )
 
 
 def test_the_trees_reach_the_reference_on_people_unused_for_fitting(path: Path) -> None:
