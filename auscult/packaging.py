@@ -14,7 +14,7 @@ import msgspec
 from models.errors import ArtefactError
 from records import telemetry
 from records.settings import Settings
-from serving.loading import SERVED, ServedVersion, ServedVersions
+from serving.loading import SERVED, ServedVersion, ServedVersions, load_models
 
 # not `auscult`: BentoML would take the tag for an attribute of this package, and mix both codes
 BENTO = "auscult-service"
@@ -43,7 +43,7 @@ def package(
 ) -> PackagedBento:
     """Make a Bento of registered versions, each verified against its digest in the registry.
 
-    The Bento holds code, definitions, artefacts and the lock; no data, key or secret.
+    The Bento holds code, definitions, artefacts and the lock; no cohort, key or secret.
     """
     from training.registry import download, find_version
 
@@ -72,9 +72,13 @@ def copy_code(tree: Path) -> None:
 
 
 def build(tree: Path, served: Sequence[ServedVersion], *, settings: Settings) -> PackagedBento:
-    """Make a Bento of a tree that holds the code and `artefacts/<name>` of every version."""
+    """Make a Bento of a tree that holds the code and `artefacts/<name>` of every version.
+
+    Raises ArtefactError if a version's files aren't those of its digest.
+    """
     listed = msgspec.json.encode(ServedVersions(tuple(served)))
     (tree / "artefacts" / SERVED).write_bytes(msgspec.json.format(listed, indent=1))
+    load_models(tree / "artefacts")
     (tree / "bentofile.yaml").write_bytes(msgspec.yaml.encode(_options(tree, served)))
     settings.bentoml_home.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = _environment(settings)

@@ -73,10 +73,30 @@ class Contract:
 
     def read(self, body: bytes) -> Request:
         """Read a request; raise MalformedInput that names the field, NotJson if it's none."""
-        given = _decode(self._decoder, body)
+        try:
+            given = _decode(self._decoder, body)
+        except NotJson as error:
+            raise self._not_finite(body) or error from error
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
         readings = {name: _readings(value) for name, value in values if value is not None}
         return Request(readings, given.patient, given.predicted_at, given.site or "")
+
+    def _not_finite(self, body: bytes) -> MalformedInput | None:
+        """Return the place of NaN or Infinity, which JSON has no words for, if that is the fault.
+
+        Only in a body that is of the agreed form otherwise: its keys are known and may be told.
+        """
+        try:
+            loose = json.loads(body)
+            place = next(_places_not_finite(loose, ""), None)
+            self._decoder.decode(msgspec.json.encode(loose))
+        except msgspec.ValidationError as error:
+            return _malformed(str(error))
+        except (ValueError, RecursionError):
+            return None
+        if place is None:
+            return None
+        return MalformedInput(f"{place}: not a finite number", field=place, reason="not_finite")
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -94,24 +114,10 @@ def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _malformed(str(error)) from error
-    except msgspec.DecodeError as error:
-        raise _not_json(decoder, body, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NotJson(f"the body is not JSON: {error}") from error
     except RecursionError as error:
         raise MalformedInput("body: nested too deeply", field="body", reason="too_deep") from error
-
-
-def _not_json(decoder: msgspec.json.Decoder[Any], body: bytes, text: str) -> MalformedInput:
-    """Tell NaN and Infinity, which JSON has no words for, from text that is no JSON at all."""
-    try:
-        loose = json.loads(body)
-    except (ValueError, RecursionError):
-        return NotJson(f"the body is not JSON: {text}")
-    place = next(_not_finite(loose, ""), "body")
-    try:
-        decoder.decode(msgspec.json.encode(loose))
-    except msgspec.ValidationError as error:
-        return _malformed(str(error))
-    return MalformedInput(f"{place}: not a finite number", field=place, reason="not_finite")
 
 
 def _given(definition: Definition) -> Iterator[Feature]:
@@ -188,12 +194,12 @@ def _malformed(text: str) -> MalformedInput:
     return MalformedInput(f"{place}: {words}", field=place, reason=reason)
 
 
-def _not_finite(value: Any, place: str) -> Iterator[str]:
+def _places_not_finite(value: Any, place: str) -> Iterator[str]:
     if isinstance(value, float) and not math.isfinite(value):
         yield place
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield from _not_finite(part, f"{place}.{key}" if place else key)
+            yield from _places_not_finite(part, f"{place}.{key}" if place else key)
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            yield from _not_finite(part, f"{place}[{index}]")
+            yield from _places_not_finite(part, f"{place}[{index}]")

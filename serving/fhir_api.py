@@ -178,6 +178,7 @@ def operations() -> list[Operation]:
             scopes=("predict",),
             summary="Predict the risk of the patient in a Bundle",
             wants_score=True,
+            request=[Resource],
         ),
         Operation(
             "GET",

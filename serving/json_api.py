@@ -212,6 +212,7 @@ def operations(models: Mapping[str, Served]) -> list[Operation]:
             summary="Report what became of a patient",
             request=[OutcomeReport],
             answer=OutcomeAnswer,
+            status=201,
         ),
         Operation(
             "GET",

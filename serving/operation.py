@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from serving.access import authorise
 from serving.message import Answer
 from serving.premises import Premises
-from serving.problems import MediaTypeNotSupported, TooLarge
+from serving.problems import CallerGone, MediaTypeNotSupported, TooLarge
 
 if TYPE_CHECKING:
     from records.models import Client
@@ -55,18 +55,18 @@ class Call:
     async def body(self) -> bytes:
         """Read the whole body; raise TooLarge as soon as it's longer than is allowed."""
         limit = self.premises.settings.max_body_bytes
-        message = await self.receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return _within(body, limit)
-        parts, length = [body], len(body)
-        while message.get("more_body"):
+        parts: list[bytes] = []
+        length, more = 0, True
+        while more:
             message = await self.receive()
+            if message["type"] != "http.request":
+                raise CallerGone("the body ended before it was complete")
             parts.append(message.get("body", b""))
             length += len(parts[-1])
             if length > limit:
                 raise _too_large(limit)
-        return b"".join(parts)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -91,15 +91,17 @@ class Operation(APIRoute):
         wants_score: bool = False,
         request: Sequence[Any] = (),
         answer: Any = None,
+        status: int = 200,
     ) -> None:
         super().__init__(
             path,
             _documented,
             methods=[method],
+            status_code=status,
             summary=summary,
             description=inspect.getdoc(handler),
             operation_id=f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
-            openapi_extra=_documentation(path, scopes, request, answer),
+            openapi_extra=_documentation(path, scopes, request, {status: answer}),
         )
         self.handler = handler
         self.scopes = tuple(scopes)
@@ -125,7 +127,7 @@ def _documented() -> None:
 
 
 def _documentation(
-    path: str, scopes: Sequence[str], request: Sequence[Any], answer: Any
+    path: str, scopes: Sequence[str], request: Sequence[Any], answers: Mapping[int, Any]
 ) -> dict[str, Any]:
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     extra: dict[str, Any] = {
@@ -138,8 +140,9 @@ def _documentation(
     }
     if request:
         extra["requestBody"] = {"required": True, "content": _content(request)}
-    if answer is not None:
-        extra["responses"]["200"] = {"content": _content([answer])}
+    for status, answer in answers.items():
+        if answer is not None:
+            extra["responses"][str(status)] = {"content": _content([answer])}
     return extra
 
 
@@ -159,12 +162,6 @@ def _check_body(scope: Scope, limit: int) -> None:
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > limit:
         raise _too_large(limit)
-
-
-def _within(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -65,6 +65,10 @@ class TooLarge(CallError):
     """The body is longer than is read."""
 
 
+class CallerGone(CallError):
+    """The caller went away before the whole body was read."""
+
+
 class NotJson(MalformedInput):
     """The body isn't JSON at all."""
 
@@ -91,6 +95,7 @@ _RETRY: Headers = ((b"retry-after", b"1"),)
 
 TABLE: Mapping[type[Exception], Kind] = {
     NotJson: Kind(400, "not-json", "The body is not JSON", "structure"),
+    CallerGone: Kind(400, "incomplete", "The body ended too early", "structure"),
     NotAuthenticated: Kind(401, "not-authenticated", "A valid API key is needed", "login"),
     NotAllowed: Kind(403, "not-allowed", "The API key lacks the scope", "forbidden"),
     NotFound: Kind(404, "not-found", "There is no such thing", "not-found"),

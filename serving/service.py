@@ -13,6 +13,7 @@ import click  # noqa: E402
 import psutil  # type: ignore[import-untyped]  # noqa: E402 - it ships no types
 from starlette.types import ASGIApp, Receive, Scope, Send  # noqa: E402
 
+from models.errors import AuscultError  # noqa: E402
 from records.settings import read_settings  # noqa: E402
 
 if TYPE_CHECKING:
@@ -86,8 +87,12 @@ class Worker:
             read_definitions,
         )
 
-        open_records(settings)
-        check_servable(read_definitions(artefacts_directory(settings)), _wanted_host())
+        try:
+            open_records(settings)
+            check_servable(read_definitions(artefacts_directory(settings)), _wanted_host())
+        except AuscultError as error:
+            # the command line shows this as one line
+            raise click.ClickException(str(error)) from error
 
     @bentoml.on_shutdown
     def close(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auscult.packaging import PackagedBento, build, copy_code
+from auscult.packaging import PackagedBento, build, copy_code, package
 from models.artefact import verify_artefact
 from models.errors import ArtefactError
 from records.home import init_home
@@ -185,12 +185,21 @@ def test_a_demonstration_is_not_served_to_the_network(installation):
     assert process.returncode != 0
     assert "not for clinical use" in output
     assert EVERYWHERE in output
+    assert "Traceback" not in output
 
 
-def test_a_tree_that_cannot_be_served_gives_no_bento(tmp_path):
-    (tmp_path / "artefacts").mkdir()
-    with pytest.raises(ArtefactError, match="can't be built"):
-        build(tmp_path, [], settings=Settings(home=tmp_path / "home"))
+def test_artefacts_of_another_digest_give_no_bento(tmp_path):
+    make_artefact(tmp_path / "artefacts" / NAME)
+    settings = Settings(home=tmp_path / "home")
+    with pytest.raises(ArtefactError, match="digest"):
+        build(tmp_path, [ServedVersion(NAME, "1", "0" * 64)], settings=settings)
+    assert not settings.bentoml_home.exists()
+
+
+@pytest.mark.parametrize("names", [[], [NAME, NAME]])
+def test_each_model_is_packaged_once(names, tmp_path):
+    with pytest.raises(ArtefactError, match="once"):
+        package(names, settings=Settings(home=tmp_path))
 
 
 def _undated() -> dict[str, object]:

@@ -62,6 +62,19 @@ def test_a_comparator_is_kept(comparator):
     assert readings[0].comparator == comparator
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"values": {"ward": "\xff"}}',
+        b'{"values": {"age": ' + b"[" * 900 + b"NaN" + b"]" * 900 + b"}}",
+        b"[" * 900 + b"NaN" + b"]" * 900,
+        b'{"values": {"ward": "\\ud800"}}',
+    ],
+)
+def test_odd_text_is_refused_as_well(body):
+    assert isinstance(read(body), MalformedInput)
+
+
 def test_what_is_absent_or_null_gives_no_reading():
     assert CONTRACT.read(b'{"values": {"age": null}}').values == {}
 

@@ -132,6 +132,19 @@ def test_a_refusal_is_recorded_with_field_and_reason(service, ehr, body, field, 
     assert Prediction.objects.count() == 0
 
 
+def test_a_body_that_breaks_off_is_neither_scored_nor_recorded(service, ehr):
+    from records.models import Prediction, Refusal
+
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nAuthorization: {ehr.headers['authorization']}"
+    host, port = ehr.base_url.host, ehr.base_url.port
+    with socket.create_connection((host, port)) as broken:
+        broken.sendall(f"{head}\r\nContent-Type: application/json\r\n".encode())
+        broken.sendall(b'Content-Length: 900\r\n\r\n{"values": {}}')
+    seen = (ehr.get("/metrics").text for _ in range(500))
+    assert any('problem="incomplete"' in text for text in seen)
+    assert (Prediction.objects.count(), Refusal.objects.count()) == (0, 0)
+
+
 def test_many_requests_at_once_are_each_recorded_once(service, ehr, recorded):
     def one(age: int) -> tuple[str, float]:
         answer = service.predict(ehr, {"values": {**VALUES, "age": age}}).json()
