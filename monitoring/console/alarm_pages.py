@@ -16,10 +16,10 @@ from models.definition import Definition
 from models.errors import DefinitionError
 from monitoring.alarms import CLOSED
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
-from monitoring.console.charts import WIDE, Point, trend
+from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
-from monitoring.console.trends import days_of, draw, quantities
+from monitoring.console.trends import days_of, draw_large, quantities
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.streams import budget_of, watched_streams
 from records import audit
@@ -115,7 +115,7 @@ def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
     charts = {"evidence": evidence_over_time(alarm, days, dossier)}
     known = quantities(dossier.definition, dossier.profile)
     if alarm.stream in known:
-        charts["trend"] = draw(known[alarm.stream], days, alarm, wide=True).chart
+        charts["trend"] = draw_large(known[alarm.stream], days, alarm)
     return charts
 
 
@@ -124,9 +124,15 @@ def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> 
     streams = len(watched_streams(dossier.definition, dossier.profile)) + 1
     limit = budget_of(dossier.definition, streams).log_limit / math.log(10)
     drawn = [
-        Point(row.day, max(evidence, -1.0), f"10^{evidence:.1f}")
+        Point(row.day, max(evidence, -1.0), power_of_ten(evidence))
         for row in days
         if row.evidence is not None and row.day <= alarm.raised_on
         for evidence in (row.evidence / math.log(10),)
     ]
-    return trend(drawn, label="Evidence", reference=limit, since=alarm.since, size=WIDE, limit=True)
+    scale = Scale(words=power_of_ten, dashed="limit")
+    return trend(drawn, label="Evidence", scale=scale, reference=limit, since=alarm.since)
+
+
+def power_of_ten(exponent: float) -> str:
+    """Word evidence as so many to one."""
+    return f"{10**exponent:,.0f} : 1" if exponent >= 0 else "none"

@@ -1,6 +1,6 @@
 """Small charts as inline SVG, made on the server: trends, bars and explanations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -27,7 +27,7 @@ class Size:
 
 
 SPARK = Size(168, 36)
-WIDE = Size(720, 200, 10)
+WIDE = Size(720, 200, 0)
 
 
 @dataclass(frozen=True)
@@ -57,41 +57,94 @@ class Axes:
         )
 
 
-def trend(
+@dataclass(frozen=True)
+class Scale:
+    """What a wide chart says beside its line: the ends of its axis and its dashed line."""
+
+    low: float | None = None
+    high: float | None = None
+    words: Callable[[float], str] = str
+    dashed: str = "reference"
+
+
+def spark(
     points: Sequence[Point],
     *,
     label: str,
     reference: float | None = None,
     since: date | None = None,
     low: float | None = None,
-    high: float | None = None,
-    size: Size = SPARK,
-    limit: bool = False,
 ) -> SafeString:
-    """Draw values over time, with the reference as a dashed line and the days since an alarm.
-
-    With `limit` the dashed line is a limit to stay below, not a usual value.
-    """
+    """Draw values over time, small: the reference is dashed, the days since an alarm are shaded."""
     if not points:
         return format_html('<span class="quiet">{}</span>', "no values")
-    axes = _axes(points, reference, size, low, high)
-    corners = " ".join(f"{axes.x(p.day)},{axes.y(p.value)}" for p in points)
+    axes = _axes(points, reference, SPARK, low, None)
     last = points[-1]
     return format_html(
-        '<svg class="chart {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}'
-        '<polyline class="line" points="{}"/><circle class="end" cx="{}" cy="{}" r="{}"/>{}</svg>',
-        "wide" if size is WIDE else "spark",
-        size.width,
-        size.height,
-        f"{label}: {points[0].words} on {points[0].day}, {last.words} on {last.day}",
+        '<svg class="chart spark" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}'
+        '<circle class="end" cx="{}" cy="{}" r="2.5"/></svg>',
+        SPARK.width,
+        SPARK.height,
+        _spoken(label, points),
         _since(axes, since),
-        _dashed(axes, reference, limit),
-        corners,
+        _dashed(axes, reference),
+        _line(axes, points),
         axes.x(last.day),
         axes.y(last.value),
-        4 if size is WIDE else 2.5,
-        _dots(axes, points),
     )
+
+
+def trend(
+    points: Sequence[Point],
+    *,
+    label: str,
+    scale: Scale,
+    reference: float | None = None,
+    since: date | None = None,
+) -> SafeString:
+    """Draw values over time, large, with what its axes mean."""
+    if not points:
+        return format_html('<span class="quiet">{}</span>', "no values")
+    axes = _axes(points, reference, WIDE, scale.low, scale.high)
+    drawn = format_html(
+        '<svg class="chart wide" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-label="{}">{}{}{}{}</svg>',
+        WIDE.width,
+        WIDE.height,
+        _spoken(label, points),
+        _since(axes, since),
+        _dashed(axes, reference),
+        _line(axes, points),
+        _pointers(axes, points),
+    )
+    dashed = "" if reference is None else f"dashed: {scale.dashed} {scale.words(reference)}"
+    ends = (f"{points[0].day:%-d %b %Y}", f"{points[-1].day:%-d %b %Y}")
+    return _figure(drawn, scale.words(axes.high), scale.words(axes.low), ends, dashed)
+
+
+def _figure(
+    drawn: SafeString, high: str, low: str, ends: tuple[str, str], dashed: str = ""
+) -> SafeString:
+    return format_html(
+        '<figure class="plot"><div class="axis"><span>{}</span><span>{}</span></div>{}'
+        "<figcaption><span>{}</span><span>{}</span><span>{}</span></figcaption></figure>",
+        high,
+        low,
+        drawn,
+        ends[0],
+        dashed,
+        ends[1],
+    )
+
+
+def _spoken(label: str, points: Sequence[Point]) -> str:
+    first, last = points[0], points[-1]
+    return f"{label}: {first.words} on {first.day}, {last.words} on {last.day}"
+
+
+def _line(axes: Axes, points: Sequence[Point]) -> SafeString:
+    corners = " ".join(f"{axes.x(p.day)},{axes.y(p.value)}" for p in points)
+    return format_html('<polyline class="line" points="{}"/>', corners)
 
 
 def _axes(
@@ -119,12 +172,11 @@ def _since(axes: Axes, since: date | None) -> SafeString:
     )
 
 
-def _dashed(axes: Axes, reference: float | None, limit: bool) -> SafeString:
+def _dashed(axes: Axes, reference: float | None) -> SafeString:
     if reference is None:
         return SafeString("")
     return format_html(
-        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>',
-        "limit" if limit else "reference",
+        '<line class="reference" x1="{}" x2="{}" y1="{}" y2="{}"/>',
         axes.size.margin,
         axes.size.width - axes.size.margin,
         axes.y(reference),
@@ -132,50 +184,49 @@ def _dashed(axes: Axes, reference: float | None, limit: bool) -> SafeString:
     )
 
 
-def _dots(axes: Axes, points: Sequence[Point]) -> SafeString:
-    """Give every point of a wide chart a title that shows when it's pointed at."""
-    if axes.size is not WIDE:
-        return SafeString("")
+def _pointers(axes: Axes, points: Sequence[Point]) -> SafeString:
+    """Give every point a column that tells its value when it's pointed at."""
+    step = max(axes.size.width / len(points), 1.0)
     return format_html_join(
         "",
-        '<circle class="dot" cx="{}" cy="{}" r="7"><title>{}: {}</title></circle>',
-        ((axes.x(p.day), axes.y(p.value), p.day, p.words) for p in points),
+        '<rect class="pointer" x="{}" y="0" width="{}" height="{}"><title>{}: {}</title></rect>',
+        (
+            (round(axes.x(p.day) - step / 2, 1), round(step, 1), axes.size.height, p.day, p.words)
+            for p in points
+        ),
     )
 
 
-def bars(values: Sequence[tuple[str, int]], *, label: str, size: Size = WIDE) -> SafeString:
+def bars(values: Sequence[tuple[str, int]], *, label: str) -> SafeString:
     """Draw counts as bars, each with a title that names it."""
     if not values:
         return format_html('<span class="quiet">{}</span>', "nothing yet")
     top = max(count for _, count in values) or 1
-    step = (size.width - 2 * size.margin) / len(values)
+    step = WIDE.width / len(values)
     rectangles = format_html_join(
         "",
-        '<rect class="bar" x="{}" y="{}" width="{}" height="{}" rx="1.5">'
-        "<title>{}: {}</title></rect>",
+        '<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}: {}</title></rect>',
         (
             (
-                round(size.margin + place * step, 2),
-                round(size.height - _height(count, top, size), 2),
-                round(max(step - min(2.0, step / 4), 0.5), 2),
-                round(_height(count, top, size), 2),
+                round(place * step, 2),
+                round(WIDE.height * (1 - count / top), 2),
+                round(step - min(2.0, step / 4), 2),
+                round(WIDE.height * count / top, 2),
                 name,
                 f"{count:,}",
             )
             for place, (name, count) in enumerate(values)
         ),
     )
-    return format_html(
-        '<svg class="chart wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
-        size.width,
-        size.height,
+    drawn = format_html(
+        '<svg class="chart wide" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-label="{}">{}</svg>',
+        WIDE.width,
+        WIDE.height,
         f"{label}: {sum(count for _, count in values):,} in all, at most {top:,}",
         rectangles,
     )
-
-
-def _height(count: int, top: int, size: Size) -> float:
-    return max(1.0 if count else 0.0, count / top * (size.height - size.margin))
+    return _figure(drawn, f"{top:,}", "0", (values[0][0], values[-1][0]))
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+from django.db.models import Max
 from django.utils.safestring import SafeString
 
 from models.catalogue import definitions
@@ -13,10 +14,11 @@ from monitoring.console.trends import days_of, traffic_spark
 from monitoring.streams import TRAFFIC
 from monitoring.validity import Validity, validity
 from records import tenure
-from records.models import Alarm, MonitorRun, Prediction
+from records.models import Alarm, MonitorRun, Prediction, Stream
 from records.settings import Settings
 
 CHAMPION = "champion"
+MOST_REASONS = 3
 GRAVEST = ("critical", "warning", "notice")
 # the job closes each day on the next one; a day's grace, then nobody should rely on it
 WATCHED_WITHIN = timedelta(hours=48)
@@ -34,6 +36,12 @@ class ModelSummary:
     validity: Validity
     run: MonitorRun | None
     overdue: bool
+    closed_through: date | None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return the gravest reasons for being outside the validated use; the rest are alarms."""
+        return self.validity.reasons[:MOST_REASONS]
 
     @property
     def gravest(self) -> str | None:
@@ -66,6 +74,9 @@ def summary(definition: Definition, now: datetime) -> ModelSummary:
         validity(alarms),
         run,
         version is not None and (run is None or now - run.started_at > WATCHED_WITHIN),
+        Stream.objects.filter(model=name, version=version or "").aggregate(
+            last=Max("closed_through")
+        )["last"],
     )
 
 

@@ -17,6 +17,7 @@ from monitoring.console.accounts import person, viewers
 from monitoring.console.charts import Bar, Step, waterfall, waterfall_bar
 from monitoring.console.forms import FindForm
 from monitoring.console.model_pages import auscult_settings, known_definition
+from monitoring.console.wording import with_unit
 from monitoring.dossier import find_dossier
 from records import audit
 from records.models import Prediction
@@ -88,4 +89,4 @@ def value_words(feature: Feature, value: float | str | None) -> str:
         return "missing"
     if isinstance(value, str):
         return feature.categories.get(value, value)
-    return f"{value:.{feature.decimals}f} {feature.unit or ''}".strip()
+    return with_unit(value, feature.decimals, feature.unit)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from records import telemetry
 
@@ -16,8 +17,10 @@ from starlette.staticfiles import StaticFiles  # noqa: E402
 
 STATIC = Path(__file__).parent / "static"
 
+# django-stubs and Starlette spell the types of an ASGI application differently
+django_application: Any = get_asgi_application()
 application = Starlette(
-    routes=[Mount("/static", StaticFiles(directory=STATIC)), Mount("/", get_asgi_application())]
+    routes=[Mount("/static", StaticFiles(directory=STATIC)), Mount("/", django_application)]
 )
 
 

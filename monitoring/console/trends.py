@@ -9,7 +9,8 @@ from django.utils.safestring import SafeString
 from models.definition import Definition
 from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
-from monitoring.console.charts import SPARK, WIDE, Point, bars, trend
+from monitoring.console.charts import Point, Scale, bars, spark, trend
+from monitoring.console.wording import share_words, with_unit
 from monitoring.streams import SCORE, shown_category
 from records.models import Alarm, DayCount
 
@@ -32,10 +33,7 @@ class Quantity:
 
     def words(self, value: float) -> str:
         """Word a figure with its unit."""
-        if self.share:
-            percent = 100 * value
-            return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"
-        return f"{value:.{self.decimals}f} {self.unit}".strip()
+        return share_words(value) if self.share else with_unit(value, self.decimals, self.unit)
 
 
 @dataclass(frozen=True)
@@ -123,23 +121,29 @@ def _start(day: date, span: timedelta) -> date:
     return day - timedelta(days=day.weekday()) if span <= WEEKLY else day.replace(day=1)
 
 
-def draw(
-    quantity: Quantity, days: Sequence[DayCount], alarm: Alarm | None, *, wide: bool = False
-) -> Drawn:
-    """Draw a quantity's trend beside its reference."""
+def draw(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm | None) -> Drawn:
+    """Draw a quantity's trend beside its reference, small."""
     found = points(quantity, days)
-    bounds = (0.0, 1.0) if quantity.share and wide else (None, None)
-    chart = trend(
+    chart = spark(
         found,
         label=quantity.title,
         reference=quantity.reference,
         since=alarm.since if alarm else None,
-        low=bounds[0],
-        high=bounds[1],
-        size=WIDE if wide else SPARK,
     )
     usual = "none" if quantity.reference is None else quantity.words(quantity.reference)
     return Drawn(quantity, chart, found[-1].words if found else "none", usual, alarm)
+
+
+def draw_large(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm) -> SafeString:
+    """Draw the trend that an alarm is about; shares are drawn from none to all."""
+    low, high = (0.0, 1.0) if quantity.share else (None, None)
+    return trend(
+        points(quantity, days),
+        label=quantity.title,
+        scale=Scale(low, high, quantity.words),
+        reference=quantity.reference,
+        since=alarm.since,
+    )
 
 
 def draw_features(
@@ -169,15 +173,16 @@ def traffic_by_month(days: Sequence[DayCount]) -> SafeString:
     for row in days:
         month = row.day.replace(day=1)
         months[month] = months.get(month, 0) + row.total
-    named = [(f"{month:%B %Y}", count) for month, count in months.items()]
+    named = [(f"{month:%b %Y}", count) for month, count in months.items()]
     return bars(named, label="Requests by month")
 
 
 def traffic_spark(days: Sequence[DayCount]) -> SafeString:
-    """Draw how many requests each week had, small."""
-    weeks: dict[date, int] = {}
+    """Draw the requests over time, small."""
+    span = days[-1].day - days[0].day if days else timedelta()
+    gathered: dict[date, int] = {}
     for row in days:
-        week = row.day - timedelta(days=row.day.weekday())
-        weeks[week] = weeks.get(week, 0) + row.total
-    drawn = [Point(week, count, f"{count:,} requests") for week, count in weeks.items()]
-    return trend(drawn, label="Requests a week", low=0.0)
+        start = _start(row.day, span)
+        gathered[start] = gathered.get(start, 0) + row.total
+    drawn = [Point(day, count, f"{count:,} requests") for day, count in gathered.items()]
+    return spark(drawn, label="Requests", low=0.0)

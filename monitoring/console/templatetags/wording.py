@@ -1,0 +1,10 @@
+"""The wording of figures, for templates."""
+
+from django import template
+
+from monitoring.console import wording
+
+register = template.Library()
+register.filter("risk", wording.risk_words)
+register.filter("count", wording.count_words)
+register.filter("signed", wording.signed_words)

@@ -1,0 +1,49 @@
+"""Figures as people read them: risks, counts and units."""
+
+UNITS = {
+    "a": "years",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "mm[Hg]": "mmHg",
+    "10*9/L": "× 10⁹/L",
+    "10*12/L": "× 10¹²/L",
+    "umol/L": "µmol/L",
+    "ug/L": "µg/L",
+    "/min": "a minute",
+}
+SURE = 0.001
+
+
+def unit_words(unit: str | None) -> str:
+    """Return how people write a UCUM unit; a pure number has none."""
+    if not unit or unit.startswith("{"):
+        return ""
+    return UNITS.get(unit, unit)
+
+
+def with_unit(value: float, decimals: int, unit: str | None) -> str:
+    """Word a value with its unit."""
+    return f"{value:.{decimals}f} {unit_words(unit)}".strip().replace("-", "−")
+
+
+def share_words(share: float) -> str:
+    """Word a share: whole percents from ten on, one decimal below."""
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"
+
+
+def risk_words(risk: float) -> str:
+    """Word a risk so that it never reads as certain."""
+    if risk < SURE:
+        return "below 0.1 %"
+    return "above 99.9 %" if risk > 1 - SURE else f"{100 * risk:.1f} %"
+
+
+def count_words(count: int) -> str:
+    """Word a count with its thousands apart."""
+    return f"{count:,}"
+
+
+def signed_words(value: float) -> str:
+    """Word a contribution with its sign, a real minus."""
+    return f"{value:+.2f}".replace("-", "−")
