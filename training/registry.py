@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import logging
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -146,21 +145,28 @@ def download(version: RegisteredVersion, destination: Path, *, settings: Setting
                 raise RegistryError(f"{uri}: its files can't be fetched: {error}") from error
             fetched = Path(partial) / "artifacts" / _ARTEFACT
             verify_artefact(fetched, version.artefact_digest)
-            shutil.move(fetched, destination)
+            if not destination.is_dir():
+                fetched.rename(destination)
     verify_artefact(destination, version.artefact_digest)
     return destination
 
 
 def _use(settings: Settings) -> None:
-    """Let MLflow use our store, without its own progress bars and chatter."""
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    for chatter in ("mlflow", "alembic"):
-        logging.getLogger(chatter).setLevel(logging.WARNING)
+    """Let MLflow's own functions use our store."""
+    _hush()
     mlflow.set_tracking_uri(settings.tracking_uri)
     mlflow.set_registry_uri(settings.tracking_uri)
 
 
+def _hush() -> None:
+    """Let MLflow report by our progress alone, without bars and chatter of its own."""
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    for chatter in ("mlflow", "alembic"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
+
+
 def _client(settings: Settings) -> MlflowClient:
+    _hush()
     return MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
 
