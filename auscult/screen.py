@@ -43,6 +43,29 @@ def progress() -> Iterator[Step]:
         yield step
 
 
+@contextmanager
+def rows_progress(stage: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how many rows are done, the rate and the time left: call it with (done, total)."""
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,} rows"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=out, transient=not out.is_terminal) as bars:
+        task = bars.add_task(stage, total=None, rate="")
+
+        def step(done: int, total: int | None) -> None:
+            speed = bars.tasks[0].speed
+            rate = f"{speed:,.0f} rows/s" if speed else ""
+            bars.update(task, completed=done, total=total, rate=rate)
+
+        yield step
+
+
 def show_secrets(title: str, secrets: Mapping[str, str]) -> None:
     """Print secrets that are stored nowhere in this form and so can't be shown again."""
     width = max(map(len, secrets))

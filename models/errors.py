@@ -11,6 +11,7 @@ AuscultError
 │   ├── UnusableValue        a value that can't be right (never the same as a missing one)
 │   ├── OutOfScope           the patient lies outside the definition's inclusion limits
 │   └── TooLittleData        less than the smallest set without which there is no score
+├── BatchError               a file can't be scored, or its scores can't be written
 ├── ArtefactError            a file of a model version is absent, changed or not allowed
 │   └── ModelNotSupported    a fitted model of a kind that can't be explained exactly
 ├── ExplanationMismatch      contributions don't add up to the risk: nothing is answered
@@ -80,6 +81,10 @@ class TooLittleData(InputError):
     def __init__(self, message: str, *, missing: Sequence[str]) -> None:
         super().__init__(message, field=", ".join(missing), reason="too_little_data")
         self.missing = tuple(missing)
+
+
+class BatchError(AuscultError):
+    """A file can't be scored, or its scores can't be written; the text holds no cell of it."""
 
 
 class ArtefactError(AuscultError):

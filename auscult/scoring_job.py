@@ -1,0 +1,88 @@
+"""Scoring a file for the command: finds the version and the client, then hands over to serving."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from auscult.database import now
+from models.errors import SettingsError
+from records.settings import Settings
+
+if TYPE_CHECKING:
+    from models.risk_model import RiskModel
+    from serving.batch.recording import Recorder
+    from serving.batch.run import BatchOptions, BatchSummary, Progress
+
+_WAITING_ROWS = 1 << 17  # more than the rows of a chunk and its events
+
+
+def load_version(name: str, version: str, *, settings: Settings) -> "RiskModel":
+    """Fetch a registered version (or alias), verify and load it."""
+    from models.risk_model import RiskModel
+    from training.registry import download, find_version
+
+    registered = find_version(name, version, settings=settings)
+    place = settings.cache / "artefacts" / registered.artefact_digest
+    artefact = download(registered, place, settings=settings)
+    return RiskModel.load(artefact, version=registered.version, digest=registered.artefact_digest)
+
+
+def score(
+    model: "RiskModel",
+    source: Path,
+    target: Path,
+    *,
+    options: "BatchOptions",
+    key_file: Path | None,
+    settings: Settings,
+    progress: "Progress",
+) -> "BatchSummary":
+    """Score a file; with a client's key, record what was predicted."""
+    from serving.batch.run import score_file
+
+    started_at = now()
+    with _recording(key_file, settings, started_at) as recorder:
+        return score_file(
+            model,
+            source,
+            target,
+            options=options,
+            recorder=recorder,
+            now=started_at,
+            progress=progress,
+        )
+
+
+@contextmanager
+def _recording(
+    key_file: Path | None, settings: Settings, started_at: datetime
+) -> "Iterator[Recorder | None]":
+    """Open what recording needs, if there is a key."""
+    if key_file is None:
+        yield None
+        return
+    from records.clients import authenticate
+    from records.pseudonym import Pseudonymiser, check_key, read_pseudonym_key
+    from records.writer import Writer
+    from serving.batch.recording import Recorder
+
+    pseudonym_key = read_pseudonym_key(settings.pseudonym_key)
+    check_key(pseudonym_key)
+    client = authenticate(_read_key(key_file), started_at)
+    if client is None:
+        raise SettingsError(f"{key_file}: its API key is unknown, revoked or expired")
+    writer = Writer(settings.database, queue=_WAITING_ROWS)
+    writer.start()
+    try:
+        yield Recorder(writer, Pseudonymiser(pseudonym_key), client, now)
+    finally:
+        writer.close()
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the API key can't be read; it holds one line") from error

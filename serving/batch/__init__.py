@@ -1,0 +1,1 @@
+"""Scoring files: Parquet or CSV in, the same out, resumable, recorded where that is wanted."""
