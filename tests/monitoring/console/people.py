@@ -1,0 +1,3 @@
+"""What the people of the console's tests have in common."""
+
+PASSWORD = "correct horse battery staple"

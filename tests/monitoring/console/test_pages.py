@@ -1,0 +1,141 @@
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from monitoring.console.charts import Point, Step, spark, waterfall
+from monitoring.console.model_pages import outside_links
+from monitoring.console.overview import summary
+from monitoring.console.wording import risk_words, share_words, with_unit
+from records import tenure
+from records.models import Alarm, AuditEvent, Prediction
+from records.settings import Settings
+from tests.monitoring.clinic import FIRST, NOW, Clinic
+
+Browse = Callable[[str], Client]
+
+
+def text_of(client: Client, address: str) -> str:
+    page = client.get(address)
+    assert page.status_code == 200
+    return page.content.decode()
+
+
+def test_the_first_page_says_which_model_is_outside_its_validated_use(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = text_of(browse("vera"), "/")
+    assert watched.definition.title in page
+    assert "outside its validated use" in page
+    assert "Not for clinical use" in page
+    assert "mortality_5y" in page
+    assert "not in use" in page
+
+
+def test_a_models_page_shows_alarm_drift_and_what_is_not_claimed(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Outside its validated use" in page
+    summary_line = page.split('class="alarm-summary"', 1)[1].split("</a>", 1)[0]
+    assert "Creatinine in serum is missing in 9" in summary_line
+    creatinine = watched.profile.features["creatinine"]
+    assert f"training {share_words(creatinine.missing / creatinine.total)}" in page
+    assert "not claimed: the outcomes of 900 of 900 predictions are unreported" in page
+    assert "champion → version 1" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_model_that_was_never_used_says_so(watched: Clinic, browse: Browse) -> None:
+    page = text_of(browse("vera"), "/models/mortality_5y/")
+    assert "no version in use" in page
+    assert "No alarm is open" in page
+    assert "No outcome was reported yet" in page
+
+
+def test_an_unknown_model_is_not_found(watched: Clinic, browse: Browse) -> None:
+    assert browse("vera").get("/models/nothing/").status_code == 404
+
+
+def test_links_lead_outside_only_where_their_addresses_are_set(watched: Clinic) -> None:
+    overview = summary(watched.definition, NOW)
+    history = tenure.history(watched.model)
+    assert outside_links(Settings(), overview, history) == {}
+    found = outside_links(
+        Settings(mlflow_url="http://127.0.0.1:5000/", evidently_url="http://127.0.0.1:8000"),
+        overview,
+        history,
+    )
+    assert found == {
+        "MLflow run": "http://127.0.0.1:5000/#/runs/0123abcd",
+        "Evidently, all reports": "http://127.0.0.1:8000",
+    }
+
+
+def test_a_prediction_is_explained_without_its_patient(watched: Clinic, browse: Browse) -> None:
+    prediction = watched.record(FIRST, 1, findings=[{"kind": "missing", "words": "No lactate"}])[0]
+    page = text_of(browse("vera"), f"/predictions/{prediction.pk}/")
+    assert prediction.patient not in page
+    assert risk_words(prediction.risk) in page
+    assert "No lactate" in page
+    assert f"{prediction.features['lactate']:.1f} mmol/L" in page
+    assert prediction.artefact_digest in page
+    seen = AuditEvent.objects.get(action="prediction.read")
+    assert (seen.by, seen.details) == ("vera", {"prediction": str(prediction.pk)})
+
+
+def test_a_prediction_is_found_by_its_id(watched: Clinic, browse: Browse) -> None:
+    prediction = Prediction.objects.first()
+    assert prediction is not None
+    vera = browse("vera")
+    answer = vera.get("/predictions/", {"id": str(prediction.pk)})
+    assert answer.headers["Location"] == f"/predictions/{prediction.pk}/"
+    assert vera.get("/predictions/", {"id": "MRN 12345"}).status_code == 422
+    assert vera.get("/predictions/00000000-0000-4000-8000-000000000000/").status_code == 404
+
+
+def test_the_card_of_the_version_and_the_written_one_are_shown(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = text_of(browse("vera"), f"/models/{watched.model}/1/card/")
+    assert "<h1>A made-up model</h1>" in page
+    assert 'sandbox="allow-scripts"' in page
+    assert "A made-up card" in text_of(browse("vera"), f"/models/{watched.model}/1/card/file")
+
+
+def test_a_summary_is_shown_as_text_whatever_it_holds(watched: Clinic, browse: Browse) -> None:
+    Alarm.objects.update(summary="<script>alert(1)</script>")
+    for address in ("/", f"/models/{watched.model}/"):
+        assert "<script" not in text_of(browse("vera"), address)
+
+
+def test_a_waterfall_ends_where_the_contributions_sum_to() -> None:
+    bars = waterfall(-2.0, [Step("a", "", 3.0), Step("b", "", -1.0)])
+    assert [(bar.left, bar.width, bar.raises) for bar in bars] == [
+        (0.0, 100.0, True),
+        (66.67, 33.33, False),
+    ]
+
+
+def test_a_trend_says_its_ends_to_those_who_cannot_see_it() -> None:
+    drawn = spark([Point(FIRST, 0.1, "10 %"), Point(NOW.date(), 0.9, "90 %")], label="Missing")
+    assert 'aria-label="Missing: 10 % on 2024-01-01, 90 % on 2026-06-01"' in drawn
+
+
+def test_a_title_cannot_break_out_of_a_chart() -> None:
+    drawn = spark([Point(FIRST, 0.1, '"><script>')], label="<b>")
+    assert "<script>" not in drawn
+    assert "<b>" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("risk", "words"), [(0.0, "below 0.1 %"), (0.123, "12.3 %"), (0.9999, "above 99.9 %")]
+)
+def test_a_risk_never_reads_as_certain(risk: float, words: str) -> None:
+    assert risk_words(risk) == words
+
+
+def test_figures_carry_units_that_people_write() -> None:
+    assert with_unit(-1.25, 1, "Cel") == "−1.2 °C"
+    assert with_unit(3, 0, "{score}") == "3"
+    assert share_words(0.034) == "3.4 %"

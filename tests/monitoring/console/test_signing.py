@@ -1,0 +1,117 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from records.models import Alarm, AuditEvent, Review
+from tests.monitoring.clinic import Clinic
+from tests.monitoring.console.people import PASSWORD
+
+Browse = Callable[[str], Client]
+WHY = "The laboratory feed was repaired this morning"
+
+
+def alarm_of(clinic: Clinic) -> Alarm:
+    return Alarm.objects.get(model=clinic.model, stream="missing:creatinine")
+
+
+def sign(client: Client, alarm: Alarm, **fields: str) -> int:
+    signed = {"decision": "fault", "because": WHY, "password": PASSWORD, **fields}
+    return client.post(f"/alarms/{alarm.pk}/review", signed).status_code
+
+
+def test_a_signed_review_closes_the_alarm_and_is_in_the_audit_record(
+    watched: Clinic, browse: Browse
+) -> None:
+    alarm = alarm_of(watched)
+    rita = browse("rita")
+    assert sign(rita, alarm) == 302
+    review = Review.objects.get()
+    assert (review.alarm_id, review.decision, review.by) == (alarm.pk, "fault", "rita")
+    assert alarm_of(watched).state == "closed"
+    event = AuditEvent.objects.get(action="alarm.review")
+    assert event.by == "rita"
+    assert event.details["as_shown"] == alarm.summary
+    page = rita.get(f"/alarms/{alarm.pk}/").content.decode()
+    assert WHY in page
+    assert "Sign a review" not in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"password": "not hers"}, "isn&#x27;t your password"),
+        ({"password": ""}, "This field is required"),
+        ({"because": "ok"}, "at least 10 characters"),
+        ({"decision": "delete it"}, "Select a valid choice"),
+        ({"decision": "mute"}, "Give a day within the next 90 days"),
+        ({"decision": "mute", "muted_until": "2020-01-01"}, "Give a day within the next 90 days"),
+    ],
+)
+def test_a_review_that_is_not_complete_signs_nothing(
+    watched: Clinic, browse: Browse, fields: dict[str, str], words: str
+) -> None:
+    alarm = alarm_of(watched)
+    rita = browse("rita")
+    signed = {"decision": "fault", "because": WHY, "password": PASSWORD, **fields}
+    page = rita.post(f"/alarms/{alarm.pk}/review", signed)
+    assert page.status_code == 422
+    assert words in page.content.decode()
+    assert alarm_of(watched).state == "open"
+    assert not Review.objects.exists()
+
+
+def test_another_persons_password_signs_nothing(watched: Clinic, browse: Browse) -> None:
+    from django.contrib.auth.models import User
+
+    vera = User.objects.get(username="vera")
+    vera.set_password("another long password")
+    vera.save()
+    assert sign(browse("rita"), alarm_of(watched), password="another long password") == 422
+
+
+def test_acknowledging_and_muting_leave_the_alarm_open(watched: Clinic, browse: Browse) -> None:
+    rita = browse("rita")
+    assert sign(rita, alarm_of(watched), decision="acknowledge") == 302
+    assert alarm_of(watched).state == "acknowledged"
+    until = timezone.now().date() + timedelta(days=7)
+    assert sign(rita, alarm_of(watched), decision="mute", muted_until=str(until)) == 302
+    assert alarm_of(watched).state == "muted"
+    assert alarm_of(watched).muted_until == until
+    assert "outside its validated use" in rita.get("/").content.decode()
+
+
+def test_a_closed_alarm_takes_no_further_review(watched: Clinic, browse: Browse) -> None:
+    rita = browse("rita")
+    sign(rita, alarm_of(watched))
+    sign(rita, alarm_of(watched), decision="accept")
+    assert Review.objects.count() == 1
+
+
+def test_a_forged_form_signs_nothing(watched: Clinic, browse: Browse) -> None:
+    rita = Client(enforce_csrf_checks=True)
+    rita.cookies = browse("rita").cookies
+    assert sign(rita, alarm_of(watched)) == 403
+    assert not Review.objects.exists()
+
+
+def test_the_database_refuses_nothing_of_a_review_by_halves(
+    watched: Clinic, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*args: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("records.audit.note", failing)
+    with pytest.raises(OSError, match="the disk is full"):
+        sign(browse_quietly(browse, monkeypatch), alarm_of(watched))
+    assert alarm_of(watched).state == "open"
+    assert not Review.objects.exists()
+
+
+def browse_quietly(browse: Browse, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Log in without the audit record, which fails here."""
+    with monkeypatch.context() as patched:
+        patched.setattr("monitoring.console.signs_in.note", lambda action, by: None)
+        return browse("rita")
