@@ -166,15 +166,15 @@ class Installation:
         return done.stdout + done.stderr
 
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        log = (self.directory / f"{arguments[0]}.log").open("wb")
-        return subprocess.Popen(
-            [AUSCULT, *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        with (self.directory / f"{arguments[0]}.log").open("wb") as log:
+            return subprocess.Popen(
+                [AUSCULT, *arguments],
+                env=self.environment,
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
 def wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
@@ -211,9 +211,9 @@ def served(story):
     process = story.start("serve")
     address = f"http://127.0.0.1:{story.environment['AUSCULT_PORT']}"
     wait_for(f"{address}/readyz", process)
-    yield httpx.Client(
-        base_url=address, headers={"Authorization": f"Bearer {story.key}"}, timeout=10
-    )
+    headers = {"Authorization": f"Bearer {story.key}"}
+    with httpx.Client(base_url=address, headers=headers, timeout=10) as client:
+        yield client
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(20)
 
