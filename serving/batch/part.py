@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 _MAGIC = b"PAR1"
 _TAIL = 8  # bytes: a footer's length, then the magic
-_SLACK = 1 << 20
+_BYTES_A_COLUMN = 1 << 12  # for pages' heads and the footer, beside the values
 
 
 class Part(Protocol):
@@ -78,7 +78,8 @@ class ParquetPart:
         with self._path.open("r+b") as file:
             # a memory map, since only that can be written from another place than 0; its room is
             # asked for before, since a full disk would end the process
-            os.posix_fallocate(file.fileno(), self.end, 2 * table.nbytes + _SLACK)
+            room = 2 * table.nbytes + _BYTES_A_COLUMN * (1 + table.num_columns)
+            os.posix_fallocate(file.fileno(), self.end, room)
             with pa.memory_map(str(self._path), "r+") as places:
                 with pq.ParquetWriter(places, self._schema, **self._options) as writer:
                     places.seek(max(self.end, len(_MAGIC)))

@@ -121,8 +121,8 @@ def _check_types(name: str, schema: pa.Schema, definition: Definition, keys: Seq
         if feature.derived is None and not _holds(feature, schema.field(feature.name).type):
             needed = "numbers" if feature.kind == "numeric" else "text"
             raise BatchError(
-                f"{name}: column {feature.name!r} holds {schema.field(feature.name).type}, but "
-                f"{needed} are needed; write it as {needed}"
+                f"{name}: column {feature.name!r} holds {schema.field(feature.name).type}; "
+                f"write it as {needed}"
             )
     for key in keys:
         if pa.types.is_nested(schema.field(key).type):
@@ -204,7 +204,9 @@ def _groups_from(metadata: pq.FileMetaData, start: int) -> tuple[list[int], int]
 
 def _csv_schema(path: Path) -> pa.Schema:
     try:
-        with pa_csv.open_csv(path) as reader:
+        # a row of another length is refused when it's reached, by the number of its line
+        lenient = pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
+        with pa_csv.open_csv(path, parse_options=lenient) as reader:
             names = reader.schema.names
     except (pa.ArrowException, OSError) as error:
         words = "is empty" if path.stat().st_size == 0 else "can't be read as CSV in UTF-8"
