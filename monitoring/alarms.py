@@ -19,8 +19,8 @@ from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recog
 from monitoring.streams import Watched
 
 Severity = Literal["critical", "warning", "notice"]
-OPEN_STATES = ("open", "acknowledged", "assigned", "muted")
-CLOSED = "closed"
+OPEN, ACKNOWLEDGED, MUTED, CLOSED = "open", "acknowledged", "muted", "closed"
+OPEN_STATES = (OPEN, ACKNOWLEDGED, "assigned", MUTED)
 
 # how an alarm may be closed, which decides what becomes of its days
 ACCEPT, FAULT, FALSE = "accept", "fault", "false"

@@ -14,7 +14,7 @@ from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
 from monitoring import ledger as books
 from monitoring import windows
-from monitoring.alarms import OPEN_STATES
+from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.cases import Cases
 from monitoring.dossier import keep_dossier
 from monitoring.evidence.detector import Budget, close_day
@@ -218,6 +218,9 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     ).order_by("pk"):
         job.cases.describe(alarm, ledger, ledger.closed_through)
         alarm.save(update_fields=["kind", "severity", "since", "summary", "details"])
+    Alarm.objects.filter(
+        model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
+    ).update(state=OPEN, muted_until=None)
 
 
 def _finish(

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from models.definition import Definition
 from models.errors import DefinitionError
-from monitoring.alarms import CLOSED
+from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
@@ -25,7 +25,7 @@ from monitoring.streams import budget_of, watched_streams
 from records import audit
 from records.models import Alarm, DayCount, Review
 
-STATES = {ACKNOWLEDGE: "acknowledged", MUTE: "muted"}
+STATES = {ACKNOWLEDGE: ACKNOWLEDGED, MUTE: MUTED}
 
 
 @require_safe

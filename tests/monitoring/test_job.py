@@ -217,6 +217,17 @@ def close(alarm: Alarm, decision: str) -> None:
     )
 
 
+def test_a_muted_alarm_is_open_again_after_its_day(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 12, change=without_creatinine(0.9))
+    clinic.watch(last_day(12))
+    muted = Alarm.objects.filter(stream="missing:creatinine")
+    muted.update(state="muted", muted_until=NOW.date() + timedelta(days=1))
+    clinic.watch(last_day(12))
+    assert muted.get().state == "muted"
+    clinic.watch(last_day(12), now=NOW + timedelta(days=1))
+    assert (muted.get().state, muted.get().muted_until) == ("open", None)
+
+
 def test_refusals_that_pile_up_raise_an_alarm_that_names_the_reason(clinic: Clinic) -> None:
     clinic.record_days(FIRST, 20)
     for step in range(20, 25):
