@@ -244,6 +244,25 @@ def test_an_explained_answer_is_recorded_before_it_is_given(story, served):
     assert recorded[answer["prediction_id"].replace("-", "")] == answer["risk"]
 
 
+def test_a_whole_file_is_scored_and_recorded(story, served):
+    key = re.search(r"auk_\S+", story.run("client", "create", "nightly", "--scope", "bulk"))[0]
+    (story.directory / "nightly.key").write_text(key)
+    shown = story.run(
+        "score", "readmission_week", "--in", "cohort.csv", "--out", "scores.parquet",
+        "--record", "--key-file", "nightly.key",
+    )  # fmt: skip
+    assert "900 of 900 rows scored" in shown
+    scores = pd.read_parquet(story.directory / "scores.parquet")
+    with sqlite3.connect(Path(story.environment["AUSCULT_HOME"]) / "records.db") as database:
+        rows = database.execute(
+            "SELECT replace(id, '-', ''), risk FROM records_prediction WHERE protocol = 'batch'"
+        )
+        recorded = dict(rows.fetchall())
+    assert recorded == dict(
+        zip(scores["prediction_id"].str.replace("-", ""), scores["risk"], strict=True)
+    )
+
+
 def test_without_a_key_nothing_is_open(served):
     with httpx.Client(base_url=served.base_url) as stranger:
         for path in ("/v1/models", "/metrics", "/fhir/metadata", "/openapi.json"):

@@ -10,7 +10,7 @@ import pytest
 AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
     "init", "migrate", "env", "models", "train", "promote", "rollback", "history", "package",
-    "serve", "monitor", "console", "demo",
+    "serve", "score", "monitor", "console", "demo",
 )  # fmt: skip
 
 
