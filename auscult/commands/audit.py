@@ -19,8 +19,10 @@ def sign() -> None:
     from records import heads
 
     settings = open_records()
-    heads.sign_head(settings.signing_key, settings.heads, now())
-    out.print(f"Signed; the statement is kept in {settings.heads} too.")
+    if heads.sign_head(settings.signing_key, settings.heads, now()):
+        out.print(f"Signed; the statement is kept in {settings.heads} too.")
+    else:
+        out.print("Nothing was recorded since the last signature.")
 
 
 @app.command()

@@ -32,10 +32,9 @@ def show_answer(answer: Mapping[str, Any]) -> None:
     out.print(
         f"\n[bold]Risk {answer['risk']:.1%}[/bold], {band['title'].lower()}: {band['action']}."
     )
-    table = Table("What contributed to the score", "Value", "Log-odds", box=None)
+    table = Table("What contributed to the score", "Log-odds", box=None)
     for item in answer["contributions"]:
-        value = "missing" if item["value"] is None else f"{item['value']} {item['unit'] or ''}"
-        table.add_row(item["title"], value, f"{item['contribution']:+.3f}")
+        table.add_row(item["words"].partition(" contributed")[0], f"{item['contribution']:+.3f}")
     out.print(table)
     if notice := answer["model"].get("notice"):
         out.print(f"[yellow]{notice}[/yellow]")

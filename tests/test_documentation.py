@@ -1,0 +1,395 @@
+"""What the README and the documentation say, held against what is there."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import typer
+import xgboost
+
+from auscult.command import app
+from models.artefact import write_manifest
+from models.definition import parse_definition
+from models.encoding import encode_table
+from models.feature import Feature
+from models.risk_model import RiskModel
+from models.scoring.calibration import Sigmoid
+from models.scoring.scorer import save_scorer
+from records.settings import Settings
+from serving import fhir_api, json_api, own_api
+from serving.operation import Operation
+from serving.problems import TABLE
+from tests.serving.conftest import Serve, model, model_directory, serve  # noqa: F401 - fixtures
+from training.cohort import read_cohort
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+GUIDES = [page for page in PAGES if page.parent == ROOT / "docs" or page.name == "README.md"]
+CALLED = [ROOT / "README.md", ROOT / "docs" / "integrate.md"]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+OTHER_PROGRAMS = (".", ".venv/bin/python", "eval", "export", "git", "mlflow", "sqlite3")
+
+
+def each(pages: list[Path]) -> Any:
+    return pytest.mark.parametrize("page", pages, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(page.read_text("utf-8")) if found == language]
+
+
+def prose(page: Path) -> str:
+    return BLOCK.sub("", page.read_text("utf-8"))
+
+
+def table(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the table whose first heading this is."""
+    lines = iter(page.read_text("utf-8").splitlines())
+    next(line for line in lines if line.startswith(f"| {heading} |"))
+    next(lines)
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+def shell_lines(page: Path) -> Iterator[list[str]]:
+    """Every command line of the shell blocks, without the settings before it; curl's apart."""
+    for block in blocks(page, "sh"):
+        for line in () if "curl " in block else block.splitlines():
+            bare = re.sub(r"^[A-Z_]+=(\$\(.*?\)|\S*)\s*", "", line)
+            if words := shlex.split(bare, comments=True):
+                yield words
+
+
+def parse(words: list[str]) -> None:
+    """Parse a command line as `auscult` would, without running anything."""
+    command: Any = typer.main.get_command(app)
+    rest = list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    command.make_context(command.name, rest)
+
+
+@each(GUIDES)
+def test_every_command_in_a_block_exists_with_its_options(page):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for program, *words in shell_lines(page):
+        if program == "make":
+            assert words[0] in targets, words
+        elif program == "auscult":
+            parse(words)
+        else:
+            assert program in OTHER_PROGRAMS, program
+
+
+def test_a_command_or_option_that_does_not_exist_is_noticed():
+    with pytest.raises(Exception, match="No such option"):
+        parse(["train", "mortality_5y", "--fast"])
+    with pytest.raises(KeyError, match="retrain"):
+        parse(["retrain", "mortality_5y"])
+    with pytest.raises(Exception, match="because"):
+        parse(["promote", "mortality_5y", "1"])
+
+
+@each(GUIDES)
+def test_every_command_and_option_in_the_prose_exists(page):
+    commands = list(walked(typer.main.get_command(app)))
+    names = {command.name for command in commands}
+    options = {option for command in commands for one in command.params for option in one.opts}
+    for code in quoted(prose(page)):
+        words = code.split()
+        if words[0] == "auscult" and len(words) > 1 and not words[1].startswith(("-", "auscult")):
+            assert words[1] in names, code
+        for word in words:
+            if re.fullmatch(r"--[a-z-]+", word) and words[0] in ("auscult", word):
+                assert word in options | {"--help"}, code
+
+
+def walked(command: Any) -> Iterator[Any]:
+    yield command
+    for one in getattr(command, "commands", {}).values():
+        yield from walked(one)
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+@each(GUIDES)
+def test_every_setting_that_is_named_exists(page):
+    known = {f"AUSCULT_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"\bAUSCULT_[A-Z_]+\b", page.read_text("utf-8"))) <= known
+
+
+def test_every_setting_is_documented_with_its_default():
+    rows = table(ROOT / "docs" / "operate.md", "setting")
+    said = {quoted(name)[0]: default.strip("`") for name, default, _ in rows}
+    there = {
+        f"AUSCULT_{name.upper()}": "" if field.default in (None, ()) else str(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    assert said == there
+
+
+# --- links and files --------------------------------------------------------------------------
+
+
+@each(PAGES)
+def test_every_link_leads_to_something(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@each(PAGES)
+def test_every_file_of_this_repository_that_is_named_is_there(page):
+    folders = "auscult|benchmarks|deploy|docs|models|monitoring|records|serving|tests|training"
+    for code in quoted(prose(page)):
+        if re.fullmatch(rf"({folders})/[\w./-]+", code):
+            assert (ROOT / code).exists() or (page.parent / code).exists(), code
+
+
+def test_the_pictures_are_small_and_wide_enough():
+    pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
+    assert {"alarm", "console", "models"} <= {path.stem for path in pictures}
+    for path in pictures:
+        width = int.from_bytes(path.read_bytes()[16:20], "big")
+        assert path.stat().st_size < 300_000, path
+        assert width >= 1000, path
+
+
+# --- the definition and the table -------------------------------------------------------------
+
+
+def test_the_example_of_a_definition_and_its_table_are_read(tmp_path):
+    page = ROOT / "docs" / "train.md"
+    (text,) = blocks(page, "toml")
+    definition = parse_definition(text.encode(), source="train.md")
+    (rows,) = blocks(page, "csv")
+    (tmp_path / "discharges.csv").write_text(rows)
+    frame = read_cohort(tmp_path / "discharges.csv", definition).frame
+    assert list(frame.columns) == rows.splitlines()[0].split(",")
+    assert frame["outcome"].tolist() == [1, 0, 0]
+    assert definition.name in page.read_text("utf-8").split("```toml")[0]
+
+
+def test_every_key_of_a_feature_is_explained():
+    page = ROOT / "docs" / "train.md"
+    shown = set().union(*(one for one in tomllib.loads(blocks(page, "toml")[0])["features"]))
+    assert set(Feature.model_fields) <= shown | set(quoted(prose(page)))
+
+
+# --- requests ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request as a reader would send it, and the answer that the text shows, if it does."""
+
+    page: str
+    command: str
+    answer: str | None
+
+    def request(self, known: Mapping[str, str]) -> tuple[str, str, dict[str, str], bytes | None]:
+        """Return method, address, headers and body, as the shell and curl would make them."""
+        text = self.command[self.command.index("curl ") :].replace("\\\n", " ")
+        # the shell leaves what stands in single quotes alone, except where the text leaves them
+        parts = re.split(r"('[^']*')", text)
+        filled = [
+            one if one.startswith("'") else Template(one.replace(r"\$", "$$")) for one in parts
+        ]
+        made = "".join(one if isinstance(one, str) else one.substitute(known) for one in filled)
+        words = shlex.split(made)[1:]
+        headers, body, address = {}, None, ""
+        while words:
+            word = words.pop(0)
+            if word == "-H":
+                name, _, value = words.pop(0).partition(": ")
+                headers[name] = value
+            elif word == "-d":
+                body = words.pop(0).encode()
+            elif word != "-s":
+                address = word
+        return ("GET" if body is None else "POST"), address, headers, body
+
+
+def examples() -> list[Example]:
+    found = []
+    for page in CALLED:
+        parts = BLOCK.findall(page.read_text("utf-8"))
+        for (language, text), (after, answer) in zip(parts, [*parts[1:], ("", "")], strict=True):
+            if language == "sh" and "curl " in text:
+                found.append(Example(page.name, text, answer if after == "http" else None))
+    return found
+
+
+EXAMPLES = examples()
+
+
+@pytest.fixture(scope="module")
+def mortality(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
+    """The shipped definition with a small booster, fitted to people who are made up."""
+    directory = tmp_path_factory.mktemp("artefact") / "mortality_5y"
+    directory.mkdir()
+    shipped = ROOT / "models" / "mortality_5y"
+    for name in ("model.toml", "card.md"):
+        (directory / name).write_bytes((shipped / name).read_bytes())
+    definition = parse_definition((shipped / "model.toml").read_bytes(), source="model.toml")
+    rng = np.random.default_rng(5)
+    rows = 800
+    people = {
+        "age": np.floor(rng.uniform(50, 95, rows)),
+        "sex": rng.choice(["female", "male"], rows).astype(object),
+        "kappa": rng.gamma(4, 0.35, rows) + 0.1,
+        "lambda": rng.gamma(4, 0.4, rows) + 0.1,
+        "creatinine": np.where(rng.random(rows) < 0.15, np.nan, rng.gamma(9, 0.12, rows) + 0.2),
+    }
+    inputs = encode_table(definition, people)
+    died = rng.random(rows) < 1 / (1 + np.exp(4 - 0.05 * (people["age"] - 50) - people["kappa"]))
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3, "nthread": 1},
+        xgboost.DMatrix(inputs, label=died),
+        8,
+    )
+    save_scorer(
+        directory,
+        features=tuple(feature.name for feature in definition.features),
+        columns=definition.columns,
+        column_feature=np.array(definition.column_feature),
+        calibration=Sigmoid(0.9, 0.1),
+        booster_ubj=bytes(booster.save_raw("ubj")),
+        linear=None,
+    )
+    digest = write_manifest(directory, definition.name)
+    return RiskModel.load(directory, version="1", digest=digest)
+
+
+@pytest.fixture
+def send(serve: Serve, sqlite_db: Settings, mortality: RiskModel) -> Callable[..., httpx.Response]:  # noqa: F811
+    """Send an example to a server that answers for `mortality_5y`, a second after the last one."""
+    from records.clients import SCOPES, create_client
+
+    service = serve(sqlite_db, mortality)
+    key, _ = create_client("reader", SCOPES, now=service.now)
+    known = {"SERVICE": service.address, "KEY": key}
+
+    def call(example: Example) -> httpx.Response:
+        service.now += timedelta(seconds=1)
+        known["AT"] = service.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        method, address, headers, body = example.request(known)
+        response = httpx.request(method, address, headers=headers, content=body, timeout=20)
+        found = re.search(r'"prediction_id":"([^"]+)"', response.text)
+        if found:
+            known["PREDICTION"] = found[1]
+        return response
+
+    return call
+
+
+def test_every_request_is_answered_as_the_text_says(send):
+    assert len(EXAMPLES) >= 12
+    for example in EXAMPLES:
+        response = send(example)
+        if example.answer is None:
+            assert response.status_code == 200, (example.page, response.text)
+            continue
+        head, _, body = example.answer.partition("\n\n")
+        status, kind = head.splitlines()
+        assert status.split()[1] == str(response.status_code), (example, response.text)
+        assert kind == f"Content-Type: {response.headers['content-type']}"
+        exact = response.status_code >= 400
+        differences = list(missing_from(json.loads(body), response.json(), "answer", exact))
+        assert not differences, (example.page, differences)
+
+
+def missing_from(said: Any, real: Any, place: str, exact: bool) -> Iterator[str]:
+    """Name what the text shows and the answer lacks; figures are those of another fit."""
+    if isinstance(said, dict | list) and isinstance(real, type(said)):
+        parts = said.items() if isinstance(said, dict) else enumerate(said)
+        for key, value in parts:
+            if key in real if isinstance(real, dict) else key < len(real):
+                yield from missing_from(value, real[key], f"{place}.{key}", exact)
+            else:
+                yield f"{place}.{key} isn't in the answer"
+    elif isinstance(said, dict | list) or isinstance(real, dict | list):
+        yield f"{place} is of another form"
+    elif exact and said != real:
+        yield f"{place} is {real!r}, the text says {said!r}"
+
+
+def test_a_wrong_answer_in_the_text_would_be_noticed():
+    said = {"risk": 0.1, "reason": "no_unit", "findings": [{"kind": "missing"}]}
+    assert not list(missing_from(said, said | {"more": 1}, "answer", True))
+    assert list(missing_from(said, said | {"reason": "no_units"}, "answer", True))
+    assert list(missing_from(said, said | {"findings": []}, "answer", False))
+    assert list(missing_from(said, {"risk": 0.1}, "answer", False))
+
+
+def test_the_answer_that_is_shown_whole_adds_up_to_its_risk():
+    answers = [e.answer for e in EXAMPLES if e.page == "integrate.md" and e.answer]
+    answer = json.loads(answers[0].partition("\n\n")[2])
+    assert len(answer["contributions"]) == 5
+    total = answer["base"] + sum(one["contribution"] for one in answer["contributions"])
+    assert total == pytest.approx(np.log(answer["risk"] / (1 - answer["risk"])), abs=1e-6)
+
+
+def operations() -> list[Operation]:
+    return [*json_api.operations({}), *fhir_api.operations(), *own_api.operations()]
+
+
+def test_every_route_stands_in_the_table_with_its_scopes():
+    there = {
+        (f"{method} {one.path}", frozenset(one.scopes))
+        for one in operations()
+        for method in one.methods
+    }
+    said = {
+        (route, frozenset(quoted(scopes)))
+        for routes, scopes, _ in table(ROOT / "docs" / "integrate.md", "route")
+        for route in quoted(routes)
+    }
+    assert said == there
+
+
+def test_every_scope_that_opens_something_stands_in_the_table():
+    asked = {scope for operation in operations() for scope in operation.scopes}
+    rows = table(ROOT / "docs" / "integrate.md", "scope")
+    assert {quoted(row[0])[0] for row in rows} == asked | {"explain", "replay", "bulk"}
+
+
+def test_every_problem_stands_in_the_table_under_its_status():
+    said = {
+        (int(status), slug)
+        for status, slugs, *_ in table(ROOT / "docs" / "integrate.md", "status")
+        for slug in quoted(slugs)
+    }
+    assert said == {(kind.status, kind.slug) for kind in TABLE.values()}
