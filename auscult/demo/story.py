@@ -116,11 +116,13 @@ def tell(story: Story) -> Told:
     trained = _train_and_promote(story)
     bento, caller, answer = _package_and_serve(story, key)
     people, deaths = _replay(story, caller)
+    console = console_command(story.settings, port=free_port(story.settings.console_port))
+    opening = story.start(console)
     monitored = _watch(story, trained.version)
-    console = _look(story, monitored, password)
-    return Told(
-        trained, bento, answer, people, deaths, monitored, key, password, caller.address, console
-    )
+    opening.wait_until_ready()
+    _look(story, console.address, monitored, password)
+    addresses = caller.address, console.address
+    return Told(trained, bento, answer, people, deaths, monitored, key, password, *addresses)
 
 
 def _import_ahead() -> None:
@@ -198,19 +200,16 @@ def _watch(story: Story, version: str) -> "MonitorResult":
     )
 
 
-def _look(story: Story, monitored: "MonitorResult", password: str) -> str:
-    """Start the console, log in as a reviewer and find the alarm on its page."""
+def _look(story: Story, address: str, monitored: "MonitorResult", password: str) -> None:
+    """Log in to the console as a reviewer and find the alarm on the model's page."""
     from auscult.demo.visitor import alarms_on_page
 
     if not monitored.open_alarms:
         raise DemoFailed("no alarm was raised, though creatinine went missing in 2002-2003")
-    server = console_command(story.settings, port=free_port(story.settings.console_port))
-    story.start(server).wait_until_ready()
-    shown = alarms_on_page(server.address, MODEL, "demo-reviewer", password)
+    shown = alarms_on_page(address, MODEL, "demo-reviewer", password)
     if not any("Creatinine" in text for text in shown):
         raise DemoFailed(f"the console shows no alarm on creatinine, only {shown}")
     story.mark("alarm in the console")
-    return server.address
 
 
 def _start_library_pages(story: Story) -> dict[str, str]:
