@@ -19,6 +19,8 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Counts, Floats, StreamState, opened
 
 DAYS_A_YEAR = 365
+# log evidence up to this is rounding (a day's sums over a million rows differ by 1e-9 or so)
+NO_EVIDENCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def advance(
         closed = replace(state, closed_through=ordinal)
         total = _log_sum(stream.log_weights + state.log_m)
         return _closing(stream, closed, day, budget, log_evidence, total, state.today, False)
-    fresh = ~(state.log_run > 0)
+    fresh = ~(state.log_run > NO_EVIDENCE)
     stepped = replace(
         state,
         log_m=log_evidence + np.logaddexp(state.log_m, 0.0),

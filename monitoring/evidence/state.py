@@ -25,7 +25,8 @@ class StreamState:
     """Counts are [strata, bins]; `log_m`, `log_run` and `run_start` are [bets].
 
     `log_m` is the log of the Shiryaev-Roberts sum. `log_run` is the best log likelihood ratio of
-    any recent start, `run_start` that start as a day's ordinal: the change-point estimate.
+    any recent start, `run_start` that start as a day's ordinal: the change-point estimate. A run
+    that has gained nothing but rounding has not begun.
     `epoch` counts how often rows were first kept out of the reference.
     """
 

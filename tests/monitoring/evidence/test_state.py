@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.edges import edges_from
 from models.errors import EvidenceError, StatisticsError
 from monitoring.evidence.binary import BinaryStream
-from monitoring.evidence.detector import Budget, close_day, close_days, open_stream
+from monitoring.evidence.detector import Budget, advance, close_day, close_days, open_stream
 from monitoring.evidence.history import History
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import StreamState
@@ -215,6 +215,18 @@ def test_the_change_point_is_the_best_start_of_the_leading_bet():
     assert closing.alarm
     assert closing.onset == START + timedelta(int(np.argmax(tails)))
     assert abs((closing.onset - START).days - 20) <= 5
+
+
+def test_rounding_does_not_begin_a_run():
+    stream = BinaryStream("creatinine", "missing")
+    state = open_stream(stream, [850, 150])
+    noise, gain = np.full(9, 1e-16), np.full(9, 4.0)
+    for day, evidence in enumerate([noise] * 20 + [gain]):
+        closing = advance(
+            stream, state.observe([1, 0]), START + timedelta(day), BUDGET, evidence, joins=False
+        )
+        state = closing.state
+    assert closing.onset == START + timedelta(20)
 
 
 def test_history_keeps_90_days_and_comes_back_exactly():
