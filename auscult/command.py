@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from auscult.commands import audit, data, model, people, score, setup, watch
+from auscult.commands import audit, data, model, people, score, setup, suspension, watch
 from auscult.commands import demo as demo_command
 from models.errors import AuscultError
 
@@ -21,7 +21,15 @@ app = typer.Typer(
 for panel, commands in {
     "Set up": (setup.init, setup.migrate, setup.env, setup.models),
     "Models": (model.train, model.promote, model.rollback, model.history, model.package),
-    "Run": (model.serve, score.score, watch.monitor, watch.console, demo_command.demo),
+    "Run": (
+        model.serve,
+        suspension.suspend,
+        suspension.restore,
+        score.score,
+        watch.monitor,
+        watch.console,
+        demo_command.demo,
+    ),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

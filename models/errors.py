@@ -12,6 +12,7 @@ AuscultError
 │   ├── OutOfScope           the patient lies outside the definition's inclusion limits
 │   └── TooLittleData        less than the smallest set without which there is no score
 ├── BatchError               a file can't be scored, or its scores can't be written
+├── ModelSuspended           the model was taken out of use
 ├── ArtefactError            a file of a model version is absent, changed or not allowed
 │   └── ModelNotSupported    a fitted model of a kind that can't be explained exactly
 ├── ExplanationMismatch      contributions don't add up to the risk: nothing is answered
@@ -85,6 +86,10 @@ class TooLittleData(InputError):
 
 class BatchError(AuscultError):
     """A file can't be scored, or its scores can't be written; the text holds no cell of it."""
+
+
+class ModelSuspended(AuscultError):
+    """The model was taken out of use; the text says why."""
 
 
 class ArtefactError(AuscultError):

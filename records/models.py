@@ -117,6 +117,47 @@ class Outcome(Chained):
         indexes = (models.Index(fields=("model", "known_at"), name="outcome_window"),)
 
 
+class Feedback(Chained):
+    """What a clinician did with a card or an answer; every report is kept, silence is no report.
+
+    `card` is the prediction's id, or the audit event's of a card that said there was no score.
+    A comment's text may name the patient, so only that there was one is kept.
+    """
+
+    prediction = models.ForeignKey(Prediction, null=True, on_delete=models.PROTECT)
+    card = models.UUIDField()
+    model = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=16)
+    reason_system = models.CharField(max_length=200, blank=True)
+    reason_code = models.CharField(max_length=64, blank=True)
+    has_comment = models.BooleanField(default=False)
+    happened_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    protocol = models.CharField(max_length=16)
+    client = models.CharField(max_length=16)
+    is_test = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "happened_at"), name="feedback_window"),)
+
+
+class Amendment(Chained):
+    """What became of a prediction whose source was corrected; the prediction itself stays.
+
+    `status` is FHIR's: `amended`, with the prediction that replaces it, or `entered-in-error`.
+    """
+
+    prediction = models.ForeignKey(Prediction, on_delete=models.PROTECT, related_name="amendments")
+    status = models.CharField(max_length=16)
+    replacement = models.ForeignKey(
+        Prediction, null=True, on_delete=models.PROTECT, related_name="replaces"
+    )
+    source = models.CharField(max_length=160, blank=True)
+    recorded_at = models.DateTimeField()
+    client = models.CharField(max_length=16)
+    is_test = models.BooleanField(default=False)
+
+
 class Tenure(models.Model):
     """From when an alias of a model meant which version: who moved it, why, on what evidence."""
 
@@ -131,6 +172,27 @@ class Tenure(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=("model", "alias", "since"), name="tenure_history"),)
+
+
+class Suspension(models.Model):
+    """A time in which a model answers no request; without `ended_at` it goes on."""
+
+    model = models.CharField(max_length=64)
+    since = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    because = models.TextField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=150, blank=True)
+    ended_because = models.TextField(blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("model",),
+                condition=models.Q(ended_at=None),
+                name="one_suspension_at_a_time",
+            ),
+        )
 
 
 class MonitorRun(models.Model):

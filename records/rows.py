@@ -70,6 +70,35 @@ class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_test: bool
 
 
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A report of what was done; the fields are the columns of `records.models.Feedback`."""
+
+    prediction: UUID | None
+    card: UUID
+    model: str
+    outcome: str
+    reason_system: str
+    reason_code: str
+    has_comment: bool
+    happened_at: datetime
+    recorded_at: datetime
+    protocol: str
+    client: str
+    is_test: bool
+
+
+class AmendmentRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of a prediction; the fields are the columns of `records.models.Amendment`."""
+
+    prediction: UUID
+    status: str
+    replacement: UUID | None
+    source: str
+    recorded_at: datetime
+    client: str
+    is_test: bool
+
+
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An accountable act; the fields are the columns of `records.models.AuditEvent`."""
 
@@ -80,7 +109,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     details: dict[str, Any]
 
 
-Row = PredictionRow | RefusalRow | OutcomeRow | AuditRow
+Row = PredictionRow | RefusalRow | OutcomeRow | FeedbackRow | AmendmentRow | AuditRow
 Sql = str | bytes | float | None
 CHAIN_COLUMNS = ("writer", "block", "position", "leaf")
 
@@ -199,5 +228,9 @@ TABLES: dict[type, Table] = {
     PredictionRow: _table("prediction", PredictionRow),
     RefusalRow: _table("refusal", RefusalRow),
     OutcomeRow: _table("outcome", OutcomeRow, prediction="prediction_id"),
+    FeedbackRow: _table("feedback", FeedbackRow, prediction="prediction_id"),
+    AmendmentRow: _table(
+        "amendment", AmendmentRow, prediction="prediction_id", replacement="replacement_id"
+    ),
     AuditRow: _table("auditevent", AuditRow),
 }

@@ -15,14 +15,35 @@ from models.errors import RecordError
 from records.chain import GENESIS, header, link
 from records.heads import NONE_BEFORE, SignedStatement
 from records.merkle import root
-from records.models import AuditEvent, ChainBlock, Chained, Outcome, Prediction, Refusal
-from records.rows import TABLES, AuditRow, OutcomeRow, PredictionRow, RefusalRow, Table, leaf_of
+from records.models import (
+    Amendment,
+    AuditEvent,
+    ChainBlock,
+    Chained,
+    Feedback,
+    Outcome,
+    Prediction,
+    Refusal,
+)
+from records.rows import (
+    TABLES,
+    AmendmentRow,
+    AuditRow,
+    FeedbackRow,
+    OutcomeRow,
+    PredictionRow,
+    RefusalRow,
+    Table,
+    leaf_of,
+)
 
 ROWS_AT_ONCE = 2_000
 CHAINED: tuple[tuple[type[Chained], Table], ...] = (
     (Prediction, TABLES[PredictionRow]),
     (Refusal, TABLES[RefusalRow]),
     (Outcome, TABLES[OutcomeRow]),
+    (Feedback, TABLES[FeedbackRow]),
+    (Amendment, TABLES[AmendmentRow]),
     (AuditEvent, TABLES[AuditRow]),
 )
 HEADS = "heads"

@@ -23,7 +23,7 @@ from serving.counters import Counters
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
 from serving.operation import COMPONENTS, Operation
-from serving.premises import Premises, Served
+from serving.premises import Premises, Served, Suspensions
 from serving.problems import Form, MethodNotAllowed, NotFound, answer_error, kind_of
 
 
@@ -32,6 +32,7 @@ def create_app(
     writer: Writer,
     pseudonymiser: Pseudonymiser,
     clients: Clients,
+    suspensions: Suspensions,
     settings: Settings,
     clock: Callable[[], datetime],
     *,
@@ -46,7 +47,9 @@ def create_app(
     served = {
         name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
     }
-    premises = Premises(served, writer, pseudonymiser, clients, settings, clock, Counters())
+    premises = Premises(
+        served, writer, pseudonymiser, clients, suspensions, settings, clock, Counters()
+    )
     log = make_log(settings.log_level, log_stream)
     log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
     app = App(premises, log)

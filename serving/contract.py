@@ -78,7 +78,11 @@ class Contract:
         except NotJson as error:
             raise self._not_finite(body) or error from error
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
-        readings = {name: _readings(value) for name, value in values if value is not None}
+        readings = {
+            name: (Reading(value),) if type(value) is float else _readings(value)
+            for name, value in values
+            if value is not None
+        }
         return Request(readings, given.patient, given.predicted_at, given.site or "")
 
     def _not_finite(self, body: bytes) -> MalformedInput | None:

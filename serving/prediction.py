@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from models.errors import ExplanationMismatch, InputError, MalformedInput
+from models.errors import ExplanationMismatch, InputError, MalformedInput, ModelSuspended
 from models.readings import Finding, Reading
 from models.risk_model import ExplainedRisk, RiskModel
 from records.rows import Row
@@ -63,12 +63,16 @@ async def predict(
     """
     predicted_at = call.now
     try:
+        call.premises.suspensions.check(model.definition.name)
         ask = read()
         predicted_at = ask.predicted_at
         patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
         risk = model.assess(ask.readings, ask.predicted_at)
     except InputError as error:
         await _refuse(call, model, protocol, predicted_at, error.field, error.reason)
+        raise
+    except ModelSuspended:
+        await _refuse(call, model, protocol, predicted_at, "model", "suspended")
         raise
     except ExplanationMismatch:
         await _refuse(call, model, protocol, predicted_at, "explanation", "explanation_mismatch")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
@@ -22,6 +23,13 @@ class Served:
     contract: Contract
 
 
+class Suspensions(Protocol):
+    """Whoever knows what is suspended: the table, read each second, or nothing in a test."""
+
+    def check(self, model: str) -> None:
+        """Raise ModelSuspended with the reason."""
+
+
 @dataclass(frozen=True)
 class Premises:
     """Everything that one worker has at hand to answer calls."""
@@ -30,6 +38,7 @@ class Premises:
     writer: Writer
     pseudonymiser: Pseudonymiser
     clients: Clients
+    suspensions: Suspensions
     settings: Settings
     clock: Callable[[], datetime]
     counters: Counters

@@ -61,6 +61,7 @@ class Worker:
             key = thread.submit(open_records, settings).result()
         from records.clients import ClientCache
         from records.pseudonym import Pseudonymiser
+        from records.suspensions import Suspensions
         from records.writer import Writer
 
         models = load_models(artefacts_directory(settings))
@@ -69,8 +70,15 @@ class Worker:
         self.writer = Writer(settings.database, queue=settings.write_queue, clock=utc_now)
         self.writer.start()
         self.clients = ClientCache()
+        self.suspensions = Suspensions()
         Entrance.application = create_app(
-            models, self.writer, Pseudonymiser(key), self.clients, settings, utc_now
+            models,
+            self.writer,
+            Pseudonymiser(key),
+            self.clients,
+            self.suspensions,
+            settings,
+            utc_now,
         )
         # BentoML's heap is large: unfrozen, each full collection holds answers up
         gc.collect()
@@ -99,6 +107,7 @@ class Worker:
         """Commit what waits, then stop."""
         self.writer.close()
         self.clients.close()
+        self.suspensions.close()
 
     async def __is_alive__(self) -> bool:
         """Say that this worker answers."""

@@ -55,6 +55,13 @@ class Service:
         return client.post(f"/v1/models/{NAME}/predict", json=body)
 
 
+class Nothing:
+    """Suspensions, of which there are none."""
+
+    def check(self, model: str) -> None:
+        """Suspend nothing."""
+
+
 class Nobody:
     """Clients that nobody is."""
 
@@ -83,8 +90,9 @@ Serve = Callable[..., Service]
 def serve(model: RiskModel) -> Iterator[Serve]:
     """Serve models from a database until the test ends."""
     from records.clients import ClientCache
+    from records.suspensions import Suspensions
 
-    running: list[tuple[uvicorn.Server, threading.Thread, Service, ClientCache]] = []
+    running: list[tuple[uvicorn.Server, threading.Thread, Service, ClientCache, Suspensions]] = []
 
     def start(settings: Settings, *models: RiskModel) -> Service:
         writer = Writer(settings.database, queue=settings.write_queue, clock=lambda: NOW)
@@ -92,12 +100,13 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         listening = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         service = Service(settings, writer, address, io.BytesIO())
-        clients = ClientCache()
+        clients, suspensions = ClientCache(), Suspensions()
         app = create_app(
             {one.definition.name: one for one in models or (model,)},
             writer,
             Pseudonymiser(read_pseudonym_key(settings.pseudonym_key)),
             clients,
+            suspensions,
             settings,
             lambda: service.now,
             log_stream=service.log,
@@ -105,17 +114,18 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
-        running.append((server, thread, service, clients))
+        running.append((server, thread, service, clients, suspensions))
         return service
 
     yield start
-    for server, thread, service, clients in running:
+    for server, thread, service, clients, suspensions in running:
         for client in service.clients:
             client.close()
         server.should_exit = True
         thread.join()
         service.writer.close()
         clients.close()
+        suspensions.close()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ def main(directory: Path) -> None:
     key = open_records(settings)
     from records.clients import ClientCache
     from records.pseudonym import Pseudonymiser
+    from records.suspensions import Suspensions
     from records.writer import Writer
     from serving.app import create_app
 
@@ -26,7 +27,13 @@ def main(directory: Path) -> None:
     writer.start()
     model = RiskModel.load(directory, version="1")
     app = create_app(
-        {NAME: model}, writer, Pseudonymiser(key), ClientCache(), settings, lambda: NOW
+        {NAME: model},
+        writer,
+        Pseudonymiser(key),
+        ClientCache(),
+        Suspensions(),
+        settings,
+        lambda: NOW,
     )
     listening = socket.socket(fileno=int(os.environ["LISTENING"]))
     uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run([listening])

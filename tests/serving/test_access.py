@@ -56,11 +56,17 @@ def test_every_route_declares_who_may_call_it(model, sqlite_db):
     from records.pseudonym import Pseudonymiser
     from records.writer import Writer
     from serving.app import create_app
-    from tests.serving.conftest import Nobody
+    from tests.serving.conftest import Nobody, Nothing
 
     writer = Writer(sqlite_db.database, queue=1, clock=lambda: NOW)
     app = create_app(
-        {NAME: model}, writer, Pseudonymiser(bytes(32)), Nobody(), sqlite_db, lambda: NOW
+        {NAME: model},
+        writer,
+        Pseudonymiser(bytes(32)),
+        Nobody(),
+        Nothing(),
+        sqlite_db,
+        lambda: NOW,
     )
     assert all(isinstance(route, Operation) for route in app.routes)
     public = {route.path for route in app.routes if not route.scopes}
