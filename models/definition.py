@@ -200,6 +200,11 @@ class Definition(Part):
         return {feature.name: feature for feature in self.features}
 
     @cached_property
+    def given(self) -> frozenset[str]:
+        """The names of the features that are given, not derived from others."""
+        return frozenset(feature.name for feature in self.features if feature.derived is None)
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The model's input columns, in order: one a number, one or more a category."""
         return tuple(column for feature in self.features for column in feature.columns)

@@ -16,7 +16,7 @@ from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
 from models.readings import Finding, Reading
-from models.values import amount, check_plausible, unusable, value_of
+from models.values import amount, check_plausible, plain_number, unusable, value_of
 
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
 
@@ -55,7 +55,10 @@ def assemble(
     for feature in definition.features:
         if feature.derived is None:
             given = readings.get(feature.name, ())
-            values[feature.name] = _measured(feature, given, predicted_at, findings, sources)
+            value: Value = plain_number(feature, given[0]) if len(given) == 1 else None
+            if value is None:
+                value = _measured(feature, given, predicted_at, findings, sources)
+            values[feature.name] = value
     check_inclusion(definition, values)
     if len(values) < len(definition.features):
         values = _with_derived(definition, values, findings)
@@ -94,6 +97,8 @@ def _check_form(
             field="predicted_at",
             reason="naive_time",
         )
+    if readings.keys() <= definition.given:
+        return
     for name in readings:
         feature = definition.by_name.get(name)
         if feature is None:

@@ -1,8 +1,9 @@
 """What reaches a model from outside: readings, and what was found wrong with them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+import msgspec
 
 Fault = Literal[
     "undated",
@@ -16,8 +17,7 @@ Fault = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One value as it was reported; `taken_at` is when it was true of the patient.
 
     Without `taken_at` the value is what the caller states to be current at prediction time.
@@ -38,8 +38,7 @@ class Reading:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, gc=False):
     """What was missing, left out, converted or doubtful about a feature, in clinical words.
 
     `reason` is a stable slug that is counted and watched; `words` never hold an identifier.

@@ -22,6 +22,30 @@ _FAULTS = {
 }
 
 
+def plain_number(feature: Feature, reading: Reading) -> float | None:
+    """Return what `value_of` would of a current number in the feature's unit and its range.
+
+    Nearly every reading is such a one. None is for all others, which need a closer look.
+    """
+    value, unit, plausible = reading.value, reading.unit, feature.plausible
+    if (
+        type(value) is float
+        and plausible is not None
+        and plausible[0] <= value <= plausible[1]
+        and math.isfinite(value)
+        and (not feature.unit_mandatory if unit is None else unit == feature.unit)
+        and reading.taken_at is None
+        and reading.issued_at is None
+        and reading.code is None
+        and reading.source is None
+        and reading.comparator is None
+        and reading.fault is None
+        and reading.status == "final"
+    ):
+        return value
+    return None
+
+
 def value_of(
     feature: Feature, reading: Reading, predicted_at: datetime, findings: list[Finding]
 ) -> float | str:
