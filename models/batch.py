@@ -61,7 +61,9 @@ def score_rows(
     definition = model.definition
     table = measured_columns(definition, columns)
     judged = _judge(definition, table, texts, faults)
-    vectors = encode_columns(definition, table)[judged.accepted]
+    vectors = encode_columns(definition, table)
+    if not judged.accepted.all():
+        vectors = vectors[judged.accepted]
     risk, margin, contributions = _explain(model, vectors)
     mismatched = np.zeros(len(judged.accepted), np.bool_)
     mismatched[judged.accepted] = np.isnan(risk)

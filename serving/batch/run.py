@@ -26,7 +26,7 @@ from serving.batch.result import refusal_counts, result_schema, result_table
 from serving.batch.source import Source, open_source
 
 TARGETS = (".parquet", ".csv")
-_CELLS_A_CHUNK = 1 << 20  # of the model's input; a chunk then takes some 30 MB on its way
+_CELLS_A_CHUNK = 1 << 20  # of the model's input; a chunk then takes some 70 MB on its way
 _MOST_ROWS = 1 << 16
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -107,7 +107,7 @@ class _Scoring:
     threads: int
 
     def chunks(self, run: Run, start: int) -> Generator[tuple[pa.Table, Chunk]]:
-        """Yield the scored chunks in the file's order, made on several threads."""
+        """Yield the keys and the scored rows of each chunk, made on several threads, in order."""
 
         def numbered() -> Iterator[tuple[int, pa.Table]]:
             first = start
@@ -123,16 +123,17 @@ class _Scoring:
     def _score(self, run: Run, first: int, table: pa.Table) -> tuple[pa.Table, Chunk]:
         definition = self.model.definition
         columns, texts = columns_of(definition, table, is_text=self.source.is_text)
-        particulars = Particulars((), (), (), ())
-        if self.recorder is not None:
-            particulars = read_particulars(table.select(self.source.keys), run.started_at)
+        keys = table.select(self.source.keys)
+        if self.recorder is None:
+            rows = score_rows(self.model, columns, texts=texts)
+            return keys, Chunk(first, {}, {}, Particulars((), (), (), ()), rows)
+        particulars = read_particulars(keys, run.started_at)
         rows = score_rows(self.model, columns, texts=texts, faults=particulars.faults)
-        return table, Chunk(first, columns, texts, particulars, rows)
+        return keys, Chunk(first, columns, texts, particulars, rows)
 
-    def result(self, run: Run, table: pa.Table, chunk: Chunk) -> pa.Table:
+    def result(self, run: Run, keys: pa.Table, chunk: Chunk) -> pa.Table:
         """Return what is written for a chunk, once its predictions are on disk."""
         recorded = self.recorder.record(self.model, run, chunk) if self.recorder else ()
-        keys = table.select(self.source.keys)
         return result_table(self.model, self.schema, keys, chunk.rows, recorded)
 
 
@@ -143,10 +144,11 @@ def _finish(
     before = done = sum(finished.rows for finished in journal.finished)
     progress(done, scoring.source.rows)
     with closing(scoring.chunks(journal.run, done)) as chunks:
-        for table, chunk in chunks:
-            end = part.append(scoring.result(journal.run, table, chunk))
-            journal.append(Finished(table.num_rows, end, refusal_counts(chunk.rows)))
-            done += table.num_rows
+        for keys, chunk in chunks:
+            rows = len(chunk.rows.scored)
+            end = part.append(scoring.result(journal.run, keys, chunk))
+            journal.append(Finished(rows, end, refusal_counts(chunk.rows)))
+            done += rows
             progress(done, scoring.source.rows)
     if not done:
         _abandon(journal, target)
