@@ -34,9 +34,13 @@ def show_trained(trained: "TrainedVersion") -> None:
 
 def show_monitored(result: "MonitorResult") -> None:
     """Show what a run of the monitoring saw."""
+    from monitoring.alarms import by_cause
+
     out.print(f"\n{result.predictions:,} predictions on {result.days:,} days were watched.")
-    for alarm in result.open_alarms:
+    for alarm, consequences in by_cause(result.open_alarms):
         out.print(f"[red]ALARM[/red] {alarm.raised_on}: {alarm.summary}")
+        for one in consequences:
+            out.print(f"      follows from it: {one.summary}")
     if not result.open_alarms:
         out.print("No alarm is open.")
     out.print(f"Report: {result.report_path}")

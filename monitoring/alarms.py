@@ -1,5 +1,6 @@
 """Alarms as they are recorded: what is seen, since when, how large, and how severe."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from monitoring.evidence.history import History, PastDay
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recognise_unit
 from monitoring.streams import Watched
+from records.models import Alarm
 
 Severity = Literal["critical", "warning", "notice"]
 OPEN, ACKNOWLEDGED, MUTED, CLOSED = "open", "acknowledged", "muted", "closed"
@@ -112,6 +114,22 @@ def recognise(
     if np.ptp(known[0]) == 0:
         return None
     return recognise_unit(known[0], known[1], changes)
+
+
+def by_cause(found: Iterable[Alarm]) -> list[tuple[Alarm, list[Alarm]]]:
+    """Return each alarm that stands alone with those that follow from it, in the given order."""
+    listed = list(found)
+    known = {alarm.pk for alarm in listed}
+
+    def follows(alarm: Alarm) -> int | None:
+        cause = alarm.details.get("follows")
+        return cause if cause in known else None
+
+    return [
+        (alarm, [other for other in listed if follows(other) == alarm.pk])
+        for alarm in listed
+        if follows(alarm) is None
+    ]
 
 
 def unit_changes(feature: Feature) -> list[UnitChange]:

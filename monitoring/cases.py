@@ -16,7 +16,7 @@ from monitoring import alarms, ledger
 from monitoring.alarms import Case, Described
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
-from monitoring.streams import TRAFFIC, Watched, refusal_group
+from monitoring.streams import SCORE, TRAFFIC, Watched, refusal_group
 from monitoring.windows import ONE_DAY, start_of
 from records import predictions
 from records.models import Alarm, Prediction, Refusal
@@ -41,7 +41,7 @@ class Cases:
         if alarm.stream == TRAFFIC:
             described = alarms.silence(self.definition, onset, _last_silent(books, onset, through))
         else:
-            case = self._case(alarm, books, onset, through)
+            case = self.case(alarm, books, through)
             described = alarms.describe(case, self._unit(case, through))
         alarm.kind = described.kind
         alarm.severity = described.severity
@@ -54,8 +54,14 @@ class Cases:
             **self._reasons(alarm, described, through),
         }
 
-    def _case(self, alarm: Alarm, books: Ledger, onset: date, through: date) -> Case:
-        watched = next(one for one in self.watched if one.key == alarm.stream)
+    def watched_by(self, stream: str) -> Watched:
+        """Return the stream of a key."""
+        return next(one for one in self.watched if one.key == stream)
+
+    def case(self, alarm: Alarm, books: Ledger, through: date) -> Case:
+        """Gather what a stream's alarm rests on, from its onset through a day."""
+        onset = date.fromisoformat(alarm.details["onset"])
+        watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
         joined = [counts for day, counts in days if day < alarm.raised_on]
         reference = books.states[alarm.stream].reference[0]
@@ -74,10 +80,17 @@ class Cases:
             self.definition.name, self.version, start_of(case.onset), start_of(last + ONE_DAY)
         )
         recent = np.asarray(frame.features[feature.name], dtype=np.float64)
-        return alarms.recognise(feature, self._reference_column(feature.name), recent)
+        return alarms.recognise(feature, self.reference_column(feature.name), recent)
 
-    def _reference_column(self, name: str) -> NDArray[np.float64]:
-        return np.asarray(self._reference_table.column(name).to_numpy(), dtype=np.float64)
+    def reference_column(self, name: str) -> NDArray[Any]:
+        """Return a feature's values in the reference's rows, or their score as log-odds."""
+        if name == SCORE:
+            risk = np.asarray(self._reference_table.column("risk").to_numpy(), dtype=np.float64)
+            return np.asarray(np.log(risk) - np.log1p(-risk), dtype=np.float64)
+        column = self._reference_table.column(name)
+        if self.definition.by_name[name].kind == "numeric":
+            return np.asarray(column.to_numpy(), dtype=np.float64)
+        return np.array(column.to_pylist(), dtype=object)
 
     @cached_property
     def _reference_table(self) -> Any:

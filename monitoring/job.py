@@ -16,6 +16,7 @@ from monitoring import ledger as books
 from monitoring import windows
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.cases import Cases
+from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
 from monitoring.evidence.detector import Budget, close_day
 from monitoring.evidence.state import Counts
@@ -213,10 +214,15 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     """Bring the figures of open alarms up to the last closed day; the same days, the same words."""
     if ledger.closed_through is None:
         return
-    for alarm in Alarm.objects.filter(
-        model=job.model, version=job.version, state__in=OPEN_STATES
-    ).order_by("pk"):
+    still_open = list(
+        Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES).order_by(
+            "pk"
+        )
+    )
+    for alarm in still_open:
         job.cases.describe(alarm, ledger, ledger.closed_through)
+    Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
+    for alarm in still_open:
         alarm.save(update_fields=["kind", "severity", "since", "summary", "details"])
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
@@ -233,16 +239,18 @@ def _finish(
     begun: float,
 ) -> MonitorResult:
     latest = reports[-1].path if reports else None
+    new = {alarm.pk for alarm in raised}
     run.first_day = plan.batches[0][0] if plan.batches else None
     run.last_day = plan.batches[-1][1] if plan.batches else None
     run.predictions = seen
     run.report = latest.name if latest else ""
     run.finished_at = job.now + timedelta(seconds=time.monotonic() - begun)
     run.save()
-    still_open = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
+    found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
+    still_open = tuple(found.order_by("raised_on", "pk"))
     return MonitorResult(
-        alarms=tuple(raised),
-        open_alarms=tuple(still_open.order_by("raised_on", "pk")),
+        alarms=tuple(alarm for alarm in still_open if alarm.pk in new),
+        open_alarms=still_open,
         report_path=latest,
         days=plan.days,
         predictions=seen,

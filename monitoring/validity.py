@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from monitoring.alarms import OPEN_STATES
+from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.streams import TRAFFIC
 from records.models import Alarm
 
@@ -20,10 +20,11 @@ class Validity:
 
 
 def validity(alarms: Iterable[Alarm]) -> Validity:
-    """Judge by the alarms that are not closed: each about the inputs or the score is a reason."""
+    """Judge by the open alarms on inputs and score; one that follows from another adds nothing."""
+    still_open = [alarm for alarm in alarms if alarm.state in OPEN_STATES]
     reasons = tuple(
         alarm.summary
-        for alarm in alarms
-        if alarm.state in OPEN_STATES and not alarm.stream.startswith(NOT_ABOUT_PEOPLE)
+        for alarm, _ in by_cause(still_open)
+        if not alarm.stream.startswith(NOT_ABOUT_PEOPLE)
     )
     return Validity(not reasons, reasons)

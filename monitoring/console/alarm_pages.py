@@ -1,10 +1,12 @@
 """The page of an alarm: what is seen, how the evidence grew, and signing what to do about it."""
 
 import math
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -14,12 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from models.definition import Definition
 from models.errors import DefinitionError
-from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED
+from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
+from monitoring.consequences import COMPARED_DAYS
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
 from monitoring.console.trends import days_of, draw_large, quantities
+from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.streams import budget_of, watched_streams
 from records import audit
@@ -55,33 +59,50 @@ def sign_review(request: HttpRequest, alarm_id: int) -> HttpResponse:
 
 
 def record_review(alarm_id: int, by: str, signed: dict[str, Any]) -> None:
-    """Write the decision, the alarm's new state and the audit event, all or none."""
+    """Write a decision on an alarm and on what follows from it, all or none."""
     now = timezone.now()
     with transaction.atomic():
         alarm = Alarm.objects.select_for_update().get(pk=alarm_id)
-        alarm.state = STATES.get(signed["decision"], CLOSED)
-        alarm.muted_until = signed["muted_until"]
-        alarm.save(update_fields=["state", "muted_until"])
-        Review.objects.create(
-            alarm=alarm,
-            model=alarm.model,
-            version=alarm.version,
-            decision=signed["decision"],
-            by=by,
-            because=signed["because"],
-            signed_at=now,
-        )
-        details = {
-            "alarm": alarm.pk,
-            "model": alarm.model,
-            "version": alarm.version,
-            "stream": alarm.stream,
-            "decision": signed["decision"],
-            "because": signed["because"],
-            "muted_until": str(signed["muted_until"] or ""),
-            "as_shown": alarm.summary,
-        }
-        audit.note("alarm.review", by, details, now)
+        _decide(alarm, by, signed, now)
+        for one in consequences(alarm).select_for_update():
+            _decide(one, by, signed, now)
+
+
+def consequences(alarm: Alarm) -> QuerySet[Alarm]:
+    """Return the alarms that follow from one and are not closed."""
+    return Alarm.objects.filter(
+        model=alarm.model,
+        version=alarm.version,
+        state__in=OPEN_STATES,
+        details__follows=alarm.pk,
+    ).order_by("pk")
+
+
+def _decide(alarm: Alarm, by: str, signed: dict[str, Any], now: datetime) -> None:
+    """Write the decision, the alarm's new state and the audit event."""
+    alarm.state = STATES.get(signed["decision"], CLOSED)
+    alarm.muted_until = signed["muted_until"]
+    alarm.save(update_fields=["state", "muted_until"])
+    Review.objects.create(
+        alarm=alarm,
+        model=alarm.model,
+        version=alarm.version,
+        decision=signed["decision"],
+        by=by,
+        because=signed["because"],
+        signed_at=now,
+    )
+    details = {
+        "alarm": alarm.pk,
+        "model": alarm.model,
+        "version": alarm.version,
+        "stream": alarm.stream,
+        "decision": signed["decision"],
+        "because": signed["because"],
+        "muted_until": str(signed["muted_until"] or ""),
+        "as_shown": alarm.summary,
+    }
+    audit.note("alarm.review", by, details, now)
 
 
 def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 200) -> HttpResponse:
@@ -90,7 +111,10 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
     context = {
         "alarm": alarm,
         "definition": _definition(alarm, dossier),
-        "size": alarm.details.get("size"),
+        "cause": Alarm.objects.filter(pk=alarm.details.get("follows")).first(),
+        "consequences": list(consequences(alarm)),
+        "compared_days": COMPARED_DAYS,
+        "risk": _risk_rows(alarm.details.get("risk")),
         "reviews": [
             (review, DECISIONS.get(review.decision, review.decision)) for review in reviews
         ],
@@ -99,6 +123,25 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "charts": _charts(alarm, dossier) if dossier else {},
     }
     return render(request, "console/alarm.html", context, status=status)
+
+
+def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:
+    """Word what a change does to the risk: a figure's name, as in the reference, as it is."""
+    if not risk:
+        return []
+    usual, now = ([share_words(value) for value in quartiles] for quartiles in risk["quartiles"])
+    mean = [share_words(value) for value in risk["mean"]]
+    middle = [f"{one[1]} ({one[0]} to {one[2]})" for one in (usual, now)]
+    return [
+        ("Mean risk", mean[0], mean[1]),
+        ("Median risk (quartiles)", middle[0], middle[1]),
+        *(
+            (f"Risk of {100 * threshold:g} % or more", share_words(before), share_words(after))
+            for threshold, before, after in risk["alerts"]
+        ),
+        ("In a higher band", "", f"{risk['higher_band']:,} of {risk['rows']:,}"),
+        ("In a lower band", "", f"{risk['lower_band']:,} of {risk['rows']:,}"),
+    ]
 
 
 def _definition(alarm: Alarm, dossier: Dossier | None) -> Definition | None:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from models.catalogue import definitions
 from models.definition import Definition
-from monitoring.alarms import OPEN_STATES
+from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.console.trends import days_of, traffic_spark
 from monitoring.streams import TRAFFIC
 from monitoring.validity import Validity, validity
@@ -44,6 +44,11 @@ class ModelSummary:
         return self.validity.reasons[:MOST_REASONS]
 
     @property
+    def cases(self) -> list[tuple[Alarm, list[Alarm]]]:
+        """Return the alarms that stand alone, each with those that follow from it."""
+        return by_cause(self.alarms)
+
+    @property
     def gravest(self) -> str | None:
         """Return the severity of the gravest open alarm."""
         found = {alarm.severity for alarm in self.alarms}
@@ -54,7 +59,7 @@ def summaries(settings: Settings, now: datetime) -> list[ModelSummary]:
     """Return every known model, those with open alarms first."""
     known = definitions(settings.models)
     found = [summary(file.definition, now) for file in known.values()]
-    return sorted(found, key=lambda one: (-len(one.alarms), one.definition.title))
+    return sorted(found, key=lambda one: (-len(one.cases), one.definition.title))
 
 
 def summary(definition: Definition, now: datetime) -> ModelSummary:

@@ -12,6 +12,9 @@ import numpy as np
 
 from models.definition import Definition
 from models.profile import ReferenceProfile
+from models.scoring.calibration import Sigmoid
+from models.scoring.linear import LinearModel, LinearTerm
+from models.scoring.scorer import save_scorer
 from monitoring.job import MonitorResult, monitor
 from records.models import Outcome, Prediction, Refusal
 from records.settings import Settings
@@ -123,7 +126,25 @@ def unchanged(columns: dict[str, Any], generator: np.random.Generator) -> None:
 def log_odds(columns: dict[str, Any]) -> np.ndarray:
     """Score people by a made-up formula."""
     creatinine = np.nan_to_num(columns["creatinine"], nan=1.0)
-    return -2.5 + 0.03 * (columns["age"] - 65) + 1.2 * np.log(creatinine)
+    return -2.5 + 0.03 * (columns["age"] - 65) + 1.2 * (creatinine - 1)
+
+
+def save_formula(directory: Path, definition: Definition) -> None:
+    """Write that formula as the scorer that training leaves."""
+    effects = {"age": (0.03, 65.0), "creatinine": (1.2, 1.0)}
+    terms = [
+        LinearTerm(usual, (effect,), (usual,), (1.0,), (0.0,))
+        for effect, usual in (effects.get(name, (0.0, 0.0)) for name in definition.columns)
+    ]
+    save_scorer(
+        directory,
+        features=tuple(feature.name for feature in definition.features),
+        columns=definition.columns,
+        column_feature=np.array(definition.column_feature),
+        calibration=Sigmoid(),
+        booster_ubj=None,
+        linear=LinearModel(-2.5, tuple(terms)),
+    )
 
 
 @dataclass
@@ -263,5 +284,24 @@ def without_creatinine(share: float) -> Change:
 
     def change(columns: dict[str, Any], generator: np.random.Generator) -> None:
         columns["creatinine"][generator.random(len(columns["age"])) < share] = np.nan
+
+    return change
+
+
+def older(years: float) -> Change:
+    """Let people be older by so many years."""
+
+    def change(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        columns["age"] = columns["age"] + years
+
+    return change
+
+
+def both(*changes: Change) -> Change:
+    """Apply several changes."""
+
+    def change(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        for one in changes:
+            one(columns, generator)
 
     return change

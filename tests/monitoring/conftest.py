@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.artefact import write_manifest
 from models.definition import Definition, parse_definition
 from models.profile import ReferenceProfile, build_profile, to_json
 from records.settings import Settings
@@ -23,7 +24,7 @@ Artefact = tuple[Definition, ReferenceProfile, Path]
 @pytest.fixture(scope="session")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     """The definition, profile and reference that training leaves for monitoring."""
-    from tests.monitoring.clinic import DEFINITION, log_odds, people
+    from tests.monitoring.clinic import DEFINITION, log_odds, people, save_formula
 
     directory = tmp_path_factory.mktemp("artefact")
     text = DEFINITION.encode()
@@ -43,6 +44,9 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     sample = pd.DataFrame(columns).head(2000)
     sample["risk"] = 1 / (1 + np.exp(-margin[:2000]))
     sample.to_parquet(directory / "reference.parquet")
+    (directory / "card.md").write_text("# A made-up model\n\nFor tests only.")
+    save_formula(directory, definition)
+    write_manifest(directory, definition.name)
     return definition, profile, directory / "reference.parquet"
 
 

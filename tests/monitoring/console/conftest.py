@@ -28,7 +28,7 @@ def watched_home(
     """A home to copy from: people, and a clinic whose creatinine went missing, watched."""
     from records.home import init_home
     from records.setup import use_database
-    from tests.monitoring.clinic import FIRST, Clinic, without_creatinine
+    from tests.monitoring.clinic import FIRST, Clinic, both, older, without_creatinine
 
     settings = Settings(home=tmp_path_factory.mktemp("watched"))
     init_home(settings)
@@ -36,7 +36,8 @@ def watched_home(
     use_database(settings.database)
     clinic = Clinic(*artefact, settings)
     clinic.record_days(FIRST, 10)
-    clinic.record_days(FIRST + timedelta(days=10), 5, change=without_creatinine(0.9))
+    change = both(without_creatinine(0.9), older(15))
+    clinic.record_days(FIRST + timedelta(days=10), 5, change=change)
     clinic.watch(FIRST + timedelta(days=14))
     (settings.reports / clinic.model / "1" / "2024.html").write_text("<title>A report</title>")
     add_people()

@@ -37,8 +37,8 @@ def test_a_models_page_shows_alarm_drift_and_what_is_not_claimed(
 ) -> None:
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "Outside its validated use" in page
-    summary_line = page.split('class="alarm-summary"', 1)[1].split("</a>", 1)[0]
-    assert "Creatinine in serum is missing in 9" in summary_line
+    lines = [part.split("</a>", 1)[0] for part in page.split('class="alarm-summary"')[1:]]
+    assert any("Creatinine in serum is missing in 9" in line for line in lines)
     creatinine = watched.profile.features["creatinine"]
     assert f"training {share_words(creatinine.missing / creatinine.total)}" in page
     assert "not claimed: the outcomes of 900 of 900 predictions are unreported" in page
@@ -139,3 +139,23 @@ def test_figures_carry_units_that_people_write() -> None:
     assert with_unit(-1.25, 1, "Cel") == "−1.2 °C"
     assert with_unit(3, 0, "{score}") == "3"
     assert share_words(0.034) == "3.4 %"
+
+
+def test_consequences_stand_below_their_cause_and_are_not_counted_as_alarms(
+    watched: Clinic, browse: Browse
+) -> None:
+    cases = summary(watched.definition, NOW).cases
+    ((cause, following),) = [case for case in cases if case[0].stream == "value:age"]
+    assert following
+    assert len(cases) == Alarm.objects.count() - len(following)
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert page.index(cause.summary) < page.index("Follows from it:")
+
+
+def test_the_alarm_page_says_what_the_change_does_to_the_risk(
+    watched: Clinic, browse: Browse
+) -> None:
+    alarm = Alarm.objects.get(stream="value:age")
+    page = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+    assert "What it does to the risk" in page
+    assert f"of {alarm.details['risk']['rows']:,}</td>" in page

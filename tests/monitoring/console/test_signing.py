@@ -39,6 +39,22 @@ def test_a_signed_review_closes_the_alarm_and_is_in_the_audit_record(
     assert "Sign a review" not in page
 
 
+def test_a_decision_on_a_cause_is_signed_for_what_follows_from_it(
+    watched: Clinic, browse: Browse
+) -> None:
+    cause = Alarm.objects.get(stream="value:age")
+    score = Alarm.objects.get(stream="score")
+    rita = browse("rita")
+    assert score.summary in rita.get(f"/alarms/{cause.pk}/").content.decode()
+    assert cause.summary in rita.get(f"/alarms/{score.pk}/").content.decode()
+    assert sign(rita, cause) == 302
+    assert Alarm.objects.get(pk=score.pk).state == "closed"
+    assert Review.objects.filter(alarm=score, decision="fault", by="rita").count() == 1
+    signed = AuditEvent.objects.filter(action="alarm.review")
+    assert {cause.pk, score.pk} <= {event.details["alarm"] for event in signed}
+    assert alarm_of(watched).state == "open"
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

@@ -1,0 +1,84 @@
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from monitoring.alarms import by_cause
+from monitoring.validity import validity
+from records.models import Alarm
+from tests.monitoring.clinic import FIRST, Change, Clinic, both, older
+
+FAULT = FIRST + timedelta(days=10)
+LAST = FAULT + timedelta(days=9)
+
+
+def higher_creatinine(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"] = columns["creatinine"] * 1.8
+
+
+def other_ward(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["ward"][:] = "surgical"
+
+
+def open_alarms(clinic: Clinic, change: Change) -> dict[str, Alarm]:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10, change=change)
+    return {alarm.stream: alarm for alarm in clinic.watch(LAST).open_alarms}
+
+
+def test_score_and_alerts_that_a_feature_explains_join_its_alarm(clinic: Clinic) -> None:
+    found = open_alarms(clinic, higher_creatinine)
+    assert {"value:creatinine", "score", "alerts:0.2"} <= set(found)
+    cause = found["value:creatinine"]
+    assert cause.details["follows"] is None
+    assert found["score"].details["follows"] == cause.pk
+    assert found["alerts:0.2"].details["follows"] == cause.pk
+    (case,) = by_cause(found.values())
+    assert (case[0], len(case[1])) == (cause, len(found) - 1)
+    assert validity(found.values()).reasons == (cause.summary,)
+
+
+def test_an_alarm_says_what_the_change_does_to_the_risk(clinic: Clinic) -> None:
+    effect = open_alarms(clinic, higher_creatinine)["value:creatinine"].details["risk"]
+    usual, now = effect["mean"]
+    assert effect["rows"] == 600
+    assert now > 1.5 * usual
+    ((threshold, alerts_before, alerts_now),) = effect["alerts"]
+    assert threshold == 0.2
+    assert alerts_now > alerts_before + 0.1
+    assert effect["higher_band"] == round((alerts_now - alerts_before) * 600)
+    assert effect["lower_band"] == 0
+
+
+def test_what_two_features_explain_together_joins_the_earlier_one(clinic: Clinic) -> None:
+    found = open_alarms(clinic, both(higher_creatinine, older(15)))
+    assert {"value:creatinine", "value:age", "score"} <= set(found)
+    causes = {found["value:creatinine"].pk, found["value:age"].pk}
+    assert found["score"].details["follows"] in causes
+    assert {alarm.stream for alarm, _ in by_cause(found.values())} == {
+        "value:creatinine",
+        "value:age",
+    }
+
+
+def test_a_score_that_no_open_alarm_explains_stands_alone(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    for step in range(10):
+        day = FAULT + timedelta(days=step)
+        for made in clinic.record(day):
+            made.margin += 1.0
+            made.risk = float(1 / (1 + np.exp(-made.margin)))
+            made.save(update_fields=["margin", "risk"])
+    found = {alarm.stream: alarm for alarm in clinic.watch(LAST).open_alarms}
+    assert found["score"].details["follows"] is None
+    assert found["alerts:0.2"].details["follows"] == found["score"].pk
+
+
+def test_an_older_alarm_of_another_feature_takes_no_later_one_with_it(clinic: Clinic) -> None:
+    found = open_alarms(clinic, both(other_ward, older(15)))
+    assert {"category:ward", "value:age", "score"} <= set(found)
+    assert found["score"].details["follows"] == found["value:age"].pk
+    assert (
+        found["category:ward"].details["risk"]["mean"][0]
+        == (found["category:ward"].details["risk"]["mean"][1])
+    )
