@@ -139,8 +139,6 @@ def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:
             (f"Risk of {100 * threshold:g} % or more", share_words(before), share_words(after))
             for threshold, before, after in risk["alerts"]
         ),
-        ("In a higher band", "", f"{risk['higher_band']:,} of {risk['rows']:,}"),
-        ("In a lower band", "", f"{risk['lower_band']:,} of {risk['rows']:,}"),
     ]
 
 

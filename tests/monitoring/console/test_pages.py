@@ -158,4 +158,5 @@ def test_the_alarm_page_says_what_the_change_does_to_the_risk(
     alarm = Alarm.objects.get(stream="value:age")
     page = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
     assert "What it does to the risk" in page
-    assert f"of {alarm.details['risk']['rows']:,}</td>" in page
+    higher = alarm.details["risk"]["higher_band"]
+    assert f"{higher} of 300 predictions fall into a higher band" in page
