@@ -27,6 +27,16 @@ def check_coherence(definition: "Definition") -> None:
     starts = [band.starts_at for band in definition.bands]
     if starts[0] != 0 or starts != sorted(set(starts)):
         raise ValueError(f"bands: starts_at must rise from 0, not {starts}")
+    _check_cds_hooks(definition)
+
+
+def _check_cds_hooks(definition: "Definition") -> None:
+    cds_hooks = definition.cds_hooks
+    names = [band.name for band in definition.bands]
+    if cds_hooks is not None and cds_hooks.card_from not in names:
+        raise ValueError(
+            f"cds_hooks: card_from {cds_hooks.card_from!r} is none of the bands {', '.join(names)}"
+        )
 
 
 def _named_features(definition: "Definition") -> Iterator[tuple[str, str]]:
@@ -75,6 +85,8 @@ def _check_groups(definition: "Definition", by_name: "dict[str, Feature]") -> No
         if group.count > len(set(group.of)):
             raise ValueError(f"smallest_set: {group.count} of {len(set(group.of))} can't be known")
     for subgroup in definition.subgroups:
+        if subgroup.column in (*by_name, "outcome", "patient_id"):
+            raise ValueError(f"subgroup {subgroup.name}: {subgroup.column} is no further column")
         if subgroup.feature is None:
             continue
         numeric = by_name[subgroup.feature].kind == "numeric"

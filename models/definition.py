@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from models.cds_hooks import CdsHooks
 from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
@@ -114,18 +115,25 @@ class Threshold(Part):
 
 
 class Subgroup(Part):
-    """A characteristic by which performance is reported, or why it can't be."""
+    """A characteristic by which performance is reported, or why it can't be.
+
+    It is a feature, or a column that only training tables have and the model never sees.
+    """
 
     name: Name
     title: Words
     feature: Name | None = None
+    column: Name | None = None
     cuts: tuple[float, ...] = ()
     not_assessed: Words | None = None
 
     @model_validator(mode="after")
-    def _has_a_feature_or_a_reason(self) -> Self:
-        if (self.feature is None) == (self.not_assessed is None):
-            raise ValueError("give either a feature or the reason in not_assessed")
+    def _has_a_source_or_a_reason(self) -> Self:
+        given = [part for part in (self.feature, self.column, self.not_assessed) if part]
+        if len(given) != 1:
+            raise ValueError("give a feature, a column, or the reason in not_assessed")
+        if self.cuts and self.feature is None:
+            raise ValueError("cuts divide a feature; a column holds groups by their names")
         if list(self.cuts) != sorted(set(self.cuts)):
             raise ValueError(f"cuts {self.cuts} must rise")
         return self
@@ -188,6 +196,7 @@ class Definition(Part):
     smallest_group: SmallestGroup
     monitoring: Monitoring
     gates: tuple[Gate, ...] = ()
+    cds_hooks: CdsHooks | None = None
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     write_queue: int = Field(default=4096, ge=1, description="records waiting, at most")
     table_budget_mb: int = Field(default=64, ge=1, description="memory of a model's tables")
     max_body_bytes: int = Field(default=8_000_000, ge=1024)
+    public_url: Url | None = None
+    outbound_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    outbound_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    outbound_ca_file: Path | None = None
+    readback_deadline_s: float = Field(default=0.4, gt=0, le=5)
     request_timeout_s: float = Field(default=5.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -46,6 +51,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(Path(part) for part in value.split(":") if part)
         return value
+
+    @field_validator("outbound_hosts", "outbound_private_hosts", mode="before")
+    @classmethod
+    def _is_a_list_of_words(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
 
     @cached_property
     def root(self) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 
 import msgspec
 
@@ -35,7 +36,7 @@ class BandAnswer(msgspec.Struct, frozen=True):
     action: str
 
 
-class Contribution(msgspec.Struct, frozen=True):
+class Contribution(msgspec.Struct, frozen=True, gc=False):
     """What one feature contributed to the score, on the log-odds scale."""
 
     feature: str
@@ -106,11 +107,15 @@ def contributions(definition: Definition, risk: ExplainedRisk) -> list[Contribut
         _contribution(feature, risk.features.values[feature.name], amount)
         for feature, amount in zip(definition.features, amounts, strict=True)
     ]
-    return sorted(described, key=lambda one: -abs(one.contribution))
+    return sorted(described, key=lambda one: abs(one.contribution), reverse=True)
 
 
 def _contribution(feature: Feature, value: float | str | None, amount: float) -> Contribution:
-    words = f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score"
+    if type(value) is float:
+        number = _number_words(feature.title, feature.decimals, feature.unit)
+        words = f"{number} contributed %+.2f to the score" % (value, amount)
+    else:
+        words = f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score"
     return Contribution(feature.name, feature.title, value, feature.unit, amount, words)
 
 
@@ -120,5 +125,11 @@ def value_in_words(feature: Feature, value: float | str | None) -> str:
         return f"{feature.title} (no value)"
     if isinstance(value, str):
         return f"{feature.title} {feature.categories[value]}"
-    unit = _UNIT_WORDS.get(feature.unit or "", feature.unit)
-    return f"{feature.title} {value:.{feature.decimals}f} {unit}".rstrip()
+    return _number_words(feature.title, feature.decimals, feature.unit) % value
+
+
+@cache
+def _number_words(title: str, decimals: int, unit: str | None) -> str:
+    """Return the words of a feature with `%` in the place of its number."""
+    fixed = (title.replace("%", "%%"), (_UNIT_WORDS.get(unit or "", unit) or "").replace("%", "%%"))
+    return f"{fixed[0]} %.{decimals}f {fixed[1]}".rstrip()

@@ -16,15 +16,19 @@ from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
 from records.writer import Writer
-from serving import fhir_api, json_api, own_api
+from serving import cds_hooks, fhir_api, json_api, own_api
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
 from serving.operation import COMPONENTS, Operation
+from serving.outbound import Outbound
 from serving.premises import Premises, Served, Suspensions
 from serving.problems import Form, MethodNotAllowed, NotFound, answer_error, kind_of
+
+# CDS Hooks 3.0 has its errors as OperationOutcomes, which clients of 2.0 may ignore
+FHIR_PATHS = ("/fhir", "/cds-services")
 
 
 def create_app(
@@ -54,7 +58,12 @@ def create_app(
     log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
     app = App(premises, log)
     app.router.routes.extend(
-        (*json_api.operations(served), *fhir_api.operations(), *own_api.operations())
+        (
+            *json_api.operations(served),
+            *fhir_api.operations(),
+            *cds_hooks.operations(served, Outbound(settings)),
+            *own_api.operations(),
+        )
     )
     return app
 
@@ -115,7 +124,7 @@ class Door:
 
     async def _answer_error(self, error: Exception, scope: Scope, send: Send) -> None:
         route = scope.get("route")
-        form: Form = "fhir" if scope["path"].startswith("/fhir") else "problem"
+        form: Form = "fhir" if scope["path"].startswith(FHIR_PATHS) else "problem"
         wanted_score = isinstance(route, Operation) and route.wants_score
         answer = answer_error(error, form=form, wanted_score=wanted_score)
         scope["auscult.status"] = answer.status

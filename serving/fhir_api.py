@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from models.errors import MalformedInput
-from models.fhir import PatientContext, read_bundle
+from models.fhir import read_bundle
 from serving.contract import Aware, Site, read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.prediction import Ask, predict, prediction_time
 from serving.risk_assessment import URL, risk_assessment
+from serving.subject import identifier_of
 
 PROTOCOL = "fhir"
 FHIR_JSON = b"application/fhir+json"
@@ -62,7 +63,7 @@ async def predict_bundle(call: Call) -> Answer:
         return Ask(
             bundle.readings,
             predicted_at,
-            patient=_identifier(bundle.patient),
+            patient=identifier_of(bundle.patient),
             site=wanted.site,
             findings=bundle.findings,
         )
@@ -128,13 +129,6 @@ def _time(text: str | None) -> datetime | None:
             field="predicted_at",
             reason="bad_time",
         ) from error
-
-
-def _identifier(patient: PatientContext) -> tuple[str, str] | None:
-    """Return what the pseudonym is made from: the first identifier, else the reference."""
-    if patient.identifiers:
-        return patient.identifiers[0]
-    return ("", patient.reference) if patient.reference else None
 
 
 def _capability(call: Call) -> dict[str, Any]:

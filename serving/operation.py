@@ -92,6 +92,7 @@ class Operation(APIRoute):
         request: Sequence[Any] = (),
         answer: Any = None,
         status: int = 200,
+        media_types: tuple[str, ...] = MEDIA_TYPES,
     ) -> None:
         super().__init__(
             path,
@@ -107,6 +108,7 @@ class Operation(APIRoute):
         self.scopes = tuple(scopes)
         self.wants_score = wants_score
         self.types = (*request, *(() if answer is None else (answer,)))
+        self.media_types = media_types
         self.reads_body = method == "POST"
         self.app = self._run
 
@@ -116,7 +118,7 @@ class Operation(APIRoute):
         client = authorise(scope, self.scopes, premises.clients, now) if self.scopes else None
         scope["auscult.client"] = client
         if self.reads_body:
-            _check_body(scope, premises.settings.max_body_bytes)
+            _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         answer = await self.handler(Call(premises, client, now, scope, receive))
         scope["auscult.status"] = answer.status
         await answer.send(send)
@@ -152,11 +154,11 @@ def _content(types: Sequence[Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _check_body(scope: Scope, limit: int) -> None:
+def _check_body(scope: Scope, media_types: tuple[str, ...], limit: int) -> None:
     headers = dict(scope["headers"])
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type.decode("latin-1") not in MEDIA_TYPES:
-        raise MediaTypeNotSupported(f"send the body as {' or '.join(MEDIA_TYPES)}")
+    if media_type.decode("latin-1") not in media_types:
+        raise MediaTypeNotSupported(f"send the body as {' or '.join(media_types)}")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise MediaTypeNotSupported("send the body without Content-Encoding")
     length = headers.get(b"content-length", b"0")

@@ -101,11 +101,11 @@ async def predict(
     return prediction
 
 
-async def record(premises: Premises, row: Row) -> None:
-    """Return once the row is on disk; raise DeadlinePassed if that takes too long."""
+async def record(premises: Premises, *rows: Row) -> None:
+    """Return once the rows are on disk; raise DeadlinePassed if that takes too long."""
     try:
         async with asyncio.timeout(premises.settings.request_timeout_s):
-            await premises.writer.submit_async([row], asyncio.get_running_loop())
+            await premises.writer.submit_async(rows, asyncio.get_running_loop())
     except TimeoutError as error:
         raise DeadlinePassed("the record was not on disk in time") from error
 

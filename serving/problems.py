@@ -77,6 +77,18 @@ class NotJson(MalformedInput):
         super().__init__(message, field="body", reason="not_json")
 
 
+class BadHookRequest(MalformedInput):
+    """The request isn't one of CDS Hooks, or not of this service's hooks."""
+
+
+class PrefetchNeeded(InputError):
+    """What the model needs was neither prefetched nor can be read back."""
+
+
+class ReadBackLate(InputError):
+    """The EHR's FHIR server didn't tell in time."""
+
+
 class DeadlinePassed(AuscultError):
     """The answer wasn't ready in time."""
 
@@ -96,11 +108,13 @@ _RETRY: Headers = ((b"retry-after", b"1"),)
 
 TABLE: Mapping[type[Exception], Kind] = {
     NotJson: Kind(400, "not-json", "The body is not JSON", "structure"),
+    BadHookRequest: Kind(400, "bad-hook", "Not a request of this hook", "invalid"),
     CallerGone: Kind(400, "incomplete", "The body ended too early", "structure"),
     NotAuthenticated: Kind(401, "not-authenticated", "A valid API key is needed", "login"),
     NotAllowed: Kind(403, "not-allowed", "The API key lacks the scope", "forbidden"),
     NotFound: Kind(404, "not-found", "There is no such thing", "not-found"),
     MethodNotAllowed: Kind(405, "method-not-allowed", "Not by this method", "not-supported"),
+    PrefetchNeeded: Kind(412, "prefetch", "The prefetch is incomplete", "required"),
     TooLarge: Kind(413, "too-large", "The body is too long", "too-long"),
     MediaTypeNotSupported: Kind(415, "media-type", "Only JSON is read", "not-supported"),
     MalformedInput: Kind(422, "malformed-input", "The request is not as agreed", "structure"),
@@ -112,6 +126,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     WriterBusy: Kind(503, "busy", "Too much is waiting to be recorded", "transient", _RETRY),
     WriterStopped: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
     RecordError: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
+    ReadBackLate: Kind(504, "deadline", "The data were not read in time", "timeout"),
     DeadlinePassed: Kind(504, "deadline", "The answer was not ready in time", "timeout"),
     ExplanationMismatch: Kind(
         500, "explanation-mismatch", "The explanation does not add up", "exception"

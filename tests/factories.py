@@ -130,6 +130,15 @@ name = "sex"
 title = "Sex"
 feature = "sex"
 
+[cds_hooks]
+id = "made-up-sepsis"
+hooks = ["patient-view", "order-sign"]
+card_from = "high"
+fallback = "look at the patient as you would without a model"
+override_reasons = [
+  { system = "https://example.org/override", code = "treated", display = "Already treated" },
+]
+
 [smallest_group]
 people = 10
 events = 10

@@ -18,6 +18,9 @@ OPERATIONS = [
     ("POST", "/v1/outcomes", {"outcome"}),
     ("POST", "/fhir/RiskAssessment/$predict", {"predict"}),
     ("GET", "/fhir/metadata", {"predict", "read"}),
+    ("GET", "/cds-services", {"predict", "read"}),
+    ("POST", "/cds-services/made-up-sepsis", {"predict"}),
+    ("POST", "/cds-services/made-up-sepsis/feedback", {"feedback"}),
     ("GET", "/metrics", {"read"}),
     ("GET", "/openapi.json", {"predict", "read"}),
 ]

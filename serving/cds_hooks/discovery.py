@@ -1,0 +1,63 @@
+"""What the discovery endpoint says of a model's service, and the prefetch that it asks for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from models.definition import Definition
+from models.feature import Feature
+from models.fhir_resources import LOINC
+from serving.answer import NOT_FOR_CLINICAL_USE
+
+PATIENT_KEY = "patient"
+PATIENT_ID = "{{context.patientId}}"
+# the newest result may have been cancelled or entered in error, several of them hardly
+_LATEST_COUNT, _ALL_COUNT = 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One prefetch key: the query that fills it, and the feature that it is for."""
+
+    key: str
+    query: str
+    feature: Feature | None = None
+
+    def url(self, server: str, patient_id: str) -> str:
+        """Return the query's address on a FHIR server, for a patient's id that was checked."""
+        query = self.query.replace(PATIENT_ID, patient_id)
+        return f"{server.rstrip('/')}/{query.replace('|', '%7C')}"
+
+
+def templates(definition: Definition) -> tuple[Template, ...]:
+    """Return a definition's prefetch: the patient, and one key for each code (CDS-5)."""
+    return (Template(PATIENT_KEY, f"Patient/{PATIENT_ID}"), *_observations(definition))
+
+
+def describe(definition: Definition, asked: tuple[Template, ...]) -> list[dict[str, Any]]:
+    """Return the entries of a model's service, one for each of its hooks (CDS-1, CDS-2)."""
+    about = definition.cds_hooks
+    if about is None:
+        return []
+    use = definition.intended_use
+    description = f"{definition.outcome.definition}. For: {use.population}"
+    if definition.for_demonstration:
+        description = f"{NOT_FOR_CLINICAL_USE.capitalize()}. {description}"
+    entry = {
+        "id": about.id,
+        "title": definition.title,
+        "description": description,
+        "prefetch": {template.key: template.query for template in asked},
+        "usageRequirements": "Without prefetch, a token that may read Patient and Observation",
+    }
+    return [{"hook": hook, **entry} for hook in about.hooks]
+
+
+def _observations(definition: Definition) -> Iterator[Template]:
+    for feature in definition.features:
+        if feature.source != "observation" or feature.derived is not None:
+            continue
+        count = _LATEST_COUNT if feature.reduce == "latest" else _ALL_COUNT
+        for code in feature.loinc:
+            query = f"Observation?patient={PATIENT_ID}&code={LOINC}|{code}&_sort=-date"
+            yield Template(f"{feature.name}_{code}", f"{query}&_count={count}", feature)

@@ -1,0 +1,166 @@
+"""What a prefetch says: data, that there are none, an error, or only the first of many."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from models.candidates import choose
+from models.definition import Definition
+from models.errors import AuscultError
+from models.fhir import read_bundle
+from models.fhir_resources import Entry, Observation, OperationOutcome
+from models.fhir_time import moment
+from serving.cds_hooks.discovery import PATIENT_KEY, Template
+
+_NULL = b"null"
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link of a Bundle, such as to its next page."""
+
+    relation: str | None = None
+    url: str | None = None
+
+
+class Resource(msgspec.Struct, frozen=True, rename="camel"):
+    """A prefetched resource, of which a Bundle's particulars are read."""
+
+    resource_type: str
+    id: str | None = None
+    total: int | None = None
+    link: tuple[Link, ...] = ()
+    entry: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """What is known of one key; of a Bundle, how many it should have and where it goes on."""
+
+    state: Literal["data", "none", "error", "truncated"]
+    entries: tuple[Entry, ...] = ()
+    total: int = 0
+    next_page: str | None = None
+
+
+@dataclass(slots=True)
+class Gathered:
+    """The resources by key, and the keys of which it isn't known what there is."""
+
+    by_key: dict[str, Supplied] = field(default_factory=dict)
+    unknown: list[Template] = field(default_factory=list)
+
+    def bundle(self, full_url: str) -> bytes:
+        """Return everything as one Bundle, the patient under `full_url`."""
+        entries: list[dict[str, object]] = []
+        urls: set[str] = set()
+        for key, supplied in self.by_key.items():
+            for entry in supplied.entries:
+                url = full_url if key == PATIENT_KEY else entry.full_url
+                whole: dict[str, object] = {"resource": entry.resource}
+                if entry.search is not None:
+                    whole["search"] = {"mode": entry.search.mode}
+                # a result may be found under several codes, and a Bundle names each URL once
+                if url is not None and url not in urls:
+                    urls.add(url)
+                    whole["fullUrl"] = url
+                entries.append(whole)
+        return msgspec.json.encode(
+            {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        )
+
+
+def gather(
+    asked: Sequence[Template],
+    prefetch: Mapping[str, msgspec.Raw],
+    definition: Definition,
+    predicted_at: datetime,
+) -> Gathered:
+    """Sort a prefetch by what is known; what isn't has to be read back (CDS-6 to CDS-8)."""
+    gathered = Gathered()
+    for template in asked:
+        if template.key not in prefetch:
+            gathered.unknown.append(template)
+            continue
+        supplied = read_supplied(bytes(prefetch[template.key]), template)
+        if is_known(supplied, template, definition, predicted_at):
+            gathered.by_key[template.key] = supplied
+        else:
+            gathered.unknown.append(template)
+    return gathered
+
+
+def read_supplied(raw: bytes, template: Template) -> Supplied:
+    """Read the value of one key; a resource that wasn't asked for is an error, not "none"."""
+    if raw.strip() == _NULL:
+        return Supplied("none")
+    try:
+        resource = msgspec.json.decode(raw, type=Resource)
+        if template.key == PATIENT_KEY:
+            if resource.resource_type != "Patient":
+                return Supplied("error")
+            return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
+        if resource.resource_type != "Bundle" or _holds_an_error(resource.entry):
+            return Supplied("error")
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Supplied("error")
+    next_page = next((one.url for one in resource.link if one.relation == "next"), None)
+    return page_of(resource.entry, resource.total or 0, next_page)
+
+
+def page_of(entries: tuple[Entry, ...], total: int, next_page: str | None) -> Supplied:
+    """Return what a search found, and whether that is all."""
+    matches = [e for e in entries if e.search is None or e.search.mode in (None, "match")]
+    truncated = next_page is not None or total > len(matches)
+    return Supplied("truncated" if truncated else "data", entries, total, next_page)
+
+
+def is_known(
+    supplied: Supplied, template: Template, definition: Definition, predicted_at: datetime
+) -> bool:
+    """Say whether a key's value tells what there is, truncated or not.
+
+    Of a truncated one that is so where its page, newest first, reaches beyond the look-back, or
+    where the latest is wanted and the page holds one that may be used.
+    """
+    if supplied.state != "truncated":
+        return supplied.state != "error"
+    feature = template.feature
+    if feature is None or feature.look_back is None:
+        return False
+    try:
+        times = [_time(entry) for entry in supplied.entries]
+        known = [time for time in times if time is not None]
+        if len(known) < len(times) or known != sorted(known, reverse=True) or not known:
+            return False
+        if known[-1] < predicted_at - feature.look_back:
+            return True
+        one_key = Gathered({template.key: supplied}).bundle("")
+        readings = read_bundle(one_key, definition, predicted_at).readings.get(feature.name, ())
+        return feature.reduce == "latest" and bool(choose(feature, readings, predicted_at)[0])
+    except (AuscultError, msgspec.DecodeError):
+        return False
+
+
+def _time(entry: Entry) -> datetime | None:
+    observation = msgspec.json.decode(entry.resource, type=Observation)
+    period = observation.effective_period
+    text = observation.effective_date_time or observation.effective_instant
+    text = text or (period.end if period else None)
+    return None if text is None else moment(text, "effective")
+
+
+def _holds_an_error(entries: Sequence[Entry]) -> bool:
+    """Say whether a Bundle reports that its search failed, in whole or in part."""
+    for entry in entries:
+        raw = bytes(entry.resource)
+        if b'"OperationOutcome"' not in raw:
+            continue
+        if msgspec.json.decode(raw, type=Resource).resource_type != "OperationOutcome":
+            continue
+        issues = msgspec.json.decode(raw, type=OperationOutcome).issue
+        if not issues or any(issue.severity != "information" for issue in issues):
+            return True
+    return False

@@ -1,0 +1,231 @@
+"""The operations of CDS Hooks: from a request through a recorded prediction to cards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from models.cds_hooks import CdsHooks
+from models.definition import Status
+from models.errors import (
+    AuscultError,
+    InputError,
+    ModelSuspended,
+    RecordError,
+    SettingsError,
+    UnusableValue,
+)
+from models.fhir import read_bundle
+from models.risk_model import RiskModel
+from records.rows import AuditRow
+from serving.cds_hooks.cards import no_score_card, risk_cards
+from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
+from serving.cds_hooks.feedback import Feedback, read_reports
+from serving.cds_hooks.prefetch import Gathered, Resource, gather
+from serving.cds_hooks.readback import read_back
+from serving.cds_hooks.request import HookRequest, read_request
+from serving.feedback import NO_SCORE_CARD, feedback_row
+from serving.message import Answer
+from serving.operation import Call, Operation
+from serving.outbound import Outbound
+from serving.prediction import Ask, predict, record
+from serving.premises import Served
+from serving.problems import (
+    BadHookRequest,
+    CallError,
+    DeadlinePassed,
+    NotFound,
+    PrefetchNeeded,
+    kind_of,
+)
+from serving.subject import identifier_of
+
+PROTOCOL = "cds-hooks"
+JSON_ONLY = ("application/json",)
+# what the EHR has to mend, so that a clinician's card would be no help
+_CALLERS_FAULT = (CallError, BadHookRequest, PrefetchNeeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One model's service."""
+
+    model: RiskModel
+    about: CdsHooks
+    asked: tuple[Template, ...]
+
+
+class Services:
+    """The services of the models that are served, by their ids."""
+
+    def __init__(self, models: Mapping[str, Served], outbound: Outbound) -> None:
+        self._outbound = outbound
+        self._services: dict[str, Service] = {}
+        for served in models.values():
+            definition = served.model.definition
+            about = definition.cds_hooks
+            if about is None:
+                continue
+            if about.id in self._services:
+                raise SettingsError(f"two models call their CDS Hooks service {about.id!r}")
+            self._services[about.id] = Service(served.model, about, templates(definition))
+
+    async def discover(self, _: Call) -> Answer:
+        """List the services, with the prefetch that each asks for."""
+        listed = [
+            entry
+            for service in self._services.values()
+            for entry in describe(service.model.definition, service.asked)
+        ]
+        return _json({"services": listed})
+
+    async def answer(self, call: Call) -> Answer:
+        """Predict the risk of the patient in view, and answer with cards."""
+        service = self._service(call)
+        request = read_request(await call.body(), service.about.hooks)
+        try:
+            cards = await self._risk_cards(call, service, request)
+        except AuscultError as error:
+            silent = service.model.definition.status is Status.SILENT
+            if isinstance(error, _CALLERS_FAULT) or silent or service.about.no_score == "error":
+                raise
+            cards = [await _no_score(call, service, error)]
+        return _json({"cards": cards})
+
+    async def report(self, call: Call) -> Answer:
+        """Keep what clinicians did with cards, every report of it."""
+        self._service(call)
+        reports = read_reports(await call.body())
+        rows = [await feedback_row(call, one, protocol=PROTOCOL) for one in reports]
+        await record(call.premises, *rows)
+        return _json({})
+
+    def _service(self, call: Call) -> Service:
+        service = self._services.get(call.path("id"))
+        if service is None:
+            raise NotFound("there is no such CDS service; GET /cds-services lists them")
+        return service
+
+    async def _risk_cards(
+        self, call: Call, service: Service, request: HookRequest
+    ) -> list[dict[str, Any]]:
+        found = await self._gather(call, service, request)
+
+        def read() -> Ask:
+            if isinstance(found, InputError):
+                raise found
+            return _ask(call, service, request, found)
+
+        prediction = await predict(call, service.model, PROTOCOL, read)
+        if service.model.definition.status is Status.SILENT:
+            return []
+        return risk_cards(prediction, service.about, call.premises.settings.console_url)
+
+    async def _gather(
+        self, call: Call, service: Service, request: HookRequest
+    ) -> Gathered | InputError:
+        """Return what the EHR knows, or the error, which is recorded by who predicts."""
+        definition, settings = service.model.definition, call.premises.settings
+        try:
+            call.premises.suspensions.check(definition.name)
+            gathered = gather(service.asked, request.prefetched, definition, call.now)
+            await read_back(
+                gathered,
+                request,
+                definition,
+                call.now,
+                self._outbound,
+                seconds=settings.readback_deadline_s,
+                plain_http=call.caller.is_test,
+            )
+        except ModelSuspended:
+            return Gathered()
+        except InputError as error:
+            return error
+        return gathered
+
+
+def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operation]:
+    """Return the operations of CDS Hooks; raise SettingsError where two models share an id."""
+    services = Services(models, outbound)
+    return [
+        Operation(
+            "POST",
+            "/cds-services/{id}",
+            services.answer,
+            scopes=("predict",),
+            summary="Cards for the patient in view",
+            wants_score=True,
+            request=[HookRequest],
+            media_types=JSON_ONLY,
+        ),
+        Operation(
+            "POST",
+            "/cds-services/{id}/feedback",
+            services.report,
+            scopes=("feedback",),
+            summary="What clinicians did with cards",
+            request=[Feedback],
+            media_types=JSON_ONLY,
+        ),
+        Operation(
+            "GET",
+            "/cds-services",
+            services.discover,
+            scopes=("predict", "read"),
+            summary="The services and their prefetch",
+        ),
+    ]
+
+
+def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered) -> Ask:
+    reference = f"Patient/{request.patient_id}"
+    _check_patient(gathered, request)
+    full_url = f"{request.fhir_server.rstrip('/')}/{reference}" if request.fhir_server else ""
+    bundle = read_bundle(gathered.bundle(full_url or reference), service.model.definition, call.now)
+    subject = bundle.patient.reference
+    if subject and not f"/{subject}".endswith(f"/{reference}"):
+        raise _foreign("prefetch")
+    identifier = identifier_of(bundle.patient) or ("", reference)
+    return Ask(bundle.readings, call.now, patient=identifier, findings=bundle.findings)
+
+
+def _check_patient(gathered: Gathered, request: HookRequest) -> None:
+    """Raise UnusableValue where the Patient isn't the one of the context."""
+    for entry in gathered.by_key[PATIENT_KEY].entries if gathered.by_key else ():
+        if msgspec.json.decode(entry.resource, type=Resource).id != request.patient_id:
+            raise _foreign(f"prefetch.{PATIENT_KEY}")
+
+
+def _foreign(place: str) -> UnusableValue:
+    return UnusableValue(
+        f"{place} is of another patient than context.patientId",
+        field=place,
+        reason="foreign_subject",
+    )
+
+
+async def _no_score(call: Call, service: Service, error: AuscultError) -> dict[str, Any]:
+    """Return the card that says there is no risk, kept so that feedback on it finds it."""
+    kind = kind_of(error)
+    card: UUID = uuid4()
+    row = AuditRow(
+        id=card,
+        action=NO_SCORE_CARD,
+        by=call.caller.key_id,
+        recorded_at=call.now,
+        details={"model": service.model.definition.name, "problem": kind.slug},
+    )
+    call.premises.counters.problems("services.answer", kind.slug).inc()
+    try:
+        await record(call.premises, row)
+    except (RecordError, DeadlinePassed) as failure:
+        # the card has no risk in it, and without it silence would read as a low one
+        call.premises.counters.problems("services.answer", kind_of(failure).slug).inc()
+    return no_score_card(service.model, service.about, str(error), card)
+
+
+def _json(value: dict[str, Any]) -> Answer:
+    return Answer(msgspec.json.encode(value))

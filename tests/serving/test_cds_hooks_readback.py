@@ -1,0 +1,160 @@
+"""Reading back from a real FHIR server what the prefetch left out."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from records.clients import SCOPES
+from records.settings import Settings
+from tests.serving.hooks import (
+    CREATININE,
+    LACTATE,
+    O1,
+    PATH,
+    FhirServer,
+    card_of,
+    hook_request,
+    prefetched,
+    running,
+    searchset,
+)
+
+TOKEN = {
+    "access_token": "a-token-of-the-ehr",
+    "token_type": "Bearer",
+    "expires_in": 300,
+    "scope": "patient/Patient.rs patient/Observation.rs",
+    "subject": "cds-service",
+}
+
+
+@pytest.fixture
+def fhir() -> Iterator[FhirServer]:
+    with running(FhirServer()) as server:
+        yield server
+
+
+def listed(settings: Settings, server: FhirServer, **more) -> Settings:
+    host = server.address.removeprefix("http://").removesuffix("/fhir")
+    return Settings(home=settings.home, outbound_private_hosts=(host,), **more)
+
+
+@pytest.fixture
+def reading(serve, sqlite_db, fhir):
+    """A test client, which may read by plain http, of a service that may ask the server."""
+    return serve(listed(sqlite_db, fhir)).client(*SCOPES, is_test=True)
+
+
+def asking(server: FhirServer, request: dict, **more) -> dict:
+    return {**request, "fhirServer": server.address, "fhirAuthorization": {**TOKEN, **more}}
+
+
+def test_a_key_that_is_absent_is_read_with_the_given_token(reading, fhir):
+    """CDS-6."""
+    card = card_of(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "Lactate in blood 3.1 mmol/L" in card["detail"]
+    ((path, authorization),) = fhir.asked
+    assert path == (
+        "/fhir/Observation?patient=p1&code=http://loinc.org%7C2524-7&_sort=-date&_count=10"
+    )
+    assert authorization == "Bearer a-token-of-the-ehr"
+
+
+def test_everything_can_be_read_back_and_gives_the_same_card(reading, fhir):
+    whole = card_of(reading.post(PATH, json=hook_request()))
+    read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert read["detail"] == whole["detail"]
+    assert len(fhir.asked) == 3
+
+
+def test_pages_are_followed_until_the_latest_usable_result(reading, fhir):
+    """CDS-8."""
+    cancelled = {**O1, "id": "c", "status": "cancelled"}
+    fhir.pages["2524-7"] = [searchset(cancelled), searchset(cancelled), searchset(O1)]
+    card = card_of(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "3.1 mmol/L" in card["detail"]
+    assert len(fhir.asked) == 3
+
+
+def test_a_next_page_on_another_server_is_not_asked(reading, fhir):
+    """CDS-8, AUTH-4: the token goes to its own server only."""
+    elsewhere = {"link": [{"relation": "next", "url": "http://127.0.0.1:9/fhir?page=2"}]}
+    fhir.pages["2524-7"] = [searchset({**O1, "status": "cancelled"}, **elsewhere)]
+    response = reading.post(PATH, json=asking(fhir, prefetched(lactate=...)))
+    assert response.status_code == 412
+    assert len(fhir.asked) == 1
+
+
+def test_a_truncated_or_failed_prefetch_is_read_back(reading, fhir):
+    """CDS-7, CDS-8."""
+    truncated = searchset({**O1, "status": "cancelled"}, total=20)
+    failed = {"resourceType": "OperationOutcome", "issue": []}
+    request = prefetched(lactate=truncated, creatinine=failed)
+    card = card_of(reading.post(PATH, json=asking(fhir, request)))
+    assert "3.1 mmol/L" in card["detail"]
+    assert sorted(path.partition("%7C")[2][:6] for path, _ in fhir.asked) == ["2160-0", "2524-7"]
+
+
+def test_a_slow_server_gives_a_card_that_says_so_within_the_deadline(serve, sqlite_db, fhir):
+    """CDS-10."""
+    fhir.delay_s = 0.6
+    client = serve(listed(sqlite_db, fhir, readback_deadline_s=0.05)).client(*SCOPES, is_test=True)
+    card = card_of(client.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "Risk not calculated" in card["summary"]
+    assert "50 ms" in card["detail"]
+
+
+def test_what_the_server_refuses_or_lacks_is_412(reading, fhir):
+    fhir.resources.clear()
+    response = reading.post(PATH, json=asking(fhir, prefetched(patient=...)))
+    assert response.status_code == 412
+    assert "404" in response.json()["issue"][0]["details"]["text"]
+    fhir.pages["2524-7"] = [{"resourceType": "OperationOutcome", "issue": []}]
+    assert reading.post(PATH, json=asking(fhir, prefetched(lactate=...))).status_code == 412
+
+
+def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_patient(
+    serve, sqlite_db, fhir
+):
+    """API-7, CDS-3."""
+    service = serve(listed(sqlite_db, fhir))
+    test, production = service.client(*SCOPES, is_test=True), service.client(*SCOPES)
+    request = asking(fhir, prefetched(lactate=...))
+    assert production.post(PATH, json=request).status_code == 412
+    other = {**request, "fhirServer": "http://127.0.0.1:9/fhir"}
+    assert test.post(PATH, json=other).status_code == 412
+    assert test.post(PATH, json={**request, "fhirServer": "file:///etc"}).status_code == 412
+    without = {key: value for key, value in request.items() if key != "fhirAuthorization"}
+    assert test.post(PATH, json=without).status_code == 412
+    alone = {key: value for key, value in request.items() if key != "fhirServer"}
+    assert test.post(PATH, json=alone).status_code == 400
+    wrong = asking(fhir, prefetched(lactate=...), patient="p2")
+    assert test.post(PATH, json=wrong).status_code == 400
+    wrong = asking(fhir, prefetched(lactate=...), token_type="MAC")
+    assert test.post(PATH, json=wrong).status_code == 400
+    assert fhir.asked == []
+
+
+def test_a_private_address_is_not_asked_unless_it_is_listed_as_private(serve, sqlite_db, fhir):
+    """API-7."""
+    host = fhir.address.removeprefix("http://").removesuffix("/fhir")
+    service = serve(Settings(home=sqlite_db.home, outbound_hosts=(host,)))
+    client = service.client(*SCOPES, is_test=True)
+    response = client.post(PATH, json=asking(fhir, prefetched(lactate=...)))
+    assert response.status_code == 412
+    assert "public" in response.json()["issue"][0]["details"]["text"]
+    assert fhir.asked == []
+
+
+def test_neither_the_token_nor_the_patient_is_logged(serve, sqlite_db, fhir, caplog):
+    """CDS-9, PHI-5."""
+    service = serve(listed(sqlite_db, fhir))
+    client = service.client(*SCOPES, is_test=True)
+    caplog.set_level("INFO")
+    client.post(PATH, json=asking(fhir, hook_request(prefetch=None)))
+    fhir.resources.clear()
+    client.post(PATH, json=asking(fhir, hook_request(prefetch=None)))
+    logged = caplog.text + service.log.getvalue().decode()
+    assert "a-token-of-the-ehr" not in logged
+    assert "Patient/p1" not in logged
+    assert {LACTATE, CREATININE} & set(logged.split()) == set()
