@@ -76,7 +76,6 @@ def register_run(
     _open_store(definition.name, settings)
     with mlflow.start_run(tags={**tags, **_code_tags()}) as run:
         mlflow.log_params(dict(record.parameters))
-        mlflow.log_metrics(dict(record.metrics))
         mlflow.log_input(_dataset(cohort, definition), context="training")
         mlflow.log_artifacts(str(record.files))
         with _import_path_kept():
@@ -90,6 +89,8 @@ def register_run(
                 signature=_signature(definition),
                 input_example=example,
             )
+        # after the model, or logging it would read every metric back, one query each
+        mlflow.log_metrics(dict(record.metrics), model_id=info.model_id)
     return _register(definition.name, info, run.info.run_id, tags, settings)
 
 
