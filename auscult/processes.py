@@ -120,11 +120,14 @@ def serve_command(bento: str, settings: Settings, *, port: int | None = None) ->
     return Server("serving", (*arguments, "--port", str(port)), address, ready, environment)
 
 
-def console_command(settings: Settings, *, port: int | None = None) -> Server:
-    """Return how the console is run."""
+def console_command(
+    settings: Settings, *, port: int | None = None, links: Mapping[str, str] | None = None
+) -> Server:
+    """Return how the console is run; `links` are addresses of the libraries' own pages."""
     port = port or settings.console_port
     address = f"http://127.0.0.1:{port}"
-    environment = exports(settings) | {"AUSCULT_CONSOLE_PORT": str(port)}
+    named = {f"AUSCULT_{name.upper()}_URL": link for name, link in (links or {}).items()}
+    environment = exports(settings) | named | {"AUSCULT_CONSOLE_PORT": str(port)}
     arguments = (sys.executable, "-m", "monitoring.console.server")
     return Server("console", arguments, address, f"{address}/livez", environment)
 

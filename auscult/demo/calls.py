@@ -83,7 +83,10 @@ class Caller:
         async def guarded(client: httpx.AsyncClient, item: T) -> R:
             nonlocal done
             async with gate:
-                result = await call(client, item)
+                try:
+                    result = await call(client, item)
+                except httpx.TransportError as error:
+                    raise DemoFailed(f"the service at {self.address} is gone: {error!r}") from error
             done += 1
             step(stage, done, len(items))
             return result

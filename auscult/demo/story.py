@@ -47,6 +47,7 @@ class Story:
 
     settings: Settings
     step: Step
+    library_pages: tuple[Server, ...] = ()
     started: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
     servers: list[Running] = field(default_factory=list)
@@ -91,13 +92,14 @@ def run(*, stay: bool) -> None:
     from auscult.demo.summary import show_addresses, show_told
 
     with _ended_by_signals(), progress() as step:
-        story = Story(read_settings(), step)
+        story = Story(read_settings(), step, _library_pages(read_settings()) if stay else ())
         try:
             told = tell(story)
             show_told(told, story.seconds)
             if stay:
-                others = _start_library_pages(story)
-                show_addresses(told, others)
+                for server in story.library_pages:
+                    story.start(server)
+                show_addresses(told, {one.name: one.address for one in story.library_pages})
                 _wait()
         finally:
             story.stop()
@@ -116,7 +118,9 @@ def tell(story: Story) -> Told:
     trained = _train_and_promote(story)
     bento, caller, answer = _package_and_serve(story, key)
     people, deaths = _replay(story, caller)
-    console = console_command(story.settings, port=free_port(story.settings.console_port))
+    links = {one.name: one.address for one in story.library_pages}
+    port = free_port(story.settings.console_port)
+    console = console_command(story.settings, port=port, links=links)
     opening = story.start(console)
     monitored = _watch(story, trained.version)
     opening.wait_until_ready()
@@ -212,14 +216,12 @@ def _look(story: Story, address: str, monitored: "MonitorResult", password: str)
     story.mark("alarm in the console")
 
 
-def _start_library_pages(story: Story) -> dict[str, str]:
-    servers = (
-        mlflow_command(story.settings, port=free_port(5000)),
-        evidently_command(story.settings, port=free_port(8000)),
+def _library_pages(settings: Settings) -> tuple[Server, ...]:
+    """Return how MLflow's and Evidently's own pages are run, which the console links to."""
+    return (
+        mlflow_command(settings, port=free_port(5000)),
+        evidently_command(settings, port=free_port(8000)),
     )
-    for server in servers:
-        story.start(server)
-    return {server.name: server.address for server in servers}
 
 
 @contextmanager
