@@ -35,10 +35,10 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {
     "systolic": st.one_of(NUMBER, st.floats(30, 300)),
 }
 USUAL = {
-    "age": st.floats(18, 120),
+    "age": st.one_of(st.floats(18, 120), st.sampled_from([10.0, 17.0])),
     "sex": st.sampled_from(["female", "male"]),
     "ward": st.sampled_from(["surgery", "medicine"]),
-    "creatinine": st.floats(0.1, 30),
+    "creatinine": st.one_of(st.floats(0.1, 30), st.just(30.0)),  # then the eGFR is implausible
     "glucose": st.floats(10, 2000),
 }
 
@@ -59,13 +59,14 @@ def make_model(definition: Definition, directory: Path) -> RiskModel:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[RiskModel]:
-    """The ward's model, and one that may do without its derived and one categorical feature."""
-    lenient = WARD.replace("derived = {", 'if_unusable = "score_without"\nderived = {').replace(
-        'Maternity" }\n', 'Maternity" }\nif_unusable = "score_without"\n'
-    )
+    """The ward's model, one also for children, who have no eGFR, and one that may do without."""
+    children = WARD.replace("at_least = 18", "at_least = 1")
+    without = 'if_unusable = "score_without"\n'
+    lenient = children.replace("derived = {", f"{without}derived = {{")
+    lenient = lenient.replace('Maternity" }\n', f'Maternity" }}\n{without}')
     return [
         make_model(parse_definition(text.encode(), source="ward"), tmp_path_factory.mktemp("ward"))
-        for text in (WARD, lenient)
+        for text in (WARD, children, lenient)
     ]
 
 
