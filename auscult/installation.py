@@ -1,5 +1,6 @@
 """Making an installation: home, keys, database, first client, first console user."""
 
+import getpass
 import os
 from datetime import datetime
 
@@ -22,7 +23,7 @@ def install(settings: Settings, *, client: str, user: str, now: datetime) -> dic
     from auscult.people import new_client, new_user
 
     return {
-        f"API key of client {client}": new_client(client, now=now),
+        f"API key of client {client}": new_client(client, now=now, by=getpass.getuser()),
         f"console user {user}": new_user(user, role="reviewer"),
     }
 

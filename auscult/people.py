@@ -4,6 +4,8 @@ import secrets
 from datetime import datetime
 from typing import Literal
 
+from models.errors import SettingsError
+
 CLIENT_SCOPES = ("predict", "explain", "outcome", "read")
 
 
@@ -11,15 +13,44 @@ def new_client(
     name: str,
     *,
     now: datetime,
+    by: str,
     scopes: tuple[str, ...] = CLIENT_SCOPES,
     is_test: bool = False,
     valid_days: int = 365,
 ) -> str:
-    """Make a client and return its API key."""
+    """Make a client's API key and return it; who made it stands in the audit record."""
+    from django.db import transaction
+
+    from records import audit
     from records.clients import create_client
 
-    key, _ = create_client(name, scopes, is_test=is_test, valid_days=valid_days, now=now)
+    with transaction.atomic():
+        key, client = create_client(name, scopes, is_test=is_test, valid_days=valid_days, now=now)
+        details = {"key_id": client.key_id, "name": name, "scopes": client.scopes}
+        audit.note("client created", by, details, now)
     return key
+
+
+def revoke_key(key_id: str, *, by: str, now: datetime) -> None:
+    """Make a key invalid from now on; raise RecordError where there is no such live key."""
+    from django.db import transaction
+
+    from records import audit
+    from records.clients import revoke_client
+
+    with transaction.atomic():
+        revoke_client(key_id, now=now)
+        audit.note("client revoked", by, {"key_id": key_id}, now)
+
+
+def only_key(name: str, *, by: str, now: datetime, scopes: tuple[str, ...]) -> str:
+    """Return a new key of a client whose earlier keys are revoked."""
+    from records.models import Client
+
+    live = Client.objects.filter(name=name, revoked_at=None)
+    for key_id in list(live.values_list("key_id", flat=True)):
+        revoke_key(key_id, by=by, now=now)
+    return new_client(name, now=now, by=by, scopes=scopes, valid_days=30)
 
 
 def new_user(name: str, *, role: Literal["viewer", "reviewer"]) -> str:
@@ -31,9 +62,19 @@ def new_user(name: str, *, role: Literal["viewer", "reviewer"]) -> str:
     return password
 
 
-def renewed_reviewer(name: str) -> str:
-    """Return a new password of a reviewer, who is made where there is none of that name."""
+def renewed_password(name: str) -> str:
+    """Return a new password of a console user; raise SettingsError where there is none."""
     from monitoring.console.accounts import renew_password
 
     password = secrets.token_urlsafe(12)
-    return password if renew_password(name, password) else new_user(name, role="reviewer")
+    if not renew_password(name, password):
+        raise SettingsError(f"there is no console user {name!r}; see `auscult user create`")
+    return password
+
+
+def renewed_reviewer(name: str) -> str:
+    """Return a new password of a reviewer, who is made where there is none of that name."""
+    try:
+        return renewed_password(name)
+    except SettingsError:
+        return new_user(name, role="reviewer")

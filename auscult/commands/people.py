@@ -1,12 +1,13 @@
 """Who may call, and who may look: clients with API keys, and console users."""
 
+import getpass
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from auscult.database import now, open_records
-from auscult.screen import show_secrets
+from auscult.screen import out, show_secrets
 
 clients = typer.Typer(no_args_is_help=True, help="Programs that may call the endpoints.")
 users = typer.Typer(no_args_is_help=True, help="People who may use the console.")
@@ -41,8 +42,45 @@ def create_client(
 
     open_records()
     scopes = tuple(scope or CLIENT_SCOPES)
-    key = new_client(name, now=now(), scopes=scopes, is_test=test, valid_days=valid_days)
+    key = new_client(
+        name,
+        now=now(),
+        by=getpass.getuser(),
+        scopes=scopes,
+        is_test=test,
+        valid_days=valid_days,
+    )
     show_secrets("API key", {name: key})
+
+
+@clients.command("list")
+def list_clients() -> None:
+    """List clients and their keys' first characters, scopes and ends."""
+    from rich.table import Table
+
+    open_records()
+    from records.models import Client
+
+    moment = now()
+    table = Table("Key", "Client", "Scopes", "Test", "Expires", "State", box=None)
+    for one in Client.objects.order_by("name", "created_at"):
+        ended = "revoked" if one.revoked_at else "expired" if one.expires_at <= moment else "live"
+        test = "test" if one.is_test else ""
+        scopes = ", ".join(one.scopes)
+        table.add_row(one.key_id, one.name, scopes, test, f"{one.expires_at:%Y-%m-%d}", ended)
+    out.print(table)
+
+
+@clients.command("revoke")
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="As `auscult client list` shows it.")],
+) -> None:
+    """Make an API key invalid from now on."""
+    from auscult.people import revoke_key
+
+    open_records()
+    revoke_key(key_id, by=getpass.getuser(), now=now())
+    out.print(f"Key {key_id} is revoked; every worker knows within a second.")
 
 
 @users.command("create")
@@ -55,3 +93,14 @@ def create_user(
 
     open_records()
     show_secrets("Console user", {name: new_user(name, role=role.value)})
+
+
+@users.command("renew-password")
+def renew_user_password(
+    name: Annotated[str, typer.Argument(help="User name.")],
+) -> None:
+    """Give a console user a new password, which is shown once."""
+    from auscult.people import renewed_password
+
+    open_records()
+    show_secrets("Console user", {name: renewed_password(name)})

@@ -108,12 +108,12 @@ def run(*, stay: bool) -> None:
 def tell(story: Story) -> Told:
     """Walk through every step, in order."""
     from auscult.installation import prepare
-    from auscult.people import new_client, renewed_reviewer
+    from auscult.people import only_key, renewed_reviewer
 
     threading.Thread(target=_import_ahead, daemon=True).start()
     prepare(story.settings)
     moment = now()
-    key = new_client("demonstration EHR", now=moment, scopes=SCOPES, valid_days=30)
+    key = only_key("demonstration EHR", by="demo", now=moment, scopes=SCOPES)
     password = renewed_reviewer("demo-reviewer")
     trained = _train_and_promote(story)
     bento, caller, answer = _package_and_serve(story, key)
