@@ -69,11 +69,12 @@ def test_a_key_that_nobody_has_scores_nothing(
 def test_the_key_of_a_client_records_what_is_scored(
     model: RiskModel, people: Path, sqlite_db: Settings
 ) -> None:
-    from auscult.people import new_client
+    from records.clients import create_client
     from records.models import Prediction
 
     key_file = people.with_name("key")
-    key_file.write_text(new_client("nightly", now=now(), scopes=("bulk",)) + "\n")
+    key, _ = create_client("nightly", ("bulk",), now=now())
+    key_file.write_text(f"{key}\n")
     summary = score(
         model,
         people,
