@@ -36,7 +36,8 @@ WARNING = {"SD": 0.3, "ratio of SDs": 1.3, "share": 0.05}
 class Case:
     """What an alarm rests on: its stream, the bet that led, the onset and the days since.
 
-    `before` is the reference without any day since the onset; `days` are those with rows.
+    `before` is the reference without any day since the onset; `days` are those with rows. Counts
+    are [weekdays and weekends, bins].
     """
 
     watched: Watched
@@ -66,9 +67,7 @@ def describe(case: Case, unit: UnitFinding | None = None) -> Described:
     closing = Closing(
         state, last, True, np.zeros(0), 0.0, 0.0, bet, case.onset, counts, joined=False
     )
-    history = History(
-        tuple(PastDay(day, np.atleast_2d(rows), joined=False) for day, rows in case.days)
-    )
+    history = History(tuple(PastDay(day, rows, joined=False) for day, rows in case.days))
     found = evidence_alarm.describe(stream, closing, history, unit)
     figures = {
         "size": asdict(found.size),
@@ -86,8 +85,8 @@ def describe(case: Case, unit: UnitFinding | None = None) -> Described:
 def _state(case: Case) -> StreamState:
     bets = len(case.watched.stream.bets)
     nothing = np.full(bets, -np.inf)
-    before = np.atleast_2d(case.before)
-    return StreamState(before, np.zeros_like(before), nothing, nothing, np.zeros(bets, np.int32))
+    rows = np.zeros_like(case.before)
+    return StreamState(case.before, rows, nothing, nothing, np.zeros(bets, np.int32))
 
 
 def severity(size: Size, unit: UnitFinding | None) -> Severity:

@@ -16,7 +16,9 @@ from monitoring import alarms, ledger
 from monitoring.alarms import Case, Described
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
-from monitoring.streams import SCORE, TRAFFIC, Watched, refusal_group
+from monitoring.refusals import refusal_group
+from monitoring.strata import by_kind, of_its_kind
+from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched
 from monitoring.windows import ONE_DAY, start_of
 from records import predictions
 from records.models import Alarm, Prediction, Refusal
@@ -63,13 +65,18 @@ class Cases:
         onset = date.fromisoformat(alarm.details["onset"])
         watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
-        joined = [counts for day, counts in days if day < alarm.raised_on]
-        reference = books.states[alarm.stream].reference[0]
-        # a late row may have been kept out of the reference: no more can leave than is in
-        before = np.maximum(reference - np.sum(joined, axis=0), 0) if joined else reference
-        if not before.any():  # a stream without a reference of its own: all there is
-            before = reference
-        return Case(watched, int(alarm.details["bet"]), onset, before, tuple(days))
+        twin = TWIN if alarm.details.get("fixed") else ""
+        before = by_kind(books.states[f"{twin}{alarm.stream}"].reference)
+        if not twin:
+            joined = [of_its_kind(day, rows) for day, rows in days if day < alarm.raised_on]
+            # a late row may have been kept out of the reference: no more can leave than is in
+            less = np.maximum(before - np.sum(joined, axis=0), 0) if joined else before
+            # a stream without a reference of its own: all there is
+            before = less if less.any() else before
+        # days of a kind not seen before are compared with the other kind
+        before = np.where(before.any(axis=1, keepdims=True), before, before.sum(axis=0))
+        placed = tuple((day, of_its_kind(day, rows)) for day, rows in days)
+        return Case(watched, int(alarm.details["bet"]), onset, before, placed)
 
     def _unit(self, case: Case, through: date) -> UnitFinding | None:
         if case.watched.subject != "value" or case.watched.feature is None:

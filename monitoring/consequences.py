@@ -19,8 +19,9 @@ from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.ledger import Ledger
+from monitoring.strata import kind
 from monitoring.streams import SCORE, TRAFFIC, DayRows
-from monitoring.windows import ONE_DAY, start_of
+from monitoring.windows import ONE_DAY, first_of_stay, start_of
 from records import predictions
 from records.models import Alarm
 
@@ -106,8 +107,10 @@ class Consequences:
             start_of(last + ONE_DAY),
             categorical=[f.name for f in definition.features if f.kind == "categorical"],
         )
-        days = np.asarray(frame.predicted_at, dtype="datetime64[D]")
-        return Window(Scored(frame.features, frame.margin, frame.risk), days)
+        counted = first_of_stay(definition.name, self.cases.version, frame, case.onset)
+        days = np.asarray(frame.predicted_at[counted], dtype="datetime64[D]")
+        columns = {name: column[counted] for name, column in frame.features.items()}
+        return Window(Scored(columns, frame.margin[counted], frame.risk[counted]), days)
 
     def _evidence_left(self, case: Case, window: Window, causes: Sequence[Alarm]) -> float:
         """Return the most log evidence that the stream would have without these causes."""
@@ -116,10 +119,11 @@ class Consequences:
             changed = window.since(cause.since or cause.raised_on)
             rows = self._means.restored(rows, [self._feature(cause) or SCORE], changed)
         state, most = open_stream(case.watched.stream, case.before), -np.inf
-        for day in np.unique(window.days):
-            counts = case.watched.see(_of_day(rows, window.days == day)).counts
+        for day in np.unique(window.days).astype(object):
+            chosen = window.days == np.datetime64(day)
+            counts = case.watched.see(_of_day(rows, chosen)).counts
             closing = close_day(
-                case.watched.stream, state.observe(counts), day.astype(date), self.budget
+                case.watched.stream, state.observe(counts, kind(day)), day, self.budget
             )
             state, most = closing.state, max(most, closing.log_total)
         return float(most)
@@ -141,4 +145,4 @@ class Consequences:
 
 def _of_day(rows: Scored, chosen: NDArray[np.bool_]) -> DayRows:
     columns = {name: column[chosen] for name, column in rows.features.items()}
-    return DayRows(columns, rows.margin[chosen], rows.risk[chosen], {})
+    return DayRows(columns, rows.margin[chosen], rows.risk[chosen], {}, int(chosen.sum()))

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
 from monitoring import ledger as books
-from monitoring import windows
+from monitoring import strata, windows
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.cases import Cases
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
-from monitoring.evidence.detector import Budget, close_day
+from monitoring.evidence.detector import Budget, Closing, close_day
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.performance import performance_by_year
 from monitoring.report import Report, write_reports
-from monitoring.streams import TRAFFIC, DayRows, Watched, budget_of, watched_streams
+from monitoring.streams import TRAFFIC, DayRows, Seen, Watched, budget_of, watched_streams
 from monitoring.traffic import silent_since
 from records.models import Alarm, MonitorRun
 from records.settings import Settings
@@ -138,7 +138,7 @@ def _close(
             news += _close_day(job, ledger, day, rows, late)
             news += _watch_traffic(job, ledger, day, rows, requests)
             late = {}
-            seen += rows.predictions
+            seen += rows.answered
             done += 1
             progress("closing days", done, plan.days)
         books.write(ledger, job.watched, last, [*settled, *news])
@@ -152,36 +152,62 @@ def _late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str
     for day in late:
         for _, rows in windows.rows_by_day(job.model, job.version, day, day):
             for one in job.watched:
-                seen = one.see(rows)
-                known = sum(
-                    (counts for _, counts in books.day_counts(ledger, one.key, day, day)),
-                    start=np.zeros(one.stream.bins, dtype=np.int64),
-                )
-                extra[one.key] = extra.get(one.key, 0) + seen.counts - known
-                books.note_day(ledger, one.key, day, seen, -np.inf)
+                if not one.is_twin:
+                    _add_late(ledger, one, day, one.see(rows), extra)
             books.note_traffic(ledger, day, rows.requests)
     return extra
+
+
+def _add_late(
+    ledger: Ledger, one: Watched, day: date, seen: Seen, extra: dict[str, Counts]
+) -> None:
+    known = strata.local(books.day_counts(ledger, one.key, day, day), one.stream.bins)
+    # a late row may come before the one of its stay that was counted, which stays counted
+    more = np.maximum(strata.local([(day, seen.counts)], one.stream.bins) - known, 0)
+    extra[one.key] = extra.get(one.key, 0) + more
+    books.note_day(ledger, one.key, day, seen, -np.inf)
 
 
 def _close_day(
     job: Job, ledger: Ledger, day: date, rows: DayRows, late: Mapping[str, Counts]
 ) -> list[Alarm]:
     raised = []
+    found: dict[str, Seen] = {}
     for one in job.watched:
-        seen = one.see(rows)
-        counts = seen.counts + late.get(one.key, 0)
+        seen = found.setdefault(one.base, one.see(rows)) if not one.is_twin else found[one.base]
+        counts = strata.local([(day, seen.counts)], one.stream.bins) + late.get(one.base, 0)
         if not counts.any():  # nothing to weigh: evidence stays as it was
             continue
-        state = ledger.states[one.key].observe(counts)
-        joins = one.key not in ledger.open_alarms
-        closing = close_day(one.stream, state, day, job.budget, joins=joins)
-        ledger.states[one.key] = closing.state
-        if seen.total:
+        joins = one.base not in ledger.open_alarms
+        closing = _weigh(job, ledger, one, day, counts, joins)
+        if closing is None:
+            continue
+        if one.is_twin:
+            books.note_evidence(ledger, one.key, day, closing.log_total)
+        elif seen.total:
             books.note_day(ledger, one.key, day, seen, closing.log_total)
         if closing.alarm and joins and closing.leading is not None and closing.onset is not None:
             bet = one.stream.bets.index(closing.leading)
-            raised.append(_raise(job, ledger, one.key, day, closing.onset, bet))
+            raised.append(_raise(job, ledger, one.base, day, closing.onset, bet, one.is_twin))
     return raised
+
+
+def _weigh(
+    job: Job, ledger: Ledger, one: Watched, day: date, counts: Counts, joins: bool
+) -> Closing | None:
+    """Weigh a day's rows, [strata, bins]; None while a fixed reference is still filled."""
+    state = ledger.states[one.key]
+    bag = strata.fixed_bag if one.is_twin else strata.bag
+    rows = np.flatnonzero(counts.any(axis=1)).tolist()
+    if not all(one.weighs(bag(state.reference, row)) for row in rows):
+        filled = strata.admitted(state, counts) if joins else state
+        ledger.states[one.key] = replace(filled, closed_through=day.toordinal())
+        return None
+    for row in rows:
+        state = state.observe(counts[row], row)
+    closing = close_day(one.stream, state, day, job.budget, joins=joins, bag=bag)
+    ledger.states[one.key] = closing.state
+    return closing
 
 
 def _watch_traffic(
@@ -195,8 +221,16 @@ def _watch_traffic(
     return [_raise(job, ledger, TRAFFIC, day, first, None)] if first else []
 
 
-def _raise(job: Job, ledger: Ledger, stream: str, day: date, onset: date, bet: int | None) -> Alarm:
-    """Make the alarm of a stream that has none open."""
+def _raise(
+    job: Job,
+    ledger: Ledger,
+    stream: str,
+    day: date,
+    onset: date,
+    bet: int | None,
+    fixed: bool = False,
+) -> Alarm:
+    """Make the alarm of a stream that has none open; `fixed` if its twin raised it."""
     ledger.open_alarms.add(stream)
     alarm = Alarm(
         model=job.model,
@@ -204,7 +238,7 @@ def _raise(job: Job, ledger: Ledger, stream: str, day: date, onset: date, bet: i
         stream=stream,
         raised_on=day,
         recorded_at=job.now,
-        details={"onset": onset.isoformat(), "bet": bet, "settled": False},
+        details={"onset": onset.isoformat(), "bet": bet, "fixed": fixed, "settled": False},
     )
     job.cases.describe(alarm, ledger, day)
     return alarm

@@ -8,6 +8,7 @@ import numpy as np
 from django.db import transaction
 
 from models.errors import RecordError
+from monitoring import strata
 from monitoring.alarms import ACCEPT, CLOSED, FALSE, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
@@ -42,7 +43,7 @@ def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
         one.key: (
             StreamState.from_bytes(bytes(rows[one.key].state))
             if one.key in rows
-            else open_stream(one.stream, one.reference)
+            else open_stream(one.stream, strata.opened(one.reference))
         )
         for one in watched
     }
@@ -62,32 +63,40 @@ def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
     The days of a false alarm join the reference, those of a fault leave it for good, and with an
     accepted change a new reference begins on the day of the change.
     """
-    by_key = {one.key: one for one in watched}
     closed = Alarm.objects.filter(
         model=ledger.model, version=ledger.version, state=CLOSED, details__settled=False
     )
     settled = []
     for alarm in closed.order_by("pk"):
-        if alarm.stream in by_key:
-            ledger.states[alarm.stream] = _settled(ledger, alarm, by_key[alarm.stream])
+        for one in watched:
+            if one.base == alarm.stream:
+                ledger.states[one.key] = _settled(ledger, alarm, one)
         alarm.details = {**alarm.details, "settled": True}
         settled.append(alarm)
     return settled
 
 
 def _settled(ledger: Ledger, alarm: Alarm, watched: Watched) -> StreamState:
-    state = ledger.states[alarm.stream]
+    state = ledger.states[watched.key]
     since = alarm.since or alarm.raised_on
     decisions = set(Review.objects.filter(alarm=alarm).values_list("decision", flat=True))
     days = day_counts(ledger, alarm.stream, since, ledger.closed_through)
     if ACCEPT in decisions:
-        new = open_stream(watched.stream, _total(days, state))
+        new = open_stream(watched.stream, strata.local(days, watched.stream.bins))
         return replace(new, epoch=state.epoch + 1, closed_through=state.closed_through)
     if FALSE in decisions:
-        return state.admit(_total([one for one in days if one[0] >= alarm.raised_on], state))
-    # a late row may have been kept out already: no more can leave than is in
-    joined = _total([one for one in days if one[0] < alarm.raised_on], state)
-    return state.withdraw(np.minimum(joined, state.reference[0]))
+        # a twin's reference is either full or still filled by days to come
+        kept_out = [one for one in days if one[0] >= alarm.raised_on and not watched.is_twin]
+        return strata.admitted(state, strata.local(kept_out, watched.stream.bins))
+    fixed = _weighed_by_twin(ledger, watched.key) if watched.is_twin else set()
+    joined = [one for one in days if one[0] < alarm.raised_on and one[0] not in fixed]
+    return strata.withdrawn(state, strata.local(joined, watched.stream.bins))
+
+
+def _weighed_by_twin(ledger: Ledger, key: str) -> set[date]:
+    """Return the days that a fixed reference weighed, and so didn't take in."""
+    rows = DayCount.objects.filter(model=ledger.model, version=ledger.version, stream=key)
+    return set(rows.values_list("day", flat=True))
 
 
 def day_counts(
@@ -102,11 +111,6 @@ def day_counts(
     chosen = sorted(day for day in found if day >= first and (last is None or day <= last))
     counted = ((day, unpack(bytes(found[day].counts))) for day in chosen)
     return [(day, counts) for day, counts in counted if counts.any()]
-
-
-def _total(days: Sequence[tuple[date, Counts]], state: StreamState) -> Counts:
-    nothing = np.zeros(state.reference.shape[1], dtype=np.int64)
-    return sum((counts for _, counts in days), start=nothing)
 
 
 def pack(counts: Counts) -> bytes:
@@ -134,6 +138,12 @@ def note_day(ledger: Ledger, stream: str, day: date, seen: Seen, log_evidence: f
             counts=pack(seen.counts),
         )
     )
+
+
+def note_evidence(ledger: Ledger, twin: str, day: date, log_evidence: float) -> None:
+    """Keep a twin's evidence on a day; its rows are those of the stream that it is the twin of."""
+    nothing = np.zeros(0, dtype=np.int64)
+    note_day(ledger, twin, day, Seen(nothing, 0, 0, None), log_evidence)
 
 
 def write(

@@ -1,7 +1,7 @@
 """What is watched of a model: its streams, their reference, and how rows of a day are counted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,58 +14,46 @@ from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.categorical import CategoricalStream
-from monitoring.evidence.detector import Budget
+from monitoring.evidence.detector import LEAST_ROWS_FIXED, Budget
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts
+from monitoring.refusals import REFUSALS, REFUSED, refusal_group
 
 Kind = Literal["numeric", "binary", "categorical"]
 Subject = Literal["value", "missing", "category", "score", "alerts", "refusals"]
 AnyStream = NumericStream | BinaryStream | CategoricalStream
 
-# why requests are refused, in the groups that are watched; unlisted reasons are the last one's
-REFUSALS = {
-    "unit": ("unknown_unit", "unit_not_convertible", "no_unit", "unit_system"),
-    "value": ("implausible", "unseen_category", "text_value", "not_finite", "not_a_value"),
-    "time": ("in_the_future", "undated", "partial_time", "naive_time", "not_a_date"),
-    "scope": ("out_of_scope",),
-    "too_little": ("too_little_data",),
-    "other": (),
-}
-REFUSED = {
-    "unit": "refused for a unit",
-    "value": "refused for a value",
-    "time": "refused for a time",
-    "scope": "refused as outside the inclusion limits",
-    "too_little": "refused for too little data",
-    "other": "refused for another reason",
-}
-
 # keys of the streams that are not about one feature
 SCORE, TRAFFIC = "score", "traffic"
+
+# twins: what their keys begin with, and which streams have one
+TWIN = "fixed:"
+TWINNED = ("value", "missing", "score")
+# a fixed reference with fewer rows, or with an event so rare, would alarm by chance for ever
+LEAST_EVENTS_FIXED = 100
 
 
 @dataclass(frozen=True, eq=False)
 class DayRows:
-    """One day's predictions as columns (NaN or None is missing), and its refusals by reason."""
+    """One day's stays as columns (NaN or None is missing), and its refusals by reason.
+
+    `answered` counts every prediction, also those of a stay that is counted already.
+    """
 
     features: Mapping[str, NDArray[np.generic]]
     margin: NDArray[np.float64]
     risk: NDArray[np.float64]
     refusals: Mapping[str, int]
+    answered: int
 
     def column(self, feature: str) -> NDArray[np.generic]:
         """Return a feature's values; a window without rows names no features."""
-        return self.features[feature] if self.predictions else np.zeros(0)
-
-    @property
-    def predictions(self) -> int:
-        """Return how many predictions were answered."""
-        return int(self.margin.size)
+        return self.features[feature] if self.margin.size else np.zeros(0)
 
     @property
     def requests(self) -> int:
         """Return how many requests came, answered or refused."""
-        return self.predictions + sum(self.refusals.values())
+        return self.answered + sum(self.refusals.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +70,8 @@ class Seen:
 class Watched:
     """One stream with its key in the records, its reference counts and its way of counting.
 
-    `feature` names the definition's feature that it is about, if it is about one.
+    `feature` names the definition's feature that it is about, if it is about one. A twin has
+    `stream.grows` false: its reference stays as it was first, so that a slow ramp can't hide in it.
     """
 
     key: str
@@ -93,6 +82,23 @@ class Watched:
     reference: Counts
     see: Callable[[DayRows], Seen]
     feature: str | None = None
+
+    @property
+    def base(self) -> str:
+        """Return the key of the stream that this is the twin of, or its own."""
+        return self.key.removeprefix(TWIN)
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether the reference stays fixed."""
+        return self.key.startswith(TWIN)
+
+    def weighs(self, reference: Counts) -> bool:
+        """Whether a reference, [bins], is large enough; a fixed one must be, or chance lasts."""
+        if not self.is_twin:
+            return True
+        rare = self.kind == "binary" and reference.min() < LEAST_EVENTS_FIXED
+        return not rare and int(reference.sum()) >= LEAST_ROWS_FIXED
 
 
 def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[Watched, ...]:
@@ -111,7 +117,14 @@ def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[
             streams.append(_missingness(feature, reference, tau))
     streams.append(_score(profile.score, tau))
     streams += [_alerts(threshold.risk, profile, tau) for threshold in definition.thresholds]
-    return (*streams, *(_refusals(group, tau) for group in REFUSALS))
+    twins = [_twin(one) for one in streams if one.subject in TWINNED] if tau else []
+    return (*streams, *(_refusals(group, tau) for group in REFUSALS), *twins)
+
+
+def _twin(watched: Watched) -> Watched:
+    """Watch the same rows against a reference that stays fixed."""
+    stream = replace(watched.stream, grows=False)
+    return replace(watched, key=f"{TWIN}{watched.key}", stream=stream)
 
 
 def budget_of(definition: Definition, streams: int) -> Budget:
@@ -264,8 +277,3 @@ def _refusals(group: str, tau: float) -> Watched:
     nothing = np.zeros(2, dtype=np.int64)
     title = f"Requests {REFUSED[group]}"
     return Watched(f"refusals:{group}", "refusals", title, "binary", stream, nothing, see)
-
-
-def refusal_group(reason: str) -> str:
-    """Return the group in which refusals for a reason are watched."""
-    return next((group for group, reasons in REFUSALS.items() if reason in reasons), "other")

@@ -8,11 +8,12 @@ from datetime import time as clock_time
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import RecordError
 from monitoring.streams import TRAFFIC, DayRows
-from records.models import DayCount, Refusal
-from records.predictions import days, window
+from records.models import DayCount, Prediction, Refusal
+from records.predictions import WindowFrame, days, window
 
 ONE_DAY = timedelta(days=1)
 ROWS_AT_ONCE = 100_000
@@ -93,6 +94,7 @@ def rows_by_day(
 ) -> Iterator[tuple[date, DayRows]]:
     """Yield every day from first to last with its rows, days without any included."""
     frame = window(model, version, start_of(first), start_of(last + ONE_DAY))
+    counted = first_of_stay(model, version, frame, first)
     refused = refusals_a_day(model, version, first, last)
     span = _span(first, last)
     moments = np.asarray(frame.predicted_at, dtype="datetime64[us]")
@@ -100,7 +102,7 @@ def rows_by_day(
     edges = np.array([*span, last + ONE_DAY], dtype="datetime64[us]")
     cuts = np.searchsorted(moments[order], edges)
     for day, (low, high) in zip(span, pairwise(cuts), strict=True):
-        chosen = order[low:high]
+        chosen = order[low:high][counted[order[low:high]]]
         yield (
             day,
             DayRows(
@@ -108,8 +110,33 @@ def rows_by_day(
                 frame.margin[chosen],
                 frame.risk[chosen],
                 refused.get(day, Counter()),
+                int(high - low),
             ),
         )
+
+
+def first_of_stay(model: str, version: str, frame: WindowFrame, first: date) -> NDArray[np.bool_]:
+    """Return which predictions are the first of a patient's stay, from the day `first` on.
+
+    Nothing recorded names a stay, so predictions of a patient on days on end count as one. They
+    aren't independent, and counting each would break the budget. Without a patient, each counts.
+    """
+    before = Prediction.objects.filter(
+        model=model,
+        version=version,
+        is_test=False,
+        predicted_at__gte=start_of(first - ONE_DAY),
+        predicted_at__lt=start_of(first),
+    ).exclude(patient="")
+    eve = np.datetime64(first - ONE_DAY).astype(int)
+    last_seen = dict.fromkeys(before.values_list("patient", flat=True).distinct(), int(eve))
+    found = np.ones(len(frame), dtype=np.bool_)
+    days = np.asarray(frame.predicted_at, dtype="datetime64[D]").astype(int).tolist()
+    for row, (patient, day) in enumerate(zip(frame.patient, days, strict=True)):
+        if patient:
+            found[row] = day - last_seen.get(patient, day - 2) > 1
+            last_seen[patient] = day
+    return found
 
 
 def _batches(

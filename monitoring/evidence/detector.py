@@ -6,7 +6,7 @@ An e-detector of Shiryaev-Roberts form: each bet's M becomes E (1 + M), and the 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
@@ -19,6 +19,8 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Counts, Floats, StreamState, opened
 
 DAYS_A_YEAR = 365
+# a reference that doesn't grow must hold so many rows, or its own chance error alarms in time
+LEAST_ROWS_FIXED = 5_000
 # log evidence up to this is rounding (a day's sums over a million rows differ by 1e-9 or so)
 NO_EVIDENCE = 1e-6
 
@@ -111,19 +113,33 @@ def check_state(stream: Stream, state: StreamState) -> StreamState:
     return state
 
 
+def own_stratum(reference: Counts, stratum: int) -> Counts:
+    """Compare the rows of a stratum with its own earlier rows."""
+    return np.asarray(reference[stratum])
+
+
 def close_day(
-    stream: Stream, state: StreamState, day: date, budget: Budget, *, joins: bool = True
+    stream: Stream,
+    state: StreamState,
+    day: date,
+    budget: Budget,
+    *,
+    joins: bool = True,
+    bag: Callable[[Counts, int], Counts] = own_stratum,
 ) -> Closing:
     """Close the open day: weigh its rows, alarm if due, and let them join the reference.
+
+    `bag` chooses what rows of a stratum are compared with, from the reference alone.
 
     Pass `joins=False` while an alarm is open or its fault confirmed: such rows never become
     reference, nor do those of the day that alarms. A day without rows leaves evidence as it was.
     """
     check_state(stream, state)
     log_evidence = np.zeros(len(stream.bets))
-    for reference, today in zip(state.reference, state.today, strict=True):
+    for stratum, today in enumerate(state.today):
         if today.any():
-            log_evidence += stream.log_evidence((reference + today).astype(float), today * 1.0)
+            earlier = bag(state.reference, stratum)
+            log_evidence += stream.log_evidence((earlier + today).astype(float), today * 1.0)
     return advance(stream, state, day, budget, log_evidence, joins=joins)
 
 

@@ -11,11 +11,10 @@ from scipy.special import ndtri
 from scipy.stats import chi2, f, ttest_ind
 
 from models.errors import StatisticsError
-from monitoring.evidence.detector import DAYS_A_YEAR, Budget
+from monitoring.evidence.detector import DAYS_A_YEAR, LEAST_ROWS_FIXED, Budget
 from monitoring.evidence.state import Floats
 
 LEAST_ROWS = 1_000
-LEAST_ROWS_FIXED = 5_000
 LEAST_DAYS = 14
 SIGNIFICANCE = 0.01
 

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid5
 
 import numpy as np
 import pytest
@@ -7,8 +8,8 @@ from django.db import DatabaseError
 
 from models.errors import ArtefactError, RecordError
 from monitoring import ledger
-from records.models import Alarm, DayCount, MonitorRun, Review, Stream
-from tests.monitoring.clinic import FIRST, NOW, Clinic, without_creatinine
+from records.models import Alarm, DayCount, MonitorRun, Prediction, Review, Stream
+from tests.monitoring.clinic import FIRST, NOW, Clinic, older, without_creatinine
 
 CALM_DAYS = 30
 
@@ -287,3 +288,56 @@ def test_progress_is_told_by_day(clinic: Clinic) -> None:
     clinic.record_days(FIRST, 3)
     clinic.watch(last_day(3))
     assert clinic.stages[:3] == ["closing days 1/3", "closing days 2/3", "closing days 3/3"]
+
+
+def test_a_patient_counts_once_a_stay(clinic: Clinic) -> None:
+    for step, patient in ((0, "a"), (0, "a"), (1, "a"), (2, "b"), (3, "a"), (3, "b"), (3, "")):
+        clinic.record(FIRST + timedelta(days=step), 1, patient=patient)
+    clinic.watch(FIRST)
+    clinic.watch(last_day(4))
+    counted = DayCount.objects.filter(stream="score").values_list("day", "total")
+    assert dict(counted) == {FIRST: 1, last_day(3): 1, last_day(4): 2}
+    requests = DayCount.objects.filter(stream="traffic").values_list("total", flat=True)
+    assert list(requests.order_by("day")) == [2, 1, 1, 3]
+
+
+def test_stays_of_many_days_raise_no_alarm(clinic: Clinic) -> None:
+    for step in range(30):
+        for made in clinic.record(FIRST + timedelta(days=step), 15):
+            again = [Prediction.objects.get(pk=made.pk) for _ in range(4)]
+            for later, copy in enumerate(again, start=1):
+                copy.pk = uuid5(made.pk, str(later))
+                copy.predicted_at = made.predicted_at + timedelta(days=later)
+            Prediction.objects.bulk_create(again)
+    result = clinic.watch(last_day(30))
+    assert result.open_alarms == ()
+    assert result.predictions > 4 * 30 * 15
+
+
+def test_a_fixed_reference_is_filled_before_it_weighs(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 20)
+    clinic.watch(last_day(20))
+    twin = ledger.StreamState.from_bytes(bytes(Stream.objects.get(name="fixed:value:age").state))
+    # 4,000 rows of training and 14 weekdays of 60 are fewer than 5,000
+    assert not DayCount.objects.filter(stream="fixed:value:age").exists()
+    assert int(twin.reference.sum()) == clinic.profile.rows_counted + 20 * 60
+
+
+def test_a_change_that_the_growing_reference_took_in_alarms_by_its_twin(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 28, 160)
+    clinic.watch(last_day(28))
+    row = Stream.objects.get(name="value:age")
+    taken_in = ledger.StreamState.from_bytes(bytes(row.state))
+    one = next(one for one in streams_of(clinic) if one.key == "value:age")
+    older_people = one.stream.count(np.random.default_rng(1).normal(69, 12, 60_000).round())
+    for stratum in (1, 13):  # as if years of it had come slowly
+        taken_in = taken_in.admit(older_people, stratum)
+    row.state = taken_in.to_bytes()
+    row.save()
+    clinic.record_days(last_day(29), 14, 160, change=older(4))
+    clinic.watch(last_day(42))
+    alarm = Alarm.objects.get(stream="value:age")
+    assert alarm.details["fixed"] is True
+    assert alarm.since >= last_day(28)
+    assert alarm.details["size"]["now"] == pytest.approx(4 / 12, abs=0.1)
+    assert DayCount.objects.filter(stream="fixed:value:age", evidence__isnull=False).exists()

@@ -7,7 +7,8 @@ import pytest
 from models.errors import EvidenceError
 from monitoring.alarms import severity, unit_changes
 from monitoring.evidence.alarm import Size
-from monitoring.streams import DayRows, refusal_group, watched_streams
+from monitoring.refusals import refusal_group
+from monitoring.streams import DayRows, watched_streams
 from monitoring.validity import validity
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Clinic, without_creatinine
@@ -31,6 +32,13 @@ def test_every_feature_has_a_stream_and_only_optional_ones_can_go_missing(clinic
         "refusals:scope",
         "refusals:too_little",
         "refusals:other",
+        "fixed:value:age",
+        "fixed:value:creatinine",
+        "fixed:missing:creatinine",
+        "fixed:value:lactate",
+        "fixed:missing:lactate",
+        "fixed:missing:ward",
+        "fixed:score",
     ]
 
 
@@ -45,6 +53,7 @@ def test_a_day_is_counted_whole(clinic: Clinic) -> None:
         np.array([-3.0, -2.0, 0.0]),
         np.array([0.05, 0.2, 0.5]),
         Counter({"unknown_unit": 2, "something_new": 1}),
+        3,
     )
     seen = {one.key: one.see(rows) for one in watched_streams(clinic.definition, clinic.profile)}
     assert seen["missing:creatinine"].counts.tolist() == [1, 2]
