@@ -44,6 +44,13 @@ class Client(models.Model):
     revoked_at = models.DateTimeField(null=True)
 
 
+class UsedToken(models.Model):
+    """A one-time token that was used; its digest, until the token expires."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+
 class Prediction(Chained):
     """One answered prediction: pseudonym, features, score, explanation and provenance.
 

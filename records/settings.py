@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     write_queue: int = Field(default=4096, ge=1, description="records waiting, at most")
     table_budget_mb: int = Field(default=64, ge=1, description="memory of a model's tables")
     max_body_bytes: int = Field(default=8_000_000, ge=1024)
+    issuers_file: Path | None = None
     public_url: Url | None = None
     outbound_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()

@@ -23,19 +23,25 @@ class Clients(Protocol):
 
 def authorise(scope: Scope, scopes: Sequence[str], clients: Clients, now: datetime) -> Client:
     """Return the client that calls; raise NotAuthenticated, or NotAllowed without the scope."""
-    key = _bearer(scope)
+    key = bearer(scope)
     client = clients.authenticate(key, now)
     if client is None:
         raise NotAuthenticated(
             "the API key is unknown, revoked or expired",
             challenge=b'Bearer error="invalid_token"',
         )
-    if not any(name in client.scopes for name in scopes):
-        raise NotAllowed(f"the API key lacks the scope {' or '.join(scopes)}")
+    check_scopes(client, scopes)
     return client
 
 
-def _bearer(scope: Scope) -> str:
+def check_scopes(client: Client, scopes: Sequence[str]) -> None:
+    """Raise NotAllowed unless the client has one of the scopes."""
+    if not any(name in client.scopes for name in scopes):
+        raise NotAllowed(f"the API key lacks the scope {' or '.join(scopes)}")
+
+
+def bearer(scope: Scope) -> str:
+    """Return the key or token of the Authorization header; raise NotAuthenticated without one."""
     given: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
     scheme, _, key = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
     if scheme.lower() != b"bearer" or not key:

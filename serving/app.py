@@ -51,8 +51,23 @@ def create_app(
     served = {
         name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
     }
+    outbound = Outbound(settings)
+    gate = None
+    if settings.issuers_file is not None:
+        # here, since it brings libraries that API keys don't need
+        from serving.tokens.gate import make_gate
+
+        gate = make_gate(settings.issuers_file, settings, clients, writer, outbound)
     premises = Premises(
-        served, writer, pseudonymiser, clients, suspensions, settings, clock, Counters()
+        served,
+        writer,
+        pseudonymiser,
+        clients,
+        suspensions,
+        settings,
+        clock,
+        Counters(),
+        gate,
     )
     log = make_log(settings.log_level, log_stream)
     log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
@@ -61,7 +76,7 @@ def create_app(
         (
             *json_api.operations(served),
             *fhir_api.operations(),
-            *cds_hooks.operations(served, Outbound(settings)),
+            *cds_hooks.operations(served, outbound),
             *own_api.operations(),
         )
     )

@@ -12,7 +12,7 @@ from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.prediction import Ask, predict, prediction_time
 from serving.risk_assessment import URL, risk_assessment
-from serving.subject import identifier_of
+from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "fhir"
 FHIR_JSON = b"application/fhir+json"
@@ -60,6 +60,7 @@ async def predict_bundle(call: Call) -> Answer:
         predicted_at = prediction_time(call, wanted.predicted_at)
         bundle = read_bundle(wanted.bundle, served.model.definition, predicted_at)
         subject = bundle.patient.reference
+        check_bound(call.scope, subject)
         return Ask(
             bundle.readings,
             predicted_at,
@@ -172,6 +173,7 @@ def operations() -> list[Operation]:
             scopes=("predict",),
             summary="Predict the risk of the patient in a Bundle",
             wants_score=True,
+            for_one_patient=True,
             request=[Resource],
         ),
         Operation(

@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 from serving.access import authorise
 from serving.message import Answer
 from serving.premises import Premises
-from serving.problems import CallerGone, MediaTypeNotSupported, TooLarge
+from serving.problems import CallerGone, MediaTypeNotSupported, NotAllowed, TooLarge
+from serving.subject import BOUND_PATIENT
 
 if TYPE_CHECKING:
     from records.models import Client
@@ -93,6 +94,7 @@ class Operation(APIRoute):
         answer: Any = None,
         status: int = 200,
         media_types: tuple[str, ...] = MEDIA_TYPES,
+        for_one_patient: bool = False,
     ) -> None:
         super().__init__(
             path,
@@ -109,13 +111,20 @@ class Operation(APIRoute):
         self.wants_score = wants_score
         self.types = (*request, *(() if answer is None else (answer,)))
         self.media_types = media_types
+        self.for_one_patient = for_one_patient
         self.reads_body = method == "POST"
         self.app = self._run
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         premises: Premises = scope["app"].state.premises
         now = premises.clock()
-        client = authorise(scope, self.scopes, premises.clients, now) if self.scopes else None
+        client = None
+        if self.scopes and premises.gate is None:
+            client = authorise(scope, self.scopes, premises.clients, now)
+        elif self.scopes and premises.gate is not None:
+            client = await premises.gate.authorise(scope, self.scopes, now)
+            if BOUND_PATIENT in scope and not self.for_one_patient:
+                raise NotAllowed("the token is for one patient, and this isn't")
         scope["auscult.client"] = client
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)

@@ -1,9 +1,11 @@
 """What the operations work with: models, records, clients, settings, counters and the clock."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
@@ -13,6 +15,9 @@ from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.problems import NotFound
+
+if TYPE_CHECKING:
+    from serving.tokens.gate import Gate
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Premises:
     settings: Settings
     clock: Callable[[], datetime]
     counters: Counters
+    gate: Gate | None = None
 
     def served(self, name: str) -> Served:
         """Return a served model; raise NotFound that lists those that are."""

@@ -35,7 +35,7 @@ class CallError(AuscultError):
 class NotAuthenticated(CallError):
     """No key, or one that isn't valid (any more)."""
 
-    def __init__(self, message: str, *, challenge: bytes = b"Bearer") -> None:
+    def __init__(self, message: str = "not authenticated", *, challenge: bytes = b"Bearer") -> None:
         super().__init__(message)
         self.headers = ((b"www-authenticate", challenge),)
 

@@ -40,7 +40,7 @@ from serving.problems import (
     PrefetchNeeded,
     kind_of,
 )
-from serving.subject import identifier_of
+from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "cds-hooks"
 JSON_ONLY = ("application/json",)
@@ -85,6 +85,7 @@ class Services:
         """Predict the risk of the patient in view, and answer with cards."""
         service = self._service(call)
         request = read_request(await call.body(), service.about.hooks)
+        check_bound(call.scope, f"Patient/{request.patient_id}")
         try:
             cards = await self._risk_cards(call, service, request)
         except AuscultError as error:
@@ -158,6 +159,7 @@ def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operati
             scopes=("predict",),
             summary="Cards for the patient in view",
             wants_score=True,
+            for_one_patient=True,
             request=[HookRequest],
             media_types=JSON_ONLY,
         ),

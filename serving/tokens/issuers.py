@@ -1,0 +1,96 @@
+"""The issuers whose tokens are taken, and their clients, from the file AUSCULT_ISSUERS_FILE."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from models.errors import SettingsError
+from records.clients import SCOPES
+
+# RFC 8725, CDS-16: no `none`, and no algorithm for which the verifier holds the signing secret
+ALGORITHMS = {
+    **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
+}
+DEFAULT_ALGORITHMS = ("ES384", "RS384")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+# as long as a key's id in the records, and never one
+ClientName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{1,15}$")]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
+
+
+class IssuedClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A client of an issuer: `id` is its `client_id`, or the `iss` of a CDS Hooks client."""
+
+    id: str
+    name: ClientName
+    scopes: tuple[str, ...]
+    test: bool = False
+
+
+class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An issuer: how its tokens are verified, and which clients it speaks for."""
+
+    iss: str
+    kind: Literal["cds-client", "access-token"]
+    client: tuple[IssuedClient, ...]
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    audience: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
+    typ: str = "JWT"
+    tenants: tuple[str, ...] = ()
+    longest_validity_s: Seconds = 900
+
+    def client_of(self, client_id: str) -> IssuedClient | None:
+        """Return the registered client of that id, if there is one."""
+        return next((one for one in self.client if one.id == client_id), None)
+
+
+class IssuersFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file holds."""
+
+    issuer: tuple[Issuer, ...]
+
+
+def read_issuers(path: Path) -> tuple[Issuer, ...]:
+    """Read the issuers; raise SettingsError that names the file and what is wrong in it."""
+    try:
+        issuers = msgspec.convert(tomllib.loads(path.read_text("utf-8")), IssuersFile).issuer
+    except OSError as error:
+        raise SettingsError(f"{path}: can't be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{path}: {error}") from error
+    for issuer in issuers:
+        _check(path, issuer)
+    names = [one.name for issuer in issuers for one in issuer.client]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or len({one.iss for one in issuers}) < len(issuers):
+        raise SettingsError(f"{path}: an iss or the client names {twice} stand twice")
+    return issuers
+
+
+def _check(path: Path, issuer: Issuer) -> None:
+    where = f"{path}: issuer {issuer.iss}"
+    unknown = [name for name in issuer.algorithms if name not in ALGORITHMS]
+    if unknown or not issuer.algorithms:
+        raise SettingsError(f"{where}: algorithms {unknown} are none of {', '.join(ALGORITHMS)}")
+    if (issuer.jwks_url is None) == (issuer.jwks_file is None):
+        raise SettingsError(f"{where}: give either jwks_url or jwks_file")
+    if issuer.jwks_url is not None and not issuer.jwks_url.startswith("https://"):
+        raise SettingsError(f"{where}: jwks_url must be https")
+    if (issuer.kind == "access-token") != bool(issuer.audience):
+        raise SettingsError(f"{where}: an access-token's issuer, and no other, needs audience")
+    if not issuer.client:
+        raise SettingsError(f"{where}: name at least one client")
+    for client in issuer.client:
+        wrong = sorted(set(client.scopes) - set(SCOPES))
+        if wrong or not client.scopes or _KEY_ID.fullmatch(client.name):
+            raise SettingsError(
+                f"{where}: client {client.name}: give scopes out of {', '.join(SCOPES)}, not "
+                f"{wrong}, and a name that is no key's id"
+            )
