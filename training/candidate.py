@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from models.definition import Definition
@@ -17,6 +17,20 @@ from training.split import FOLDS
 Progress = Callable[[str, int, int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How both models are made from rows, from the search to the calibration.
+
+    Without `trials` nothing is searched: the parameters are fixed ones. `seconds` ends the search
+    of the trees before all trials are done.
+    """
+
+    definition: Definition
+    trials: int
+    seed: int
+    seconds: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate(Generic[M]):
     """A fitted model with the parameters that it has and the trials that found them."""
@@ -26,46 +40,62 @@ class Candidate(Generic[M]):
     fitted: Calibrated[M]
 
 
-def fit_trees_candidate(
-    definition: Definition, training: Population, *, trials: int, seed: int, progress: Progress
-) -> Candidate[Trees]:
-    """Return calibrated trees, searched for in so many trials; 0 takes the fixed parameters."""
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """The trees, which are served, and the baseline that they have to beat."""
+
+    trees: Candidate[Trees]
+    baseline: Candidate[LinearModel]
+
+
+def make(making: Making, rows: Population, progress: Progress) -> Pair:
+    """Search, fit and calibrate both models on these rows."""
+    return Pair(_make_trees(making, rows, progress), _make_baseline(making, rows, progress))
+
+
+def _make_trees(making: Making, rows: Population, progress: Progress) -> Candidate[Trees]:
     parameters, tried = BoosterParameters(), tuple[Trial, ...]()
-    if trials:
+    if making.trials:
         stage = "Searching how trees grow"
         parameters, tried = search_booster(
-            definition,
-            training,
-            trials=trials,
-            seed=seed,
+            making.definition,
+            rows,
+            trials=making.trials,
+            seconds=making.seconds,
+            seed=making.seed,
             step=lambda done, total: progress(stage, done, total),
         )
     fitted = fit_calibrated(
-        lambda rows: fit_trees(definition, rows, parameters, seed),
-        training,
-        seed,
+        lambda part: fit_trees(making.definition, part, parameters, making.seed),
+        rows,
+        making.seed,
         _steps(progress, "Fitting trees"),
     )
     return Candidate(parameters.to_dict(), tried, fitted)
 
 
-def fit_baseline_candidate(
-    training: Population, *, search: bool, seed: int, progress: Progress
-) -> Candidate[LinearModel]:
-    """Return the calibrated baseline, its penalty searched for on a grid or fixed."""
+def _make_baseline(making: Making, rows: Population, progress: Progress) -> Candidate[LinearModel]:
     parameters, tried = BaselineParameters(), tuple[Trial, ...]()
-    if search:
+    if making.trials:
         stage = "Searching the baseline's penalty"
         parameters, tried = search_baseline(
-            training, seed=seed, step=lambda done, total: progress(stage, done, total)
+            rows, seed=making.seed, step=lambda done, total: progress(stage, done, total)
         )
     fitted = fit_calibrated(
-        lambda rows: fit_baseline(rows, parameters),
-        training,
-        seed,
+        lambda part: fit_baseline(part, parameters),
+        rows,
+        making.seed,
         _steps(progress, "Fitting the baseline"),
     )
     return Candidate(parameters.to_dict(), tried, fitted)
+
+
+def each_with_trials(making: Making, counts: tuple[int, ...], makings: int) -> list[Making]:
+    """Return one making for each search of a run: of recorded trials, or sharing the time."""
+    if counts:
+        return [replace(making, trials=count, seconds=None) for count in counts]
+    shared = None if making.seconds is None else making.seconds / makings
+    return [replace(making, seconds=shared)] * makings
 
 
 def _steps(progress: Progress, stage: str) -> Step:

@@ -54,7 +54,10 @@ def card_files(
         evidence=evidence,
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
-        subgroup_titles={group.name: group.title for group in file.definition.subgroups},
+        subgroup_titles={
+            "site": "Site",
+            **{group.name: group.title for group in file.definition.subgroups},
+        },
         titles=TITLES,
         threshold_titles=THRESHOLD_TITLES,
         pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},

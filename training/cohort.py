@@ -23,7 +23,8 @@ class Cohort:
     `frame` has the definition's features in its units, `outcome` (1 where the event came within
     the horizon) and `patient_id`, and may have `time`, `site` and `follow_up_days` (the day of the
     event or of the last contact). A `stratum` splits the estimate of the censoring.
-    `random_split_because` says why the parts are not divided by time.
+    `test_share` of the rows, the latest, test where times are known; `unordered_because` says why
+    the rows can't be ordered by time although they span some.
     """
 
     frame: pd.DataFrame
@@ -31,7 +32,8 @@ class Cohort:
     digest: str
     exclusions: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
-    random_split_because: str | None = None
+    test_share: float = 0.4
+    unordered_because: str | None = None
 
 
 def read_cohort(path: Path, definition: Definition) -> Cohort:
@@ -60,6 +62,11 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
 def input_features(definition: Definition) -> tuple[str, ...]:
     """Return the features that a table has to hold: all that no formula derives."""
     return tuple(feature.name for feature in definition.features if feature.derived is None)
+
+
+def characteristic_columns(definition: Definition) -> tuple[str, ...]:
+    """Return the further columns by which the definition's subgroups are formed."""
+    return tuple(group.column for group in definition.subgroups if group.column is not None)
 
 
 def file_digest(path: Path) -> str:
@@ -95,7 +102,12 @@ def _check_columns(name: str, columns: list[str], definition: Definition) -> Non
 
 
 def _wanted(columns: list[str], definition: Definition) -> list[str]:
-    known = {*input_features(definition), *REQUIRED, *OPTIONAL}
+    known = {
+        *input_features(definition),
+        *characteristic_columns(definition),
+        *REQUIRED,
+        *OPTIONAL,
+    }
     return [column for column in columns if column in known]
 
 

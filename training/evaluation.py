@@ -1,5 +1,8 @@
 """How a fitted model did on people whom neither its fit nor its calibration has seen."""
 
+import numpy as np
+import numpy.typing as npt
+
 from models.definition import Definition
 from models.evaluation.comparison import Comparison, compare
 from models.evaluation.evaluation import Evaluation, evaluate
@@ -20,10 +23,21 @@ def evaluate_on(
         patient_ids=test.patient,
         seed=seed,
         reweight=None if weighter is None else weighter.reweight,
-        groups=subgroup_labels(definition, test.columns),
+        groups=_groups(test, definition),
         draws=draws,
         limits=reporting_limits(definition),
     )
+
+
+def _groups(rows: Population, definition: Definition) -> dict[str, npt.NDArray[np.object_]]:
+    """Return the group of every row in each subgroup, and its site where sites are known."""
+    groups = subgroup_labels(definition, rows.columns)
+    for group in definition.subgroups:
+        if group.column is not None and group.column in rows.characteristics:
+            groups[group.name] = rows.characteristics[group.column]
+    if rows.site is not None:
+        groups["site"] = np.asarray(rows.site, dtype=object)
+    return groups
 
 
 def compare_on(

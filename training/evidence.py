@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from models.definition import DefinitionFile
+from models.definition import Definition, DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.calibration import Sigmoid
@@ -54,6 +54,7 @@ class RunEvidence:
     baseline: CandidateEvidence
     difference: Comparison
     importance: dict[str, float]
+    nested_trials: tuple[int, ...]
     quick: bool
     seed: int
 
@@ -74,6 +75,8 @@ class RunEvidence:
                 "training": _part(self.training),
                 "test": _part(self.test),
                 "left_out": self.split.left_out,
+                "nested_folds": len(self.split.outer),
+                "nested_trials": list(self.nested_trials),
             },
             "model_evidence": self.trees.to_dict(),
             "baseline_evidence": self.baseline.to_dict(),
@@ -81,11 +84,7 @@ class RunEvidence:
             "importance": self.importance,
             "metrics": metrics,
             "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics)],
-            "not_assessed": {
-                group.title: group.not_assessed
-                for group in definition.subgroups
-                if group.not_assessed is not None
-            },
+            "not_assessed": _not_assessed(definition, self.test),
         }
 
 
@@ -94,6 +93,17 @@ def mean_contributions(file: DefinitionFile, explanations: Explanations) -> dict
     sizes = np.abs(explanations.contributions).mean(axis=0).tolist()
     titles = [feature.title for feature in file.definition.features]
     return dict(zip(titles, sizes, strict=True))
+
+
+def _not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
+    """Return why a subgroup has no figures, by its title."""
+    stated = {g.title: g.not_assessed for g in definition.subgroups if g.not_assessed is not None}
+    absent = {
+        group.title: f"the table has no column {group.column}"
+        for group in definition.subgroups
+        if group.column is not None and group.column not in rows.characteristics
+    }
+    return {**stated, **absent}
 
 
 def _part(population: Population) -> dict[str, Any]:

@@ -28,13 +28,18 @@ Step = Callable[[], None]
 class Calibrated(Generic[M]):
     """A fit on all training rows, and the sigmoid of its out-of-fold margins.
 
-    `out_of_fold` holds the calibrated log-odds of each training row, from a fit that did not see
-    its patient.
+    `held_out` holds the margin of each training row, not yet calibrated, from a fit that did not
+    see its patient.
     """
 
     model: M
     sigmoid: Sigmoid
-    out_of_fold: FloatArray
+    held_out: FloatArray
+
+    @property
+    def out_of_fold(self) -> FloatArray:
+        """The calibrated log-odds of each training row, from a fit that did not see its patient."""
+        return self.sigmoid.a * self.held_out + self.sigmoid.b
 
     def log_odds(self, inputs: FloatArray) -> FloatArray:
         """Return the calibrated log-odds (rows,)."""
@@ -51,7 +56,7 @@ def fit_calibrated(fit: Fit[M], training: Population, seed: int, step: Step) -> 
     sigmoid = fit_sigmoid(held, training.outcome, training.weights())
     model = fit(training)
     step()
-    return Calibrated(model, sigmoid, sigmoid.a * held + sigmoid.b)
+    return Calibrated(model, sigmoid, held)
 
 
 def out_of_fold(fit: Fit[M], population: Population, seed: int, step: Step) -> FloatArray:

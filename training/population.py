@@ -13,7 +13,7 @@ from models.definition import Definition
 from models.encoding import complete_columns, encode_table, row_faults
 from models.errors import CohortError
 from models.evaluation.censoring import CensoringWeighter
-from training.cohort import Cohort, input_features
+from training.cohort import Cohort, characteristic_columns, input_features
 from training.cohort_faults import faults, numbers, outside_range, times
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,11 +22,12 @@ _BY_ROW = ("inputs", "outcome", "patient", "time", "site", "follow_up_days", "st
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Rows that may be scored, as arrays of one length.
+    """Rows that may be scored, as arrays of one length; patients have numbers, not their ids.
 
     `columns` holds the features in the definition's units, `inputs` the model's input columns made
-    from them (rows, columns), NaN being missing. Where `follow_up_days` is there, outcomes are
-    censored and count by inverse-probability-of-censoring weights.
+    from them (rows, columns), NaN being missing. `characteristics` are the further columns that
+    form the definition's subgroups, missing values None. Where `follow_up_days` is there, outcomes
+    are censored and count by inverse-probability-of-censoring weights.
     """
 
     columns: Mapping[str, npt.NDArray[np.generic]]
@@ -34,6 +35,7 @@ class Population:
     outcome: FloatArray
     patient: npt.NDArray[np.generic]
     horizon_days: int
+    characteristics: Mapping[str, npt.NDArray[np.object_]]
     time: npt.NDArray[np.generic] | None = None
     site: npt.NDArray[np.generic] | None = None
     follow_up_days: FloatArray | None = None
@@ -44,9 +46,13 @@ class Population:
 
     def part(self, rows: npt.NDArray[np.generic]) -> "Population":
         """Return some of the rows, by mask or by positions."""
-        columns = {name: values[rows] for name, values in self.columns.items()}
         arrays: dict[str, Any] = {name: values[rows] for name, values in self._arrays().items()}
-        return replace(self, columns=columns, **arrays)
+        return replace(
+            self,
+            columns={name: values[rows] for name, values in self.columns.items()},
+            characteristics={name: names[rows] for name, names in self.characteristics.items()},
+            **arrays,
+        )
 
     def joined(self, other: "Population") -> "Population":
         """Return these rows and then those of the other, which has the same columns."""
@@ -54,11 +60,15 @@ class Population:
             name: np.concatenate([values, other.columns[name]])
             for name, values in self.columns.items()
         }
+        characteristics = {
+            name: np.concatenate([names, other.characteristics[name]])
+            for name, names in self.characteristics.items()
+        }
         theirs = other._arrays()
         arrays: dict[str, Any] = {
             name: np.concatenate([values, theirs[name]]) for name, values in self._arrays().items()
         }
-        return replace(self, columns=columns, **arrays)
+        return replace(self, columns=columns, characteristics=characteristics, **arrays)
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         arrays = {name: getattr(self, name) for name in _BY_ROW}
@@ -105,13 +115,23 @@ def _population(frame: pd.DataFrame, definition: Definition) -> Population:
         columns=complete_columns(definition, inputs),
         inputs=encode_table(definition, inputs),
         outcome=frame["outcome"].to_numpy(dtype=np.float64),
-        patient=frame["patient_id"].to_numpy(),
+        patient=pd.factorize(frame["patient_id"])[0],
         horizon_days=definition.outcome.horizon_days,
+        characteristics={
+            name: _names(frame[name])
+            for name in characteristic_columns(definition)
+            if name in frame
+        },
         time=_column(frame, "time"),
         site=_column(frame, "site"),
         follow_up_days=None if follow_up is None else follow_up.astype(np.float64),
         stratum=_column(frame, "stratum"),
     )
+
+
+def _names(values: pd.Series) -> npt.NDArray[np.object_]:
+    text = values.astype("str").astype("object")
+    return np.asarray(text.where(values.notna(), None).to_numpy(), dtype=object)
 
 
 def _column(frame: pd.DataFrame, name: str) -> npt.NDArray[np.generic] | None:

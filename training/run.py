@@ -1,36 +1,29 @@
 """One training run: from a definition and its cohort to a registered version with its evidence."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from models.definition import DefinitionFile
 from models.evaluation.evaluation import Evaluation
-from models.scoring.linear import LinearModel
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
-from training.booster import Trees
-from training.candidate import (
-    Candidate,
-    Progress,
-    fit_baseline_candidate,
-    fit_trees_candidate,
-)
+from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import card_files
-from training.cohort import Cohort, input_features
+from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
 from training.evaluation import compare_on, evaluate_on
 from training.evidence import CandidateEvidence, RunEvidence, mean_contributions
-from training.metrics import flat_metrics
+from training.judging import Judged, judge_by_folds, judge_on_test
 from training.plots import drawings
-from training.population import Population, admit
-from training.registry import RunRecord, download, register_run
+from training.population import FloatArray, Population, admit
+from training.registry import download, register_run
 from training.run_files import write_run_files
+from training.run_record import run_record, typical_row
 from training.split import Split, split
 
 QUICK_DRAWS = 200
@@ -38,13 +31,19 @@ QUICK_DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """How to train; `quick` searches nothing and makes no more than 200 bootstrap draws."""
+    """How to train; `quick` searches nothing and makes no more than 200 bootstrap draws.
+
+    `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
+    repeats a run whose searches were ended by time.
+    """
 
     trained_by: str
     quick: bool = False
     trials: int = 50
     draws: int = 1000
     seed: int = 20261
+    timeout_seconds: float | None = None
+    repeated_trials: tuple[int, ...] = ()
 
     @property
     def bootstrap_draws(self) -> int:
@@ -88,16 +87,8 @@ def train(
     Raises CohortError before any fitting for a table that can't be used.
     """
     parts = _prepare(file, cohort, options, progress, now)
-    trees = fit_trees_candidate(
-        file.definition,
-        parts.training,
-        trials=0 if options.quick else options.trials,
-        seed=options.seed,
-        progress=progress,
-    )
-    baseline = fit_baseline_candidate(
-        parts.training, search=not options.quick, seed=options.seed, progress=progress
-    )
+    makings = _makings(file, parts, options)
+    pair = make(makings[0], parts.training, progress)
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()
@@ -105,21 +96,26 @@ def train(
         scorer = write_scorer(
             artefact,
             file.definition,
-            trees=trees.fitted.model.to_bytes(),
-            sigmoid=trees.fitted.sigmoid,
+            trees=pair.trees.fitted.model.to_bytes(),
+            sigmoid=pair.trees.fitted.sigmoid,
             table_budget_mb=settings.table_budget_mb,
             check_on=parts.test.inputs,
         )
         explained = scorer.explain_batch(parts.test.inputs)
-        evidence = _evaluate(file, cohort, parts, explained, trees, baseline, options, progress)
-        digest = _write(artefact, files, evidence, explained, trees, baseline)
+        judged = (
+            judge_by_folds(parts.test, parts.divided.outer, makings[1:], progress)
+            if parts.divided.outer
+            else judge_on_test(parts.test, parts.training, pair, explained.risk)
+        )
+        evidence = _evaluate(file, cohort, parts, pair, judged, explained, options, progress)
+        digest = _write(artefact, files, evidence, judged, pair, explained)
         progress("Registering the version", 0, 1)
         registered = register_run(
             file.definition,
             cohort,
-            _record(evidence, files, digest, options),
+            run_record(evidence, files, digest, options),
             artefact,
-            _example(file, parts.test),
+            typical_row(file, parts.test),
             settings=settings,
         )
     directory = download(registered, settings.cache / "artefacts" / digest, settings=settings)
@@ -144,32 +140,50 @@ def _prepare(
     progress("Checking the cohort", 0, 1)
     population, exclusions = admit(cohort, file.definition, now)
     quality = assess_quality(file.definition, population, exclusions, cohort.notes)
-    divided = split(population, options.seed, random_because=cohort.random_split_because)
+    divided = split(
+        population,
+        options.seed,
+        test_share=cohort.test_share,
+        unordered_because=cohort.unordered_because,
+    )
     training, test = population.part(divided.training), population.part(divided.test)
     progress("Checking the cohort", 1, 1)
     return _Parts(quality, divided, training, test)
+
+
+def _makings(file: DefinitionFile, parts: _Parts, options: TrainOptions) -> list[Making]:
+    """Return how the served pair is made, and then each nested one."""
+    making = Making(
+        file.definition,
+        trials=0 if options.quick else options.trials,
+        seed=options.seed,
+        seconds=options.timeout_seconds,
+    )
+    return each_with_trials(making, options.repeated_trials, 1 + len(parts.divided.outer))
 
 
 def _evaluate(
     file: DefinitionFile,
     cohort: Cohort,
     parts: _Parts,
+    pair: Pair,
+    judged: Judged,
     explained: Explanations,
-    trees: Candidate[Trees],
-    baseline: Candidate[LinearModel],
     options: TrainOptions,
     progress: Progress,
 ) -> RunEvidence:
-    """Evaluate on the test part what serving will load, beside the baseline."""
-    stage, definition, test = "Evaluating on the test part", file.definition, parts.test
+    """Evaluate the judged risks, beside the regression's."""
+    stage, definition, rows = "Evaluating", file.definition, judged.rows
     draws, seed = options.bootstrap_draws, options.seed
+    trees, baseline = pair.trees, pair.baseline
     progress(stage, 0, 3)
-    own = evaluate_on(test, explained.risk, definition, draws=draws, seed=seed)
+    own = evaluate_on(rows, judged.risk, definition, draws=draws, seed=seed)
     progress(stage, 1, 3)
-    other_risk = baseline.fitted.risk(test.inputs)
-    other = evaluate_on(test, other_risk, definition, draws=draws, seed=seed)
+    other = evaluate_on(rows, judged.baseline_risk, definition, draws=draws, seed=seed)
     progress(stage, 2, 3)
-    difference = compare_on(test, explained.risk, other_risk, definition, draws=draws, seed=seed)
+    difference = compare_on(
+        rows, judged.risk, judged.baseline_risk, definition, draws=draws, seed=seed
+    )
     progress(stage, 3, 3)
     return RunEvidence(
         file=file,
@@ -177,15 +191,16 @@ def _evaluate(
         quality=parts.quality,
         split=parts.divided,
         training=parts.training,
-        test=test,
+        test=rows,
         trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, own),
         baseline=CandidateEvidence(
             baseline.parameters, baseline.trials, baseline.fitted.sigmoid, other
         ),
         difference=difference,
         importance=mean_contributions(file, explained),
+        nested_trials=judged.trials,
         quick=options.quick,
-        seed=seed,
+        seed=options.seed,
     )
 
 
@@ -193,66 +208,39 @@ def _write(
     artefact: Path,
     files: Path,
     evidence: RunEvidence,
+    judged: Judged,
+    pair: Pair,
     explained: Explanations,
-    trees: Candidate[Trees],
-    baseline: Candidate[LinearModel],
 ) -> str:
     """Write the run's files and seal the artefact; return the artefact's digest."""
     values = evidence.to_dict()
     drawn = drawings(
         evidence.trees.evaluation,
         evidence.baseline.evaluation,
-        evidence.test,
-        explained.risk,
+        judged.rows,
+        judged.risk,
         evidence.importance,
     )
     card = card_files(evidence.file, values, {name: one.png for name, one in drawn.items()})
-    write_run_files(files, evidence, values, card, drawn, baseline.fitted.model)
+    write_run_files(files, evidence, values, card, drawn, pair.baseline.fitted.model)
+    reference, log_odds = _reference(evidence, pair, explained)
     return seal_artefact(
         artefact,
         evidence.file,
-        reference=evidence.training.joined(evidence.test),
-        log_odds=np.concatenate([trees.fitted.out_of_fold, explained.margin]),
+        reference=reference,
+        log_odds=log_odds,
         evidence=values,
         card=card,
         seed=evidence.seed,
     )
 
 
-def _record(evidence: RunEvidence, files: Path, digest: str, options: TrainOptions) -> RunRecord:
-    trees, baseline = evidence.trees, evidence.baseline
-    parameters = {
-        **{f"trees_{name}": value for name, value in trees.parameters.items()},
-        **{f"baseline_{name}": value for name, value in baseline.parameters.items()},
-        "calibration_a": trees.sigmoid.a,
-        "calibration_b": trees.sigmoid.b,
-        **{name: value for name, value in asdict(options).items() if name != "trained_by"},
-    }
-    return RunRecord(
-        parameters=parameters,
-        metrics={
-            **flat_metrics(trees.evaluation),
-            **flat_metrics(baseline.evaluation, prefix="baseline_"),
-        },
-        files=files,
-        tags={
-            "artefact_digest": digest,
-            "definition_digest": evidence.file.digest,
-            "cohort_digest": evidence.cohort.digest,
-            "trained_by": options.trained_by,
-        },
-    )
-
-
-def _example(file: DefinitionFile, test: Population) -> pd.DataFrame:
-    """Return rows of the cohort's medians and most frequent categories: nobody's own values."""
-    names = input_features(file.definition)
-    typical = {name: _typical(test.columns[name]) for name in names}
-    return pd.DataFrame([typical])
-
-
-def _typical(column: "np.ndarray") -> float | str:
-    if column.dtype == object:
-        names, counts = np.unique([v for v in column if v is not None], return_counts=True)
-        return str(names[counts.argmax()])
-    return float(np.nanmedian(column))
+def _reference(
+    evidence: RunEvidence, pair: Pair, explained: Explanations
+) -> tuple[Population, FloatArray]:
+    """Return the whole cohort with log-odds from fits that hadn't seen the person."""
+    out_of_fold = pair.trees.fitted.out_of_fold
+    if evidence.split.outer:
+        return evidence.training, out_of_fold
+    everyone = evidence.training.joined(evidence.test)
+    return everyone, np.concatenate([out_of_fold, explained.margin])

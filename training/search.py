@@ -35,12 +35,19 @@ class Trial:
 
 
 def search_booster(
-    definition: Definition, training: Population, *, trials: int, seed: int, step: Step
+    definition: Definition,
+    training: Population,
+    *,
+    trials: int,
+    seed: int,
+    step: Step,
+    seconds: float | None = None,
 ) -> tuple[BoosterParameters, tuple[Trial, ...]]:
     """Return the parameters of least cross-validated log loss, and every trial.
 
     The number of rounds is the mean of the folds' best ones, fixed before the final fit. A trial
-    whose folds so far are worse than the median of earlier trials is pruned.
+    whose folds so far are worse than the median of earlier trials is pruned; no new one is begun
+    after `seconds`.
     """
     import optuna  # only here: slow to import, and --quick needs none of it
 
@@ -68,11 +75,11 @@ def search_booster(
         sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
     )
-    study.optimize(
-        objective,
-        n_trials=trials,
-        callbacks=[lambda _, trial: step(trial.number + 1, trials)],
-    )
+    callbacks = [lambda _, trial: step(trial.number + 1, trials)]
+    study.optimize(objective, n_trials=1, callbacks=callbacks)  # however little time there is
+    if trials > 1:
+        study.optimize(objective, n_trials=trials - 1, timeout=seconds, callbacks=callbacks)
+    step(trials, trials)
     chosen = BoosterParameters(**study.best_params, rounds=study.best_trial.user_attrs["rounds"])
     return chosen, tuple(
         Trial(dict(trial.params), trial.value if trial.state.name == "COMPLETE" else None)

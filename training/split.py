@@ -1,11 +1,10 @@
-"""Which patients a model learns from, which test it, and how the learning part is folded."""
+"""Which rows a model learns from and which judge it, and how rows are folded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.model_selection import StratifiedKFold
 
 from models.errors import CohortError
 from training.population import Population
@@ -13,76 +12,118 @@ from training.population import Population
 TEST_SHARE = 0.4
 FOLDS = 5
 _FEWEST = 2 * FOLDS
+_OUTER_FOLDS = 2  # added to the seed: neither those of the search nor those of the calibration
+_SMALL_SITES = "sites too small to be left out alone"
 
 Rows = npt.NDArray[np.intp]
+Fold = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows to learn from and rows to test on; no patient has rows in both."""
+    """Rows that the model learns from and rows that judge it.
+
+    Without `outer` no patient has rows in both, and the model itself is judged. With `outer`, all
+    rows do both: the whole making of a model, search included, is repeated on the learning rows of
+    each (learning, held-out) fold and judged on those held out.
+    """
 
     training: Rows
     test: Rows
     method: str
     left_out: int = 0
+    outer: tuple[Fold, ...] = ()
 
 
-def split(population: Population, seed: int, *, random_because: str | None = None) -> Split:
-    """Divide by patient: the later part tests where times are known, else a seeded stratified draw.
-
-    Raises CohortError if a part holds too few events or non-events to fold.
-    """
-    if population.time is None or random_because is not None:
-        divided = _at_random(population, seed, random_because)
-    else:
-        divided = _by_time(population)
-    _check_part(population, divided.training, "training")
-    _check_part(population, divided.test, "test")
-    return divided
-
-
-def folds(population: Population, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """Yield (learning, held-out) rows of each fold: patients folded, stratified by any event."""
-    patients, patient_of, has_event = _patients(population)
-    divider = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    for _, chosen in divider.split(patients, has_event):
-        held_out = np.isin(patient_of, chosen)
-        yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _patients(
+def split(
     population: Population,
-) -> tuple[npt.NDArray[np.object_], Rows, npt.NDArray[np.float64]]:
-    """Return the patients, each row's index among them, and whether each ever had the event."""
+    seed: int,
+    *,
+    test_share: float = TEST_SHARE,
+    unordered_because: str | None = None,
+) -> Split:
+    """Let the later part test where times are known; else judge the making of a model by folds.
+
+    The folds are the sites where sites are known, else drawn by patient. `unordered_because` says
+    why the times, if any, don't order the rows. Raises CohortError if a part holds too few events
+    or non-events to fold.
+    """
+    if population.time is not None and unordered_because is None:
+        divided = _by_time(population, test_share)
+        _check_part(population, divided.training, "training")
+        _check_part(population, divided.test, "test")
+        return divided
+    everyone = np.arange(len(population))
+    _check_part(population, everyone, "training")
+    if population.site is not None:
+        outer, method = _by_site(population, population.site)
+    else:
+        outer = tuple(folds(population, seed + _OUTER_FOLDS))
+        method = (
+            f"no split: all rows train, and {FOLDS}-fold nested cross-validation by patient judges "
+            "the whole making of the model, search and calibration included"
+        )
+    if unordered_because is not None:
+        method += f" ({unordered_because})"
+    for learning, _ in outer:
+        _check_part(population, learning, "smallest training")
+    return Split(everyone, everyone, method, outer=outer)
+
+
+def folds(population: Population, seed: int) -> Iterator[Fold]:
+    """Yield (learning, held-out) rows of each fold, grouped by patient, stratified by outcome.
+
+    Patients are shuffled, ordered by their events and rows, and dealt out in turn.
+    """
     patients, patient_of = np.unique(population.patient, return_inverse=True)
-    has_event = np.zeros(len(patients))
-    np.maximum.at(has_event, patient_of, population.outcome)
-    return patients, patient_of, has_event
+    rows = np.bincount(patient_of)
+    events = np.bincount(patient_of, weights=population.outcome)
+    by_chance = np.random.Generator(np.random.PCG64(seed)).permutation(len(patients))
+    dealt = np.empty(len(patients), dtype=np.intp)
+    dealt[np.lexsort((by_chance, rows, events))] = np.arange(len(patients)) % FOLDS
+    fold_of = dealt[patient_of]
+    for fold in range(FOLDS):
+        yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
-def _at_random(population: Population, seed: int, because: str | None) -> Split:
-    patients, patient_of, has_event = _patients(population)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    tests = np.zeros(len(patients), dtype=np.bool_)
-    for group in (np.flatnonzero(has_event == label) for label in (0.0, 1.0)):
-        chosen = generator.permutation(group)[: round(TEST_SHARE * len(group))]
-        tests[chosen] = True
-    in_test = tests[patient_of]
-    method = f"at random by patient, {TEST_SHARE:.0%} for testing, stratified by outcome"
-    if because is not None:
-        method += f": {because}"
-    return Split(np.flatnonzero(~in_test), np.flatnonzero(in_test), method)
+def site_folds(population: Population, site: npt.NDArray[np.generic]) -> dict[str, Fold]:
+    """Return for each site the rows of other sites' patients, and its own rows.
+
+    Sites with too few events or non-events to be judged stand together as one.
+    """
+    names = np.array([str(name) for name in site], dtype=object)
+    small = [name for name in np.unique(names) if min(_outcomes(population, names == name)) < 1]
+    names[np.isin(names, small)] = _SMALL_SITES
+    found = {}
+    for name in np.unique(names):
+        own = names == name
+        others = ~own & ~np.isin(population.patient, population.patient[own])
+        found[str(name)] = (np.flatnonzero(others), np.flatnonzero(own))
+    return found
 
 
-def _by_time(population: Population) -> Split:
+def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tuple[Fold, ...], str]:
+    by_name = site_folds(population, site)
+    if len(by_name) < 2:
+        raise CohortError(
+            f"site: only {', '.join(by_name)} is there with events and non-events; leaving one "
+            "site out needs two, so give more sites or leave the column out"
+        )
+    return tuple(by_name.values()), (
+        f"no split: all rows train, and each of {len(by_name)} sites in turn is left out of the "
+        "whole making of a model, search and calibration included, and judges it"
+    )
+
+
+def _by_time(population: Population, test_share: float) -> Split:
     """The latest rows test; of these, rows of patients already learnt from are left out."""
     times = np.asarray(population.time)
-    cut = np.sort(times)[round((1 - TEST_SHARE) * (len(times) - 1))]
+    cut = np.sort(times)[round((1 - test_share) * (len(times) - 1))]
     later = times > cut
     seen = np.isin(population.patient, population.patient[~later])
     tests = later & ~seen
     method = (
-        f"by time: rows after {cut} test ({TEST_SHARE:.0%} of all), earlier ones train; later rows "
+        f"by time: rows after {cut} test ({test_share:.0%} of all), earlier ones train; later rows "
         "of patients who are in training are left out"
     )
     return Split(np.flatnonzero(~later), np.flatnonzero(tests), method, int((later & seen).sum()))
@@ -90,11 +131,19 @@ def _by_time(population: Population) -> Split:
 
 def _check_part(population: Population, rows: Rows, name: str) -> None:
     part = population.part(rows)
-    known = part.weights() > 0 if len(part) else np.zeros(0, dtype=np.bool_)
-    events = int(part.outcome[known].sum())
-    non_events = int(known.sum()) - events
+    events, non_events = _outcomes(part, np.ones(len(part), dtype=np.bool_))
     if min(events, non_events) < _FEWEST:
         raise CohortError(
             f"the {name} part has {events} events and {non_events} non-events among {len(part)} "
             f"rows; at least {_FEWEST} of each are needed, so give more rows"
         )
+
+
+def _outcomes(population: Population, rows: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the events and the non-events that carry weight among some of the rows."""
+    if not rows.any():
+        return 0, 0
+    part = population.part(rows)
+    known = part.weights() > 0
+    events = int(part.outcome[known].sum())
+    return events, int(known.sum()) - events

@@ -18,7 +18,7 @@ def _group() -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="flchain")],
+    name: Annotated[str, typer.Argument(help="diabetes130, flchain or support2.")],
 ) -> None:
     """Fetch a cohort from its origin, check its SHA-256 and keep it in the cache."""
     from training.cohorts import FETCH

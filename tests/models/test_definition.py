@@ -63,7 +63,7 @@ def test_a_faulty_definition_is_refused_with_file_and_key(
     [
         ('name = "age_band"\ntitle = "Age"\nfeature = "age"', "a number needs cuts"),
         ('name = "by_sex"\ntitle = "Sex"\nfeature = "sex"\ncuts = [1]', "a category has none"),
-        ('name = "by_sex"\ntitle = "Sex"', "a feature or the reason"),
+        ('name = "by_sex"\ntitle = "Sex"', "a feature, a column, or the reason"),
         ('name = "by_age"\ntitle = "Age"\nfeature = "age"\ncuts = [70, 60]', "must rise"),
     ],
 )

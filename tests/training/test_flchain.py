@@ -10,7 +10,7 @@ from models.errors import CohortError
 from models.evaluation.discrimination import RankedScores
 from records.settings import Settings
 from tests.training.conftest import NOW
-from training.candidate import fit_baseline_candidate, fit_trees_candidate
+from training.candidate import Making, make
 from training.cohorts import FETCH, SHIPPED, flchain
 from training.data_quality import assess_quality
 from training.population import admit
@@ -73,13 +73,14 @@ def test_the_trees_reach_the_reference_on_people_unused_for_fitting(path: Path) 
     definition = find_definition("mortality_5y", []).definition
     cohort = SHIPPED["mortality_5y"].development(path)
     population, _ = admit(cohort, definition, NOW)
-    parts = split(population, 20261, random_because=cohort.random_split_because)
-    training, test = population.part(parts.training), population.part(parts.test)
+    learning, held_out = split(population, 20261, unordered_because=cohort.unordered_because).outer[
+        0
+    ]
+    test = population.part(held_out)
 
-    trees = fit_trees_candidate(definition, training, trials=0, seed=1, progress=lambda *_: None)
-    baseline = fit_baseline_candidate(training, search=False, seed=1, progress=lambda *_: None)
+    pair = make(Making(definition, trials=0, seed=1), population.part(learning), lambda *_: None)
 
-    for candidate in (trees, baseline):
+    for candidate in (pair.trees, pair.baseline):
         risk = candidate.fitted.risk(test.inputs)
         auroc = RankedScores(test.outcome, risk).auroc(test.weights())[0]
         assert auroc > 0.79

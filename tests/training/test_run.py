@@ -132,8 +132,7 @@ def test_the_reference_holds_everyone_once_with_a_risk_from_a_fit_that_had_not_s
     assert sorted(reference["age"]) == sorted(population.columns["age"].tolist())
     served = model.risks({name: reference[name].to_numpy() for name in population.columns})
     unseen = np.isclose(served, reference["risk"], atol=1e-12)
-    # the test part has the served model's own risks, the training part those of its folds
-    assert unseen.mean() == pytest.approx(0.4, abs=0.01)
+    assert unseen.mean() < 0.01
 
 
 def test_the_evaluation_is_of_what_is_served(trained: Trained, artefact: Path) -> None:
@@ -171,7 +170,7 @@ def test_the_same_cohort_and_seed_give_the_same_bytes(trained: Trained) -> None:
 def test_progress_reaches_the_end_of_every_stage(trained: Trained) -> None:
     last = {stage: (done, total) for stage, done, total in trained.stages}
 
-    assert len(last) == 5
+    assert "Judging by nested cross-validation" in last
     assert all(done == total for done, total in last.values())
 
 

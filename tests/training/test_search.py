@@ -2,7 +2,7 @@ import pytest
 
 from models.definition import Definition
 from training import baseline, search
-from training.candidate import fit_trees_candidate
+from training.candidate import Making, make
 from training.population import Population
 from training.search import search_baseline, search_booster
 
@@ -61,14 +61,33 @@ def test_searched_trees_keep_their_trials_and_report_each_step(
     monkeypatch.setattr(search, "MOST_ROUNDS", 20)
     stages: list[tuple[str, int, int]] = []
 
-    candidate = fit_trees_candidate(
-        definition, population, trials=2, seed=5, progress=lambda *stage: stages.append(stage)
-    )
+    candidate = make(
+        Making(definition, trials=2, seed=5), population, lambda *stage: stages.append(stage)
+    ).trees
 
     assert len(candidate.trials) == 2
     assert candidate.parameters["rounds"] <= 20
-    assert [stage for stage in stages if stage[0].startswith("Searching")] == [
-        ("Searching how trees grow", 1, 2),
-        ("Searching how trees grow", 2, 2),
-    ]
-    assert stages[-1] == ("Fitting trees", 6, 6)
+    searched = [stage for stage in stages if stage[0] == "Searching how trees grow"]
+    assert searched[0] == ("Searching how trees grow", 1, 2)
+    assert searched[-1] == ("Searching how trees grow", 2, 2)
+    assert ("Fitting trees", 6, 6) in stages
+    assert stages[-1] == ("Fitting the baseline", 6, 6)
+
+
+def test_a_search_ended_by_time_says_that_it_is_over(
+    definition: Definition, population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROUNDS", 20)
+    steps: list[tuple[int, int]] = []
+
+    _, trials = search_booster(
+        definition,
+        population,
+        trials=50,
+        seconds=1e-6,
+        seed=5,
+        step=lambda done, total: steps.append((done, total)),
+    )
+
+    assert len(trials) == 1
+    assert steps[-1] == (50, 50)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import CohortError
 from training.population import Population
-from training.split import FOLDS, TEST_SHARE, folds, split
+from training.split import FOLDS, folds, site_folds, split
 
 
 def _with_patients(population: Population, patients: int, seed: int) -> Population:
@@ -17,30 +17,61 @@ def _with_patients(population: Population, patients: int, seed: int) -> Populati
 
 
 @settings(max_examples=20)
-@given(patients=st.integers(600, 3000), seed=st.integers(0, 1000), by_time=st.booleans())
-def test_no_patient_is_in_both_parts(
-    patients: int, seed: int, by_time: bool, population: Population
-) -> None:
+@given(patients=st.integers(600, 3000), seed=st.integers(0, 1000))
+def test_no_patient_is_in_both_parts(patients: int, seed: int, population: Population) -> None:
     people = _with_patients(population, patients, seed)
-    if by_time:
-        people = replace(people, time=np.random.default_rng(seed).random(len(people)))
+    people = replace(people, time=np.random.default_rng(seed).random(len(people)))
     parts = split(people, seed)
 
     assert not set(people.patient[parts.training]) & set(people.patient[parts.test])
     assert len(parts.training) + len(parts.test) + parts.left_out == len(people)
 
 
-def test_a_random_split_keeps_the_share_and_the_event_rate(population: Population) -> None:
-    parts = split(population, 3)
+def test_without_times_all_rows_train_and_nested_folds_judge(population: Population) -> None:
+    people = _with_patients(population, 300, seed=4)
+    parts = split(people, 3)
 
-    assert len(parts.test) == pytest.approx(TEST_SHARE * len(population), abs=1)
-    rates = [population.outcome[rows].mean() for rows in (parts.training, parts.test)]
-    assert rates[0] == pytest.approx(rates[1], abs=0.005)
+    assert parts.training.tolist() == parts.test.tolist() == list(range(len(people)))
+    assert parts.method.startswith("no split: all rows train, and 5-fold nested")
+    held = np.concatenate([held_out for _, held_out in parts.outer])
+    assert sorted(held.tolist()) == list(range(len(people)))
+    for learning, held_out in parts.outer:
+        assert not set(people.patient[learning]) & set(people.patient[held_out])
 
 
-def test_the_same_seed_gives_the_same_parts_and_another_one_others(population: Population) -> None:
-    assert split(population, 3).test.tolist() == split(population, 3).test.tolist()
-    assert split(population, 3).test.tolist() != split(population, 4).test.tolist()
+def test_the_same_seed_gives_the_same_folds_and_another_one_others(population: Population) -> None:
+    def held(seed: int) -> list[list[int]]:
+        return [rows.tolist() for _, rows in split(population, seed).outer]
+
+    assert held(3) == held(3)
+    assert held(3) != held(4)
+
+
+def test_where_sites_are_known_each_is_left_out_once_with_all_its_patients(
+    population: Population,
+) -> None:
+    people = _with_patients(population, 300, seed=4)
+    site = np.array(["north", "south", "east"], dtype=object)[np.arange(len(people)) % 3]
+    parts = split(replace(people, site=site), 3)
+
+    assert "each of 3 sites in turn is left out" in parts.method
+    for learning, held_out in parts.outer:
+        assert len(set(site[held_out])) == 1
+        assert not set(site[held_out]) & set(site[learning])
+        assert not set(people.patient[learning]) & set(people.patient[held_out])
+
+
+def test_sites_without_events_stand_together_as_one(population: Population) -> None:
+    site = np.full(len(population), "large", dtype=object)
+    quiet = np.flatnonzero(population.outcome == 0)
+    site[quiet[:5]], site[quiet[5:8]] = "quiet", "quieter"
+
+    found = site_folds(population, site)
+
+    assert set(found) == {"large", "sites too small to be left out alone"}
+    assert len(found["sites too small to be left out alone"][1]) == 8
+    with pytest.raises(CohortError, match="only one is there"):
+        split(replace(population, site=np.full(len(population), "one", dtype=object)), 3)
 
 
 def test_where_times_are_known_the_later_part_tests(population: Population) -> None:
@@ -70,24 +101,28 @@ def test_later_rows_of_patients_who_are_in_training_are_left_out_and_counted(
     assert parts.left_out == 40
 
 
-def test_a_cohort_of_one_recruitment_period_is_divided_at_random_and_says_why(
+def test_a_cohort_of_one_recruitment_period_is_not_divided_by_time_and_says_why(
     population: Population,
 ) -> None:
     people = replace(population, time=np.arange(len(population), dtype=float))
 
-    parts = split(people, 3, random_because="only the year is known")
+    parts = split(people, 3, unordered_because="only the year is known")
 
-    assert "at random" in parts.method
-    assert parts.method.endswith("only the year is known")
-    assert people.time is not None
-    assert people.time[parts.training].max() > people.time[parts.test].min()
+    assert parts.method.endswith("(only the year is known)")
+    assert len(parts.outer) == FOLDS
+
+
+def test_the_share_that_tests_is_the_cohorts(population: Population) -> None:
+    people = replace(population, time=np.arange(len(population), dtype=float))
+
+    assert len(split(people, 3, test_share=0.2).test) == pytest.approx(0.2 * len(people), abs=1)
 
 
 def test_too_few_events_are_refused_with_their_count(population: Population) -> None:
     outcome = population.outcome.copy()
-    outcome[np.flatnonzero(outcome == 1)[12:]] = 0
+    outcome[np.flatnonzero(outcome == 1)[9:]] = 0
 
-    with pytest.raises(CohortError, match=r"the training part has 7 events and \d+ non-events"):
+    with pytest.raises(CohortError, match=r"training part has 9 events and \d+ non-events"):
         split(replace(population, outcome=outcome), 3)
 
 
@@ -106,6 +141,9 @@ def test_every_row_is_held_out_once_and_never_learnt_from_with_its_patient(
     for learning, held_out in folds(people, 1):
         assert not set(people.patient[learning]) & set(people.patient[held_out])
         held.append(held_out)
+
+        assert people.outcome[held_out].mean() == pytest.approx(people.outcome.mean(), abs=0.03)
+        assert len(held_out) == pytest.approx(len(people) / FOLDS, rel=0.05)
 
     assert len(held) == FOLDS
     assert sorted(np.concatenate(held).tolist()) == list(range(len(people)))

@@ -87,9 +87,9 @@ def development(path: Path) -> Cohort:
             f"{at_once} of the 3 people without any follow-up is in these years; all 3 died on the "
             "day of the sample, which counts as a death at day 0",
         ),
-        random_split_because=(
+        unordered_because=(
             f"the samples of {first}-{last} come from one recruitment period and only their year "
-            "is known, so the parts are drawn at random by patient"
+            "is known"
         ),
     )
 

@@ -1,0 +1,61 @@
+"""What a run leaves in MLflow: its parameters, its figures, its digests, and an input example."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from models.definition import DefinitionFile
+from training.cohort import input_features
+from training.evidence import RunEvidence
+from training.metrics import flat_metrics
+from training.population import Population
+from training.registry import RunRecord
+
+if TYPE_CHECKING:
+    from training.run import TrainOptions
+
+
+def run_record(
+    evidence: RunEvidence, files: Path, digest: str, options: "TrainOptions"
+) -> RunRecord:
+    """Return the parameters, figures, files and digests of a run."""
+    trees, baseline = evidence.trees, evidence.baseline
+    parameters = {
+        **{f"trees_{name}": value for name, value in trees.parameters.items()},
+        **{f"baseline_{name}": value for name, value in baseline.parameters.items()},
+        "calibration_a": trees.sigmoid.a,
+        "calibration_b": trees.sigmoid.b,
+        **{name: value for name, value in asdict(options).items() if name != "trained_by"},
+    }
+    return RunRecord(
+        parameters=parameters,
+        metrics={
+            **flat_metrics(trees.evaluation),
+            **flat_metrics(baseline.evaluation, prefix="baseline_"),
+        },
+        files=files,
+        tags={
+            "artefact_digest": digest,
+            "definition_digest": evidence.file.digest,
+            "cohort_digest": evidence.cohort.digest,
+            "trained_by": options.trained_by,
+        },
+    )
+
+
+def typical_row(file: DefinitionFile, test: Population) -> pd.DataFrame:
+    """Return rows of the cohort's medians and most frequent categories: nobody's own values."""
+    names = input_features(file.definition)
+    typical = {name: _typical(test.columns[name]) for name in names}
+    return pd.DataFrame([typical])
+
+
+def _typical(column: npt.NDArray[np.generic]) -> float | str:
+    if column.dtype == object:
+        names, counts = np.unique([v for v in column if v is not None], return_counts=True)
+        return str(names[counts.argmax()])
+    return float(np.nanmedian(column.astype(np.float64)))
