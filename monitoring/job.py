@@ -2,29 +2,26 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
 from monitoring import ledger as books
-from monitoring import strata, windows
+from monitoring import windows
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.cases import Cases
+from monitoring.closing import Job, close_rows, late_counts, watch_traffic
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
-from monitoring.evidence.detector import Budget, Closing, close_day
-from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.performance import performance_by_year
 from monitoring.report import Report, write_reports
-from monitoring.streams import TRAFFIC, DayRows, Seen, Watched, budget_of, watched_streams
-from monitoring.traffic import silent_since
+from monitoring.streams import budget_of, watched_streams
 from records.models import Alarm, MonitorRun
 from records.settings import Settings
 
@@ -41,23 +38,6 @@ class MonitorResult:
     days: int
     predictions: int
     late: int
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What stays the same during a run."""
-
-    definition: Definition
-    version: str
-    watched: tuple[Watched, ...]
-    budget: Budget
-    cases: Cases
-    now: datetime
-
-    @property
-    def model(self) -> str:
-        """Return the name of the model that is watched."""
-        return self.definition.name
 
 
 def monitor(
@@ -98,13 +78,27 @@ def monitor(
     if with_reports and last is not None:
         reports = write_reports(definition, version, reference, last, settings, progress)
     years = performance_by_year(definition, version, now, progress)
+    assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
+        "assurance": assured,
         "performance": [year.to_dict() for year in years],
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
         "alarms": len(raised),
     }
     return _finish(job, run, plan, seen, raised, reports, begun)
+
+
+def _assure(job: Job, ledger: Ledger) -> dict[str, Any]:
+    # its statistics take a second to load, which the console doesn't need
+    from monitoring.assurance import assurances, overall_claim
+
+    through = ledger.closed_through or job.now.date()
+    found = assurances(job.watched, ledger, job.budget, through)
+    return {
+        "claim": overall_claim(list(found.values()), job.budget),
+        "streams": {key: assurance.to_dict() for key, assurance in found.items()},
+    }
 
 
 def read_watched_definition(name: str, profile: ReferenceProfile, reference: Path) -> Definition:
@@ -131,12 +125,12 @@ def _close(
         settled, late = [], {}
         if not done:
             settled = books.settle(ledger, job.watched)
-            late = _late_counts(job, ledger, plan.late)
+            late = late_counts(job, ledger, plan.late)
         requests = books.traffic(ledger)
         news: list[Alarm] = []
         for day, rows in windows.rows_by_day(job.model, job.version, first, last):
-            news += _close_day(job, ledger, day, rows, late)
-            news += _watch_traffic(job, ledger, day, rows, requests)
+            news += close_rows(job, ledger, day, rows, late)
+            news += watch_traffic(job, ledger, day, rows, requests)
             late = {}
             seen += rows.answered
             done += 1
@@ -144,104 +138,6 @@ def _close(
         books.write(ledger, job.watched, last, [*settled, *news])
         raised += news
     return raised, seen
-
-
-def _late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str, Counts]:
-    """Return what closed days hold more than was counted of them, and correct their counts."""
-    extra: dict[str, Counts] = {}
-    for day in late:
-        for _, rows in windows.rows_by_day(job.model, job.version, day, day):
-            for one in job.watched:
-                if not one.is_twin:
-                    _add_late(ledger, one, day, one.see(rows), extra)
-            books.note_traffic(ledger, day, rows.requests)
-    return extra
-
-
-def _add_late(
-    ledger: Ledger, one: Watched, day: date, seen: Seen, extra: dict[str, Counts]
-) -> None:
-    known = strata.local(books.day_counts(ledger, one.key, day, day), one.stream.bins)
-    # a late row may come before the one of its stay that was counted, which stays counted
-    more = np.maximum(strata.local([(day, seen.counts)], one.stream.bins) - known, 0)
-    extra[one.key] = extra.get(one.key, 0) + more
-    books.note_day(ledger, one.key, day, seen, -np.inf)
-
-
-def _close_day(
-    job: Job, ledger: Ledger, day: date, rows: DayRows, late: Mapping[str, Counts]
-) -> list[Alarm]:
-    raised = []
-    found: dict[str, Seen] = {}
-    for one in job.watched:
-        seen = found.setdefault(one.base, one.see(rows)) if not one.is_twin else found[one.base]
-        counts = strata.local([(day, seen.counts)], one.stream.bins) + late.get(one.base, 0)
-        if not counts.any():  # nothing to weigh: evidence stays as it was
-            continue
-        joins = one.base not in ledger.open_alarms
-        closing = _weigh(job, ledger, one, day, counts, joins)
-        if closing is None:
-            continue
-        if one.is_twin:
-            books.note_evidence(ledger, one.key, day, closing.log_total)
-        elif seen.total:
-            books.note_day(ledger, one.key, day, seen, closing.log_total)
-        if closing.alarm and joins and closing.leading is not None and closing.onset is not None:
-            bet = one.stream.bets.index(closing.leading)
-            raised.append(_raise(job, ledger, one.base, day, closing.onset, bet, one.is_twin))
-    return raised
-
-
-def _weigh(
-    job: Job, ledger: Ledger, one: Watched, day: date, counts: Counts, joins: bool
-) -> Closing | None:
-    """Weigh a day's rows, [strata, bins]; None while a fixed reference is still filled."""
-    state = ledger.states[one.key]
-    bag = strata.fixed_bag if one.is_twin else strata.bag
-    rows = np.flatnonzero(counts.any(axis=1)).tolist()
-    if not all(one.weighs(bag(state.reference, row)) for row in rows):
-        filled = strata.admitted(state, counts) if joins else state
-        ledger.states[one.key] = replace(filled, closed_through=day.toordinal())
-        return None
-    for row in rows:
-        state = state.observe(counts[row], row)
-    closing = close_day(one.stream, state, day, job.budget, joins=joins, bag=bag)
-    ledger.states[one.key] = closing.state
-    return closing
-
-
-def _watch_traffic(
-    job: Job, ledger: Ledger, day: date, rows: DayRows, requests: dict[date, int]
-) -> list[Alarm]:
-    requests[day] = rows.requests
-    books.note_traffic(ledger, day, rows.requests)
-    if TRAFFIC in ledger.open_alarms:
-        return []
-    first = silent_since(requests, day, job.budget.log_limit)
-    return [_raise(job, ledger, TRAFFIC, day, first, None)] if first else []
-
-
-def _raise(
-    job: Job,
-    ledger: Ledger,
-    stream: str,
-    day: date,
-    onset: date,
-    bet: int | None,
-    fixed: bool = False,
-) -> Alarm:
-    """Make the alarm of a stream that has none open; `fixed` if its twin raised it."""
-    ledger.open_alarms.add(stream)
-    alarm = Alarm(
-        model=job.model,
-        version=job.version,
-        stream=stream,
-        raised_on=day,
-        recorded_at=job.now,
-        details={"onset": onset.isoformat(), "bet": bet, "fixed": fixed, "settled": False},
-    )
-    job.cases.describe(alarm, ledger, day)
-    return alarm
 
 
 def _refresh(job: Job, ledger: Ledger) -> None:

@@ -22,10 +22,11 @@ from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
+from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
-from monitoring.streams import budget_of, watched_streams
+from monitoring.streams import TWIN, budget_of, watched_streams
 from records import audit
 from records.models import Alarm, DayCount, Review
 
@@ -115,6 +116,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "consequences": list(consequences(alarm)),
         "compared_days": COMPARED_DAYS,
         "risk": _risk_rows(alarm.details.get("risk")),
+        "assured": _assured(alarm),
         "reviews": [
             (review, DECISIONS.get(review.decision, review.decision)) for review in reviews
         ],
@@ -142,6 +144,12 @@ def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:
     ]
 
 
+def _assured(alarm: Alarm) -> dict[str, Any] | None:
+    streams = assurance(alarm.model, alarm.version).get("streams", {})
+    found: dict[str, Any] | None = streams.get(alarm.stream)
+    return found
+
+
 def _definition(alarm: Alarm, dossier: Dossier | None) -> Definition | None:
     if dossier:
         return dossier.definition
@@ -153,7 +161,11 @@ def _definition(alarm: Alarm, dossier: Dossier | None) -> Definition | None:
 
 def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
     days = days_of(alarm.model, alarm.version, [alarm.stream]).get(alarm.stream, [])
-    charts = {"evidence": evidence_over_time(alarm, days, dossier)}
+    weighed = days
+    if alarm.details.get("fixed"):
+        twin = f"{TWIN}{alarm.stream}"
+        weighed = days_of(alarm.model, alarm.version, [twin]).get(twin, [])
+    charts = {"evidence": evidence_over_time(alarm, weighed, dossier)}
     known = quantities(dossier.definition, dossier.profile)
     if alarm.stream in known:
         charts["trend"] = draw_large(known[alarm.stream], days, alarm)

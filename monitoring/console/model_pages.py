@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.console.accounts import viewers
-from monitoring.console.overview import ModelSummary, summaries, summary
+from monitoring.console.overview import ModelSummary, assurance, summaries, summary
 from monitoring.console.trends import (
     Drawn,
     days_of,
@@ -54,6 +54,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
             :CLOSED_SHOWN
         ],
         "performance": (overview.run.summary if overview.run else {}).get("performance", []),
+        "assurance": assurance(name, overview.version),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),
     }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import Max
 from django.utils.safestring import SafeString
@@ -108,3 +109,13 @@ def last_run(name: str, version: str | None) -> MonitorRun | None:
         model=name, version=version or "", finished_at__isnull=False
     )
     return finished.order_by("-pk").first()
+
+
+def assurance(name: str, version: str | None) -> dict[str, Any]:
+    """Return what the latest run that measured it says of a version's silence, or nothing."""
+    runs = MonitorRun.objects.filter(
+        model=name, version=version or "", summary__assurance__has_key="claim"
+    )
+    run = runs.order_by("-pk").first()
+    found: dict[str, Any] = run.summary["assurance"] if run else {}
+    return found

@@ -76,10 +76,13 @@ class Onboarding:
         return tuple(assumption for assumption in self.assumptions if not assumption.met)
 
 
-def assess(days: Sequence[date], counts: ArrayLike, *, stays: int, design: Design) -> Onboarding:
+def assess(
+    days: Sequence[date], counts: ArrayLike, *, stays: int, design: Design, earlier: int = 0
+) -> Onboarding:
     """Measure a reference period: [days, bins] counts of ordered bins, and its distinct stays.
 
-    A categorical column is assessed one category at a time, as counts without and with it.
+    `earlier` rows without a day, those of training, belong to the reference too. A categorical
+    column is assessed one category at a time, as counts without and with it.
     """
     table = np.asarray(counts)
     _check(days, table, stays)
@@ -92,7 +95,7 @@ def assess(days: Sequence[date], counts: ArrayLike, *, stays: int, design: Desig
     season, season_p = _season(means, when)
     assumptions = (
         _edges(design),
-        _size(int(rows.sum()), design),
+        _size(int(rows.sum()) + earlier, design),
         _stays(int(rows.sum()), stays),
         _days_alike(dispersion, day_effect, same, design),
         _weekend_met(weekend, weekend_p, design),

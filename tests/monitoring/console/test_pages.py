@@ -8,7 +8,7 @@ from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
 from monitoring.console.wording import risk_words, share_words, with_unit
 from records import tenure
-from records.models import Alarm, AuditEvent, Prediction
+from records.models import Alarm, AuditEvent, MonitorRun, Prediction
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
@@ -160,3 +160,26 @@ def test_the_alarm_page_says_what_the_change_does_to_the_risk(
     assert "What it does to the risk" in page
     higher = alarm.details["risk"]["higher_band"]
     assert f"{higher} of 300 predictions fall into a higher band" in page
+
+
+def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Browse) -> None:
+    run = MonitorRun.objects.get()
+    stream = {
+        "title": "Age",
+        "about": "value",
+        "claim": "No budget claimed, because season: unseen.",
+        "unmet": [["season", "less than one year of reference"]],
+        "rows_a_day": 60.0,
+        "smallest": [[7, "a shift of 0.4 SD"], [30, "a shift of 0.3 SD"], [90, "a shift"]],
+    }
+    run.summary["assurance"] = {
+        "claim": "No budget claimed at all",
+        "streams": {"value:age": stream},
+    }
+    run.save()
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "No budget claimed at all" in page
+    assert "a shift of 0.4 SD" in page
+    assert "season: less than one year of reference" in page
+    alarm = Alarm.objects.get(stream="value:age")
+    assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")

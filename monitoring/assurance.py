@@ -1,0 +1,179 @@
+"""What silence is worth: which assumptions the days so far meet, and what would be seen."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from models.errors import StatisticsError
+from monitoring import ledger as books
+from monitoring import strata
+from monitoring.evidence.detector import DAYS_A_YEAR, Budget, open_stream
+from monitoring.evidence.onboarding import (
+    Design,
+    Form,
+    Onboarding,
+    Strata,
+    assess,
+    budget_claim,
+)
+from monitoring.evidence.power import HORIZONS_DAYS, Power, power
+from monitoring.evidence.state import Counts
+from monitoring.ledger import Ledger
+from monitoring.streams import Watched
+from records.models import Alarm, Prediction
+
+ASSESSED = timedelta(days=2 * DAYS_A_YEAR)
+VOLUME_DAYS = 28
+
+
+@dataclass(frozen=True)
+class Assurance:
+    """What one stream's silence is worth.
+
+    `unmet` names each assumption that is not met with what was measured; `smallest` reads the
+    smallest change that half of the time is seen within so many days.
+    """
+
+    title: str
+    about: str
+    claim: str
+    unmet: tuple[tuple[str, str], ...]
+    rows_a_day: float
+    smallest: tuple[tuple[int, str], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return vars(self)
+
+
+def assurances(
+    watched: Sequence[Watched], ledger: Ledger, budget: Budget, through: date
+) -> dict[str, Assurance]:
+    """Return the assurance of every stream that has days to judge by."""
+    alarmed = _alarmed_days(ledger, through)
+    nameless = _share_without_patient(ledger)
+    twins = {one.base: one for one in watched if one.is_twin}
+    found = {}
+    for one in watched:
+        if one.is_twin:
+            continue
+        days = books.day_counts(ledger, one.key, through - ASSESSED, through)
+        if days:
+            calm = [row for row in days if not _within(row[0], alarmed.get(one.key, ()))]
+            smallest = _smallest(one, twins.get(one.key), ledger, budget, days)
+            claim, unmet = _claim(one, calm, nameless, budget)
+            volume = _rows_a_day(days)
+            found[one.key] = Assurance(one.title, one.subject, claim, unmet, volume, smallest)
+    return found
+
+
+def overall_claim(streams: Sequence[Assurance], budget: Budget) -> str:
+    """Say what is claimed of a model's budget, which all of its streams share."""
+    unmet = Counter(name for one in streams for name, _ in one.unmet)
+    if not unmet and streams:
+        return (
+            f"Simulated, not proved: about one false alarm or fewer in {budget.years:g} years over "
+            "all streams; no departure from its assumptions was found."
+        )
+    reasons = ", ".join(f"{name} ({times} of {len(streams)})" for name, times in unmet.items())
+    return (
+        "No budget claimed, because these assumptions are not met in some streams: "
+        f"{reasons or 'no day was watched yet'}. They are watched all the same."
+    )
+
+
+def _claim(
+    one: Watched, calm: Sequence[tuple[date, Counts]], nameless: float, budget: Budget
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    try:
+        assessed = [_assess(one, calm, table, nameless) for table in _tables(one, calm)]
+    except StatisticsError as error:
+        claim = f"No budget claimed, because {error}. The stream is watched all the same."
+        return claim, (("days to judge by", str(error)),)
+    worst = max(assessed, key=lambda found: len(found.unmet))
+    unmet = tuple((assumption.name, assumption.measured) for assumption in worst.unmet)
+    return budget_claim(worst, budget, Form.COUNT), unmet
+
+
+def _assess(
+    one: Watched, calm: Sequence[tuple[date, Counts]], table: Counts, nameless: float
+) -> Onboarding:
+    year = (calm[-1][0] - calm[0][0]).days + 1 >= DAYS_A_YEAR
+    design = Design(
+        strata=Strata.WEEKEND_MONTH if year else Strata.WEEKEND,
+        tau=one.stream.tau,
+        grows=True,
+        separate_edges=True,
+    )
+    rows = int(table.sum())
+    # whoever is not named may come again
+    stays = max(round(rows * (1 - nameless)), 1)
+    days = [day for day, _ in calm]
+    return assess(days, table, stays=stays, design=design, earlier=int(one.reference.sum()))
+
+
+def _tables(one: Watched, calm: Sequence[tuple[date, Counts]]) -> list[Counts]:
+    """Return [days, bins] of ordered bins: one table, or one for each category that varies."""
+    if not calm:
+        raise StatisticsError("no calm day was watched yet")
+    table = np.array([counts for _, counts in calm])
+    if one.kind != "categorical":
+        return [table]
+    rows = table.sum(axis=1)
+    tables = [
+        np.column_stack([rows - table[:, bin_], table[:, bin_]]) for bin_ in range(one.stream.bins)
+    ]
+    varying = [each for each in tables if each.sum(axis=0).all()]
+    return varying or tables[:1]
+
+
+def _smallest(
+    one: Watched,
+    twin: Watched | None,
+    ledger: Ledger,
+    budget: Budget,
+    days: Sequence[tuple[date, Counts]],
+) -> tuple[tuple[int, str], ...]:
+    """Return the smallest change seen within each horizon, by the stream or by its twin."""
+    found: list[tuple[Power, ...]] = []
+    for each in (one, twin):
+        if each is None:
+            continue
+        reference = strata.by_kind(ledger.states[each.key].reference).sum(axis=0)
+        if reference.any() and each.weighs(reference):
+            state = open_stream(each.stream, reference)
+            found.append(power(each.stream, state, _rows_a_day(days), budget))
+    if not found:
+        return ()
+    return tuple(
+        (days_, min(several, key=lambda each: each.shift or np.inf).reading)
+        for days_, several in zip(HORIZONS_DAYS, zip(*found, strict=True), strict=True)
+    )
+
+
+def _rows_a_day(days: Sequence[tuple[date, Counts]]) -> float:
+    latest = [int(counts.sum()) for _, counts in days[-VOLUME_DAYS:]]
+    return sum(latest) / len(latest)
+
+
+def _alarmed_days(ledger: Ledger, through: date) -> dict[str, list[tuple[date, date]]]:
+    """Return the spans of each stream's alarms that were not found false."""
+    spans: dict[str, list[tuple[date, date]]] = {}
+    alarms = Alarm.objects.filter(model=ledger.model, version=ledger.version)
+    for alarm in alarms.exclude(review__decision="false"):
+        last = date.fromisoformat(alarm.details.get("through", through.isoformat()))
+        spans.setdefault(alarm.stream, []).append((alarm.since or alarm.raised_on, last))
+    return spans
+
+
+def _within(day: date, spans: Iterable[tuple[date, date]]) -> bool:
+    return any(first <= day <= last for first, last in spans)
+
+
+def _share_without_patient(ledger: Ledger) -> float:
+    rows = Prediction.objects.filter(model=ledger.model, version=ledger.version, is_test=False)
+    return rows.filter(patient="").count() / max(rows.count(), 1)

@@ -1,0 +1,95 @@
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from monitoring import ledger as books
+from monitoring.assurance import Assurance, assurances, overall_claim
+from monitoring.evidence.detector import Budget, close_day, open_stream
+from monitoring.streams import budget_of, watched_streams
+from records.models import Alarm
+from tests.monitoring.clinic import FIRST, Clinic, without_creatinine
+
+BUDGET = Budget(5, 16)
+
+
+def assured(clinic: Clinic, days: int) -> dict[str, Assurance]:
+    watched = watched_streams(clinic.definition, clinic.profile)
+    ledger = books.load(clinic.model, clinic.version, watched)
+    through = FIRST + timedelta(days=days - 1)
+    return assurances(watched, ledger, budget_of(clinic.definition, len(watched) + 1), through)
+
+
+def test_weeks_of_calm_days_leave_only_the_season_open(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 28)
+    clinic.watch(FIRST + timedelta(days=27))
+    found = assured(clinic, 28)
+    assert [name for name, _ in found["value:age"].unmet] == ["season"]
+    assert found["value:age"].claim.startswith("No budget claimed, because season")
+    assert found["value:age"].rows_a_day == 60
+    assert set(found) == {
+        one.key for one in watched_streams(clinic.definition, clinic.profile) if not one.is_twin
+    }
+
+
+def test_a_fortnight_is_needed_to_judge_by(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 5)
+    clinic.watch(FIRST + timedelta(days=4))
+    ((name, measured),) = assured(clinic, 5)["score"].unmet
+    assert name == "days to judge by"
+    assert "fewer than 14 days" in measured
+
+
+def test_predictions_without_a_patient_may_be_of_one_stay(clinic: Clinic) -> None:
+    for step in range(20):
+        clinic.record(FIRST + timedelta(days=step), 20, patient="")
+        clinic.record(FIRST + timedelta(days=step), 20)
+    clinic.watch(FIRST + timedelta(days=19))
+    unmet = dict(assured(clinic, 20)["score"].unmet)
+    assert unmet["one row a stay"] == "2.00 rows a stay"
+
+
+def test_days_of_an_alarm_are_not_held_against_the_days_before(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 20)
+    clinic.record_days(FIRST + timedelta(days=20), 5, change=without_creatinine(0.9))
+    clinic.watch(FIRST + timedelta(days=24))
+    assert Alarm.objects.filter(stream="missing:creatinine").exists()
+    assert [name for name, _ in assured(clinic, 25)["missing:creatinine"].unmet] == ["season"]
+
+
+def test_the_change_that_is_promised_within_a_week_is_seen_within_a_week(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 14)
+    clinic.watch(FIRST + timedelta(days=13))
+    stream = {one.key: one for one in watched_streams(clinic.definition, clinic.profile)}
+    one = stream["missing:creatinine"]
+    (days, reading), *_ = assured(clinic, 14)["missing:creatinine"].smallest
+    before, after = (float(part.split(" %")[0]) / 100 for part in reading[12:].split(" to "))
+    assert (days, before) == (7, pytest.approx(0.15, abs=0.02))
+    generator, seen = np.random.default_rng(4), []
+    for _ in range(60):
+        state = open_stream(one.stream, one.reference)
+        for day in range(7):
+            missing = generator.binomial(60, after)
+            closing = close_day(
+                one.stream,
+                state.observe([60 - missing, missing]),
+                FIRST + timedelta(day),
+                budget_of(clinic.definition, len(stream) + 1),
+            )
+            state = closing.state
+            if closing.alarm:
+                break
+        seen.append(closing.alarm)
+    assert 0.3 < np.mean(seen) < 0.8
+
+
+def stream(unmet: tuple[tuple[str, str], ...]) -> Assurance:
+    return Assurance("Age", "value", "", unmet, 10.0, ())
+
+
+def test_a_models_budget_is_claimed_only_if_every_stream_meets_every_assumption() -> None:
+    assert overall_claim([stream(()), stream(())], BUDGET).startswith("Simulated, not proved")
+    claim = overall_claim([stream(()), stream((("season", "0.3 SD"),))], BUDGET)
+    assert "No budget claimed" in claim
+    assert "season (1 of 2)" in claim
+    assert "no day was watched yet" in overall_claim([], BUDGET)
