@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     outbound_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_ca_file: Path | None = None
+    requests_per_second: float = Field(default=5000, gt=0, description="of one client")
+    explanations_per_day: int = Field(default=5_000_000, ge=1, description="of one client")
     readback_deadline_s: float = Field(default=0.4, gt=0, le=5)
     request_timeout_s: float = Field(default=5.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

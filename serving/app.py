@@ -16,10 +16,11 @@ from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
 from records.writer import Writer
-from serving import cds_hooks, fhir_api, json_api, own_api
+from serving import cds_hooks, fhir_api, json_api, json_records, own_api
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
+from serving.limits import Limits
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
 from serving.operation import COMPONENTS, Operation
@@ -67,6 +68,7 @@ def create_app(
         settings,
         clock,
         Counters(),
+        Limits(settings),
         gate,
     )
     log = make_log(settings.log_level, log_stream)
@@ -75,6 +77,7 @@ def create_app(
     app.router.routes.extend(
         (
             *json_api.operations(served),
+            *json_records.operations(),
             *fhir_api.operations(),
             *cds_hooks.operations(served, outbound),
             *own_api.operations(),

@@ -69,8 +69,10 @@ async def predict_bundle(call: Call) -> Answer:
             findings=bundle.findings,
         )
 
-    prediction = await predict(call, served.model, PROTOCOL, read)
     explained = "explain" in call.caller.scopes
+    if explained:
+        call.premises.limits.check_explanations(call.caller.key_id, call.now)
+    prediction = await predict(call, served.model, PROTOCOL, read)
     return _fhir(risk_assessment(prediction, subject=subject, explained=explained))
 
 

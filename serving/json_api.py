@@ -18,13 +18,12 @@ from serving.answer import (
     describe_model,
     missing_features,
 )
-from serving.contract import Aware, PatientIdentifier, read_json
+from serving.contract import Aware, PatientIdentifier, Request, read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import PastPrediction, find_prediction, past_answer
+from serving.past import PastPrediction, find_own, find_prediction, past_answer
 from serving.prediction import Ask, Prediction, predict, prediction_time, record
 from serving.premises import Served
-from serving.problems import NotFound
 from serving.recording import outcome_row
 
 PROTOCOL = "json"
@@ -75,27 +74,20 @@ async def predict_one(call: Call) -> Answer:
     served = call.premises.served(call.path("name"))
     body = await call.body()
 
+    explained = "explain" in call.caller.scopes
+    if explained:
+        call.premises.limits.check_explanations(call.caller.key_id, call.now)
+
     def read() -> Ask:
-        request = served.contract.read(body)
-        patient = request.patient
-        return Ask(
-            request.values,
-            prediction_time(call, request.predicted_at),
-            patient=(patient.system, patient.value) if patient else None,
-            site=request.site,
-        )
+        return ask_of(call, served.contract.read(body))
 
     prediction = await predict(call, served.model, PROTOCOL, read)
-    return _json(_answer(prediction, explained="explain" in call.caller.scopes))
+    return _json(answer_of(prediction, explained=explained))
 
 
 async def read_prediction(call: Call) -> Answer:
     """Read a past prediction of this client."""
-    try:
-        wanted = UUID(call.path("id"))
-    except ValueError:
-        raise NotFound("this client has no such prediction") from None
-    found = await find_prediction(wanted, call.caller)
+    found = await find_own(call)
     served = call.premises.models.get(found.model)
     explained = "explain" in call.caller.scopes
     return _json(past_answer(found, served.model if served else None, explained=explained))
@@ -153,7 +145,19 @@ def _two_subjects() -> MalformedInput:
     )
 
 
-def _answer(prediction: Prediction, *, explained: bool) -> PredictionAnswer:
+def ask_of(call: Call, request: Request) -> Ask:
+    """Return what a JSON request asks; raise NotAllowed for another time without the scope."""
+    patient = request.patient
+    return Ask(
+        request.values,
+        prediction_time(call, request.predicted_at),
+        patient=(patient.system, patient.value) if patient else None,
+        site=request.site,
+    )
+
+
+def answer_of(prediction: Prediction, *, explained: bool) -> PredictionAnswer:
+    """Return the answer to a prediction; a silent model's shows no risk."""
     model, risk = prediction.model, prediction.risk
     shown = model.definition.status is not Status.SILENT
     explained = explained and shown

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from serving.access import authorise
+from serving.json_keys import check_keys
 from serving.message import Answer
 from serving.premises import Premises
 from serving.problems import CallerGone, MediaTypeNotSupported, NotAllowed, TooLarge
@@ -67,7 +68,9 @@ class Call:
             if length > limit:
                 raise _too_large(limit)
             more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        check_keys(body)
+        return body
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -112,7 +115,7 @@ class Operation(APIRoute):
         self.types = (*request, *(() if answer is None else (answer,)))
         self.media_types = media_types
         self.for_one_patient = for_one_patient
-        self.reads_body = method == "POST"
+        self.reads_body = method == "POST" and bool(request)
         self.app = self._run
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,6 +129,8 @@ class Operation(APIRoute):
             if BOUND_PATIENT in scope and not self.for_one_patient:
                 raise NotAllowed("the token is for one patient, and this isn't")
         scope["auscult.client"] = client
+        if client is not None:
+            premises.limits.check_rate(client.key_id)
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         answer = await self.handler(Call(premises, client, now, scope, receive))

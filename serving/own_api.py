@@ -1,8 +1,12 @@
 """What the service says of itself: whether it lives and is ready, its figures, its description."""
 
+from typing import Any
+
 import msgspec
 
 from serving.counters import CONTENT_TYPE
+from serving.documentation import page
+from serving.examples import with_examples
 from serving.message import Answer
 from serving.operation import PUBLIC, Call, Operation
 
@@ -30,8 +34,17 @@ async def expose_figures(call: Call) -> Answer:
 
 
 async def describe_operations(call: Call) -> Answer:
-    """Return the OpenAPI description."""
-    return Answer(msgspec.json.encode(call.scope["app"].openapi()))
+    """Return the OpenAPI description, every body with an example."""
+    return Answer(msgspec.json.encode(_description(call)))
+
+
+async def show_documentation(call: Call) -> Answer:
+    """Return the same description as a page for people."""
+    return Answer(page(_description(call)), media_type=b"text/html; charset=utf-8")
+
+
+def _description(call: Call) -> dict[str, Any]:
+    return with_examples(call.scope["app"].openapi(), call.premises.models, call.now)
 
 
 def operations() -> list[Operation]:
@@ -47,5 +60,12 @@ def operations() -> list[Operation]:
             describe_operations,
             scopes=("predict", "read"),
             summary="This description",
+        ),
+        Operation(
+            "GET",
+            "/docs",
+            show_documentation,
+            scopes=("predict", "read"),
+            summary="This description as a page",
         ),
     ]

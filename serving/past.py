@@ -12,6 +12,7 @@ from anyio import to_thread
 
 from models.risk_model import RiskModel
 from serving.answer import NOT_FOR_CLINICAL_USE
+from serving.operation import Call
 from serving.problems import NotFound
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ class PastPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
     band: str | msgspec.UnsetType = msgspec.UNSET
     base: float | msgspec.UnsetType = msgspec.UNSET
     contributions: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+async def find_own(call: Call) -> Record:
+    """Return the prediction that a call's path names, if its client made it."""
+    try:
+        wanted = UUID(call.path("id"))
+    except ValueError:
+        raise NotFound("this client has no such prediction") from None
+    return await find_prediction(wanted, call.caller)
 
 
 async def find_prediction(wanted: UUID, client: Client) -> Record:

@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from models.errors import ExplanationMismatch, InputError, MalformedInput, ModelSuspended
+from models.errors import (
+    AuscultError,
+    ExplanationMismatch,
+    InputError,
+    MalformedInput,
+    ModelSuspended,
+)
 from models.readings import Finding, Reading
 from models.risk_model import ExplainedRisk, RiskModel
-from records.rows import Row
+from records.rows import PredictionRow, RefusalRow, Row
 from serving.operation import Call
 from serving.premises import Premises
 from serving.problems import DeadlinePassed, NotAllowed
 from serving.recording import prediction_row, refusal_row
+
+# for these a request gets no score, and a record that it got none
+NO_SCORE = (InputError, ModelSuspended, ExplanationMismatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +75,29 @@ async def predict(
         call.premises.suspensions.check(model.definition.name)
         ask = read()
         predicted_at = ask.predicted_at
-        patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
-        risk = model.assess(ask.readings, ask.predicted_at)
-    except InputError as error:
-        await _refuse(call, model, protocol, predicted_at, error.field, error.reason)
+        prediction, row = score(call, model, protocol, ask)
+    except NO_SCORE as error:
+        refused = refusal(call, model, protocol, predicted_at, error)
+        await record(call.premises, refused)
+        count_refusal(call, refused)
         raise
-    except ModelSuspended:
-        await _refuse(call, model, protocol, predicted_at, "model", "suspended")
-        raise
-    except ExplanationMismatch:
-        await _refuse(call, model, protocol, predicted_at, "explanation", "explanation_mismatch")
-        raise
+    await record(call.premises, row)
+    count_prediction(call, row)
+    return prediction
+
+
+def score(
+    call: Call, model: RiskModel, protocol: str, ask: Ask
+) -> tuple[Prediction, PredictionRow]:
+    """Score what is asked; the prediction may be answered once its row is on disk."""
+    patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
+    risk = model.assess(ask.readings, ask.predicted_at)
     prediction = Prediction(
         id=uuid4(),
         model=model,
         risk=risk,
         findings=(*risk.features.findings, *ask.findings),
-        predicted_at=predicted_at,
+        predicted_at=ask.predicted_at,
         recorded_at=call.now,
     )
     row = prediction_row(
@@ -93,12 +108,37 @@ async def predict(
         client=call.caller,
         protocol=protocol,
     )
-    await record(call.premises, row)
-    definition = model.definition
-    call.premises.counters.predictions(
-        definition.name, model.version, protocol, risk.band.name
-    ).inc()
-    return prediction
+    return prediction, row
+
+
+def refusal(
+    call: Call, model: RiskModel, protocol: str, predicted_at: datetime, error: AuscultError
+) -> RefusalRow:
+    """Return the row of a request that got no score."""
+    field, reason = "model", "suspended"
+    if isinstance(error, InputError):
+        field, reason = error.field, error.reason
+    elif isinstance(error, ExplanationMismatch):
+        field, reason = "explanation", "explanation_mismatch"
+    return refusal_row(
+        model,
+        field=field,
+        reason=reason,
+        client=call.caller,
+        protocol=protocol,
+        predicted_at=predicted_at,
+        recorded_at=call.now,
+    )
+
+
+def count_prediction(call: Call, row: PredictionRow) -> None:
+    """Count a prediction that is on disk."""
+    call.premises.counters.predictions(row.model, row.version, row.protocol, row.band).inc()
+
+
+def count_refusal(call: Call, row: RefusalRow) -> None:
+    """Count a refusal that is on disk."""
+    call.premises.counters.refusals(row.model, row.version, row.protocol, row.reason).inc()
 
 
 async def record(premises: Premises, *rows: Row) -> None:
@@ -108,19 +148,3 @@ async def record(premises: Premises, *rows: Row) -> None:
             await premises.writer.submit_async(rows, asyncio.get_running_loop())
     except TimeoutError as error:
         raise DeadlinePassed("the record was not on disk in time") from error
-
-
-async def _refuse(
-    call: Call, model: RiskModel, protocol: str, predicted_at: datetime, field: str, reason: str
-) -> None:
-    row = refusal_row(
-        model,
-        field=field,
-        reason=reason,
-        client=call.caller,
-        protocol=protocol,
-        predicted_at=predicted_at,
-        recorded_at=call.now,
-    )
-    await record(call.premises, row)
-    call.premises.counters.refusals(model.definition.name, model.version, protocol, reason).inc()

@@ -14,6 +14,7 @@ from records.writer import Writer
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
+from serving.limits import Limits
 from serving.problems import NotFound
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Premises:
     settings: Settings
     clock: Callable[[], datetime]
     counters: Counters
+    limits: Limits
     gate: Gate | None = None
 
     def served(self, name: str) -> Served:

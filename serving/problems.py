@@ -1,5 +1,6 @@
 """How every error is answered: one table, as problem+json (RFC 9457) or FHIR OperationOutcome."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,6 +67,22 @@ class TooLarge(CallError):
     """The body is longer than is read."""
 
 
+class TooMany(CallError):
+    """The client asks more than it may for now."""
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.headers = ((b"retry-after", str(max(1, math.ceil(seconds))).encode("ascii")),)
+
+
+class NotServedHere(CallError):
+    """The version that made a prediction isn't the one that is served."""
+
+
+class BatchTooLarge(CallError):
+    """A batch has more requests than are taken at once, or none."""
+
+
 class CallerGone(CallError):
     """The caller went away before the whole body was read."""
 
@@ -115,7 +132,10 @@ TABLE: Mapping[type[Exception], Kind] = {
     NotFound: Kind(404, "not-found", "There is no such thing", "not-found"),
     MethodNotAllowed: Kind(405, "method-not-allowed", "Not by this method", "not-supported"),
     PrefetchNeeded: Kind(412, "prefetch", "The prefetch is incomplete", "required"),
+    BatchTooLarge: Kind(413, "batch-size", "Not that many at once", "too-long"),
     TooLarge: Kind(413, "too-large", "The body is too long", "too-long"),
+    NotServedHere: Kind(409, "not-served", "That version isn't served here", "conflict"),
+    TooMany: Kind(429, "too-many", "Too many requests for now", "throttled"),
     MediaTypeNotSupported: Kind(415, "media-type", "Only JSON is read", "not-supported"),
     MalformedInput: Kind(422, "malformed-input", "The request is not as agreed", "structure"),
     UnusableValue: Kind(422, "unusable-value", "A value can't be right", "value"),

@@ -21,6 +21,10 @@ OPERATIONS = [
     ("GET", "/cds-services", {"predict", "read"}),
     ("POST", "/cds-services/made-up-sepsis", {"predict"}),
     ("POST", "/cds-services/made-up-sepsis/feedback", {"feedback"}),
+    ("POST", f"/v1/models/{NAME}/predict-batch", {"bulk"}),
+    ("POST", "/v1/predictions/00000000-0000-0000-0000-000000000000/replay", {"replay"}),
+    ("POST", "/v1/feedback", {"feedback"}),
+    ("GET", "/docs", {"predict", "read"}),
     ("GET", "/metrics", {"read"}),
     ("GET", "/openapi.json", {"predict", "read"}),
 ]

@@ -1,0 +1,189 @@
+"""The JSON protocol beyond single predictions: batches, replays, feedback."""
+
+import asyncio
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from models.errors import AuscultError, InputError
+from records.rows import PredictionRow, RefusalRow, Row
+from serving.answer import PredictionAnswer
+from serving.contract import Aware, read_json
+from serving.feedback import Report, feedback_row
+from serving.json_api import PROTOCOL, answer_of, ask_of
+from serving.message import Answer
+from serving.operation import Call, Operation
+from serving.past import find_own
+from serving.prediction import (
+    NO_SCORE,
+    Prediction,
+    count_prediction,
+    count_refusal,
+    record,
+    refusal,
+    score,
+)
+from serving.premises import Served
+from serving.problems import NO_SCORE as NO_SCORE_NOTICE
+from serving.problems import BatchTooLarge, kind_of
+from serving.replay import ReplayAnswer, replay
+
+MAX_BATCH = 1_000
+YIELD_EVERY = 20
+
+
+class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Requests as they'd be sent alone."""
+
+    requests: list[msgspec.Raw]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Why one request of a batch got no score."""
+
+    problem: str
+    detail: str
+    notice: str = NO_SCORE_NOTICE
+    field: str = ""
+    reason: str = ""
+
+
+class BatchItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to one request of a batch: a prediction, or why there is none."""
+
+    index: int
+    prediction: PredictionAnswer | None = None
+    refused: Refused | None = None
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """The answers in the requests' order."""
+
+    answers: list[BatchItem]
+
+
+class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was done with a prediction; a comment's text belongs elsewhere."""
+
+    prediction_id: UUID
+    outcome: Literal["accepted", "overridden"]
+    happened_at: Aware | None = None
+    reason_system: str = ""
+    reason_code: str = ""
+
+
+class FeedbackAnswer(msgspec.Struct, frozen=True):
+    """What was kept."""
+
+    prediction_id: UUID
+    model: str
+    outcome: str
+
+
+async def predict_batch(call: Call) -> Answer:
+    """Predict up to 1,000 risks of one model, each recorded and each as if it were sent alone."""
+    served = call.premises.served(call.path("name"))
+    requests = read_json(await call.body(), Batch).requests
+    if not 0 < len(requests) <= MAX_BATCH:
+        raise BatchTooLarge(f"send 1 to {MAX_BATCH} requests at a time, not {len(requests)}")
+    call.premises.suspensions.check(served.model.definition.name)
+    explained = "explain" in call.caller.scopes
+    if explained:
+        call.premises.limits.check_explanations(call.caller.key_id, call.now, len(requests))
+    scored: list[Prediction | AuscultError] = []
+    rows: list[Row] = []
+    for index, raw in enumerate(requests):
+        outcome, row = _score(call, served, bytes(raw))
+        scored.append(outcome)
+        rows.append(row)
+        if index % YIELD_EVERY == 0:
+            # other calls go on between
+            await asyncio.sleep(0)
+    await record(call.premises, *rows)
+    for row in rows:
+        _count(call, row)
+    items = [_item(index, one, explained=explained) for index, one in enumerate(scored)]
+    return Answer(msgspec.json.encode(BatchAnswer(items)))
+
+
+async def replay_prediction(call: Call) -> Answer:
+    """Recompute a past prediction of this client, and say whether it's the same bit for bit."""
+    found = await find_own(call)
+    return Answer(msgspec.json.encode(replay(found, call.premises)))
+
+
+async def report_feedback(call: Call) -> Answer:
+    """Keep what was done with a prediction of this client."""
+    given = read_json(await call.body(), Feedback)
+    report = Report(
+        card=given.prediction_id,
+        outcome=given.outcome,
+        happened_at=given.happened_at or call.now,
+        reason_system=given.reason_system[:200],
+        reason_code=given.reason_code[:64],
+    )
+    row = await feedback_row(call, report, protocol=PROTOCOL)
+    await record(call.premises, row)
+    answer = FeedbackAnswer(given.prediction_id, row.model, row.outcome)
+    return Answer(msgspec.json.encode(answer), 201)
+
+
+def _score(call: Call, served: Served, raw: bytes) -> tuple[Prediction | AuscultError, Row]:
+    predicted_at = call.now
+    try:
+        ask = ask_of(call, served.contract.read(raw))
+        predicted_at = ask.predicted_at
+        return score(call, served.model, PROTOCOL, ask)
+    except NO_SCORE as error:
+        return error, refusal(call, served.model, PROTOCOL, predicted_at, error)
+
+
+def _count(call: Call, row: Row) -> None:
+    if isinstance(row, PredictionRow):
+        count_prediction(call, row)
+    elif isinstance(row, RefusalRow):
+        count_refusal(call, row)
+
+
+def _item(index: int, one: Prediction | AuscultError, *, explained: bool) -> BatchItem:
+    if isinstance(one, Prediction):
+        return BatchItem(index, answer_of(one, explained=explained))
+    refused = Refused(kind_of(one).slug, str(one))
+    if isinstance(one, InputError):
+        refused = Refused(kind_of(one).slug, str(one), field=one.field, reason=one.reason)
+    return BatchItem(index, refused=refused)
+
+
+def operations() -> list[Operation]:
+    """Return the operations."""
+    return [
+        Operation(
+            "POST",
+            "/v1/models/{name}/predict-batch",
+            predict_batch,
+            scopes=("bulk",),
+            summary=f"Predict up to {MAX_BATCH} risks",
+            wants_score=True,
+            request=[Batch],
+            answer=BatchAnswer,
+        ),
+        Operation(
+            "POST",
+            "/v1/predictions/{id}/replay",
+            replay_prediction,
+            scopes=("replay",),
+            summary="Recompute a past prediction bit for bit",
+            answer=ReplayAnswer,
+        ),
+        Operation(
+            "POST",
+            "/v1/feedback",
+            report_feedback,
+            scopes=("feedback",),
+            summary="Report what was done with a prediction",
+            request=[Feedback],
+            answer=FeedbackAnswer,
+            status=201,
+        ),
+    ]

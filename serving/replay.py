@@ -1,0 +1,66 @@
+"""Replaying a past prediction: whether the version that made it gives the same bits again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoding import encode
+from models.risk_model import RiskModel
+from serving.premises import Premises
+from serving.problems import NotServedHere
+
+if TYPE_CHECKING:
+    from records.models import Prediction as Record
+
+
+class ReplayAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether a prediction could be repeated bit for bit, and what differs if not."""
+
+    prediction_id: str
+    version: str
+    artefact_digest: str
+    identical: bool
+    differs: list[str]
+    risk: float | msgspec.UnsetType = msgspec.UNSET
+    recomputed_risk: float | msgspec.UnsetType = msgspec.UNSET
+
+
+def replay(found: Record, premises: Premises) -> ReplayAnswer:
+    """Recompute a prediction from its recorded features; raise NotServedHere for other versions."""
+    model = _version_of(found, premises)
+    vector = encode(model.definition, found.features)
+    explanation = model.scorer.explain(vector)
+    same = {
+        "vector": _bits(vector) == bytes(found.vector),
+        "contributions": _bits(explanation.contributions) == bytes(found.contributions),
+        "base": explanation.base == found.base,
+        "margin": explanation.margin == found.margin,
+        "risk": explanation.risk == found.risk,
+        "band": model.definition.band(explanation.risk).name == found.band,
+    }
+    return ReplayAnswer(
+        prediction_id=str(found.id),
+        version=found.version,
+        artefact_digest=found.artefact_digest,
+        identical=all(same.values()),
+        differs=[name for name, equal in same.items() if not equal],
+        risk=found.risk if found.shown else msgspec.UNSET,
+        recomputed_risk=explanation.risk if found.shown else msgspec.UNSET,
+    )
+
+
+def _version_of(found: Record, premises: Premises) -> RiskModel:
+    served = premises.models.get(found.model)
+    if served is None or served.model.artefact_digest != found.artefact_digest:
+        raise NotServedHere(
+            f"{found.model} version {found.version} made this prediction, and isn't served here"
+        )
+    return served.model
+
+
+def _bits(values: NDArray[np.float64]) -> bytes:
+    return values.astype("<f8").tobytes()

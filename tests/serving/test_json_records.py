@@ -1,0 +1,183 @@
+"""Batches, replays, feedback, limits and examples, over real HTTP."""
+
+import copy
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from records.clients import SCOPES
+from records.settings import Settings
+from tests.factories import NAME, NOW, VALUES, make_artefact
+from tests.serving.conftest import read_predictions
+from tests.serving.hooks import PATH as HOOK
+
+BATCH = f"/v1/models/{NAME}/predict-batch"
+
+
+def test_a_batch_is_answered_as_its_requests_would_be_alone_and_recorded(service, ehr):
+    """API-6."""
+    from records.models import Refusal
+
+    child = {"values": {**VALUES, "age": 5}}
+    requests = [{"values": VALUES}, child, {"values": {**VALUES, "lactat": 1}}, {"values": VALUES}]
+    alone = service.predict(ehr, {"values": VALUES}).json()
+    answers = ehr.post(BATCH, json={"requests": requests}).json()["answers"]
+    assert [one["index"] for one in answers] == [0, 1, 2, 3]
+    assert answers[0]["prediction"]["risk"] == alone["risk"]
+    assert answers[3]["prediction"]["contributions"] == alone["contributions"]
+    assert answers[1]["refused"]["problem"] == "out-of-scope"
+    assert answers[2]["refused"]["reason"] == "unknown_field"
+    assert "does not mean low risk" in answers[2]["refused"]["notice"]
+    assert len(read_predictions()) == 3
+    assert Refusal.objects.count() == 2
+
+
+def test_a_batch_of_a_thousand_is_taken_and_one_more_is_not(service, ehr):
+    """API-4."""
+    one = {"values": {"age": 71, "sex": "male"}}
+    answers = ehr.post(BATCH, json={"requests": [one] * 1000}).json()["answers"]
+    assert len({item["prediction"]["prediction_id"] for item in answers}) == 1000
+    assert len(read_predictions()) == 1000
+    for count in (0, 1001):
+        response = ehr.post(BATCH, json={"requests": [one] * count})
+        assert response.status_code == 413
+    assert "notice" in response.json()
+
+
+def test_a_replay_says_whether_the_same_version_gives_the_same_bits(serve, sqlite_db, artefacts):
+    service = serve(sqlite_db)
+    client = service.client(*SCOPES)
+    answer = service.predict(client, {"values": VALUES}).json()
+    path = f"/v1/predictions/{answer['prediction_id']}/replay"
+    replayed = client.post(path).json()
+    assert replayed["identical"] is True
+    assert replayed["differs"] == []
+    assert replayed["risk"] == replayed["recomputed_risk"] == answer["risk"]
+    assert service.client(*SCOPES).post(path).status_code == 404
+    assert client.post(f"/v1/predictions/{uuid4()}/replay").status_code == 404
+    other = serve(sqlite_db, make_artefact(artefacts / NAME, trees=9, version="2"))
+    again = other.caller({"Authorization": client.headers["authorization"]}).post(path)
+    assert again.status_code == 409
+    assert "version 1" in again.json()["detail"]
+
+
+def test_a_replay_of_a_record_that_was_changed_says_what_differs(service, ehr):
+    from records.models import Prediction
+
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    Prediction.objects.update(risk=0.01, features={**read_predictions()[0].features, "age": 40})
+    replayed = ehr.post(f"/v1/predictions/{answer['prediction_id']}/replay").json()
+    assert replayed["identical"] is False
+    assert {"vector", "risk"} <= set(replayed["differs"])
+
+
+def test_feedback_on_a_prediction_is_kept(service, ehr):
+    from records.models import Feedback
+
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    body = {"prediction_id": answer["prediction_id"], "outcome": "overridden", "reason_code": "x"}
+    assert ehr.post("/v1/feedback", json=body).status_code == 201
+    row = Feedback.objects.get()
+    assert (str(row.prediction_id), row.outcome, row.protocol) == (
+        answer["prediction_id"],
+        "overridden",
+        "json",
+    )
+    assert service.client(*SCOPES).post("/v1/feedback", json=body).status_code == 404
+    assert ehr.post("/v1/feedback", json={**body, "comment": "x"}).status_code == 422
+
+
+def test_the_feedback_is_in_the_chain(service, ehr):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from records.models import Feedback
+    from records.verification import verify
+
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    body = {"prediction_id": answer["prediction_id"], "outcome": "accepted"}
+    ehr.post("/v1/feedback", json=body)
+    key = Ed25519PrivateKey.generate().public_key()
+    assert verify([], key).faults == ()
+    Feedback.objects.update(outcome="overridden")
+    assert "feedback was changed" in verify([], key).faults[0].words
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"values": {"age": 71, "age": 20, "sex": "male"}}', "age"),
+        ('{"values": {"age": 71, "sex": "male"}, "values": {}}', "values"),
+        ('{"values": {"age": 71, "\\u0061ge": 20, "sex": "male"}}', "age"),
+        ('{"values": {}, "Mr Miller": 1, "Mr Miller": 2}', "(not shown)"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_by_name(ehr, body, key):
+    headers = {"Content-Type": "application/json"}
+    for path in (f"/v1/models/{NAME}/predict", HOOK, "/fhir/RiskAssessment/$predict"):
+        response = ehr.post(path, content=body, headers=headers)
+        assert response.status_code == 422, path
+        assert f"the key {key} stands twice" in response.text
+        assert "Miller" not in response.text
+
+
+def test_a_client_that_calls_too_fast_is_told_when_to_come_back(serve, sqlite_db):
+    """API-4."""
+    service = serve(Settings(home=sqlite_db.home, requests_per_second=2))
+    client, other = service.client("read"), service.client("read")
+    statuses = [client.get("/v1/models").status_code for _ in range(8)]
+    assert statuses[:4] == [200] * 4
+    assert 429 in statuses
+    refused = client.get("/v1/models")
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["type"].endswith("too-many")
+    assert other.get("/v1/models").status_code == 200
+
+
+def test_explanations_have_a_daily_budget_and_risks_go_on(serve, sqlite_db):
+    """ML-1."""
+    service = serve(Settings(home=sqlite_db.home, explanations_per_day=3))
+    client = service.client("predict", "explain", "bulk")
+    for _ in range(3):
+        assert service.predict(client, {"values": VALUES}).status_code == 200
+    refused = service.predict(client, {"values": VALUES})
+    assert refused.status_code == 429
+    until_midnight = int(refused.headers["retry-after"])
+    assert until_midnight == 13 * 3600 + 45 * 60
+    assert client.post(BATCH, json={"requests": [{"values": VALUES}]}).status_code == 429
+    assert service.predict(service.client("predict"), {"values": VALUES}).status_code == 200
+    service.now = NOW + timedelta(days=1)
+    values = {name: value for name, value in VALUES.items() if name != "lactate"}
+    assert service.predict(client, {"values": values}).status_code == 200
+
+
+def test_every_operation_with_a_body_has_an_example_that_is_answered(service, ehr):
+    description = ehr.get("/openapi.json").json()
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    posted = 0
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            if "requestBody" not in operation:
+                continue
+            (content,) = operation["requestBody"]["content"].values()
+            example = copy.deepcopy(content["example"])
+            if "prediction_id" in example:
+                example["prediction_id"] = answer["prediction_id"]
+            if "feedback" in example:
+                example["feedback"][0]["card"] = answer["prediction_id"]
+            name = "made-up-sepsis" if "cds-services" in path else NAME
+            address = path.format(name=name, id=name)
+            response = ehr.post(address, json=example)
+            assert response.is_success, (path, response.text)
+            posted += 1
+    assert posted == 7
+
+
+def test_the_page_of_the_operations_needs_no_script_and_nothing_from_outside(ehr):
+    page = ehr.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for path in ehr.get("/openapi.json").json()["paths"]:
+        assert path in page.text
+    assert "<script" not in page.text
+    assert "src=" not in page.text
+    assert page.text.count("<pre>") == 7
