@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.evaluation.inputs import FloatArray
+from models.evaluation.likelihood import sum_likelihood
 
 _MAX_ITERATIONS = 60
 _STEP_TOLERANCE = 1e-6  # Newton's error after such a step is of the order of its square
@@ -23,12 +24,12 @@ def fit_logistic(
     a column that doesn't vary) gets nan coefficients.
     """
     draws, columns = weights.shape[0], design.shape[1]
-    first, second = np.triu_indices(columns)
-    products = design[:, first] * design[:, second]
+    rows = np.ascontiguousarray(design)
     fixed = np.zeros(design.shape[0]) if offset is None else offset
     solution = np.full((draws, columns), np.nan)
     events = weights @ y
-    active = np.flatnonzero((events > 0) & (weights.sum(axis=1) > events))
+    total = weights.sum(axis=1)
+    active = np.flatnonzero((events > 0) & (total > events))
     cases = weights[active]
     accepted = np.zeros((active.size, columns))
     if start is not None:
@@ -39,10 +40,10 @@ def fit_logistic(
         if not active.size:
             break
         candidate = accepted + step
-        likelihood, probability = _likelihood(candidate @ design.T + fixed, y, cases)
+        likelihood, gradient, information = sum_likelihood(rows, y, fixed, cases, candidate)
         better = likelihood >= value - 1e-11 * np.abs(value)
         better |= ~np.isfinite(value)
-        newton, singular = _newton_step(design, products, y, probability, cases)
+        newton, singular = _newton_step(gradient, information, total[active])
         accepted = np.where(better[:, None], candidate, accepted)
         value = np.where(better, likelihood, value)
         step = np.where(better[:, None], newton, step / 2)
@@ -61,39 +62,15 @@ def expit(log_odds: FloatArray) -> FloatArray:
     return np.asarray(np.where(log_odds >= 0, 1.0, small) / (1.0 + small))
 
 
-def _likelihood(
-    log_odds: FloatArray, y: FloatArray, cases: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    small = np.exp(-np.abs(log_odds))
-    above = small + 1.0
-    probability = np.where(log_odds >= 0, 1.0, small)
-    probability /= above
-    pointwise = np.log(above, out=above)
-    pointwise += np.maximum(log_odds, 0.0)
-    pointwise -= y * log_odds
-    return -np.einsum("ij,ij->i", cases, pointwise), probability
-
-
 def _newton_step(
-    design: FloatArray,
-    products: FloatArray,
-    y: FloatArray,
-    probability: FloatArray,
-    cases: FloatArray,
+    gradient: FloatArray, information: FloatArray, total: FloatArray
 ) -> tuple[FloatArray, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Return the Newton step of each draw, and which draws have no usable curvature."""
-    columns = design.shape[1]
-    gradient = (cases * (y - probability)) @ design
-    packed = (cases * (probability - probability**2)) @ products
-    information = np.empty((cases.shape[0], columns, columns))
-    first, second = np.triu_indices(columns)
-    information[:, first, second] = packed
-    information[:, second, first] = packed
     diagonal = np.sqrt(np.maximum(np.diagonal(information, axis1=1, axis2=2), 0.0))
-    flat = (diagonal**2).min(axis=1) <= _LEAST_CURVATURE * cases.sum(axis=1)
+    flat = (diagonal**2).min(axis=1) <= _LEAST_CURVATURE * total
     scale = np.where(diagonal > 0, diagonal, 1.0)
     correlation = information / (scale[:, :, None] * scale[:, None, :])
     singular = flat | (np.linalg.eigvalsh(correlation)[:, 0] < _LEAST_CURVATURE)
-    correlation[singular] = np.eye(columns)
+    correlation[singular] = np.eye(gradient.shape[1])
     scaled = np.linalg.solve(correlation, (gradient / scale)[:, :, None])[:, :, 0]
     return scaled / scale, np.asarray(singular)
