@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
@@ -40,6 +41,8 @@ def choose(
     Raises UnusableValue where there are only such as can't be told to be current or the
     patient's, and MalformedInput for a time without an offset.
     """
+    if not readings:
+        return [], "no_value"
     kept: list[Reading] = []
     against: set[str] = set()
     for reading in readings:
@@ -62,14 +65,18 @@ def choose(
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
     """Say in clinical words why a feature has no value."""
     words = _MISSING[reason]
-    days = feature.look_back_days
-    if reason in ("no_value", "outside_look_back") and days is not None:
-        span = f"{days:g} days" if days >= 2 else f"{days * 24:g} hours"
-        words = f"{words} in the last {span}"
+    if reason in ("no_value", "outside_look_back") and feature.look_back_days is not None:
+        words = _none_within(feature.look_back_days)
     if reason == "reported_absent":
         because = {r.absent_because for r in readings if r.absent_because}
         words = f"{words} ({', '.join(sorted(because))})" if because else words
     return f"{feature.title}: {words}"
+
+
+@cache
+def _none_within(days: float) -> str:
+    span = f"{days:g} days" if days >= 2 else f"{days * 24:g} hours"
+    return f"no value in the last {span}"
 
 
 def _against(feature: Feature, reading: Reading, predicted_at: datetime) -> str | None:

@@ -214,6 +214,11 @@ class Definition(Part):
         return frozenset(feature.name for feature in self.features if feature.derived is None)
 
     @cached_property
+    def is_numeric(self) -> bool:
+        """Whether every feature is a number, and so a column of its own name."""
+        return all(feature.kind == "numeric" for feature in self.features)
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The model's input columns, in order: one a number, one or more a category."""
         return tuple(column for feature in self.features for column in feature.columns)

@@ -29,6 +29,9 @@ class RowFault:
 
 def encode(definition: Definition, values: Mapping[str, Value]) -> NDArray[np.float64]:
     """Encode one patient's values (in the definition's units) as a row; NaN is missing."""
+    if definition.is_numeric:
+        # NumPy reads None as NaN
+        return np.array([values[name] for name in definition.columns], dtype=np.float64)
     row: list[float] = []
     for feature in definition.features:
         value = values[feature.name]

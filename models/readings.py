@@ -17,7 +17,7 @@ Fault = Literal[
 ]
 
 
-class Reading(msgspec.Struct, frozen=True, gc=False):
+class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One value as it was reported; `taken_at` is when it was true of the patient.
 
     Without `taken_at` the value is what the caller states to be current at prediction time.

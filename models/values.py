@@ -3,6 +3,9 @@
 import math
 import re
 from datetime import UTC, date, datetime, timedelta
+from math import isfinite
+
+from msgspec.structs import astuple
 
 from models.errors import UnusableValue
 from models.feature import Feature
@@ -14,6 +17,7 @@ _UNIT = re.compile(r"^(?!.*\d{4})[A-Za-z0-9_.{}\[\]/%*^]{1,12}$")
 _CODE = re.compile(r"^(?!.*\d{4})[a-z0-9_-]{1,20}$")
 _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _COMPARATORS = frozenset(("<", "<=", ">=", ">"))
+_CURRENT = astuple(Reading(0.0))[2:]
 _FAULTS = {
     "no_unit": "the value has no unit",
     "unit_system": "the unit is coded in a system other than UCUM",
@@ -27,20 +31,14 @@ def plain_number(feature: Feature, reading: Reading) -> float | None:
 
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
-    value, unit, plausible = reading.value, reading.unit, feature.plausible
+    value, plausible = reading.value, feature.plausible
     if (
         type(value) is float
         and plausible is not None
         and plausible[0] <= value <= plausible[1]
-        and math.isfinite(value)
-        and (not feature.unit_mandatory if unit is None else unit == feature.unit)
-        and reading.taken_at is None
-        and reading.issued_at is None
-        and reading.code is None
-        and reading.source is None
-        and reading.comparator is None
-        and reading.fault is None
-        and reading.status == "final"
+        and isfinite(value)
+        and (not feature.unit_mandatory if reading.unit is None else reading.unit == feature.unit)
+        and astuple(reading)[2:] == _CURRENT
     ):
         return value
     return None
@@ -98,7 +96,7 @@ def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> floa
     if value is None or isinstance(value, bool):
         raise unusable(feature, "not_a_value", _FAULTS["not_a_value"])
     number = float(value)
-    if not math.isfinite(number):
+    if not isfinite(number):
         raise unusable(feature, "not_finite", "the value is not a finite number")
     unit = feature.unit or "1"
     if reading.unit is None:

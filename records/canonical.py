@@ -44,7 +44,10 @@ def _plain(value: Any) -> Any:
         return value
     if kind is dict:
         _check_keys(value)
-        return {key: _plain(item) for key, item in value.items()}
+        return {
+            key: number(item) if type(item) is float else _plain(item)
+            for key, item in value.items()
+        }
     if kind is list or kind is tuple:
         return [_plain(item) for item in value]
     if isinstance(value, int):

@@ -59,6 +59,7 @@ class SqliteStore:
 
     def __init__(self, url: str) -> None:
         self._path = sqlite_path(url)
+        self._name = os.fspath(self._path)
         if not self._path.is_file():
             raise WriterStopped(f"there is no database {self._path}; run `auscult migrate`")
         try:
@@ -102,7 +103,7 @@ class SqliteStore:
 
     def _file_now(self) -> tuple[int, int]:
         try:
-            status = os.stat(self._path)
+            status = os.stat(self._name)
         except OSError as error:
             raise WriterStopped(f"the database {self._path} is gone") from error
         return status.st_dev, status.st_ino

@@ -13,6 +13,7 @@ from models.risk_model import ExplainedRisk, RiskModel
 
 NOT_FOR_CLINICAL_USE = "not for clinical use"
 SILENT = "silent evaluation: the risk is recorded and not shown"
+_CONTRIBUTED = " contributed %+.2f to the score"
 _UNIT_WORDS = {"a": "years", "1": "", "{score}": ""}
 
 
@@ -111,12 +112,12 @@ def contributions(definition: Definition, risk: ExplainedRisk) -> list[Contribut
 
 
 def _contribution(feature: Feature, value: float | str | None, amount: float) -> Contribution:
+    title, unit = feature.title, feature.unit
     if type(value) is float:
-        number = _number_words(feature.title, feature.decimals, feature.unit)
-        words = f"{number} contributed %+.2f to the score" % (value, amount)
+        words = _sentence(title, feature.decimals, unit) % (value, amount)
     else:
-        words = f"{value_in_words(feature, value)} contributed {amount:+.2f} to the score"
-    return Contribution(feature.name, feature.title, value, feature.unit, amount, words)
+        words = value_in_words(feature, value) + _CONTRIBUTED % amount
+    return Contribution(feature.name, title, value, unit, amount, words)
 
 
 def value_in_words(feature: Feature, value: float | str | None) -> str:
@@ -130,6 +131,12 @@ def value_in_words(feature: Feature, value: float | str | None) -> str:
 
 @cache
 def _number_words(title: str, decimals: int, unit: str | None) -> str:
-    """Return the words of a feature with `%` in the place of its number."""
-    fixed = (title.replace("%", "%%"), (_UNIT_WORDS.get(unit or "", unit) or "").replace("%", "%%"))
-    return f"{fixed[0]} %.{decimals}f {fixed[1]}".rstrip()
+    """Return the words of a feature, to be formatted with its number by `%`."""
+    words = f"{title} \0 {_UNIT_WORDS.get(unit or '', unit) or ''}".rstrip()
+    return words.replace("%", "%%").replace("\0", f"%.{decimals}f")
+
+
+@cache
+def _sentence(title: str, decimals: int, unit: str | None) -> str:
+    """Return the words of a contribution, to be formatted with number and amount by `%`."""
+    return _number_words(title, decimals, unit) + _CONTRIBUTED

@@ -1,6 +1,6 @@
 """The service as one ASGI application: operations, and a door that answers every error."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import perf_counter
 from typing import Any, BinaryIO
@@ -73,23 +73,22 @@ def create_app(
     )
     log = make_log(settings.log_level, log_stream)
     log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
-    app = App(premises, log)
-    app.router.routes.extend(
-        (
-            *json_api.operations(served),
-            *json_records.operations(),
-            *fhir_api.operations(),
-            *cds_hooks.operations(served, outbound),
-            *own_api.operations(),
-        )
+    operations = (
+        *json_api.operations(served),
+        *json_records.operations(),
+        *fhir_api.operations(),
+        *cds_hooks.operations(served, outbound),
+        *own_api.operations(),
     )
-    return app
+    return App(premises, operations, log)
 
 
 class App(FastAPI):
     """FastAPI with one door of ours in the place of its middleware."""
 
-    def __init__(self, premises: Premises, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, premises: Premises, operations: Sequence[Operation], log: FilteringBoundLogger
+    ) -> None:
         super().__init__(
             title="Auscult",
             summary="Clinical risks, explained and recorded",
@@ -99,11 +98,13 @@ class App(FastAPI):
             redirect_slashes=False,
         )
         self.state.premises = premises
-        self.state.log = log
+        self.router.routes.extend(operations)
+        self._door = Door(self.router, premises, operations, log)
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the door, behind which the router stands."""
-        return Door(self.router, self.state.premises, self.state.log)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call by the door, past FastAPI's telemetry, which may send out what it sees."""
+        scope["app"] = self
+        await self._door(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI description, with the types of requests and answers."""
@@ -119,21 +120,41 @@ class App(FastAPI):
 
 
 class Door:
-    """Answers what goes wrong behind it, counts and logs every answer."""
+    """Answers what goes wrong behind it, counts and logs every answer.
 
-    def __init__(self, app: ASGIApp, premises: Premises, log: FilteringBoundLogger) -> None:
-        self._app = app
+    A call whose whole path is known is not routed: it goes straight to its operation.
+    """
+
+    def __init__(
+        self,
+        router: ASGIApp,
+        premises: Premises,
+        operations: Sequence[Operation],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._router = router
+        self._known = {
+            (method, path): (operation, found)
+            for operation in operations
+            for path, found in operation.known_paths(premises.models)
+            for method in operation.methods or ()
+        }
         self._counters = premises.counters
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on, and answer the error that comes back, if one does."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._router(scope, receive, send)
             return
         started = perf_counter()
         try:
-            await self._app(scope, receive, send)
+            known = self._known.get((scope["method"], scope["path"]))
+            if known is None:
+                await self._router(scope, receive, send)
+            else:
+                scope["route"], scope["path_params"] = known
+                await known[0].app(scope, receive, send)
         except Exception as error:
             if "auscult.status" in scope:
                 raise

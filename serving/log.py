@@ -31,14 +31,16 @@ def make_log(level: str, stream: BinaryIO | None = None) -> FilteringBoundLogger
             wrapper_class=structlog.make_filtering_bound_logger(
                 logging.getLevelNamesMapping()[level.upper()]
             ),
-            cache_logger_on_first_use=True,
-        ),
+        ).bind(),
     )
 
 
 def silence_access_log() -> None:
     """Keep uvicorn from logging URLs, whose queries and paths may hold anything."""
-    logging.getLogger("uvicorn.access").addFilter(_nothing)
+    access = logging.getLogger("uvicorn.access")
+    access.addFilter(_nothing)
+    # without a handler anywhere uvicorn doesn't even make the lines
+    access.handlers, access.propagate = [], False
 
 
 def places(error: BaseException) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -117,6 +117,13 @@ class Operation(APIRoute):
         self.for_one_patient = for_one_patient
         self.reads_body = method == "POST" and bool(request)
         self.app = self._run
+
+    def known_paths(self, models: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the paths that lead here and their parts, as far as the models tell them."""
+        if "{" not in self.path:
+            yield self.path, {}
+        elif self.path.count("{") == self.path.count("{name}") == 1:
+            yield from ((self.path.format(name=model), {"name": model}) for model in models)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         premises: Premises = scope["app"].state.premises

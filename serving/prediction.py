@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from models.errors import (
     AuscultError,
@@ -15,6 +15,7 @@ from models.errors import (
 )
 from models.readings import Finding, Reading
 from models.risk_model import ExplainedRisk, RiskModel
+from records.identifiers import ordered_id
 from records.rows import PredictionRow, RefusalRow, Row
 from serving.operation import Call
 from serving.premises import Premises
@@ -93,7 +94,7 @@ def score(
     patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
     risk = model.assess(ask.readings, ask.predicted_at)
     prediction = Prediction(
-        id=uuid4(),
+        id=ordered_id(call.now),
         model=model,
         risk=risk,
         findings=(*risk.features.findings, *ask.findings),
@@ -143,8 +144,15 @@ def count_refusal(call: Call, row: RefusalRow) -> None:
 
 async def record(premises: Premises, *rows: Row) -> None:
     """Return once the rows are on disk; raise DeadlinePassed if that takes too long."""
+    loop = asyncio.get_running_loop()
+    written = premises.writer.submit_async(rows, loop)
+    deadline = loop.call_later(premises.settings.request_timeout_s, _give_up, written)
     try:
-        async with asyncio.timeout(premises.settings.request_timeout_s):
-            await premises.writer.submit_async(rows, asyncio.get_running_loop())
-    except TimeoutError as error:
-        raise DeadlinePassed("the record was not on disk in time") from error
+        await written
+    finally:
+        deadline.cancel()
+
+
+def _give_up(written: asyncio.Future[None]) -> None:
+    if not written.done():
+        written.set_exception(DeadlinePassed("the record was not on disk in time"))

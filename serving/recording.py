@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from models.definition import Status
 from models.readings import Reading
@@ -51,8 +52,8 @@ def prediction_row(
         status="final",
         shown=model.definition.status is not Status.SILENT,
         features=dict(features.values),
-        vector=features.vector.astype("<f8").tobytes(),
-        contributions=explanation.contributions.astype("<f8").tobytes(),
+        vector=np.asarray(features.vector, "<f8").tobytes(),
+        contributions=np.asarray(explanation.contributions, "<f8").tobytes(),
         base=explanation.base,
         margin=explanation.margin,
         risk=explanation.risk,

@@ -27,7 +27,7 @@ settings = read_settings()
 
 
 class Entrance:
-    """BentoML's middleware that hands every call to our application, except for its health."""
+    """Stands before BentoML's application, and hands it its health checks only."""
 
     application: "FastAPI | None" = None
 
@@ -41,6 +41,14 @@ class Entrance:
             await self._bentoml(scope, receive, send)
         else:
             await ours(scope, receive, send)
+
+
+class Service(bentoml.Service["Worker"]):
+    """BentoML's service, without its middleware around our application."""
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        """Return what the worker's HTTP server calls."""
+        return Entrance(super().to_asgi(is_main=is_main))
 
 
 class Worker:
@@ -133,6 +141,7 @@ def _listening_hosts() -> set[str]:
 
 service: Any = bentoml.service(
     name="auscult",
+    service_class=Service,
     workers=settings.workers,
     # our own deadline answers first; BentoML's timers live as long as its timeout
     traffic={"timeout": settings.request_timeout_s + SPARE_SECONDS},
@@ -141,4 +150,3 @@ service: Any = bentoml.service(
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )(Worker)
-service.add_asgi_middleware(Entrance)
