@@ -91,9 +91,9 @@ class Contract:
         Only in a body that is of the agreed form otherwise: its keys are known and may be told.
         """
         try:
-            loose = json.loads(body)
-            place = next(_places_not_finite(loose, ""), None)
-            self._decoder.decode(msgspec.json.encode(loose))
+            place = next(_places_not_finite(json.loads(body), ""), None)
+            finite = json.loads(body, parse_constant=lambda _: 0.0, parse_float=_finite)
+            self._decoder.decode(msgspec.json.encode(finite))
         except msgspec.ValidationError as error:
             return _malformed(str(error))
         except (ValueError, RecursionError):
@@ -196,6 +196,12 @@ def _malformed(text: str) -> MalformedInput:
         return MalformedInput(f"{place}: unknown field {name}", field=place, reason="unknown_field")
     reason = next((slug for part, slug in _REASONS.items() if part in words), "wrong_type")
     return MalformedInput(f"{place}: {words}", field=place, reason=reason)
+
+
+def _finite(text: str) -> float:
+    """Return a number, or 0 for one that is beyond every double."""
+    number = float(text)
+    return number if math.isfinite(number) else 0.0
 
 
 def _places_not_finite(value: Any, place: str) -> Iterator[str]:

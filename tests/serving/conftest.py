@@ -8,6 +8,7 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -86,9 +87,9 @@ def model(model_directory: Path) -> RiskModel:
 Serve = Callable[..., Service]
 
 
-@pytest.fixture
-def serve(model: RiskModel) -> Iterator[Serve]:
-    """Serve models from a database until the test ends."""
+@contextmanager
+def serving(model: RiskModel) -> Iterator[Serve]:
+    """Give what serves models from a database, until the end."""
     from records.clients import ClientCache
     from records.suspensions import Suspensions
 
@@ -117,7 +118,13 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         running.append((server, thread, service, clients, suspensions))
         return service
 
-    yield start
+    try:
+        yield start
+    finally:
+        _end(running)
+
+
+def _end(running: list[Any]) -> None:
     for server, thread, service, clients, suspensions in running:
         for client in service.clients:
             client.close()
@@ -126,6 +133,13 @@ def serve(model: RiskModel) -> Iterator[Serve]:
         service.writer.close()
         clients.close()
         suspensions.close()
+
+
+@pytest.fixture
+def serve(model: RiskModel) -> Iterator[Serve]:
+    """Serve models from a database until the test ends."""
+    with serving(model) as start:
+        yield start
 
 
 @pytest.fixture

@@ -1,0 +1,586 @@
+"""The faults, each with the outcome that is expected of every protocol in which it can occur.
+
+Outcomes: `unchanged` and `converted` (the features are those of the good request), `flagged R`
+(so too, and the answer says R), `missing F: R` (feature F has no value because of R, and the
+answer, the card and the record name it), `refused R` (no risk, and the reason R is recorded) and
+`status N` (the call itself is refused).
+"""
+
+from dataclasses import dataclass
+
+from tests.serving.faults import changes as c
+from tests.serving.faults.requests import CREATININE, LACTATE, Change, through_bundle
+
+ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
+MODIFIER = [{"url": "https://example.org/negated", "valueBoolean": True}]
+OF_P2 = {"reference": "Patient/p2"}
+ABSENT = {"coding": [{"code": "unknown"}]}
+MASKED = {"coding": [{"code": "masked"}]}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: its change and outcome by protocol; `fhir` stands for CDS Hooks as well."""
+
+    group: str
+    name: str
+    outcomes: dict[str, str]
+    changes: dict[str, Change]
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(
+    group: str,
+    name: str,
+    *,
+    json: tuple[Change, str] | None = None,
+    fhir: tuple[Change, str] | None = None,
+    hook: tuple[Change, str] | None = None,
+) -> None:
+    """Add a fault; without `hook` that of `fhir` is sent as a prefetch too."""
+    given = {"json": json, "fhir": fhir, "cds-hooks": hook}
+    if hook is None and fhir is not None:
+        given["cds-hooks"] = (through_bundle(fhir[0]), fhir[1])
+    FAULTS.append(
+        Fault(
+            group,
+            name,
+            {protocol: one[1] for protocol, one in given.items() if one},
+            {protocol: one[0] for protocol, one in given.items() if one},
+        )
+    )
+
+
+def everywhere(group: str, name: str, json: Change, fhir: Change, outcome: str) -> None:
+    """Add a fault of the same outcome in every protocol."""
+    fault(group, name, json=(json, outcome), fhir=(fhir, outcome))
+
+
+UNIT, ABSENCE, STATUS, TIME = "unit and value", "absence", "status", "time"
+IDENTITY, REQUEST = "identity", "request"
+GONE = "missing lactate: no_value"
+
+# units and values
+everywhere(
+    UNIT,
+    "another unit of the analyte",
+    c.lactate_json(value=3.1 / 0.111, unit="mg/dL"),
+    c.quantity(3.1 / 0.111, "mg/dL"),
+    "converted",
+)
+fault(
+    UNIT,
+    "molar unit under a mass code",
+    fhir=(
+        c.resource(
+            c.CREATININE_AT,
+            valueQuantity={"value": 1.4 / 0.011312, "system": c.UCUM, "code": "umol/L"},
+        ),
+        "flagged code_unit_mismatch",
+    ),
+)
+fault(
+    UNIT,
+    "the unit as text only",
+    fhir=(c.lactate(valueQuantity={"value": 3.1, "unit": "mmol/L"}), "unchanged"),
+)
+everywhere(
+    UNIT,
+    "no unit where it is mandatory",
+    c.lactate_json(unit=...),
+    c.lactate(valueQuantity={"value": 3.1}),
+    "refused no_unit",
+)
+fault(
+    UNIT,
+    "no unit where JSON has the definition's",
+    json=(c.value("creatinine", 1.4), "unchanged"),
+    fhir=(c.resource(c.CREATININE_AT, valueQuantity={"value": 1.4}), "refused no_unit"),
+)
+everywhere(
+    UNIT,
+    "unknown unit",
+    c.lactate_json(unit="furlong"),
+    c.quantity(3.1, "furlong"),
+    "refused unknown_unit",
+)
+everywhere(
+    UNIT,
+    "unit of another kind of quantity",
+    c.lactate_json(unit="kg"),
+    c.quantity(3.1, "kg"),
+    "refused unit_not_convertible",
+)
+fault(
+    UNIT,
+    "unit coded in another system",
+    fhir=(c.quantity(3.1, "1", system="http://snomed.info/sct"), "refused unit_system"),
+)
+for sign, name in (("<", "below a limit"), (">", "above a limit")):
+    everywhere(
+        UNIT,
+        f"only that the value is {name} ({sign})",
+        c.lactate_json(comparator=sign),
+        c.quantity(3.1, comparator=sign),
+        "refused censored",
+    )
+fault(
+    UNIT,
+    "a comparator that isn't one",
+    json=(c.lactate_json(comparator="~"), "refused wrong_type"),
+    fhir=(c.quantity(3.1, comparator="~"), "refused comparator"),
+)
+fault(
+    UNIT,
+    "a text in the place of a number",
+    json=(c.lactate_json(value="3.1"), "refused wrong_type"),
+    fhir=(c.other_value(valueString="3.1"), "refused text_value"),
+)
+fault(
+    UNIT,
+    "true in the place of a number",
+    json=(c.lactate_json(value=True), "refused wrong_type"),
+    fhir=(c.other_value(valueBoolean=True), "refused not_a_value"),
+)
+fault(
+    UNIT,
+    "a range in the place of a number",
+    json=(c.lactate_json(value=[3, 4]), "refused wrong_type"),
+    fhir=(c.other_value(valueRange={"low": {"value": 3}}), "refused not_a_value"),
+)
+for number in ("NaN", "Infinity", "-Infinity"):
+    fault(
+        UNIT,
+        number,
+        json=(c.text("3.1", number), "refused not_finite"),
+        fhir=(c.text("3.1", number), "status 400"),
+        hook=(c.text("3.1", number), "status 400"),
+    )
+fault(
+    UNIT,
+    "a number beyond every double",
+    json=(c.text("3.1", "1e999"), "refused not_finite"),
+    fhir=(c.text("3.1", "1e999"), "refused malformed"),
+    hook=(c.text("3.1", "1e999"), "refused malformed"),
+)
+for wrong, name in ((300, "implausibly high"), (-3.1, "negative"), (0, "zero"), (1e300, "1e300")):
+    everywhere(UNIT, name, c.lactate_json(value=wrong), c.quantity(wrong), "refused implausible")
+fault(
+    UNIT,
+    "a tenfold error that a range check finds",
+    json=(c.value("creatinine", 140), "refused implausible"),
+    fhir=(
+        c.resource(
+            c.CREATININE_AT, valueQuantity={"value": 140, "system": c.UCUM, "code": "mg/dL"}
+        ),
+        "refused implausible",
+    ),
+)
+
+# absence
+everywhere(ABSENCE, "the value isn't there", c.value("lactate", ...), c.without(1), GONE)
+fault(
+    ABSENCE,
+    "null in its place",
+    json=(c.value("lactate", None), GONE),
+    hook=(c.prefetch(LACTATE, None), GONE),
+)
+fault(ABSENCE, "the prefetch key isn't there", hook=(c.prefetch(LACTATE, ...), "status 412"))
+fault(ABSENCE, "no prefetch at all", hook=(c.member(prefetch=...), "status 412"))
+fault(
+    ABSENCE,
+    "an OperationOutcome in its place",
+    fhir=(c.member(entry=[{"resource": ERROR}]), "refused too_little_data"),
+    hook=(c.prefetch(LACTATE, ERROR), "status 412"),
+)
+fault(
+    ABSENCE,
+    "an OperationOutcome among the results",
+    hook=(
+        c.prefetch(
+            LACTATE,
+            {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": ERROR}]},
+        ),
+        "status 412",
+    ),
+)
+fault(
+    ABSENCE,
+    "only the first page of the results",
+    hook=(
+        c.prefetch(
+            LACTATE, {"resourceType": "Bundle", "type": "searchset", "total": 5, "entry": []}
+        ),
+        "status 412",
+    ),
+)
+fault(
+    ABSENCE,
+    "nothing at all",
+    json=(c.member(values={}), "refused too_little_data"),
+    fhir=(c.member(entry=[]), "refused too_little_data"),
+    hook=(
+        c.member(prefetch={"patient": None, LACTATE: None, CREATININE: None}),
+        "refused too_little_data",
+    ),
+)
+everywhere(
+    ABSENCE,
+    "no laboratory value",
+    lambda request: [request["values"].pop(name) for name in ("lactate", "creatinine")] and None,
+    c.without(1, 2),
+    "missing lactate, creatinine: no_value",
+)
+fault(
+    ABSENCE,
+    "a quantity without a value",
+    json=(c.lactate_json(value=...), "refused missing_field"),
+    fhir=(c.quantity(None), GONE),
+)
+fault(
+    ABSENCE,
+    "dataAbsentReason unknown",
+    fhir=(
+        c.other_value(dataAbsentReason=ABSENT),
+        "missing lactate: reported_absent",
+    ),
+)
+fault(
+    ABSENCE,
+    "dataAbsentReason masked",
+    fhir=(c.other_value(dataAbsentReason=MASKED), "refused masked"),
+)
+fault(
+    ABSENCE,
+    "a value and a reason for its absence",
+    fhir=(c.lactate(dataAbsentReason=ABSENT), "refused contradictory_value"),
+)
+fault(
+    ABSENCE,
+    "two values at once",
+    fhir=(c.lactate(valueString="3.1"), "refused contradictory_value"),
+)
+
+# status
+for status, reason in (
+    ("entered-in-error", "entered_in_error"),
+    ("cancelled", "cancelled"),
+    ("preliminary", "preliminary"),
+    ("registered", "not_final"),
+    ("unknown", "not_final"),
+    ("bogus", "not_final"),
+):
+    fault(STATUS, f"{status}, alone", fhir=(c.lactate(status=status), f"missing lactate: {reason}"))
+    fault(STATUS, f"{status}, beside a final one", fhir=(c.beside(status=status), "unchanged"))
+fault(STATUS, "no status", fhir=(c.lactate(status=...), "missing lactate: not_final"))
+fault(STATUS, "amended, alone", fhir=(c.lactate(status="amended"), "unchanged"))
+fault(
+    STATUS,
+    "an older version beside the newer one",
+    fhir=(
+        c.both(
+            c.lactate(meta={"versionId": "2", "lastUpdated": "2026-03-02T08:30:00Z"}),
+            c.beside(id="o1", meta={"versionId": "1", "lastUpdated": "2026-03-02T08:10:00Z"}),
+        ),
+        "unchanged",
+    ),
+)
+
+# time
+everywhere(
+    TIME,
+    "taken in the future",
+    c.lactate_json(time="2026-03-03T08:00:00Z"),
+    c.lactate(effectiveDateTime="2026-03-03T08:00:00Z"),
+    "refused in_the_future",
+)
+fault(
+    TIME,
+    "one of the future beside a current one",
+    fhir=(c.beside(effectiveDateTime="2026-03-03T08:00:00Z"), "unchanged"),
+)
+fault(
+    TIME,
+    "issued after the prediction",
+    fhir=(c.lactate(issued="2026-03-02T11:00:00Z"), "missing lactate: not_yet_issued"),
+)
+fault(
+    TIME,
+    "no time",
+    json=(c.lactate_json(time=...), "unchanged"),
+    fhir=(c.lactate(effectiveDateTime=...), "refused undated"),
+)
+fault(
+    TIME,
+    "a date without a time",
+    json=(c.lactate_json(time="2026-03-02"), "refused wrong_type"),
+    fhir=(c.lactate(effectiveDateTime="2026-03-02"), "refused partial_time"),
+)
+fault(
+    TIME,
+    "a time without an offset",
+    json=(c.lactate_json(time="2026-03-02T08:00:00"), "refused no_timezone"),
+    fhir=(c.lactate(effectiveDateTime="2026-03-02T08:00:00"), "refused naive_time"),
+)
+fault(
+    TIME,
+    "no time at all, but words",
+    json=(c.lactate_json(time="this morning"), "refused wrong_type"),
+    fhir=(c.lactate(effectiveDateTime="this morning"), "refused not_a_time"),
+)
+fault(
+    TIME,
+    "a day that doesn't exist",
+    json=(c.lactate_json(time="2026-02-30T08:00:00Z"), "refused wrong_type"),
+    fhir=(c.lactate(effectiveDateTime="2026-02-30T08:00:00Z"), "refused not_a_time"),
+)
+everywhere(
+    TIME,
+    "the same time with another offset",
+    c.lactate_json(time="2026-03-02T10:00:00+02:00"),
+    c.lactate(effectiveDateTime="2026-03-02T10:00:00+02:00"),
+    "unchanged",
+)
+everywhere(
+    TIME,
+    "five years old",
+    c.lactate_json(time="2021-03-02T08:00:00Z"),
+    c.lactate(effectiveDateTime="2021-03-02T08:00:00Z"),
+    "missing lactate: outside_look_back",
+)
+everywhere(
+    TIME,
+    "an older value beside it, of which the latest counts",
+    lambda request: request["values"].update(
+        lactate=[
+            {"value": 9.9, "unit": "mmol/L", "time": "2026-03-02T06:00:00Z"},
+            request["values"]["lactate"],
+        ]
+    ),
+    c.beside(effectiveDateTime="2026-03-02T06:00:00Z"),
+    "unchanged",
+)
+fault(
+    TIME,
+    "an age that was true years ago",
+    json=(c.value("age", {"value": 71, "time": "2019-03-02T08:00:00Z"}), "refused stale_age"),
+)
+fault(
+    TIME,
+    "an observation from the year of birth doesn't make its subject younger",
+    fhir=(c.beside(effectiveDateTime="1955-03-02T06:00:00Z"), "unchanged"),
+)
+
+# identity
+for name, first in (("before ours", True), ("beside ours", False)):
+    fault(
+        IDENTITY,
+        f"another patient's value {name}",
+        fhir=(c.beside(first=first, subject=OF_P2), "refused foreign_subject"),
+    )
+fault(
+    IDENTITY,
+    "another patient's value only",
+    fhir=(c.lactate(subject=OF_P2), "refused foreign_subject"),
+)
+fault(
+    IDENTITY,
+    "the subject by its absolute address",
+    fhir=(
+        c.lactate(subject={"reference": "https://ehr.example.org/fhir/Patient/p1"}),
+        "unchanged",
+    ),
+)
+fault(
+    IDENTITY,
+    "the same id on another server",
+    fhir=(
+        c.lactate(subject={"reference": "https://other.example.org/fhir/Patient/p1"}),
+        "refused foreign_subject",
+    ),
+)
+fault(IDENTITY, "no subject", fhir=(c.lactate(subject=...), "refused no_subject"))
+fault(
+    IDENTITY,
+    "a subject that is contained",
+    fhir=(c.lactate(subject={"reference": "#p1"}), "refused no_subject"),
+)
+fault(
+    IDENTITY,
+    "a group as subject",
+    fhir=(c.lactate(subject={"reference": "Group/p1"}), "refused no_subject"),
+)
+fault(
+    IDENTITY,
+    "another Patient resource than the values'",
+    fhir=(c.patient(id="p2"), "refused foreign_subject"),
+)
+fault(
+    IDENTITY,
+    "another patient in the context",
+    hook=(
+        c.member(context={"userId": "Practitioner/x", "patientId": "p2"}),
+        "refused foreign_subject",
+    ),
+)
+fault(
+    IDENTITY,
+    "two Patient resources",
+    fhir=(
+        lambda bundle: bundle["entry"].append(
+            {"resource": {**bundle["entry"][0]["resource"], "id": "p2"}}
+        ),
+        "refused several_patients",
+    ),
+    hook=(
+        c.prefetch("patient", {"resourceType": "Bundle", "type": "searchset", "entry": []}),
+        "status 412",
+    ),
+)
+fault(IDENTITY, "deceased", fhir=(c.patient(deceasedBoolean=True), "refused deceased"))
+fault(
+    IDENTITY,
+    "deceased before the prediction",
+    fhir=(c.patient(deceasedDateTime="2026-03-01T08:00:00Z"), "refused deceased"),
+)
+for sex in ("unknown", "other"):
+    everywhere(
+        IDENTITY,
+        f"sex {sex}",
+        c.value("sex", sex),
+        c.patient(gender=sex),
+        "refused unseen_category",
+    )
+everywhere(
+    IDENTITY, "no sex", c.value("sex", ...), c.patient(gender=...), "refused too_little_data"
+)
+everywhere(
+    IDENTITY,
+    "no age or date of birth",
+    c.value("age", ...),
+    c.patient(birthDate=...),
+    "refused too_little_data",
+)
+fault(
+    IDENTITY, "only the year of birth", fhir=(c.patient(birthDate="1954"), "refused partial_date")
+)
+fault(
+    IDENTITY,
+    "born after the prediction",
+    json=(c.value("age", -1), "refused implausible"),
+    fhir=(c.patient(birthDate="2027-01-01"), "refused in_the_future"),
+)
+everywhere(
+    IDENTITY,
+    "a child",
+    c.value("age", 5),
+    c.patient(birthDate="2020-06-30"),
+    "refused out_of_scope",
+)
+fault(
+    IDENTITY,
+    "a Patient with an unknown modifier",
+    fhir=(c.patient(modifierExtension=MODIFIER), "refused unknown_modifier"),
+)
+fault(
+    IDENTITY,
+    "a value with an unknown modifier",
+    fhir=(c.lactate(modifierExtension=MODIFIER), "refused unknown_modifier"),
+)
+fault(
+    IDENTITY,
+    "a value with unknown rules",
+    fhir=(c.lactate(implicitRules="https://example.org/rules"), "refused unknown_modifier"),
+)
+
+# request
+fault(
+    REQUEST,
+    "the code in another system",
+    json=(c.text('"lactate"', '"2524-7"'), "refused unknown_field"),
+    fhir=(
+        c.lactate(code={"coding": [{"system": "http://snomed.info/sct", "code": "2524-7"}]}),
+        GONE,
+    ),
+)
+fault(
+    REQUEST,
+    "another code",
+    json=(c.text('"lactate"', '"lactat"'), "refused unknown_field"),
+    fhir=(c.lactate(code={"coding": [{"system": "http://loinc.org", "code": "2345-7"}]}), GONE),
+)
+for name, changed in (
+    ("JSON that breaks off", lambda _: '{"values": {"age": 71'),
+    ("no JSON", lambda _: "age=71"),
+    ("an empty body", lambda _: ""),
+):
+    fault(
+        REQUEST,
+        name,
+        json=(changed, "refused not_json"),
+        fhir=(changed, "status 400"),
+        hook=(changed, "status 400"),
+    )
+fault(
+    REQUEST,
+    "a list in the place of an object",
+    json=(lambda _: "[]", "refused wrong_type"),
+    fhir=(lambda _: "[]", "status 422"),
+    hook=(lambda _: "[]", "status 400"),
+)
+twice = c.text('"value": 3.1', '"value": 3.1, "value": 1.0')
+fault(
+    REQUEST,
+    "a key that stands twice",
+    json=(twice, "status 422"),
+    fhir=(twice, "status 422"),
+    hook=(twice, "status 422"),
+)
+fault(
+    REQUEST,
+    "nested without an end",
+    json=(lambda _: '{"values": ' + "[" * 5000, "status 422"),
+    fhir=(lambda _: '{"resourceType": ' + "[" * 5000, "status 422"),
+    hook=(lambda _: '{"context": ' + "[" * 5000, "status 400"),
+)
+fault(
+    REQUEST,
+    "a Bundle of history",
+    fhir=(c.member(type="history"), "refused bundle_type"),
+    hook=(c.prefetch(LACTATE, {"resourceType": "List"}), "status 412"),
+)
+fault(
+    REQUEST,
+    "two entries of one address",
+    fhir=(
+        lambda bundle: bundle["entry"].append(bundle["entry"][1]),
+        "refused duplicate_entry",
+    ),
+    hook=(
+        through_bundle(lambda bundle: bundle["entry"].append(bundle["entry"][1])),
+        "unchanged",
+    ),
+)
+fault(
+    REQUEST,
+    "another resource",
+    fhir=(c.member(resourceType="List"), "refused wrong_resource"),
+    hook=(c.prefetch("patient", {"resourceType": "List"}), "status 412"),
+)
+fault(REQUEST, "another hook", hook=(c.member(hook="encounter-discharge"), "status 400"))
+fault(REQUEST, "no hook", hook=(c.member(hook=...), "status 400"))
+fault(REQUEST, "no context", hook=(c.member(context=...), "status 400"))
+fault(
+    REQUEST,
+    "no patient in the context",
+    hook=(c.member(context={"userId": "Patient/p1"}), "status 400"),
+)
+fault(REQUEST, "no hookInstance", hook=(c.member(hookInstance=...), "status 400"))
+fault(REQUEST, "a hookInstance that is no UUID", hook=(c.member(hookInstance="1"), "status 400"))
+fault(
+    REQUEST,
+    "predicted in the future",
+    json=(c.member(predicted_at="2027-01-01T00:00:00Z"), "refused in_the_future"),
+)

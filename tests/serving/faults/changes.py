@@ -1,0 +1,131 @@
+"""Small changes of a good request, out of which the faults are made."""
+
+import copy
+import json
+from typing import Any
+
+from tests.serving.faults.requests import UCUM, Change
+
+PATIENT, LACTATE_AT, CREATININE_AT = 0, 1, 2
+
+
+def value(name: str, to: Any) -> Change:
+    """JSON: another value of a feature; `...` leaves it out."""
+
+    def change(request: dict[str, Any]) -> None:
+        if to is ...:
+            del request["values"][name]
+        else:
+            request["values"][name] = to
+
+    return change
+
+
+def lactate_json(**fields: Any) -> Change:
+    """JSON: other fields of the lactate; one that is `...` is left out."""
+
+    def change(request: dict[str, Any]) -> None:
+        _update(request["values"]["lactate"], fields)
+
+    return change
+
+
+def resource(at: int, **fields: Any) -> Change:
+    """FHIR: other fields of a resource; one that is `...` is left out."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        _update(bundle["entry"][at]["resource"], fields)
+
+    return change
+
+
+def patient(**fields: Any) -> Change:
+    """FHIR: other fields of the Patient."""
+    return resource(PATIENT, **fields)
+
+
+def lactate(**fields: Any) -> Change:
+    """FHIR: other fields of the lactate."""
+    return resource(LACTATE_AT, **fields)
+
+
+def quantity(number: Any, code: str | None = "mmol/L", **more: Any) -> Change:
+    """FHIR: another quantity of lactate."""
+    given = {"value": number, "system": UCUM, "code": code, **more}
+    return lactate(valueQuantity={name: one for name, one in given.items() if one is not None})
+
+
+def other_value(**values: Any) -> Change:
+    """FHIR: another kind of value in the place of the quantity."""
+    return lactate(valueQuantity=..., **values)
+
+
+def without(*places: int) -> Change:
+    """FHIR: leave resources out."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        kept = [one for i, one in enumerate(bundle["entry"]) if i not in places]
+        bundle["entry"] = kept
+
+    return change
+
+
+def beside(first: bool = False, **fields: Any) -> Change:
+    """FHIR: a second lactate, of 9.9 mmol/L an hour later, with other fields."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        second = copy.deepcopy(bundle["entry"][LACTATE_AT])
+        second["fullUrl"] = "https://ehr.example.org/fhir/Observation/o9"
+        second["resource"] |= {"id": "o9", "effectiveDateTime": "2026-03-02T09:00:00Z"}
+        second["resource"]["valueQuantity"]["value"] = 9.9
+        _update(second["resource"], fields)
+        bundle["entry"].insert(0 if first else len(bundle["entry"]), second)
+
+    return change
+
+
+def both(one: Change, other: Change) -> Change:
+    """Any: two changes that make one fault."""
+
+    def change(request: Any) -> None:
+        one(request)
+        other(request)
+
+    return change
+
+
+def text(old: str, new: str) -> Change:
+    """Any: another text in the bytes that are sent."""
+
+    def change(request: Any) -> str:
+        whole = json.dumps(request)
+        assert old in whole, old
+        return whole.replace(old, new, 1)
+
+    return change
+
+
+def member(**fields: Any) -> Change:
+    """Any: other members of the whole request; one that is `...` is left out."""
+
+    def change(request: dict[str, Any]) -> None:
+        _update(request, fields)
+
+    return change
+
+
+def prefetch(key: str, to: Any) -> Change:
+    """CDS Hooks: another value of a prefetch key; `...` leaves it out."""
+
+    def change(request: dict[str, Any]) -> None:
+        _update(request["prefetch"], {key: to})
+
+    return change
+
+
+def _update(target: dict[str, Any], fields: dict[str, Any]) -> None:
+    for name, one in fields.items():
+        if one is ...:
+            target.pop(name, None)
+        else:
+            target[name] = one
