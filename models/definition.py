@@ -155,11 +155,16 @@ class Monitoring(Part):
 
 
 class Gate(Part):
-    """A figure whose whole interval must lie within limits before a version is promoted."""
+    """A figure whose whole interval must lie within limits before a version is promoted.
+
+    A metric that ends in `_minus_champion` is the difference to the champion. With
+    `every_subgroup` it must hold in each subgroup, by intervals that hold for all of them at once.
+    """
 
     metric: Words
     at_least: float | None = None
     at_most: float | None = None
+    every_subgroup: bool = False
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:

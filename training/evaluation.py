@@ -1,32 +1,58 @@
 """How a fitted model did on people whom neither its fit nor its calibration has seen."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from models.definition import Definition
-from models.evaluation.comparison import Comparison, compare
-from models.evaluation.evaluation import Evaluation, evaluate
+from models.evaluation.evaluation import Beside, Evaluation, evaluate, evaluate_beside
 from models.evaluation.suppression import ReportingLimits
 from models.subgroups import subgroup_labels
 from training.population import FloatArray, Population
 
 
 def evaluate_on(
-    test: Population, risk: FloatArray, definition: Definition, *, draws: int, seed: int
+    rows: Population, risk: FloatArray, definition: Definition, *, draws: int, seed: int
 ) -> Evaluation:
     """Return every figure with its interval; censoring is estimated anew in every draw."""
-    weighter = test.censoring()
-    return evaluate(
-        test.outcome,
-        risk,
-        thresholds=[threshold.risk for threshold in definition.thresholds],
-        patient_ids=test.patient,
-        seed=seed,
-        reweight=None if weighter is None else weighter.reweight,
-        groups=_groups(test, definition),
-        draws=draws,
-        limits=reporting_limits(definition),
+    return evaluate(rows.outcome, risk, **_setting(rows, definition, draws, seed))
+
+
+def evaluate_beside_on(
+    rows: Population,
+    risk: FloatArray,
+    others: Mapping[str, FloatArray],
+    definition: Definition,
+    *,
+    draws: int,
+    seed: int,
+) -> Beside:
+    """Return that of several models, and the first's differences, paired by patient and draw."""
+    setting = _setting(rows, definition, draws, seed)
+    return evaluate_beside(rows.outcome, risk, others, **setting)
+
+
+def reporting_limits(definition: Definition) -> ReportingLimits:
+    """Return the counts below which the definition withholds a subgroup or doesn't judge it."""
+    smallest = definition.smallest_group
+    return ReportingLimits(
+        people=smallest.people, events=smallest.events, non_events=smallest.non_events
     )
+
+
+def _setting(rows: Population, definition: Definition, draws: int, seed: int) -> dict[str, Any]:
+    weighter = rows.censoring()
+    return {
+        "thresholds": [threshold.risk for threshold in definition.thresholds],
+        "patient_ids": rows.patient,
+        "seed": seed,
+        "reweight": None if weighter is None else weighter.reweight,
+        "groups": _groups(rows, definition),
+        "draws": draws,
+        "limits": reporting_limits(definition),
+    }
 
 
 def _groups(rows: Population, definition: Definition) -> dict[str, npt.NDArray[np.object_]]:
@@ -38,34 +64,3 @@ def _groups(rows: Population, definition: Definition) -> dict[str, npt.NDArray[n
     if rows.site is not None:
         groups["site"] = np.asarray(rows.site, dtype=object)
     return groups
-
-
-def compare_on(
-    test: Population,
-    risk: FloatArray,
-    other_risk: FloatArray,
-    definition: Definition,
-    *,
-    draws: int,
-    seed: int,
-) -> Comparison:
-    """Return the figures of `risk` minus those of `other_risk`, paired by patient and draw."""
-    weighter = test.censoring()
-    return compare(
-        test.outcome,
-        risk,
-        other_risk,
-        thresholds=[threshold.risk for threshold in definition.thresholds],
-        patient_ids=test.patient,
-        seed=seed,
-        reweight=None if weighter is None else weighter.reweight,
-        draws=draws,
-    )
-
-
-def reporting_limits(definition: Definition) -> ReportingLimits:
-    """Return the counts below which the definition withholds a subgroup or doesn't judge it."""
-    smallest = definition.smallest_group
-    return ReportingLimits(
-        people=smallest.people, events=smallest.events, non_events=smallest.non_events
-    )

@@ -53,6 +53,7 @@ class RunEvidence:
     trees: CandidateEvidence
     baseline: CandidateEvidence
     difference: Comparison
+    calibrations: dict[str, dict[str, float | None]]
     importance: dict[str, float]
     nested_trials: tuple[int, ...]
     quick: bool
@@ -61,7 +62,9 @@ class RunEvidence:
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as plain values that JSON can hold, without clock or machine."""
         definition = self.file.definition
-        metrics = flat_metrics(self.trees.evaluation)
+        metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
+        own = self.trees.to_dict()
+        subgroups = own["evaluation"]["subgroups"]
         return {
             "format": FORMAT,
             "model": definition.name,
@@ -78,14 +81,20 @@ class RunEvidence:
                 "nested_folds": len(self.split.outer),
                 "nested_trials": list(self.nested_trials),
             },
-            "model_evidence": self.trees.to_dict(),
+            "model_evidence": own,
             "baseline_evidence": self.baseline.to_dict(),
             "difference_to_baseline": self.difference.to_dict(),
+            "calibrations": self.calibrations,
             "importance": self.importance,
             "metrics": metrics,
-            "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics)],
+            "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics, subgroups)],
             "not_assessed": _not_assessed(definition, self.test),
         }
+
+    def _counts(self) -> dict[str, float]:
+        """Return the count of suspicions about the data as a figure that is known exactly."""
+        count = float(len(self.quality.suspicions))
+        return {f"data_suspicions{end}": count for end in ("", "_low", "_high")}
 
 
 def mean_contributions(file: DefinitionFile, explanations: Explanations) -> dict[str, float]:

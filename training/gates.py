@@ -1,10 +1,14 @@
 """The gates that a definition sets before one of its versions may be promoted."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal
 
 from models.definition import Gate
+
+MINUS_CHAMPION: Final = "_minus_champion"
+Result = Literal["passed", "failed", "insufficient evidence"]
+_Figure = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +16,7 @@ class GateResult:
     """How one figure stands to its limits, and that in words."""
 
     metric: str
-    result: Literal["passed", "failed", "insufficient evidence"]
+    result: Result
     words: str
 
     @property
@@ -25,30 +29,83 @@ class GateResult:
         return asdict(self)
 
 
-def check_gates(gates: Iterable[Gate], metrics: Mapping[str, float]) -> tuple[GateResult, ...]:
+@dataclass(frozen=True, slots=True)
+class ChampionMetrics:
+    """A version's figures minus the champion's, and in words whose those are or why none are."""
+
+    metrics: Mapping[str, float]
+    words: str
+    needed: bool = True
+
+
+NOT_COMPARED: Final = ChampionMetrics({}, "compared with the champion when it is promoted")
+
+
+def check_gates(
+    gates: Iterable[Gate],
+    metrics: Mapping[str, float],
+    subgroups: Sequence[Mapping[str, Any]] = (),
+    champion: ChampionMetrics = NOT_COMPARED,
+) -> tuple[GateResult, ...]:
     """Hold each gate against a run's figures, named as `training.metrics` names them.
 
     A gate passes only with its whole interval within the limits, and fails if the figure itself
-    lies outside; anything between is insufficient evidence, which is no pass.
+    lies outside; anything between is insufficient evidence, which is no pass. `subgroups` are those
+    of the evidence: a gate for every one of them can't pass where one is not assessable.
     """
-    return tuple(_check(gate, metrics) for gate in gates)
+    found: list[GateResult] = []
+    for gate in gates:
+        if gate.every_subgroup:
+            found += _check_subgroups(gate, subgroups)
+        elif gate.metric.endswith(MINUS_CHAMPION):
+            found.append(_check_champion(gate, champion))
+        else:
+            found.append(_check(gate, gate.metric, _figure(gate.metric, metrics)))
+    return tuple(found)
 
 
-def _check(gate: Gate, metrics: Mapping[str, float]) -> GateResult:
-    value = metrics.get(gate.metric)
-    low, high = metrics.get(f"{gate.metric}_low"), metrics.get(f"{gate.metric}_high")
+def _figure(metric: str, metrics: Mapping[str, float]) -> _Figure:
+    return metrics.get(metric), metrics.get(f"{metric}_low"), metrics.get(f"{metric}_high")
+
+
+def _check_champion(gate: Gate, champion: ChampionMetrics) -> GateResult:
+    if not champion.metrics:
+        result: Result = "insufficient evidence" if champion.needed else "passed"
+        return GateResult(gate.metric, result, f"{gate.metric}: {champion.words}")
+    found = _check(gate, gate.metric, _figure(gate.metric, champion.metrics))
+    return replace(found, words=f"{found.words} ({champion.words})")
+
+
+def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list[GateResult]:
+    """Hold the gate in every subgroup; where none is known, nothing is shown."""
+    if not subgroups:
+        words = f"{gate.metric} in every subgroup: the run has no subgroups"
+        return [GateResult(gate.metric, "insufficient evidence", words)]
+    found = []
+    for group in subgroups:
+        name = f"{gate.metric} of {group['characteristic']}: {group['group']}"
+        if not group["assessable"]:
+            words = f"{name}: {group['reason']}"
+            found.append(GateResult(name, "insufficient evidence", words))
+            continue
+        figure = group["figures"].get(gate.metric) or {}
+        interval = figure.get("simultaneous_low"), figure.get("simultaneous_high")
+        found.append(_check(gate, name, (figure.get("value"), *interval)))
+    return found
+
+
+def _check(gate: Gate, name: str, figure: _Figure) -> GateResult:
+    value, low, high = figure
     wanted = _wanted(gate)
     if value is None or low is None or high is None:
-        words = f"{gate.metric}: the run has no such figure with an interval; {wanted} is wanted"
-        return GateResult(gate.metric, "insufficient evidence", words)
-    words = f"{gate.metric} {value:.3f} ({low:.3f} to {high:.3f}); {wanted} is wanted"
+        words = f"{name}: the run has no such figure with an interval; {wanted} is wanted"
+        return GateResult(name, "insufficient evidence", words)
+    words = f"{name} {value:.3f} ({low:.3f} to {high:.3f}); {wanted} is wanted"
     if _within(gate, low) and _within(gate, high):
-        return GateResult(gate.metric, "passed", words)
+        return GateResult(name, "passed", words)
     if not _within(gate, value):
-        return GateResult(gate.metric, "failed", words)
-    return GateResult(
-        gate.metric, "insufficient evidence", f"{words}, for the whole interval; give more data"
-    )
+        return GateResult(name, "failed", words)
+    return GateResult(name, "insufficient evidence", f"{words}, for the whole interval")
 
 
 def _within(gate: Gate, value: float) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from models.evaluation.bootstrap import Estimate
+from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 
 
@@ -16,6 +17,18 @@ def flat_metrics(evaluation: Evaluation, prefix: str = "") -> dict[str, float]:
     }
     flat[f"{prefix}effective_n"] = evaluation.effective_n
     return flat
+
+
+def flat_differences(comparison: Comparison, suffix: str) -> dict[str, float]:
+    """Return every difference by name and suffix, with `_low` and `_high` for its interval."""
+    named = dict(comparison.differences)
+    for at in comparison.at_thresholds:
+        named |= {f"{name}_at_{at.threshold:g}": one for name, one in at.figures.items()}
+    return {
+        f"{name}{suffix}{end}": value
+        for name, estimate in named.items()
+        for end, value in _parts(estimate).items()
+    }
 
 
 def _named(evaluation: Evaluation) -> Iterator[tuple[str, Estimate]]:

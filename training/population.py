@@ -17,7 +17,7 @@ from training.cohort import Cohort, characteristic_columns, input_features
 from training.cohort_faults import faults, numbers, outside_range, times
 
 FloatArray = npt.NDArray[np.float64]
-_BY_ROW = ("inputs", "outcome", "patient", "time", "site", "follow_up_days", "stratum")
+_BY_ROW = ("row", "inputs", "outcome", "patient", "time", "site", "follow_up_days", "stratum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +25,14 @@ class Population:
     """Rows that may be scored, as arrays of one length; patients have numbers, not their ids.
 
     `columns` holds the features in the definition's units, `inputs` the model's input columns made
-    from them (rows, columns), NaN being missing. `characteristics` are the further columns that
-    form the definition's subgroups, missing values None. Where `follow_up_days` is there, outcomes
-    are censored and count by inverse-probability-of-censoring weights.
+    from them (rows, columns), NaN being missing; `row` is each one's place in the cohort.
+    `characteristics` are the further columns that form the definition's subgroups, missing values
+    None. Where `follow_up_days` is there, outcomes are censored and count by
+    inverse-probability-of-censoring weights.
     """
 
     columns: Mapping[str, npt.NDArray[np.generic]]
+    row: npt.NDArray[np.intp]
     inputs: FloatArray
     outcome: FloatArray
     patient: npt.NDArray[np.generic]
@@ -105,14 +107,17 @@ def admit(
     if not kept.any():
         reasons = "; ".join(f"{reason}: {rows} rows" for reason, rows in exclusions)
         raise CohortError(f"{cohort.source}: no row is left to train on ({reasons})")
-    return _population(frame[kept], definition), exclusions
+    return _population(frame[kept], np.flatnonzero(kept), definition), exclusions
 
 
-def _population(frame: pd.DataFrame, definition: Definition) -> Population:
+def _population(
+    frame: pd.DataFrame, row: npt.NDArray[np.intp], definition: Definition
+) -> Population:
     inputs = {name: frame[name].to_numpy() for name in input_features(definition)}
     follow_up = _column(frame, "follow_up_days")
     return Population(
         columns=complete_columns(definition, inputs),
+        row=row,
         inputs=encode_table(definition, inputs),
         outcome=frame["outcome"].to_numpy(dtype=np.float64),
         patient=pd.factorize(frame["patient_id"])[0],

@@ -1,5 +1,6 @@
 """Promotion: which version an alias means, moved only on evidence and never by who trained it."""
 
+import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,20 @@ from models.definition import parse_definition
 from models.errors import ArtefactError, PromotionRefused
 from records.settings import Settings
 from records.setup import configure
-from training.gates import GateResult, check_gates
-from training.registry import RegisteredVersion, download, find_version, set_alias
+from training.champion import FILE, read_comparison
+from training.gates import ChampionMetrics, GateResult, check_gates
+from training.registry import (
+    CHAMPION,
+    RegisteredVersion,
+    champion_of,
+    download,
+    find_version,
+    read_run_file,
+    set_alias,
+)
 
 if TYPE_CHECKING:
     from records.models import Tenure
-
-CHAMPION = "champion"
 
 
 def promote(
@@ -37,7 +45,7 @@ def promote(
     registered = find_version(name, version, settings=settings)
     _check_person(registered, to, by, because)
     directory = _verified(registered, settings)
-    results = _gate_results(directory)
+    results = _gate_results(directory, _beside_champion(registered, settings))
     open_gates = [result for result in results if not result.passed]
     if open_gates and not override:
         raise PromotionRefused(
@@ -95,15 +103,38 @@ def _verified(registered: RegisteredVersion, settings: Settings) -> Path:
     return download(registered, place, settings=settings)
 
 
-def _gate_results(directory: Path) -> tuple[GateResult, ...]:
-    """Hold the sealed definition's gates against the sealed evidence."""
+def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResult, ...]:
+    """Hold the sealed definition's gates against the sealed evidence and the champion."""
     source = directory / "model.toml"
     definition = parse_definition(source.read_bytes(), source=source.name)
     try:
-        metrics: dict[str, Any] = json.loads((directory / "evidence.json").read_bytes())["metrics"]
+        evidence = json.loads((directory / "evidence.json").read_bytes())
+        subgroups = evidence["model_evidence"]["evaluation"]["subgroups"]
+        metrics: dict[str, Any] = evidence["metrics"]
     except (OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
-    return check_gates(definition.gates, metrics)
+    return check_gates(definition.gates, metrics, subgroups, champion)
+
+
+def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:
+    """Return the figures minus those of the present champion, or why there are none."""
+    champion = champion_of(registered.name, settings=settings)
+    if champion is None or champion.version == registered.version:
+        return ChampionMetrics({}, "there is no other champion to compare with", needed=False)
+    again = "train it again to compare them"
+    if registered.champion_digest is None:
+        return ChampionMetrics({}, f"it was not compared with version {champion.version}; {again}")
+    text = read_run_file(registered, FILE, settings=settings)
+    if text is None or hashlib.sha256(text).hexdigest() != registered.champion_digest:
+        raise ArtefactError(f"run {registered.run_id}: {FILE} isn't as it was registered; {again}")
+    found = read_comparison(text)
+    if found["artefact_digest"] != champion.artefact_digest:
+        return ChampionMetrics(
+            {},
+            f"it was compared with version {found['version']}, but version {champion.version} is "
+            f"champion; {again}",
+        )
+    return ChampionMetrics(found["metrics"], f"champion: version {champion.version}")
 
 
 def _move(

@@ -28,6 +28,8 @@ from models.errors import RegistryError
 from records.settings import Settings
 from training.cohort import Cohort, file_digest
 
+CHAMPION = "champion"
+
 _TAG = "auscult."
 _PYFUNC = Path(__file__).with_name("pyfunc.py")
 _LOCK = Path(__file__).parents[1] / "requirements.lock"
@@ -47,6 +49,7 @@ class RegisteredVersion:
     definition_digest: str
     cohort_digest: str
     trained_by: str
+    champion_digest: str | None = None  # of the file that compares it with the champion of its day
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,28 @@ def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVe
             f"{name} has no version or alias {version!r} in the registry; train it with "
             f"`auscult train {name}`, or promote a version with `auscult promote`"
         ) from error
+
+
+def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
+    """Return the champion, None where no version is."""
+    client = _client(settings)
+    if not client.search_registered_models(f"name = '{name}'"):
+        return None
+    version = client.get_registered_model(name).aliases.get(CHAMPION)
+    return None if version is None else find_version(name, str(version), settings=settings)
+
+
+def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) -> bytes | None:
+    """Return a file of a version's run, None if the run has no such file."""
+    client = _client(settings)
+    _use(settings)
+    try:
+        if name not in {file.path for file in client.list_artifacts(version.run_id)}:
+            return None
+        with tempfile.TemporaryDirectory() as place:
+            return Path(client.download_artifacts(version.run_id, name, place)).read_bytes()
+    except (MlflowException, OSError) as error:
+        raise RegistryError(f"run {version.run_id}: {name} can't be read: {error}") from error
 
 
 def set_alias(name: str, alias: str, version: str, *, settings: Settings) -> None:
@@ -241,4 +266,5 @@ def _registered(version: ModelVersion) -> RegisteredVersion:
         definition_digest=tag("definition_digest"),
         cohort_digest=tag("cohort_digest"),
         trained_by=tag("trained_by"),
+        champion_digest=version.tags.get(f"{_TAG}champion_digest"),
     )

@@ -8,25 +8,29 @@ from pathlib import Path
 import numpy as np
 
 from models.definition import DefinitionFile
+from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
+from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import card_files
+from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
-from training.evaluation import compare_on, evaluate_on
+from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence, mean_contributions
 from training.judging import Judged, judge_by_folds, judge_on_test
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
-from training.registry import download, register_run
-from training.run_files import write_run_files
+from training.registry import CHAMPION, download, register_run
+from training.run_files import write_comparisons, write_run_files
 from training.run_record import run_record, typical_row
 from training.split import Split, split
 
 QUICK_DRAWS = 200
+_BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +111,19 @@ def train(
             if parts.divided.outer
             else judge_on_test(parts.test, parts.training, pair, explained.risk)
         )
-        evidence = _evaluate(file, cohort, parts, pair, judged, explained, options, progress)
+        champion = champion_risks(
+            file.definition.name, judged.rows, cohort.digest, settings=settings
+        )
+        evidence, beside = _evaluate(
+            file, cohort, parts, pair, judged, explained, options, progress, champion
+        )
+        compared = write_comparisons(files, judged, champion, beside)
         digest = _write(artefact, files, evidence, judged, pair, explained)
         progress("Registering the version", 0, 1)
         registered = register_run(
             file.definition,
             cohort,
-            run_record(evidence, files, digest, options),
+            run_record(evidence, files, digest, options, compared),
             artefact,
             typical_row(file, parts.test),
             settings=settings,
@@ -171,37 +181,45 @@ def _evaluate(
     explained: Explanations,
     options: TrainOptions,
     progress: Progress,
-) -> RunEvidence:
-    """Evaluate the judged risks, beside the regression's."""
-    stage, definition, rows = "Evaluating", file.definition, judged.rows
-    draws, seed = options.bootstrap_draws, options.seed
-    trees, baseline = pair.trees, pair.baseline
-    progress(stage, 0, 3)
-    own = evaluate_on(rows, judged.risk, definition, draws=draws, seed=seed)
-    progress(stage, 1, 3)
-    other = evaluate_on(rows, judged.baseline_risk, definition, draws=draws, seed=seed)
-    progress(stage, 2, 3)
-    difference = compare_on(
-        rows, judged.risk, judged.baseline_risk, definition, draws=draws, seed=seed
+    champion: ChampionRisks | None,
+) -> tuple[RunEvidence, Comparison | None]:
+    """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
+    others = {_BASELINE: judged.baseline_risk}
+    if champion is not None:
+        others[CHAMPION] = champion.risk
+    progress("Evaluating", 0, 1)
+    found = evaluate_beside_on(
+        judged.rows,
+        judged.risk,
+        others,
+        file.definition,
+        draws=options.bootstrap_draws,
+        seed=options.seed,
     )
-    progress(stage, 3, 3)
-    return RunEvidence(
+    progress("Evaluating", 1, 1)
+    trees, baseline = pair.trees, pair.baseline
+    evidence = RunEvidence(
         file=file,
         cohort=cohort,
         quality=parts.quality,
         split=parts.divided,
         training=parts.training,
-        test=rows,
-        trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, own),
+        test=judged.rows,
+        trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, found.own),
         baseline=CandidateEvidence(
-            baseline.parameters, baseline.trials, baseline.fitted.sigmoid, other
+            baseline.parameters,
+            baseline.trials,
+            baseline.fitted.sigmoid,
+            found.others[_BASELINE],
         ),
-        difference=difference,
+        difference=found.comparisons[_BASELINE],
+        calibrations=calibration_figures(judged),
         importance=mean_contributions(file, explained),
         nested_trials=judged.trials,
         quick=options.quick,
         seed=options.seed,
     )
+    return evidence, found.comparisons.get(CHAMPION)
 
 
 def _write(

@@ -1,14 +1,51 @@
 """The files of a run that lie in MLflow beside the model: pages, plots and the baseline."""
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.evaluation.comparison import Comparison
 from models.scoring.linear import LinearModel, encode_linear
 from training.artefact import plain_json
 from training.card import quality_page
+from training.champion import (
+    FILE,
+    JUDGED_FILE,
+    ChampionRisks,
+    comparison_file,
+    judged_file,
+)
 from training.evidence import RunEvidence
+from training.gates import MINUS_CHAMPION
+from training.judging import Judged
+from training.metrics import flat_differences
 from training.plots import Drawing
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The figures minus the champion's, and the SHA-256 of the file that holds them."""
+
+    metrics: Mapping[str, float]
+    digest: str
+
+
+def write_comparisons(
+    directory: Path,
+    judged: Judged,
+    champion: ChampionRisks | None,
+    beside: Comparison | None,
+) -> Compared | None:
+    """Write the judged risks for versions to come, and the comparison with the champion."""
+    (directory / JUDGED_FILE).write_bytes(judged_file(judged.rows, judged.risk))
+    if champion is None or beside is None:
+        return None
+    metrics = flat_differences(beside, MINUS_CHAMPION)
+    text = comparison_file(champion.version, champion.basis, metrics)
+    (directory / FILE).write_bytes(text)
+    return Compared(metrics, hashlib.sha256(text).hexdigest())
 
 
 def write_run_files(

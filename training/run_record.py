@@ -14,13 +14,18 @@ from training.evidence import RunEvidence
 from training.metrics import flat_metrics
 from training.population import Population
 from training.registry import RunRecord
+from training.run_files import Compared
 
 if TYPE_CHECKING:
     from training.run import TrainOptions
 
 
 def run_record(
-    evidence: RunEvidence, files: Path, digest: str, options: "TrainOptions"
+    evidence: RunEvidence,
+    files: Path,
+    digest: str,
+    options: "TrainOptions",
+    compared: Compared | None,
 ) -> RunRecord:
     """Return the parameters, figures, files and digests of a run."""
     trees, baseline = evidence.trees, evidence.baseline
@@ -36,6 +41,7 @@ def run_record(
         metrics={
             **flat_metrics(trees.evaluation),
             **flat_metrics(baseline.evaluation, prefix="baseline_"),
+            **({} if compared is None else compared.metrics),
         },
         files=files,
         tags={
@@ -43,6 +49,7 @@ def run_record(
             "definition_digest": evidence.file.digest,
             "cohort_digest": evidence.cohort.digest,
             "trained_by": options.trained_by,
+            **({} if compared is None else {"champion_digest": compared.digest}),
         },
     )
 

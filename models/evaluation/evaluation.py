@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from models.evaluation.bootstrap import CaseWeighting, Estimate, PatientBootstrap, Reweight
 from models.evaluation.censoring import effective_size
+from models.evaluation.comparison import Comparison
 from models.evaluation.figures import (
     Drawn,
     Figures,
@@ -16,6 +18,7 @@ from models.evaluation.figures import (
     estimates,
     estimates_at,
     gather,
+    subtract,
 )
 from models.evaluation.inputs import (
     FloatArray,
@@ -80,6 +83,15 @@ class Evaluation:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """An evaluation, others on the same rows and draws, and the paired differences to each."""
+
+    own: Evaluation
+    others: dict[str, Evaluation]
+    comparisons: dict[str, Comparison]
+
+
 def evaluate(
     y: npt.ArrayLike,
     risk: npt.ArrayLike,
@@ -100,42 +112,128 @@ def evaluate(
     CaseWeighting). `groups` names, for each characteristic, the group of every row. Raises
     StatisticsError for anything that can't be evaluated.
     """
+    return evaluate_beside(
+        y,
+        risk,
+        {},
+        thresholds=thresholds,
+        patient_ids=patient_ids,
+        seed=seed,
+        weights=weights,
+        reweight=reweight,
+        groups=groups,
+        draws=draws,
+        level=level,
+        limits=limits,
+    ).own
+
+
+def evaluate_beside(
+    y: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    others: Mapping[str, npt.ArrayLike],
+    *,
+    thresholds: Sequence[float],
+    patient_ids: npt.ArrayLike,
+    seed: int,
+    weights: npt.ArrayLike | None = None,
+    reweight: Reweight | None = None,
+    groups: Mapping[str, npt.ArrayLike] | None = None,
+    draws: int = 1000,
+    level: float = 0.95,
+    limits: ReportingLimits | None = None,
+) -> Beside:
+    """Evaluate a model and others on the same rows and draws, all in one pass over the draws.
+
+    Only the first is divided by `groups`. The differences are those of `risk` minus the other's.
+    """
     outcomes = check_outcomes(y)
-    risks = check_risks(risk, outcomes.size)
     at = check_thresholds(thresholds)
     weighting = CaseWeighting(outcomes.size, weights, reweight)
     check_both_outcomes(outcomes, weighting.own)
     bootstrap = PatientBootstrap(patient_ids, outcomes.size, draws, seed)
-    own = weighting.own[None, :]
-    overall = Figures(outcomes, risks, at, weighting.own)
-    curve = DecisionSample(outcomes, risks, CURVE_THRESHOLDS)
-    subgroups = divide(groups or {}, overall, limits or ReportingLimits())
-    blocks: list[Drawn] = []
-    curve_blocks: list[FloatArray] = []
+
+    def sample(name: str, risks: npt.ArrayLike) -> EvaluationSample:
+        checked = check_risks(risks, outcomes.size, name)
+        return EvaluationSample(Figures(outcomes, checked, at, weighting.own))
+
+    own = sample("risk", risk)
+    beside = {name: sample(name, risks) for name, risks in others.items()}
+    subgroups = divide(groups or {}, own.figures, limits or ReportingLimits())
     for cases in bootstrap.case_weights(weighting):
-        blocks.append(overall.draw(cases))
-        curve_blocks.append(curve.decide(cases).net_benefit)
+        for one in (own, *beside.values()):
+            one.draw(cases)
         for subgroup in subgroups:
             subgroup.draw(cases)
-    value, drawn = overall.draw(own), gather(blocks)
-    counted = weighting.own > 0
-    events = int(outcomes[counted].sum())
-    return Evaluation(
-        n=outcomes.size,
-        patients=bootstrap.patients,
-        events=events,
-        non_events=int(counted.sum()) - events,
-        unknown=int((~counted).sum()),
-        effective_n=effective_size(weighting.own),
-        draws=draws,
-        seed=seed,
-        level=level,
-        figures=estimates(value, drawn, level),
-        at_thresholds=estimates_at(value, drawn, at, level),
-        calibration_curve=_calibration_curve(overall.curve_risks, value, drawn, level),
-        decision_curve=_decision_curve(curve, own, np.concatenate(curve_blocks), level),
-        subgroups=evaluate_subgroups(subgroups, at, level),
+    found = {name: one.evaluation(bootstrap, level, ()) for name, one in beside.items()}
+    return Beside(
+        own.evaluation(bootstrap, level, evaluate_subgroups(subgroups, at, level)),
+        found,
+        {name: own.minus(one, bootstrap, level) for name, one in beside.items()},
     )
+
+
+class EvaluationSample:
+    """One model's risks of the rows, and its figures of the draws so far."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
+        self._curve = DecisionSample(figures.y, figures.risk, CURVE_THRESHOLDS)
+        self._blocks: list[Drawn] = []
+        self._curve_blocks: list[FloatArray] = []
+
+    def draw(self, cases: FloatArray) -> None:
+        """Compute and keep the figures for case weights (draws, rows)."""
+        self._blocks.append(self.figures.draw(cases))
+        self._curve_blocks.append(self._curve.decide(cases).net_benefit)
+
+    def evaluation(
+        self, bootstrap: PatientBootstrap, level: float, subgroups: tuple[SubgroupEvaluation, ...]
+    ) -> Evaluation:
+        """Return the figures with their intervals."""
+        figures, own = self.figures, self.figures.weights[None, :]
+        value, drawn = self._drawn
+        counted = figures.weights > 0
+        events = int(figures.y[counted].sum())
+        return Evaluation(
+            n=figures.y.size,
+            patients=bootstrap.patients,
+            events=events,
+            non_events=int(counted.sum()) - events,
+            unknown=int((~counted).sum()),
+            effective_n=effective_size(figures.weights),
+            draws=bootstrap.draws,
+            seed=bootstrap.seed,
+            level=level,
+            figures=estimates(value, drawn, level),
+            at_thresholds=estimates_at(value, drawn, figures.thresholds, level),
+            calibration_curve=_calibration_curve(figures.curve_risks, value, drawn, level),
+            decision_curve=_decision_curve(
+                self._curve, own, np.concatenate(self._curve_blocks), level
+            ),
+            subgroups=subgroups,
+        )
+
+    def minus(
+        self, other: "EvaluationSample", bootstrap: PatientBootstrap, level: float
+    ) -> Comparison:
+        """Return each figure minus the other's, draw by draw."""
+        (value, drawn), (its_value, its_drawn) = self._drawn, other._drawn
+        difference, drawn_difference = subtract(value, its_value), subtract(drawn, its_drawn)
+        return Comparison(
+            draws=bootstrap.draws,
+            seed=bootstrap.seed,
+            level=level,
+            differences=estimates(difference, drawn_difference, level),
+            at_thresholds=estimates_at(
+                difference, drawn_difference, self.figures.thresholds, level
+            ),
+        )
+
+    @cached_property
+    def _drawn(self) -> tuple[Drawn, Drawn]:
+        """The figures of the rows themselves, and of all draws."""
+        return self.figures.draw(self.figures.weights[None, :]), gather(self._blocks)
 
 
 def _calibration_curve(

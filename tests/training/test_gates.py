@@ -1,7 +1,7 @@
 import pytest
 
 from models.definition import Gate
-from training.gates import check_gates
+from training.gates import ChampionMetrics, check_gates
 
 AUROC = Gate(metric="auroc", at_least=0.75)
 SLOPE = Gate(metric="calibration_slope", at_least=0.8, at_most=1.2)
@@ -42,3 +42,59 @@ def test_a_figure_without_an_interval_is_no_evidence(figures: dict[str, float]) 
 
 def test_a_definition_without_gates_has_none_to_pass() -> None:
     assert check_gates([], {"auroc": 0.5}) == ()
+
+
+GROUPS = [
+    {
+        "characteristic": "sex",
+        "group": "Female",
+        "assessable": True,
+        "reason": None,
+        "figures": {"auroc": {"value": 0.8, "simultaneous_low": 0.76, "simultaneous_high": 0.84}},
+    },
+    {
+        "characteristic": "sex",
+        "group": "Male",
+        "assessable": False,
+        "reason": "not assessable: 30 events and 900 non-events, where 100 and 100 are needed",
+        "figures": {},
+    },
+]
+EVERY = Gate(metric="auroc", at_least=0.75, every_subgroup=True)
+
+
+def test_a_gate_for_every_subgroup_cannot_pass_on_one_that_is_not_assessable() -> None:
+    female, male = check_gates([EVERY], {"auroc": 0.9}, GROUPS)
+
+    assert female.passed
+    assert female.metric == "auroc of sex: Female"
+    assert male.result == "insufficient evidence"
+    assert "30 events" in male.words
+
+
+def test_a_gate_for_every_subgroup_takes_the_interval_that_holds_for_all() -> None:
+    narrow = {"value": 0.8, "low": 0.77, "high": 0.83, "simultaneous_low": 0.74}
+    group = {**GROUPS[0], "figures": {"auroc": {**narrow, "simultaneous_high": 0.86}}}
+
+    (found,) = check_gates([EVERY], {}, [group])
+
+    assert found.result == "insufficient evidence"
+    assert check_gates([EVERY], {}, [])[0].result == "insufficient evidence"
+
+
+def test_a_gate_on_the_difference_to_the_champion_reads_that_comparison_alone() -> None:
+    gate = Gate(metric="auroc_minus_champion", at_least=-0.02)
+    figures = {f"auroc_minus_champion{end}": 0.01 for end in ("", "_low", "_high")}
+
+    (not_compared,) = check_gates([gate], figures)
+    (compared,) = check_gates([gate], {}, champion=ChampionMetrics(figures, "version 3"))
+    (worse,) = check_gates(
+        [gate], {}, champion=ChampionMetrics(dict.fromkeys(figures, -0.1), "version 3")
+    )
+    (first,) = check_gates([gate], {}, champion=ChampionMetrics({}, "none", needed=False))
+
+    assert not_compared.result == "insufficient evidence"
+    assert compared.passed
+    assert compared.words.endswith("(version 3)")
+    assert worse.result == "failed"
+    assert first.passed

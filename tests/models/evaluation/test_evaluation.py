@@ -10,8 +10,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from models.errors import StatisticsError
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
-from models.evaluation.comparison import compare
-from models.evaluation.evaluation import evaluate
+from models.evaluation.evaluation import evaluate, evaluate_beside
 from models.evaluation.figures import AT_THRESHOLDS, SCALARS
 from models.evaluation.logistic import expit
 from models.evaluation.subgroups import NOT_RECORDED
@@ -241,10 +240,10 @@ def test_the_curves_carry_their_intervals(cohort, found):
 def test_a_model_differs_from_itself_in_nothing_and_beats_noise_beyond_doubt(cohort):
     y, risk, _ = cohort
     settings = {"thresholds": [0.3], "patient_ids": np.arange(ROWS), "seed": 5, "draws": 60}
-    same = compare(y, risk, risk, **settings)
+    same = _compare(y, risk, risk, settings)
     assert all((one.value, one.low, one.high) == (0, 0, 0) for one in same.differences.values())
     shuffled = np.random.default_rng(0).permutation(risk)
-    better = compare(y, risk, shuffled, **settings)
+    better = _compare(y, risk, shuffled, settings)
     assert better.differences["auroc"].low > 0
     assert better.differences["brier"].high < 0
     assert better.at_thresholds[0].figures["net_benefit"].low > 0
@@ -255,9 +254,24 @@ def test_pairing_removes_what_both_models_share(cohort):
     y, risk, _ = cohort
     near = expit(np.log(risk / (1 - risk)) + np.random.default_rng(1).normal(0, 0.05, ROWS))
     settings = {"thresholds": [0.3], "patient_ids": np.arange(ROWS), "seed": 5, "draws": 60}
-    difference = compare(y, risk, near, **settings).differences["auroc"]
+    difference = _compare(y, risk, near, settings).differences["auroc"]
     alone = evaluate(y, risk, **settings).figures["auroc"]
     assert width(difference) < 0.3 * width(alone)
+
+
+def _compare(y, risk, other, settings):
+    return evaluate_beside(y, risk, {"other": other}, **settings).comparisons["other"]
+
+
+def test_a_model_beside_others_is_evaluated_as_it_is_alone(cohort):
+    y, risk, _ = cohort
+    other = np.clip(risk * 0.9, 0.01, 0.99)
+    groups = {"half": np.arange(ROWS) % 2}
+    settings = {"thresholds": [0.3], "patient_ids": np.arange(ROWS), "seed": 5, "draws": 40}
+    beside = evaluate_beside(y, risk, {"other": other}, groups=groups, **settings)
+
+    assert beside.own == evaluate(y, risk, groups=groups, **settings)
+    assert beside.others["other"] == evaluate(y, other, **settings)
 
 
 def width(one: Estimate) -> float:
