@@ -1,13 +1,21 @@
 """Monitoring for the command: finds a version's reference, then hands over to monitoring."""
 
+import re
+import sys
+import time
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from auscult.screen import Step
+from models.errors import AuscultError
 from records.settings import Settings
 
 if TYPE_CHECKING:
     from monitoring.job import MonitorResult
+
+_INTERVAL = re.compile(r"(\d{1,4})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def yesterday(now: datetime) -> date:
@@ -23,6 +31,7 @@ def monitor_model(
     settings: Settings,
     now: datetime,
     step: Step,
+    interval: timedelta = timedelta(days=1),
 ) -> "MonitorResult":
     """Monitor a registered version (or alias) through a day that has closed."""
     from models.profile import read_profile
@@ -41,4 +50,26 @@ def monitor_model(
         settings=settings,
         now=now,
         progress=step,
+        interval=interval,
     )
+
+
+def parse_interval(text: str) -> timedelta:
+    """Read an interval such as 30m, 1h or 1d."""
+    found = _INTERVAL.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise AuscultError(f"{text!r} is no interval; give one such as 30m, 1h or 1d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def run_on(run: Callable[[], object], every: timedelta, wait: Callable[[float], None]) -> NoReturn:
+    """Run at once and then again each interval; a later run that fails is told, and tried again."""
+    begun = time.monotonic()
+    run()
+    while True:
+        wait(max(0.0, every.total_seconds() - (time.monotonic() - begun)))
+        begun = time.monotonic()
+        try:
+            run()
+        except AuscultError as error:
+            sys.stderr.write(f"auscult: {error}\n")

@@ -9,6 +9,9 @@ from auscult.screen import out
 from models.errors import AuscultError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
     from training.run import TrainedVersion
 
@@ -44,6 +47,17 @@ def show_monitored(result: "MonitorResult") -> None:
     if not result.open_alarms:
         out.print("No alarm is open.")
     out.print(f"Report: {result.report_path}")
+
+
+def show_status(found: "Sequence[Heartbeat]") -> None:
+    """Show whether each model in use is watched as it should be."""
+    if not found:
+        out.print("No model is in use.")
+    for one in found:
+        last = f"{one.finished_at:%Y-%m-%d %H:%M} UTC" if one.finished_at else "never"
+        out.print(f"{one.model} version {one.version}: watched {last}, {len(one.alarms)} alarms")
+        for fault in one.faults:
+            out.print(f"[red]NOT WATCHED[/red] {fault}")
 
 
 def show_history(name: str, at: str) -> None:

@@ -18,6 +18,7 @@ from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, watch_traffic
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
+from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
 from monitoring.performance import performance_by_year
 from monitoring.report import Report, write_reports
@@ -51,11 +52,13 @@ def monitor(
     now: datetime,
     progress: Progress,
     with_reports: bool = True,
+    interval: timedelta = EACH_DAY,
 ) -> MonitorResult:
     """Watch a model version through a closed day; a run over the same days changes nothing.
 
     `reference` is the version's `reference.parquet`, beside which its `model.toml` lies. Reports
-    take seconds a year, so a run that only looks for alarms may go without.
+    take seconds a year, so a run that only looks for alarms may go without. `interval` is when
+    the next run is due; from the second that is missed, monitoring counts as dead.
     """
     begun = time.monotonic()
     if through >= now.date():
@@ -80,6 +83,7 @@ def monitor(
     years = performance_by_year(definition, version, now, progress)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
+        "interval_s": interval.total_seconds(),
         "assurance": assured,
         "performance": [year.to_dict() for year in years],
         "reports": [report.to_dict() for report in reports],

@@ -1,35 +1,82 @@
 """Watching: the monitoring job and the reviewers' console."""
 
-from datetime import date, datetime
+import time
+from datetime import date, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from auscult.database import now, open_records
 from auscult.screen import progress
+from models.errors import AuscultError
 
-Name = Annotated[str, typer.Argument(help="The model's name.")]
+# exit codes beside 0 and 1
+ALARMS_OPEN, NOT_WATCHED = 3, 5
 
 
 def monitor(
-    name: Name,
+    name: Annotated[
+        str, typer.Argument(help="The model's name; with --status, none is all.")
+    ] = "",
     through: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Close days up to this one; yesterday else."),
     ] = None,
     version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
+    every: Annotated[str, typer.Option(help="Run on, each interval such as 1h.")] = "",
+    status: Annotated[bool, typer.Option("--status", help="Only say if it runs as due.")] = False,
 ) -> None:
-    """Compare what a model met with its reference; exit 3 where alarms are open."""
+    """Compare what a model met with its reference; exit 3 where alarms are open.
+
+    With --status nothing is run: exit 5 where monitoring is overdue or the feed fell silent.
+    """
+    from auscult.monitoring_job import parse_interval, run_on
+
+    if status:
+        raise typer.Exit(_show_status(name))
+    if not name:
+        raise AuscultError("name the model to monitor, or ask for --status")
+    if not every:
+        raise typer.Exit(_run(name, version, through.date() if through else None))
+    if through:
+        raise AuscultError("--every closes each day as it ends; give no --through with it")
+    interval = parse_interval(every)
+    run_on(lambda: _run(name, version, None, interval), interval, time.sleep)
+
+
+def _run(
+    name: str, version: str, through: date | None, interval: timedelta = timedelta(days=1)
+) -> int:
     from auscult.monitoring_job import monitor_model, yesterday
     from auscult.summary import show_monitored
 
     settings = open_records()
     moment = now()
-    last: date = through.date() if through else yesterday(moment)
+    last = through or yesterday(moment)
     with progress() as step:
-        result = monitor_model(name, version, last, settings=settings, now=moment, step=step)
+        result = monitor_model(
+            name, version, last, settings=settings, now=moment, step=step, interval=interval
+        )
     show_monitored(result)
-    raise typer.Exit(3 if result.open_alarms else 0)
+    return ALARMS_OPEN if result.open_alarms else 0
+
+
+def _show_status(name: str) -> int:
+    from auscult.summary import show_status
+    from models.catalogue import definitions
+
+    settings = open_records()
+    known = definitions(settings.models)
+    if name and name not in known:
+        raise AuscultError(f"there is no model {name}")
+
+    from monitoring.heartbeat import heartbeats
+
+    found = heartbeats([name] if name else known, now())
+    show_status(found)
+    if not all(one.alive for one in found):
+        return NOT_WATCHED
+    return ALARMS_OPEN if any(one.alarms for one in found) else 0
 
 
 def console() -> None:

@@ -2,27 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
 from django.utils.safestring import SafeString
 
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.console.trends import days_of, traffic_spark
+from monitoring.heartbeat import Heartbeat, heartbeat, last_run, version_in_use
 from monitoring.streams import TRAFFIC
 from monitoring.validity import Validity, validity
-from records import tenure
-from records.models import Alarm, MonitorRun, Prediction, Stream
+from records.models import Alarm, MonitorRun, Prediction
 from records.settings import Settings
 
-CHAMPION = "champion"
 MOST_REASONS = 3
 GRAVEST = ("critical", "warning", "notice")
-# the job closes each day on the next one; a day's grace, then nobody should rely on it
-WATCHED_WITHIN = timedelta(hours=48)
 
 
 @dataclass(frozen=True)
@@ -36,8 +32,7 @@ class ModelSummary:
     alarms: tuple[Alarm, ...]
     validity: Validity
     run: MonitorRun | None
-    overdue: bool
-    closed_through: date | None
+    beat: Heartbeat | None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -68,7 +63,7 @@ def summary(definition: Definition, now: datetime) -> ModelSummary:
     name = definition.name
     version = version_in_use(name, now)
     alarms = open_alarms(name, version)
-    run = last_run(name, version)
+    beat = heartbeat(name, version, now) if version else None
     days = days_of(name, version or "", [TRAFFIC]).get(TRAFFIC, [])
     recorded = Prediction.objects.filter(model=name, version=version or "", is_test=False)
     return ModelSummary(
@@ -78,21 +73,9 @@ def summary(definition: Definition, now: datetime) -> ModelSummary:
         traffic_spark(days),
         tuple(alarms),
         validity(alarms),
-        run,
-        version is not None and (run is None or now - run.started_at > WATCHED_WITHIN),
-        Stream.objects.filter(model=name, version=version or "").aggregate(
-            last=Max("closed_through")
-        )["last"],
+        last_run(name, version),
+        beat,
     )
-
-
-def version_in_use(name: str, now: datetime) -> str | None:
-    """Return the champion, or the version that was watched last where there never was one."""
-    champion = tenure.version_at(name, CHAMPION, now)
-    if champion is not None:
-        return champion
-    run = MonitorRun.objects.filter(model=name).order_by("-pk").first()
-    return run.version if run else None
 
 
 def open_alarms(name: str, version: str | None) -> Sequence[Alarm]:
@@ -101,14 +84,6 @@ def open_alarms(name: str, version: str | None) -> Sequence[Alarm]:
     return sorted(
         found, key=lambda alarm: (GRAVEST.index(alarm.severity), -alarm.raised_on.toordinal())
     )
-
-
-def last_run(name: str, version: str | None) -> MonitorRun | None:
-    """Return the last run of the job that came to its end."""
-    finished = MonitorRun.objects.filter(
-        model=name, version=version or "", finished_at__isnull=False
-    )
-    return finished.order_by("-pk").first()
 
 
 def assurance(name: str, version: str | None) -> dict[str, Any]:

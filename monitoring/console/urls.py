@@ -1,4 +1,4 @@
-"""Every address of the console; all but the login and `livez` need a login."""
+"""Every address of the console; all but the login, `livez` and `metrics` need a login."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
@@ -7,6 +7,7 @@ from monitoring.console import (
     account_pages,
     alarm_pages,
     documents,
+    figures,
     model_pages,
     prediction_pages,
 )
@@ -31,5 +32,6 @@ urlpatterns = [
     path("account/second-factor/", account_pages.second_factor, name="second-factor"),
     path("login/", account_pages.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("metrics", figures.metrics, name="metrics"),
     path("livez", account_pages.alive, name="livez"),
 ]

@@ -258,7 +258,12 @@ class Clinic:
         )
 
     def watch(
-        self, through: date, now: datetime = NOW, *, with_reports: bool = False
+        self,
+        through: date,
+        now: datetime = NOW,
+        *,
+        with_reports: bool = False,
+        interval: timedelta = timedelta(days=1),
     ) -> MonitorResult:
         return monitor(
             self.model,
@@ -270,6 +275,7 @@ class Clinic:
             now=now,
             progress=lambda stage, done, total: self.stages.append(f"{stage} {done}/{total}"),
             with_reports=with_reports,
+            interval=interval,
         )
 
 

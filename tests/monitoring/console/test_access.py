@@ -11,7 +11,7 @@ from tests.monitoring.clinic import Clinic
 from tests.monitoring.console.people import PASSWORD
 
 Browse = Callable[[str], Client]
-OPEN = {"login", "livez"}
+OPEN = {"login", "livez", "metrics"}
 
 
 def addresses(clinic: Clinic) -> dict[str, str]:

@@ -1,0 +1,51 @@
+"""What Prometheus may scrape of monitoring; no label names anything but models and severities."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from models.catalogue import definitions
+from monitoring.console.model_pages import auscult_settings
+from monitoring.heartbeat import Heartbeat, heartbeats
+from records.clients import authenticate
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SEVERITIES = ("critical", "warning", "notice")
+
+
+@login_not_required
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer a client whose API key has the scope `read` with the state of monitoring."""
+    now = timezone.now()
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    client = authenticate(key, now) if scheme == "Bearer" else None
+    if client is None or "read" not in client.scopes:
+        status = 401 if client is None else 403
+        return HttpResponse("an API key with the scope `read` is needed\n", status=status)
+    found = heartbeats(definitions(auscult_settings().models), now)
+    return HttpResponse(exposed(found), content_type=CONTENT_TYPE)
+
+
+def exposed(found: tuple[Heartbeat, ...]) -> bytes:
+    """Return the state of monitoring in Prometheus' text format."""
+    registry = CollectorRegistry()
+
+    def gauge(name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"auscult_{name}", about, ("model", "version", *labels), registry=registry)
+
+    overdue = gauge("monitor_overdue", "1 where the job didn't complete within its interval")
+    silent = gauge("feed_silent", "1 where requests stopped")
+    completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
+    alarms = gauge("alarms_open", "Open alarms that follow from no other", "severity")
+    for one in found:
+        overdue.labels(one.model, one.version).set(one.overdue)
+        silent.labels(one.model, one.version).set(one.silent_since is not None)
+        if one.finished_at is not None:
+            completed.labels(one.model, one.version).set(one.finished_at.timestamp())
+        for severity in SEVERITIES:
+            count = sum(alarm.severity == severity for alarm in one.alarms)
+            alarms.labels(one.model, one.version, severity).set(count)
+    return generate_latest(registry)

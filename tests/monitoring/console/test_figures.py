@@ -1,0 +1,40 @@
+from datetime import UTC, datetime
+
+from django.test import Client
+from django.utils import timezone
+
+from records.clients import create_client
+from tests.monitoring.clinic import Clinic
+
+
+def key(*scopes: str) -> str:
+    return create_client("prometheus", scopes, now=timezone.now())[0]
+
+
+def test_prometheus_reads_the_state_of_monitoring_with_a_key(watched: Clinic) -> None:
+    page = Client().get("/metrics", headers={"Authorization": f"Bearer {key('read')}"})
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert 'auscult_monitor_overdue{model="kidney_failure",version="1"} 1.0' in text
+    assert 'auscult_feed_silent{model="kidney_failure",version="1"} 0.0' in text
+    labels = 'model="kidney_failure",severity="critical",version="1"'
+    assert f"auscult_alarms_open{{{labels}}} 2.0" in text
+    completed = float(text.split("auscult_monitor_completed_seconds{")[1].split("} ")[1].split()[0])
+    assert datetime.fromtimestamp(completed, UTC).year == 2026
+
+
+def test_without_a_key_or_its_scope_prometheus_reads_nothing(watched: Clinic) -> None:
+    assert Client().get("/metrics").status_code == 401
+    assert Client().get("/metrics", headers={"Authorization": "Bearer auk_x"}).status_code == 401
+    other = {"Authorization": f"Bearer {key('predict')}"}
+    assert Client().get("/metrics", headers=other).status_code == 403
+
+
+def test_the_model_page_says_that_it_is_not_watched(watched: Clinic) -> None:
+    from django.contrib.auth.models import User
+
+    client = Client()
+    client.force_login(User.objects.get(username="vera"))
+    page = client.get(f"/models/{watched.model}/").content.decode()
+    assert "Not watched as it should be" in page
+    assert "Monitoring is overdue: last completed 2026-06-01 00:00 UTC." in page
