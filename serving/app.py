@@ -16,7 +16,7 @@ from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
 from records.writer import Writer
-from serving import cds_hooks, fhir_api, json_api, json_records, own_api
+from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, own_api
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
@@ -77,6 +77,7 @@ def create_app(
         *json_api.operations(served),
         *json_records.operations(),
         *fhir_api.operations(),
+        *fhir_records.operations(),
         *cds_hooks.operations(served, outbound),
         *own_api.operations(),
     )

@@ -1,21 +1,25 @@
 """The FHIR R4 protocol: a Bundle in, a RiskAssessment out."""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from models.errors import MalformedInput
 from models.fhir import read_bundle
 from serving.contract import Aware, Site, read_json
+from serving.fhir_capability import capability
+from serving.fhir_form import fhir_answer, in_profile
+from serving.fhir_records import amend, check_replaceable
 from serving.message import Answer
 from serving.operation import Call, Operation
+from serving.past import find_prediction
 from serving.prediction import Ask, predict, prediction_time
-from serving.risk_assessment import URL, risk_assessment
+from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "fhir"
-FHIR_JSON = b"application/fhir+json"
 
 
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,6 +35,7 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     value_string: Site | None = None
     value_code: str | None = None
     value_date_time: Aware | None = None
+    value_uuid: UUID | None = None
     resource: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -41,30 +46,37 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a call of the operation asks beside the model: Bundle, prediction time, site."""
+    """What a call asks beside the model: Bundle, prediction time, site, what it replaces."""
 
     bundle: bytes
     predicted_at: datetime | None = None
     site: str = ""
+    replaces: UUID | None = None
 
 
 async def predict_bundle(call: Call) -> Answer:
     """Predict the risk of the patient in a Bundle; recorded before it is answered."""
     body = await call.body()
     served = call.premises.served(call.query("model") or _model_in(body))
+    wanted = _wanted(body, call.query("predicted_at"))
+    replaced = (
+        None if wanted.replaces is None else await find_prediction(wanted.replaces, call.caller)
+    )
     subject = ""
 
     def read() -> Ask:
         nonlocal subject
-        wanted = _wanted(body, call.query("predicted_at"))
         predicted_at = prediction_time(call, wanted.predicted_at)
         bundle = read_bundle(wanted.bundle, served.model.definition, predicted_at)
         subject = bundle.patient.reference
         check_bound(call.scope, subject)
+        identifier = identifier_of(bundle.patient)
+        if replaced is not None:
+            check_replaceable(call, replaced, served.model, identifier)
         return Ask(
             bundle.readings,
             predicted_at,
-            patient=identifier_of(bundle.patient),
+            patient=identifier,
             site=wanted.site,
             findings=bundle.findings,
         )
@@ -73,12 +85,16 @@ async def predict_bundle(call: Call) -> Answer:
     if explained:
         call.premises.limits.check_explanations(call.caller.key_id, call.now)
     prediction = await predict(call, served.model, PROTOCOL, read)
-    return _fhir(risk_assessment(prediction, subject=subject, explained=explained))
+    issue = Issue({"reference": subject} if subject else {}, explained=explained)
+    if replaced is not None:
+        await amend(call, replaced, prediction)
+        issue = replace(issue, status="amended", identifier=replaced.id)
+    return fhir_answer(in_profile(call, prediction, issue))
 
 
 async def describe_capability(call: Call) -> Answer:
     """Return the CapabilityStatement."""
-    return _fhir(_capability(call))
+    return fhir_answer(capability(call.now.date()))
 
 
 def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
@@ -96,11 +112,12 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
         raise MalformedInput(
             "Parameters: the parameter bundle is missing", field="bundle", reason="missing_field"
         )
-    time, site = given.get("predictedAt"), given.get("site")
+    time, site, replaces = (given.get(name) for name in ("predictedAt", "site", "replaces"))
     return Wanted(
         bytes(given["bundle"].resource),
         time.value_date_time if time else _time(predicted_at),
         (site.value_string if site else None) or "",
+        replaces.value_uuid if replaces else None,
     )
 
 
@@ -132,37 +149,6 @@ def _time(text: str | None) -> datetime | None:
             field="predicted_at",
             reason="bad_time",
         ) from error
-
-
-def _capability(call: Call) -> dict[str, Any]:
-    return {
-        "resourceType": "CapabilityStatement",
-        "status": "active",
-        "date": call.now.date().isoformat(),
-        "kind": "instance",
-        "implementation": {"description": "Clinical risks, explained and recorded", "url": URL},
-        "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json"],
-        "rest": [
-            {
-                "mode": "server",
-                "security": {"description": "API key: Authorization: Bearer auk_..."},
-                "resource": [
-                    {
-                        "type": "RiskAssessment",
-                        "documentation": "probabilityDecimal is a percentage of two decimals",
-                        "operation": [
-                            {"name": "predict", "definition": f"{URL}/OperationDefinition/predict"}
-                        ],
-                    }
-                ],
-            }
-        ],
-    }
-
-
-def _fhir(resource: dict[str, Any]) -> Answer:
-    return Answer(msgspec.json.encode(resource), media_type=FHIR_JSON)
 
 
 def operations() -> list[Operation]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from records.models import Client
 
 MEDIA_TYPES = ("application/json", "application/fhir+json")
+FORM_TYPES = ("application/x-www-form-urlencoded",)
 PUBLIC: tuple[str, ...] = ()
 COMPONENTS = "#/components/schemas/{name}"
 
@@ -98,6 +99,7 @@ class Operation(APIRoute):
         status: int = 200,
         media_types: tuple[str, ...] = MEDIA_TYPES,
         for_one_patient: bool = False,
+        form: bool = False,
     ) -> None:
         super().__init__(
             path,
@@ -113,9 +115,9 @@ class Operation(APIRoute):
         self.scopes = tuple(scopes)
         self.wants_score = wants_score
         self.types = (*request, *(() if answer is None else (answer,)))
-        self.media_types = media_types
+        self.media_types = FORM_TYPES if form else media_types
         self.for_one_patient = for_one_patient
-        self.reads_body = method == "POST" and bool(request)
+        self.reads_body = method == "POST" and (form or bool(request))
         self.app = self._run
 
     def known_paths(self, models: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,7 +1,9 @@
 """A prediction as a FHIR R4 RiskAssessment, with the model as a contained Device."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from models.definition import Status
 from models.readings import Finding
@@ -13,11 +15,23 @@ CONTRIBUTION_URL = f"{URL}/StructureDefinition/score-contribution"
 BASE_URL = f"{URL}/StructureDefinition/score-base"
 UUID_SYSTEM = "urn:ietf:rfc:3986"
 RISK_CODES = "http://terminology.hl7.org/CodeSystem/risk-probability"
+PARTICIPANT_TYPES = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 PERCENT_DECIMALS = 2
 _IN_WORDS = 3
 
 
-def risk_assessment(prediction: Prediction, *, subject: str, explained: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """How a prediction is issued: FHIR's status, and the identifier of the one it replaces."""
+
+    subject: dict[str, Any] = field(default_factory=dict)
+    status: str = "final"
+    identifier: UUID | None = None
+    explained: bool = False
+    shown: bool = True
+
+
+def risk_assessment(prediction: Prediction, issue: Issue) -> dict[str, Any]:
     """Return the RiskAssessment; a silent model's has no risk in it.
 
     `probabilityDecimal` is a percentage (FHIR R4's own comment), rounded to PERCENT_DECIMALS;
@@ -25,14 +39,14 @@ def risk_assessment(prediction: Prediction, *, subject: str, explained: bool) ->
     """
     model = prediction.model
     definition = model.definition
-    shown = definition.status is not Status.SILENT
-    about = contributions(definition, prediction.risk) if explained and shown else []
+    shown = issue.shown and definition.status is not Status.SILENT
+    about = contributions(definition, prediction.risk) if issue.explained and shown else []
     resource: dict[str, Any] = {
         "resourceType": "RiskAssessment",
         "id": str(prediction.id),
-        "contained": [_device(prediction)],
-        "identifier": [{"system": UUID_SYSTEM, "value": f"urn:uuid:{prediction.id}"}],
-        "status": "final",
+        "contained": [device(prediction), _provenance(prediction)],
+        "identifier": [identifier(issue.identifier or prediction.id)],
+        "status": issue.status,
         "method": {
             "coding": [
                 {
@@ -43,7 +57,7 @@ def risk_assessment(prediction: Prediction, *, subject: str, explained: bool) ->
                 }
             ]
         },
-        "subject": {"reference": subject} if subject else {"display": "the Bundle's subject"},
+        "subject": issue.subject or {"display": "the Bundle's subject"},
         "occurrenceDateTime": prediction.predicted_at.isoformat(),
         "performer": {"reference": "#model"},
     }
@@ -60,7 +74,13 @@ def risk_assessment(prediction: Prediction, *, subject: str, explained: bool) ->
     return resource
 
 
-def _device(prediction: Prediction) -> dict[str, Any]:
+def identifier(id_: UUID) -> dict[str, str]:
+    """Return the identifier of a prediction, which what replaces it has too (FHIR-1)."""
+    return {"system": UUID_SYSTEM, "value": f"urn:uuid:{id_}"}
+
+
+def device(prediction: Prediction) -> dict[str, Any]:
+    """Return the model as a Device, with its digests."""
     model = prediction.model
     return {
         "resourceType": "Device",
@@ -71,6 +91,26 @@ def _device(prediction: Prediction) -> dict[str, Any]:
         ],
         "deviceName": [{"name": model.definition.title, "type": "model-name"}],
         "version": [{"value": model.version}],
+    }
+
+
+def _provenance(prediction: Prediction) -> dict[str, Any]:
+    """Return what the prediction was made by and from (FHIR-15)."""
+    digest = {"system": f"{URL}/artefact-digest", "value": prediction.model.artefact_digest}
+    sources: list[dict[str, Any]] = [{"identifier": digest}]
+    sources += [{"reference": name} for name in prediction.risk.features.sources]
+    return {
+        "resourceType": "Provenance",
+        "id": "provenance",
+        "target": [{"reference": "#"}],
+        "recorded": prediction.recorded_at.isoformat(),
+        "agent": [
+            {
+                "type": {"coding": [{"system": PARTICIPANT_TYPES, "code": "assembler"}]},
+                "who": {"reference": "#model"},
+            }
+        ],
+        "entity": [{"role": "source", "what": one} for one in sources],
     }
 
 

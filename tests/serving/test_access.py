@@ -10,6 +10,7 @@ from records.clients import SCOPES
 from serving.operation import Operation
 from tests.factories import NAME, NOW, VALUES
 
+NO_ID = "00000000-0000-0000-0000-000000000000"
 OPERATIONS = [
     ("GET", "/v1/models", {"predict", "read"}),
     ("GET", f"/v1/models/{NAME}", {"predict", "read"}),
@@ -25,6 +26,11 @@ OPERATIONS = [
     ("POST", "/v1/predictions/00000000-0000-0000-0000-000000000000/replay", {"replay"}),
     ("POST", "/v1/feedback", {"feedback"}),
     ("GET", "/docs", {"predict", "read"}),
+    ("GET", "/fhir/RiskAssessment", {"read"}),
+    ("GET", f"/fhir/RiskAssessment/{NO_ID}", {"read"}),
+    ("POST", "/fhir/RiskAssessment/_search", {"read"}),
+    ("POST", f"/fhir/RiskAssessment/{NO_ID}/$withdraw", {"predict"}),
+    ("GET", "/fhir/OperationDefinition/predict", {"predict", "read"}),
     ("GET", "/metrics", {"read"}),
     ("GET", "/openapi.json", {"predict", "read"}),
 ]

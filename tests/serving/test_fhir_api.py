@@ -52,7 +52,7 @@ def test_a_bundle_gives_a_valid_risk_assessment(service, ehr, recorded, model):
     assert prediction["qualitativeRisk"]["coding"][0]["code"] == "high"
     assert prediction["outcome"]["coding"][0]["code"] == "91302008"
     assert moment(prediction["whenPeriod"]["start"]) == NOW
-    (device,) = resource["contained"]
+    device, _ = resource["contained"]
     assert resource["performer"] == {"reference": f"#{device['id']}"}
     assert device["version"] == [{"value": "1"}]
     assert resource["method"]["coding"][0]["code"] == NAME

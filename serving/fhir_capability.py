@@ -1,0 +1,81 @@
+"""What the FHIR interface says of itself: CapabilityStatement and OperationDefinition."""
+
+from datetime import date
+from typing import Any
+
+from serving.risk_assessment import URL
+
+PREDICT = f"{URL}/OperationDefinition/predict"
+_SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+
+
+def capability(today: date) -> dict[str, Any]:
+    """Return the CapabilityStatement (FHIR-14)."""
+    searchable = (("date", "date"), ("method", "token"), ("subject", "reference"))
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": today.isoformat(),
+        "kind": "instance",
+        "implementation": {"description": "Clinical risks, explained and recorded", "url": URL},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": {
+                    "service": [{"coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}]}],
+                    "description": "An API key, or a token of a registered issuer",
+                },
+                "resource": [
+                    {
+                        "type": "RiskAssessment",
+                        "documentation": "probabilityDecimal is a percentage of two decimals; a "
+                        "search by subject is made by POST to _search only",
+                        "interaction": [{"code": "read"}, {"code": "search-type"}],
+                        "searchParam": [{"name": n, "type": t} for n, t in searchable],
+                        "operation": [{"name": "predict", "definition": PREDICT}],
+                    },
+                    {"type": "OperationDefinition", "interaction": [{"code": "read"}]},
+                ],
+            }
+        ],
+    }
+
+
+def operation_definition() -> dict[str, Any]:
+    """Return the OperationDefinition of `$predict`."""
+    return {
+        "resourceType": "OperationDefinition",
+        "id": "predict",
+        "url": PREDICT,
+        "name": "Predict",
+        "title": "Predict the risk of the patient in a Bundle",
+        "status": "active",
+        "kind": "operation",
+        "affectsState": True,
+        "code": "predict",
+        "resource": ["RiskAssessment"],
+        "system": False,
+        "type": True,
+        "instance": False,
+        "parameter": [
+            _parameter("model", "code", "The model's name; or ?model= beside a Bundle", 1),
+            _parameter("bundle", "Bundle", "One Patient and the Observations", 1),
+            _parameter("predictedAt", "dateTime", "Another time than now; never a later one"),
+            _parameter("site", "string", "Where the patient is"),
+            _parameter("replaces", "uuid", "The prediction that this one corrects"),
+            {**_parameter("return", "RiskAssessment", "The risk, recorded", 1), "use": "out"},
+        ],
+    }
+
+
+def _parameter(name: str, type_: str, about: str, least: int = 0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "use": "in",
+        "min": least,
+        "max": "1",
+        "documentation": about,
+        "type": type_,
+    }

@@ -1,0 +1,70 @@
+"""FHIR answers: as RiskAssessment, or as Observation for those that can't store the former."""
+
+from typing import Any
+
+import msgspec
+
+from models.definition import Status
+from models.errors import MalformedInput
+from serving.message import Answer
+from serving.operation import Call
+from serving.prediction import Prediction
+from serving.risk_assessment import PERCENT_DECIMALS, URL, Issue, device, risk_assessment
+
+FHIR_JSON = b"application/fhir+json"
+DEFINITIONS = "http://hl7.org/fhir/StructureDefinition/"
+_DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+
+
+def fhir_answer(resource: dict[str, Any], status: int = 200) -> Answer:
+    """Answer with a resource."""
+    return Answer(msgspec.json.encode(resource), status, FHIR_JSON)
+
+
+def in_profile(call: Call, prediction: Prediction, issue: Issue) -> dict[str, Any]:
+    """Return a prediction in the form that `_profile` asks for; raise MalformedInput for others."""
+    wanted = (call.query("_profile") or "RiskAssessment").removeprefix(DEFINITIONS)
+    if wanted == "RiskAssessment":
+        return risk_assessment(prediction, issue)
+    if wanted == "Observation":
+        return observation(prediction, issue)
+    raise MalformedInput(
+        f"_profile is {DEFINITIONS}RiskAssessment or {DEFINITIONS}Observation",
+        field="_profile",
+        reason="unknown_profile",
+    )
+
+
+def observation(prediction: Prediction, issue: Issue) -> dict[str, Any]:
+    """Return a prediction as an Observation whose value is the risk in percent."""
+    whole = risk_assessment(prediction, issue)
+    shown = issue.shown and prediction.model.definition.status is not Status.SILENT
+    band = prediction.risk.band
+    resource: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": whole["id"],
+        "contained": [device(prediction)],
+        "identifier": whole["identifier"],
+        "status": issue.status,
+        "code": {**whole["method"], "text": prediction.model.definition.title},
+        "subject": whole["subject"],
+        "effectiveDateTime": whole["occurrenceDateTime"],
+        "issued": prediction.recorded_at.isoformat(),
+        "device": {"reference": "#model"},
+        **{name: whole[name] for name in ("extension", "note") if name in whole},
+    }
+    if "basis" in whole:
+        resource["derivedFrom"] = whole["basis"]
+    if not shown:
+        masked = {"coding": [{"system": _DATA_ABSENT, "code": "masked"}]}
+        return {**resource, "dataAbsentReason": masked}
+    percent = round(100 * prediction.risk.explanation.risk, PERCENT_DECIMALS)
+    unit = {"unit": "%", "system": "http://unitsofmeasure.org", "code": "%"}
+    resource["valueQuantity"] = {"value": percent, **unit}
+    resource["interpretation"] = [
+        {
+            "coding": [{"system": f"{URL}/CodeSystem/band", "code": band.name}],
+            "text": f"{band.title}: {band.action}",
+        }
+    ]
+    return resource

@@ -1,0 +1,209 @@
+"""Recorded predictions as FHIR, over real HTTP: read, searched, replaced, withdrawn."""
+
+import copy
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+from fhir.resources.R4B.bundle import Bundle
+from fhir.resources.R4B.observation import Observation
+from fhir.resources.R4B.operationdefinition import OperationDefinition
+from fhir.resources.R4B.provenance import Provenance
+from fhir.resources.R4B.riskassessment import RiskAssessment
+
+from records.clients import SCOPES
+from tests.factories import BUNDLE, NAME, make_artefact
+
+BASE = "/fhir/RiskAssessment"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def predict(client: Any, bundle: Any = BUNDLE, **query: str) -> dict[str, Any]:
+    response = client.post(f"{BASE}/$predict", params={"model": NAME, **query}, json=bundle)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+def parameters(bundle: Any, replaces: str) -> dict[str, Any]:
+    given = [
+        {"name": "model", "valueCode": NAME},
+        {"name": "bundle", "resource": bundle},
+        {"name": "replaces", "valueUuid": replaces},
+    ]
+    return {"resourceType": "Parameters", "parameter": given}
+
+
+def corrected(value: float = 1.1) -> dict[str, Any]:
+    bundle = copy.deepcopy(BUNDLE)
+    resource = bundle["entry"][1]["resource"]
+    resource["status"] = "corrected"
+    resource["valueQuantity"]["value"] = value
+    return bundle
+
+
+def search(client: Any, **given: str) -> dict[str, Any]:
+    response = client.post(f"{BASE}/_search", content=urlencode(given), headers=FORM)
+    assert response.status_code == 200, response.text
+    Bundle.model_validate_json(response.content)
+    return dict(response.json())
+
+
+def test_what_was_answered_is_read_again_without_the_patients_number(service, ehr):
+    answered = predict(ehr)
+    response = ehr.get(f"{BASE}/{answered['id']}")
+    RiskAssessment.model_validate_json(response.content)
+    read = response.json()
+    assert "12345" not in response.text
+    assert read["subject"]["identifier"]["system"].endswith("pseudonym")
+    for name in ("prediction", "basis", "extension", "note", "method", "status", "identifier"):
+        assert read[name] == answered[name]
+
+
+def test_a_provenance_says_from_what_and_by_what_it_was_made(ehr, model):
+    """FHIR-15."""
+    answered = predict(ehr)
+    (provenance,) = [one for one in answered["contained"] if one["resourceType"] == "Provenance"]
+    Provenance.model_validate(provenance)
+    assert provenance["agent"][0]["type"]["coding"][0]["code"] == "assembler"
+    whats = [one["what"] for one in provenance["entity"]]
+    assert whats[0]["identifier"]["value"] == model.artefact_digest
+    assert whats[1:] == answered["basis"]
+
+
+def test_another_clients_prediction_is_not_there(service, ehr):
+    """API-1."""
+    path = f"{BASE}/{predict(ehr)['id']}"
+    other = service.client(*SCOPES)
+    assert other.get(path).status_code == 404
+    assert other.post(f"{path}/$withdraw").status_code == 404
+    assert ehr.get(f"{BASE}/{uuid4()}").status_code == 404
+    assert ehr.get(f"{BASE}/1").status_code == 404
+    assert "entry" not in search(other)
+    replacing = other.post(f"{BASE}/$predict", json=parameters(BUNDLE, path.rpartition("/")[2]))
+    assert replacing.status_code == 404
+
+
+def test_a_search_finds_by_subject_date_and_method(ehr):
+    first = predict(ehr)
+    second = copy.deepcopy(BUNDLE)
+    second["entry"][0]["resource"]["identifier"][0]["value"] = "999"
+    predict(ehr, second, predicted_at="2026-03-02T09:00:00Z")
+    assert search(ehr)["total"] == 2
+    (entry,) = search(ehr, **{"subject:identifier": "urn:oid:1.2.3.4|12345"})["entry"]
+    assert entry["resource"]["id"] == first["id"]
+    assert entry["search"] == {"mode": "match"}
+    assert search(ehr, method=NAME, date="2026-03-02")["total"] == 2
+    assert search(ehr, method="other")["total"] == 0
+    assert search(ehr, date="ge2026-03-02T10:00:00Z")["total"] == 1
+    assert search(ehr, date="lt2026-03-02T10:00:00Z")["total"] == 1
+    assert search(ehr, date="gt2026-03-02")["total"] == 0
+    assert search(ehr, date="le2026-03-02")["total"] == 2
+    limited = search(ehr, _count="1")
+    assert (limited["total"], len(limited["entry"])) == (2, 1)
+    by_address = ehr.get(BASE, params={"date": "2026-03-02", "method": NAME})
+    assert by_address.json()["total"] == 2
+
+
+def test_a_patient_is_never_searched_for_in_an_address(ehr):
+    """PHI-5."""
+    for name in ("subject", "patient", "subject:identifier", "patient.identifier"):
+        response = ehr.get(BASE, params={name: "Patient/p1"})
+        assert response.status_code == 405
+        assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "given", [{"name": "x"}, {"date": "yesterday"}, {"date": "ap2026-01-01"}, {"_count": "0"}]
+)
+def test_a_search_that_is_not_understood_is_refused(ehr, given):
+    response = ehr.post(f"{BASE}/_search", data=given)
+    assert response.status_code == 422
+    assert response.json()["resourceType"] == "OperationOutcome"
+
+
+def test_a_corrected_result_gives_an_amended_prediction_of_the_same_identifier(ehr):
+    """FHIR-1."""
+    old = predict(ehr)
+    response = ehr.post(f"{BASE}/$predict", json=parameters(corrected(), old["id"]))
+    RiskAssessment.model_validate_json(response.content)
+    new = response.json()
+    assert new["status"] == "amended"
+    assert new["identifier"] == old["identifier"]
+    assert new["id"] != old["id"]
+    assert new["prediction"] != old["prediction"]
+    assert ehr.get(f"{BASE}/{new['id']}").json()["status"] == "amended"
+    replaced = ehr.get(f"{BASE}/{old['id']}").json()
+    assert replaced["status"] == "entered-in-error"
+    assert "prediction" not in replaced
+
+
+def test_only_the_same_patients_prediction_can_be_replaced(service, ehr):
+    from records.models import Amendment
+
+    old = predict(ehr)
+    other = corrected()
+    other["entry"][0]["resource"]["identifier"][0]["value"] = "999"
+    response = ehr.post(f"{BASE}/$predict", json=parameters(other, old["id"]))
+    assert response.status_code == 422
+    assert "another patient" in response.text
+    assert not Amendment.objects.exists()
+
+
+def test_a_withdrawn_prediction_stays_and_shows_no_risk(service, ehr):
+    """FHIR-1."""
+    from records.models import Prediction
+
+    old = predict(ehr)
+    response = ehr.post(f"{BASE}/{old['id']}/$withdraw")
+    RiskAssessment.model_validate_json(response.content)
+    for shown in (response.json(), ehr.get(f"{BASE}/{old['id']}").json()):
+        assert shown["status"] == "entered-in-error"
+        assert not {"prediction", "mitigation", "extension"} & shown.keys()
+    assert str(Prediction.objects.get().id) == old["id"]
+
+
+def test_the_same_prediction_as_an_observation(ehr):
+    answered = ehr.post(
+        f"{BASE}/$predict", params={"model": NAME, "_profile": "Observation"}, json=BUNDLE
+    )
+    Observation.model_validate_json(answered.content)
+    resource = answered.json()
+    profile = "http://hl7.org/fhir/StructureDefinition/Observation"
+    read = ehr.get(f"{BASE}/{resource['id']}", params={"_profile": profile}).json()
+    risk = ehr.get(f"{BASE}/{resource['id']}").json()["prediction"][0]
+    assert resource["valueQuantity"]["value"] == risk["probabilityDecimal"]
+    assert read["valueQuantity"] == resource["valueQuantity"]
+    assert resource["valueQuantity"]["code"] == "%"
+    assert resource["derivedFrom"][0] == {"reference": "Observation/o1/_history/2"}
+    assert resource["interpretation"][0]["text"] == "Higher risk: Look at the patient"
+    wrong = ehr.get(f"{BASE}/{resource['id']}", params={"_profile": "Flag"})
+    assert wrong.status_code == 422
+
+
+def test_a_silent_models_observation_has_no_value(serve, sqlite_db, artefacts):
+    service = serve(sqlite_db, make_artefact(artefacts / NAME, status="silent"))
+    client = service.client(*SCOPES)
+    resource = predict(client, _profile="Observation")
+    Observation.model_validate(resource)
+    assert "valueQuantity" not in resource
+    assert resource["dataAbsentReason"]["coding"][0]["code"] == "masked"
+
+
+def test_a_prediction_of_another_definition_is_read_by_json_only(serve, sqlite_db, artefacts):
+    service = serve(sqlite_db)
+    client = service.client(*SCOPES)
+    old = predict(client)["id"]
+    other = serve(sqlite_db, make_artefact(artefacts / NAME, status="silent", version="2"))
+    caller = other.caller({"Authorization": client.headers["authorization"]})
+    assert caller.get(f"{BASE}/{old}").status_code == 409
+    assert caller.get(f"/v1/predictions/{old}").status_code == 200
+
+
+def test_the_operation_is_defined_where_the_statement_says(ehr):
+    """FHIR-14."""
+    response = ehr.get("/fhir/OperationDefinition/predict")
+    OperationDefinition.model_validate_json(response.content)
+    (resource, _) = ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
+    assert resource["operation"][0]["definition"] == response.json()["url"]
+    assert {one["code"] for one in resource["interaction"]} == {"read", "search-type"}
