@@ -28,7 +28,8 @@ def train_model(
     trained_by: str,
 ) -> "TrainedVersion":
     """Train `name` on a table, or on its shipped cohort where none is given."""
-    from training.run import TrainOptions, train
+    from training.options import TrainOptions
+    from training.run import train
 
     definition_file = find_definition(name, settings.models)
     options = TrainOptions(

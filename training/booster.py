@@ -1,7 +1,8 @@
 """Gradient-boosted trees by XGBoost, fitted so that the same rows give the same bytes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import xgboost
@@ -28,6 +29,12 @@ class BoosterParameters:
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> Self:
+        """Return the parameters that `to_dict` named."""
+        whole = {name: int(values[name]) for name in ("rounds", "max_depth")}
+        return cls(**{**values, **whole})  # type: ignore[arg-type]  # whole numbers are ints
 
 
 def booster_options(

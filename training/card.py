@@ -38,7 +38,6 @@ NOT_PROVIDED: Final = (
     "external validation on another population",
     "a study of the effect on decisions and outcomes",
     "instability of individual predictions",
-    "minimum sample size",
     "assessment of clinical safety by a safety officer",
 )
 _TEMPLATES = Path(__file__).with_name("templates")

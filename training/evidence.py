@@ -11,10 +11,13 @@ from models.evaluation.evaluation import Evaluation
 from models.scoring.calibration import Sigmoid
 from models.scoring.scorer import Explanations
 from training.cohort import Cohort
+from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality
 from training.gates import check_gates
+from training.learning_curve import LearningPoint
 from training.metrics import flat_metrics
 from training.population import Population
+from training.sample_size import SampleSize
 from training.search import Trial
 from training.split import Split
 
@@ -54,6 +57,9 @@ class RunEvidence:
     baseline: CandidateEvidence
     difference: Comparison
     calibrations: dict[str, dict[str, float | None]]
+    sample_size: SampleSize
+    learning_curve: tuple[LearningPoint, ...]
+    formulas: tuple[FormulaEvidence, ...]
     importance: dict[str, float]
     nested_trials: tuple[int, ...]
     quick: bool
@@ -85,6 +91,9 @@ class RunEvidence:
             "baseline_evidence": self.baseline.to_dict(),
             "difference_to_baseline": self.difference.to_dict(),
             "calibrations": self.calibrations,
+            "sample_size": self.sample_size.to_dict(),
+            "learning_curve": [point.to_dict() for point in self.learning_curve],
+            "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
             "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics, subgroups)],

@@ -1,58 +1,19 @@
 """One training run: from a definition and its cohort to a registered version with its evidence."""
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-
 from models.definition import DefinitionFile
-from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
-from models.scoring.scorer import Explanations
 from records.settings import Settings
-from training.artefact import seal_artefact, write_scorer
-from training.calibration_figures import calibration_figures
-from training.candidate import Making, Pair, Progress, each_with_trials, make
-from training.card import card_files
-from training.champion import ChampionRisks, champion_risks
+from training.build import build
+from training.candidate import Progress
 from training.cohort import Cohort
-from training.data_quality import DataQuality, assess_quality
-from training.evaluation import evaluate_beside_on
-from training.evidence import CandidateEvidence, RunEvidence, mean_contributions
-from training.judging import Judged, judge_by_folds, judge_on_test
-from training.plots import drawings
-from training.population import FloatArray, Population, admit
-from training.registry import CHAMPION, download, register_run
-from training.run_files import write_comparisons, write_run_files
-from training.run_record import run_record, typical_row
-from training.split import Split, split
-
-QUICK_DRAWS = 200
-_BASELINE = "baseline"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainOptions:
-    """How to train; `quick` searches nothing and makes no more than 200 bootstrap draws.
-
-    `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
-    repeats a run whose searches were ended by time.
-    """
-
-    trained_by: str
-    quick: bool = False
-    trials: int = 50
-    draws: int = 1000
-    seed: int = 20261
-    timeout_seconds: float | None = None
-    repeated_trials: tuple[int, ...] = ()
-
-    @property
-    def bootstrap_draws(self) -> int:
-        """How many bootstrap draws each interval rests on."""
-        return min(self.draws, QUICK_DRAWS) if self.quick else self.draws
+from training.options import TrainOptions
+from training.registry import download, register_run
+from training.stages import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +26,6 @@ class TrainedVersion:
     artefact_digest: str
     directory: Path
     evaluation: Evaluation
-
-
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """The cohort's admitted rows, described and divided."""
-
-    quality: DataQuality
-    divided: Split
-    training: Population
-    test: Population
 
 
 def train(
@@ -90,175 +41,31 @@ def train(
 
     Raises CohortError before any fitting for a table that can't be used.
     """
-    parts = _prepare(file, cohort, options, progress, now)
-    makings = _makings(file, parts, options)
-    pair = make(makings[0], parts.training, progress)
+    stages = Stages(progress)
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()
         files.mkdir()
-        scorer = write_scorer(
-            artefact,
-            file.definition,
-            trees=pair.trees.fitted.model.to_bytes(),
-            sigmoid=pair.trees.fitted.sigmoid,
-            table_budget_mb=settings.table_budget_mb,
-            check_on=parts.test.inputs,
+        built = build(
+            file, cohort, options, artefact, files, settings=settings, progress=stages, now=now
         )
-        explained = scorer.explain_batch(parts.test.inputs)
-        judged = (
-            judge_by_folds(parts.test, parts.divided.outer, makings[1:], progress)
-            if parts.divided.outer
-            else judge_on_test(parts.test, parts.training, pair, explained.risk)
-        )
-        champion = champion_risks(
-            file.definition.name, judged.rows, cohort.digest, settings=settings
-        )
-        evidence, beside = _evaluate(
-            file, cohort, parts, pair, judged, explained, options, progress, champion
-        )
-        compared = write_comparisons(files, judged, champion, beside)
-        digest = _write(artefact, files, evidence, judged, pair, explained)
         progress("Registering the version", 0, 1)
         registered = register_run(
             file.definition,
             cohort,
-            run_record(evidence, files, digest, options, compared),
+            replace(built.record, metrics={**built.record.metrics, **stages.metrics()}),
             artefact,
-            typical_row(file, parts.test),
+            built.example,
             settings=settings,
         )
-    directory = download(registered, settings.cache / "artefacts" / digest, settings=settings)
+    place = settings.cache / "artefacts" / built.digest
+    directory = download(registered, place, settings=settings)
     progress("Registering the version", 1, 1)
     return TrainedVersion(
         name=registered.name,
         version=registered.version,
         run_id=registered.run_id,
-        artefact_digest=digest,
+        artefact_digest=built.digest,
         directory=directory,
-        evaluation=evidence.trees.evaluation,
+        evaluation=built.evaluation,
     )
-
-
-def _prepare(
-    file: DefinitionFile,
-    cohort: Cohort,
-    options: TrainOptions,
-    progress: Progress,
-    now: datetime,
-) -> _Parts:
-    progress("Checking the cohort", 0, 1)
-    population, exclusions = admit(cohort, file.definition, now)
-    quality = assess_quality(file.definition, population, exclusions, cohort.notes)
-    divided = split(
-        population,
-        options.seed,
-        test_share=cohort.test_share,
-        unordered_because=cohort.unordered_because,
-    )
-    training, test = population.part(divided.training), population.part(divided.test)
-    progress("Checking the cohort", 1, 1)
-    return _Parts(quality, divided, training, test)
-
-
-def _makings(file: DefinitionFile, parts: _Parts, options: TrainOptions) -> list[Making]:
-    """Return how the served pair is made, and then each nested one."""
-    making = Making(
-        file.definition,
-        trials=0 if options.quick else options.trials,
-        seed=options.seed,
-        seconds=options.timeout_seconds,
-    )
-    return each_with_trials(making, options.repeated_trials, 1 + len(parts.divided.outer))
-
-
-def _evaluate(
-    file: DefinitionFile,
-    cohort: Cohort,
-    parts: _Parts,
-    pair: Pair,
-    judged: Judged,
-    explained: Explanations,
-    options: TrainOptions,
-    progress: Progress,
-    champion: ChampionRisks | None,
-) -> tuple[RunEvidence, Comparison | None]:
-    """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
-    others = {_BASELINE: judged.baseline_risk}
-    if champion is not None:
-        others[CHAMPION] = champion.risk
-    progress("Evaluating", 0, 1)
-    found = evaluate_beside_on(
-        judged.rows,
-        judged.risk,
-        others,
-        file.definition,
-        draws=options.bootstrap_draws,
-        seed=options.seed,
-    )
-    progress("Evaluating", 1, 1)
-    trees, baseline = pair.trees, pair.baseline
-    evidence = RunEvidence(
-        file=file,
-        cohort=cohort,
-        quality=parts.quality,
-        split=parts.divided,
-        training=parts.training,
-        test=judged.rows,
-        trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, found.own),
-        baseline=CandidateEvidence(
-            baseline.parameters,
-            baseline.trials,
-            baseline.fitted.sigmoid,
-            found.others[_BASELINE],
-        ),
-        difference=found.comparisons[_BASELINE],
-        calibrations=calibration_figures(judged),
-        importance=mean_contributions(file, explained),
-        nested_trials=judged.trials,
-        quick=options.quick,
-        seed=options.seed,
-    )
-    return evidence, found.comparisons.get(CHAMPION)
-
-
-def _write(
-    artefact: Path,
-    files: Path,
-    evidence: RunEvidence,
-    judged: Judged,
-    pair: Pair,
-    explained: Explanations,
-) -> str:
-    """Write the run's files and seal the artefact; return the artefact's digest."""
-    values = evidence.to_dict()
-    drawn = drawings(
-        evidence.trees.evaluation,
-        evidence.baseline.evaluation,
-        judged.rows,
-        judged.risk,
-        evidence.importance,
-    )
-    card = card_files(evidence.file, values, {name: one.png for name, one in drawn.items()})
-    write_run_files(files, evidence, values, card, drawn, pair.baseline.fitted.model)
-    reference, log_odds = _reference(evidence, pair, explained)
-    return seal_artefact(
-        artefact,
-        evidence.file,
-        reference=reference,
-        log_odds=log_odds,
-        evidence=values,
-        card=card,
-        seed=evidence.seed,
-    )
-
-
-def _reference(
-    evidence: RunEvidence, pair: Pair, explained: Explanations
-) -> tuple[Population, FloatArray]:
-    """Return the whole cohort with log-odds from fits that hadn't seen the person."""
-    out_of_fold = pair.trees.fitted.out_of_fold
-    if evidence.split.outer:
-        return evidence.training, out_of_fold
-    everyone = evidence.training.joined(evidence.test)
-    return everyone, np.concatenate([out_of_fold, explained.margin])

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +11,17 @@ from models.definition import DefinitionFile
 from training.cohort import input_features
 from training.evidence import RunEvidence
 from training.metrics import flat_metrics
+from training.options import TrainOptions
 from training.population import Population
 from training.registry import RunRecord
 from training.run_files import Compared
-
-if TYPE_CHECKING:
-    from training.run import TrainOptions
 
 
 def run_record(
     evidence: RunEvidence,
     files: Path,
     digest: str,
-    options: "TrainOptions",
+    options: TrainOptions,
     compared: Compared | None,
 ) -> RunRecord:
     """Return the parameters, figures, files and digests of a run."""

@@ -58,7 +58,8 @@ def censored_population(definition: Definition) -> Population:
 @pytest.fixture(scope="session")
 def trained(definition_file: DefinitionFile, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A version trained by Ada on people of whom some are lost to follow-up."""
-    from training.run import TrainOptions, train
+    from training.options import TrainOptions
+    from training.run import train
 
     settings = Settings(home=tmp_path_factory.mktemp("trained"))
     stages: list[tuple[str, int, int]] = []
@@ -77,7 +78,8 @@ def trained(definition_file: DefinitionFile, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def stricter_version(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Another version in the same registry, whose definition asks for an AUROC that it lacks."""
-    from training.run import TrainOptions, train
+    from training.options import TrainOptions
+    from training.run import train
 
     text = DEFINITION.replace("at_least = 0.6", "at_least = 0.99")
     return train(

@@ -13,10 +13,11 @@ from records.settings import Settings
 from tests.training.conftest import NOW, Trained
 from tests.training.readmissions import DEFINITION, cohort, people, write_definition
 from training.champion import champion_risks
+from training.options import TrainOptions
 from training.population import admit
 from training.promotion import promote
 from training.registry import find_version, set_alias
-from training.run import TrainOptions, train
+from training.run import train
 
 GATE = '{ metric = "auroc_minus_champion", at_least = -0.05 },\n]\n\n[[bands]]'
 

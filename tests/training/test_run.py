@@ -17,9 +17,10 @@ from records.settings import Settings
 from tests.training.conftest import NOW, Trained
 from tests.training.readmissions import cohort, people
 from training.candidate import Progress
+from training.options import TrainOptions
 from training.population import admit
 from training.registry import download, find_version, register_run
-from training.run import TrainOptions, train
+from training.run import train
 
 LOAD_ELSEWHERE = """
 import json, sys

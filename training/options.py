@@ -1,0 +1,28 @@
+"""How a version is to be trained."""
+
+from dataclasses import dataclass
+from typing import Final
+
+QUICK_DRAWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """How to train; `quick` searches nothing and makes no more than 200 bootstrap draws.
+
+    `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
+    repeats a run whose searches were ended by time.
+    """
+
+    trained_by: str
+    quick: bool = False
+    trials: int = 50
+    draws: int = 1000
+    seed: int = 20261
+    timeout_seconds: float | None = None
+    repeated_trials: tuple[int, ...] = ()
+
+    @property
+    def bootstrap_draws(self) -> int:
+        """How many bootstrap draws each interval rests on."""
+        return min(self.draws, QUICK_DRAWS) if self.quick else self.draws
