@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: install test demo check format lint types imports bench lock screenshots clean help
+.PHONY: install test demo fuzz check format lint types imports bench lock screenshots clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -42,6 +42,9 @@ types: install
 
 imports: install
 	$(BIN)/lint-imports
+
+fuzz: install  ## send 100,000 requests that nobody would think of
+	AUSCULT_TEST_FUZZ=$${AUSCULT_TEST_FUZZ:-100000} $(BIN)/python -m pytest tests/serving/test_fuzz.py $(ARGS)
 
 bench: install  ## measure every claim of speed, and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.run $(ARGS)

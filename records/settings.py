@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=8_000_000, ge=1024)
     issuers_file: Path | None = None
     public_url: Url | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_ca_file: Path | None = None
@@ -55,10 +56,19 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(":") if part)
         return value
 
-    @field_validator("outbound_hosts", "outbound_private_hosts", mode="before")
+    @field_validator("cors_origins", "outbound_hosts", "outbound_private_hosts", mode="before")
     @classmethod
     def _is_a_list_of_words(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, _, host = origin.partition("://")
+            if scheme not in ("http", "https") or not host or set(host) & set("*/?#@ "):
+                raise ValueError(f"{origin!r} is no origin; write https://host or https://host:port")
+        return origins
 
     @cached_property
     def root(self) -> Path:

@@ -20,6 +20,7 @@ from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, o
 from serving.access import Clients
 from serving.contract import Contract
 from serving.counters import Counters
+from serving.cross_origin import CrossOrigin
 from serving.limits import Limits
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
@@ -100,7 +101,9 @@ class App(FastAPI):
         )
         self.state.premises = premises
         self.router.routes.extend(operations)
-        self._door = Door(self.router, premises, operations, log)
+        self._door: ASGIApp = Door(self.router, premises, operations, log)
+        if premises.settings.cors_origins:
+            self._door = CrossOrigin(self._door, premises.settings.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call by the door, past FastAPI's telemetry, which may send out what it sees."""

@@ -329,6 +329,54 @@ def test_two_models_may_not_call_their_service_the_same(serve, sqlite_db, model)
         Services({"a": one, "b": other}, Outbound(sqlite_db))
 
 
+def test_two_models_on_one_hook_each_answer_as_themselves(
+    serve, sqlite_db, model, artefacts, monkeypatch
+):
+    from tests import factories
+
+    changed = factories.DEFINITION.replace(NAME, "other_sepsis")
+    changed = changed.replace("made-up-sepsis", "other-sepsis").replace(
+        "Made-up risk", "Other risk"
+    )
+    monkeypatch.setattr(factories, "DEFINITION", changed)
+    other = make_artefact(artefacts / "other_sepsis", trees=3)
+    client = serve(sqlite_db, model, other).client(*SCOPES)
+    listed = client.get("/cds-services").json()["services"]
+    assert [one["id"] for one in listed if one["hook"] == "patient-view"] == [
+        "made-up-sepsis",
+        "other-sepsis",
+    ]
+    summaries = [
+        card_of(client.post(f"/cds-services/{one}", json=hook_request()))["summary"]
+        for one in ("made-up-sepsis", "other-sepsis")
+    ]
+    assert summaries[0].startswith("Made-up risk")
+    assert summaries[1].startswith("Other risk")
+    assert {row.model for row in read_predictions()} == {NAME, "other_sepsis"}
+
+
+def test_no_other_origin_may_call_but_those_that_are_listed(serve, sqlite_db, service, ehr):
+    """CDS-21."""
+    origin = "https://ehr.example.org"
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    assert ehr.options(PATH, headers=asked).status_code == 405
+    assert "access-control-allow-origin" not in ehr.get("/cds-services", headers=asked).headers
+    listed = serve(Settings(home=sqlite_db.home, cors_origins=(origin,)))
+    client = listed.client(*SCOPES)
+    answer = client.options(PATH, headers=asked)
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
+    assert answer.headers["access-control-allow-headers"] == "Authorization, Content-Type"
+    assert "access-control-allow-credentials" not in answer.headers
+    response = client.post(PATH, json=hook_request(), headers={"Origin": origin})
+    assert response.headers["access-control-allow-origin"] == origin
+    for other in ("https://ehr.example.org.evil", "null"):
+        refused = client.get("/cds-services", headers={"Origin": other})
+        assert "access-control-allow-origin" not in refused.headers
+    with pytest.raises(ValueError, match="no origin"):
+        Settings(cors_origins=("*",))
+
+
 def send_feedback(client, card, outcome="overridden", **more):
     item = {"card": card, "outcome": outcome, "outcomeTimestamp": "2026-03-02T10:15:00Z", **more}
     return client.post(f"{PATH}/feedback", json={"feedback": [item]})
