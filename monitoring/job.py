@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,17 +14,26 @@ from models.profile import ReferenceProfile
 from monitoring import ledger as books
 from monitoring import windows
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
+from monitoring.calibration import CALIBRATION
 from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, watch_traffic
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
-from monitoring.performance import performance_by_year
+from monitoring.performance import (
+    Followed,
+    followed_by_year,
+    performance_by_year,
+    watch_calibration,
+)
 from monitoring.report import Report, write_reports
 from monitoring.streams import budget_of, watched_streams
 from records.models import Alarm, MonitorRun
 from records.settings import Settings
+
+# observed events half more or half fewer than expected are critical
+HALF = 0.5
 
 Progress = Callable[[str, int, int], None]
 
@@ -65,8 +74,7 @@ def monitor(
         raise RecordError(f"{through} hasn't closed yet (UTC); watch through an earlier day")
     definition = read_watched_definition(name, profile, reference)
     watched = watched_streams(definition, profile)
-    # traffic, which isn't a stream of evidence, has its share of the budget too
-    budget = budget_of(definition, len(watched) + 1)
+    budget = budget_of(definition, watched)
     job = Job(
         definition, version, watched, budget, Cases(definition, version, watched, reference), now
     )
@@ -80,7 +88,9 @@ def monitor(
     last = ledger.closed_through
     if with_reports and last is not None:
         reports = write_reports(definition, version, reference, last, settings, progress)
-    years = performance_by_year(definition, version, now, progress)
+    followed = followed_by_year(name, version)
+    years = performance_by_year(definition, followed, now, progress)
+    raised += _watch_calibration(job, followed)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
         "interval_s": interval.total_seconds(),
@@ -148,11 +158,8 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     """Bring the figures of open alarms up to the last closed day; the same days, the same words."""
     if ledger.closed_through is None:
         return
-    still_open = list(
-        Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES).order_by(
-            "pk"
-        )
-    )
+    found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
+    still_open = list(found.exclude(stream=CALIBRATION).order_by("pk"))
     for alarm in still_open:
         job.cases.describe(alarm, ledger, ledger.closed_through)
     Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
@@ -161,6 +168,39 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
     ).update(state=OPEN, muted_until=None)
+
+
+def _watch_calibration(job: Job, followed: Mapping[int, Followed]) -> list[Alarm]:
+    """Raise the alarm on calibration unless it is open; each alarm begins anew after its day."""
+    earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=CALIBRATION)
+    last = earlier.order_by("-pk").first()
+    if last is not None and last.state in OPEN_STATES:
+        return []
+    after = date.fromisoformat(last.details["through"]) if last else None
+    found = watch_calibration(job.definition, followed, job.budget, job.now.date(), after)
+    if found is None:
+        return []
+    size = {"scale": "share", "now": found.observed, "low": found.low, "high": found.high}
+    alarm = Alarm.objects.create(
+        model=job.model,
+        version=job.version,
+        stream=CALIBRATION,
+        kind="calibration",
+        severity="critical" if abs(found.observed / found.expected - 1) >= HALF else "warning",
+        raised_on=job.now.date(),
+        recorded_at=job.now,
+        since=found.onset,
+        summary=found.sentence,
+        details={
+            "onset": found.onset.isoformat(),
+            "through": found.day.isoformat(),
+            "direction": found.direction,
+            "size": {**size, "before": found.expected},
+            "rows": found.rows,
+            "settled": True,
+        },
+    )
+    return [alarm]
 
 
 def _finish(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from models.definition import Definition
 from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.evaluation import Evaluation, evaluate
+from monitoring.bounds import bounds
+from monitoring.calibration import Miscalibration, Outcomes, closes_by, miscalibration
+from monitoring.evidence.detector import Budget
+from monitoring.expected import RiskHistogram
 from records.models import Outcome, Prediction
 
 DRAWS = 200
@@ -34,7 +38,8 @@ class YearPerformance:
     """One year's predictions: what is known of them, and the figures that may be claimed.
 
     `figures` maps a figure's name to its value and 95 % interval; where it's empty, `reason`
-    says why nothing is claimed.
+    says why nothing is claimed. `bounds` hold whatever the unknown outcomes are, once the window
+    has closed. `expected` is what CBPE expects if the risks are still calibrated.
     """
 
     year: int
@@ -47,6 +52,8 @@ class YearPerformance:
     unreported: int
     reason: str | None
     figures: Mapping[str, Mapping[str, float | None]]
+    bounds: Mapping[str, tuple[float, float]]
+    expected: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -57,6 +64,7 @@ class YearPerformance:
 class Followed:
     """One year's predictions with the follow-up that is known: NaN days where none is."""
 
+    predicted_on: NDArray[np.datetime64]
     risk: NDArray[np.float64]
     patients: NDArray[np.str_]
     days: NDArray[np.float64]
@@ -64,10 +72,12 @@ class Followed:
 
 
 def performance_by_year(
-    definition: Definition, version: str, now: datetime, progress: Callable[[str, int, int], None]
+    definition: Definition,
+    years: Mapping[int, Followed],
+    now: datetime,
+    progress: Callable[[str, int, int], None],
 ) -> tuple[YearPerformance, ...]:
     """Evaluate each calendar year of predictions whose window has closed."""
-    years = followed_by_year(definition.name, version)
     found = []
     for done, (year, followed) in enumerate(sorted(years.items()), start=1):
         found.append(evaluate_year(definition, year, followed, now.date()))
@@ -95,7 +105,46 @@ def evaluate_year(
     }
     reason = _not_claimed(definition, counts, closes_on, today)
     figures = {} if reason else _figures(_evaluated(definition, followed, known))
-    return YearPerformance(year, closes_on, reason=reason, figures=figures, **counts)
+    thresholds = [threshold.risk for threshold in definition.thresholds]
+    settled = events | free
+    return YearPerformance(
+        year,
+        closes_on,
+        reason=reason,
+        figures=figures,
+        bounds=bounds(followed.risk, events, settled)
+        if today > closes_on and not settled.all()
+        else {},
+        expected=asdict(RiskHistogram.of(followed.risk, thresholds).expected()),
+        **counts,
+    )
+
+
+def watch_calibration(
+    definition: Definition,
+    years: Mapping[int, Followed],
+    budget: Budget,
+    today: date,
+    after: date | None,
+) -> Miscalibration | None:
+    """Return the calibration alarm over the predictions whose outcomes must be known by today."""
+    horizon = definition.outcome.horizon_days
+    last = closes_by(today, horizon, definition.outcome.reporting_delay_days)
+    parts = [years[year] for year in sorted(years)]
+    if not parts:
+        return None
+    columns = ("predicted_on", "patients", "risk", "days", "happened")
+    days, patients, risk, known_days, happened = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in columns
+    )
+    due = days <= np.datetime64(last)
+    events = happened & (known_days <= horizon)
+    known = events | (known_days >= horizon)
+    outcomes = Outcomes(days[due], patients[due], risk[due], events[due], known[due])
+    # a feed of outcomes that reports next to none is no sign of health, nor of disease
+    if not due.any() or outcomes.known.mean() < 1 - LARGEST_UNREPORTED:
+        return None
+    return miscalibration(outcomes, budget, horizon, after)
 
 
 def _not_claimed(
@@ -145,7 +194,7 @@ def _figures(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
 def followed_by_year(model: str, version: str) -> dict[int, Followed]:
     """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
     by_id, by_patient = _latest_reports(model)
-    rows: dict[int, list[tuple[float, str, float, bool]]] = defaultdict(list)
+    rows: dict[int, list[tuple[date, float, str, float, bool]]] = defaultdict(list)
     predictions = Prediction.objects.filter(model=model, version=version, is_test=False)
     columns = predictions.values_list("id", "patient", "predicted_at", "risk")
     for key, patient, predicted_at, risk in columns.iterator(chunk_size=10_000):
@@ -153,13 +202,15 @@ def followed_by_year(model: str, version: str) -> dict[int, Followed]:
         days, happened = np.nan, False
         if report is not None and report[0] >= predicted_at:
             days, happened = (report[0] - predicted_at) / timedelta(days=1), report[1]
-        rows[predicted_at.year].append((risk, patient or str(key), days, happened))
+        row = (predicted_at.date(), risk, patient or str(key), days, happened)
+        rows[predicted_at.year].append(row)
     return {year: _as_columns(found) for year, found in rows.items()}
 
 
-def _as_columns(rows: list[tuple[float, str, float, bool]]) -> Followed:
-    risk, patients, days, happened = zip(*rows, strict=True)
+def _as_columns(rows: list[tuple[date, float, str, float, bool]]) -> Followed:
+    predicted_on, risk, patients, days, happened = zip(*rows, strict=True)
     return Followed(
+        np.array(predicted_on, dtype="datetime64[D]"),
         np.array(risk, dtype=np.float64),
         np.array(patients, dtype=np.str_),
         np.array(days, dtype=np.float64),

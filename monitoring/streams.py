@@ -1,6 +1,6 @@
 """What is watched of a model: its streams, their reference, and how rows of a day are counted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +25,8 @@ AnyStream = NumericStream | BinaryStream | CategoricalStream
 
 # keys of the streams that are not about one feature
 SCORE, TRAFFIC = "score", "traffic"
+
+WEIGHED_OTHERWISE = 2
 
 # twins: what their keys begin with, and which streams have one
 TWIN = "fixed:"
@@ -127,9 +129,13 @@ def _twin(watched: Watched) -> Watched:
     return replace(watched, key=f"{TWIN}{watched.key}", stream=stream)
 
 
-def budget_of(definition: Definition, streams: int) -> Budget:
-    """Return the false-alarm budget that a definition grants to so many streams together."""
-    return Budget(definition.monitoring.years_between_false_alarms, streams)
+def budget_of(definition: Definition, watched: Sequence[Watched]) -> Budget:
+    """Return the false-alarm budget that a definition grants to all streams together.
+
+    Traffic and calibration, which are weighed otherwise, have their shares of it.
+    """
+    years = definition.monitoring.years_between_false_alarms
+    return Budget(years, len(watched) + WEIGHED_OTHERWISE)
 
 
 def _values(

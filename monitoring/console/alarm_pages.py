@@ -165,7 +165,9 @@ def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
     if alarm.details.get("fixed"):
         twin = f"{TWIN}{alarm.stream}"
         weighed = days_of(alarm.model, alarm.version, [twin]).get(twin, [])
-    charts = {"evidence": evidence_over_time(alarm, weighed, dossier)}
+    charts = {}
+    if any(row.evidence is not None for row in weighed):
+        charts["evidence"] = evidence_over_time(alarm, weighed, dossier)
     known = quantities(dossier.definition, dossier.profile)
     if alarm.stream in known:
         charts["trend"] = draw_large(known[alarm.stream], days, alarm)
@@ -174,8 +176,8 @@ def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
 
 def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> SafeString:
     """Draw the evidence in powers of ten up to the alarm, beside the limit that it passed."""
-    streams = len(watched_streams(dossier.definition, dossier.profile)) + 1
-    limit = budget_of(dossier.definition, streams).log_limit / math.log(10)
+    watched = watched_streams(dossier.definition, dossier.profile)
+    limit = budget_of(dossier.definition, watched).log_limit / math.log(10)
     drawn = [
         Point(row.day, max(evidence, -1.0), power_of_ten(evidence))
         for row in days

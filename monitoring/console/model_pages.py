@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.console.accounts import viewers
-from monitoring.console.overview import ModelSummary, assurance, summaries, summary
+from monitoring.console.overview import ModelSummary, assurance, expectations, summaries, summary
 from monitoring.console.trends import (
     Drawn,
     days_of,
@@ -45,6 +45,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
     definition = known_definition(name)
     overview = summary(definition, timezone.now())
     dossier = find_dossier(settings, name, overview.version or "")
+    performance = (overview.run.summary if overview.run else {}).get("performance", [])
     context = {
         "model": overview,
         "definition": definition,
@@ -53,7 +54,8 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "closed": Alarm.objects.filter(model=name, state="closed").order_by("-raised_on")[
             :CLOSED_SHOWN
         ],
-        "performance": (overview.run.summary if overview.run else {}).get("performance", []),
+        "performance": performance,
+        "expected": expectations(dossier.definition if dossier else definition, performance),
         "assurance": assurance(name, overview.version),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),

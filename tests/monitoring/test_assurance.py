@@ -17,7 +17,7 @@ def assured(clinic: Clinic, days: int) -> dict[str, Assurance]:
     watched = watched_streams(clinic.definition, clinic.profile)
     ledger = books.load(clinic.model, clinic.version, watched)
     through = FIRST + timedelta(days=days - 1)
-    return assurances(watched, ledger, budget_of(clinic.definition, len(watched) + 1), through)
+    return assurances(watched, ledger, budget_of(clinic.definition, watched), through)
 
 
 def test_weeks_of_calm_days_leave_only_the_season_open(clinic: Clinic) -> None:
@@ -74,7 +74,7 @@ def test_the_change_that_is_promised_within_a_week_is_seen_within_a_week(clinic:
                 one.stream,
                 state.observe([60 - missing, missing]),
                 FIRST + timedelta(day),
-                budget_of(clinic.definition, len(stream) + 1),
+                budget_of(clinic.definition, list(stream.values())),
             )
             state = closing.state
             if closing.alarm:

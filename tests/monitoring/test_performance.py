@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from monitoring.performance import YearPerformance, performance_by_year
-from records.models import Outcome, Prediction
+from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
+from records.models import Alarm, Outcome, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
 CLOSES = date(2024, 12, 31) + timedelta(days=120)
 
 
 def performance(clinic: Clinic, now: datetime = NOW) -> tuple[YearPerformance, ...]:
-    return performance_by_year(clinic.definition, "1", now, lambda stage, done, total: None)
+    years = followed_by_year(clinic.model, "1")
+    return performance_by_year(clinic.definition, years, now, lambda stage, done, total: None)
 
 
 def drawn(predictions: list[Prediction], seed: int = 5) -> list[bool]:
@@ -31,6 +32,8 @@ def test_figures_of_a_closed_year_agree_with_scikit_learn(clinic: Clinic) -> Non
     expected = roc_auc_score(happened, [prediction.risk for prediction in made])
     assert auroc["value"] == pytest.approx(expected, abs=1e-12)
     assert auroc["low"] < expected < auroc["high"]
+    assert year.bounds == {}
+    assert year.expected["auroc"] == pytest.approx(expected, abs=0.06)
 
 
 def test_people_censored_early_are_weighted_and_not_taken_as_well(clinic: Clinic) -> None:
@@ -69,6 +72,9 @@ def test_unreported_outcomes_are_not_taken_as_none(clinic: Clinic) -> None:
     (year,) = performance(clinic)
     assert year.unreported == 100
     assert year.reason == "not claimed: the outcomes of 100 of 400 predictions are unreported"
+    low, high = year.bounds["event_rate"]
+    assert (low, high) == (year.events / 400, (year.events + 100) / 400)
+    assert year.bounds["auroc"][0] < 0.5 < year.bounds["auroc"][1]
 
 
 def test_the_latest_of_contradictory_reports_counts(clinic: Clinic) -> None:
@@ -96,3 +102,32 @@ def test_an_outcome_is_joined_by_patient_where_no_prediction_is_named(clinic: Cl
         )
     (year,) = performance(clinic)
     assert (year.events, year.unreported) == (1, 1)
+
+
+def watched_outcomes(clinic: Clinic, shift: float) -> Alarm | None:
+    """Twenty days of predictions whose outcomes are drawn with other log-odds than were said."""
+    generator = np.random.default_rng(8)
+    for step in range(20):
+        made = clinic.record(FIRST + timedelta(days=step), 60)
+        odds = np.array([prediction.margin for prediction in made]) + shift
+        happened = generator.random(60) < 1 / (1 + np.exp(-odds))
+        clinic.report_outcomes(made, [bool(one) for one in happened], days=90)
+    clinic.watch(FIRST + timedelta(days=19))
+    return Alarm.objects.filter(stream="calibration").first()
+
+
+def test_risks_that_became_too_low_raise_an_alarm(clinic: Clinic) -> None:
+    alarm = watched_outcomes(clinic, 1.0)
+    assert alarm is not None
+    assert alarm.summary.startswith("Risks are too low: ")
+    assert alarm.details["size"]["low"] > alarm.details["size"]["before"]
+    clinic.watch(FIRST + timedelta(days=19))
+    assert Alarm.objects.filter(stream="calibration").count() == 1
+    Alarm.objects.update(state="closed")
+    clinic.watch(FIRST + timedelta(days=19))
+    again = Alarm.objects.filter(stream="calibration").last()
+    assert again is None or again.since > date.fromisoformat(alarm.details["through"])
+
+
+def test_risks_that_hold_raise_no_alarm_on_calibration(clinic: Clinic) -> None:
+    assert watched_outcomes(clinic, 0.0) is None

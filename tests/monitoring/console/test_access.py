@@ -81,6 +81,7 @@ def test_logins_and_failed_logins_are_in_the_audit_record(browse: Browse) -> Non
 
 
 def test_guessing_locks_a_name_out_for_a_while(browse: Browse) -> None:
+    """API-2."""
     anonymous = browse("anonymous")
     for _ in range(MOST_FAILURES):
         page = anonymous.post("/login/", {"username": "rita", "password": "guess"})

@@ -183,3 +183,31 @@ def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Brow
     assert "season: less than one year of reference" in page
     alarm = Alarm.objects.get(stream="value:age")
     assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+
+
+def test_the_model_page_says_what_is_expected_and_that_it_is_blind(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Expected if still calibrated" in page
+    assert "it is blind to risks that no longer hold" in page
+    assert "Events among alerts at 20 %" in page
+    assert "whatever they are, the AUROC lies between 0.00 and 1.00" in page
+
+
+def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, browse: Browse) -> None:
+    alarm = Alarm.objects.create(
+        model=watched.model,
+        version="1",
+        stream="calibration",
+        kind="calibration",
+        severity="warning",
+        raised_on=FIRST,
+        recorded_at=NOW,
+        since=FIRST,
+        summary="Risks are too low.",
+        details={"settled": True},
+    )
+    page = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+    assert "Risks are too low." in page
+    assert "Evidence up to the alarm" not in page

@@ -1,0 +1,147 @@
+"""The sequential alarm on calibration: do outcomes still agree with the risks that were given?
+
+Days of prediction are weighed in their order once their outcomes must be known. A bet says that
+the log-odds are off by so much; its likelihood ratio against the risks as given has mean 1 while
+these are calibrated, so the same limit holds as for any stream. An outcome that nobody knows counts
+as the one that speaks least for the bet. One row a patient within a horizon counts.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.evidence.bets import Bet
+from monitoring.evidence.detector import Budget, advance
+from monitoring.evidence.state import Floats, opened
+
+CALIBRATION = "calibration"
+SHIFTS = (0.25, 0.5, 1.0)
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class CalibrationStream:
+    """The bets that risks are too low or too high by a shift of their log-odds."""
+
+    name: str = "Calibration"
+    bins: int = 1
+    grows: bool = False
+
+    @cached_property
+    def bets(self) -> tuple[Bet, ...]:
+        """Return the bets; `size` is the shift of the log-odds."""
+        weight = 1 / (2 * len(SHIFTS))
+        return tuple(
+            Bet("rate", direction, sign * shift, weight)
+            for shift in SHIFTS
+            for sign, direction in ((1.0, "too low"), (-1.0, "too high"))
+        )
+
+    @cached_property
+    def log_weights(self) -> Floats:
+        """Return the log of each bet's weight."""
+        return np.log([bet.weight for bet in self.bets])
+
+    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
+        """Return no evidence: it rests on outcomes, which counts don't hold."""
+        return np.zeros(len(self.bets))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Predictions whose horizon and reporting delay have passed; `happened` where `known`."""
+
+    predicted_on: NDArray[np.datetime64]
+    patients: NDArray[np.str_]
+    risk: Floats
+    happened: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Miscalibration:
+    """What the calibration alarm says, on predictions from `onset` through `day`."""
+
+    onset: date
+    day: date
+    direction: str
+    rows: int
+    expected: float
+    observed: float
+    low: float
+    high: float
+
+    @property
+    def sentence(self) -> str:
+        """Say what is seen."""
+        return (
+            f"Risks are {self.direction}: {100 * self.observed:.1f} % ({100 * self.low:.1f} to "
+            f"{100 * self.high:.1f} %) of {self.rows:,} predictions since {self.onset} were "
+            f"events, {100 * self.expected:.1f} % were expected."
+        )
+
+
+def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
+    """Return each bet's log likelihood ratio of some rows' outcomes, [bets]."""
+    shift = np.array([bet.size for bet in CalibrationStream().bets])
+    odds = np.log(risk) - np.log1p(-risk)
+    if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + shift)
+    if_event = if_not + shift
+    found = np.where(happened[:, None], if_event, if_not)
+    least = np.minimum(if_event, if_not)
+    return np.asarray(np.where(known[:, None], found, least).sum(axis=0), dtype=np.float64)
+
+
+def miscalibration(
+    outcomes: Outcomes, budget: Budget, horizon_days: int, after: date | None
+) -> Miscalibration | None:
+    """Return the first alarm over days of prediction after one that alarmed already."""
+    chosen = _independent(outcomes, horizon_days)
+    if after is not None:
+        chosen &= outcomes.predicted_on > np.datetime64(after)
+    stream = CalibrationStream()
+    state = opened(np.array([1]), len(stream.bets))
+    for day in np.unique(outcomes.predicted_on[chosen]).astype(object):
+        rows = chosen & (outcomes.predicted_on == np.datetime64(day))
+        evidence = log_ratio(outcomes.risk[rows], outcomes.happened[rows], outcomes.known[rows])
+        closing = advance(stream, state.observe([int(rows.sum())]), day, budget, evidence)
+        if closing.alarm and closing.leading is not None and closing.onset is not None:
+            return _described(outcomes, chosen, closing.onset, day, closing.leading.direction)
+        state = replace(closing.state, today=np.zeros_like(state.today))
+    return None
+
+
+def _independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
+    """Return the rows of which no earlier one of the same patient has the same outcome."""
+    days = outcomes.predicted_on.astype(int)
+    found = np.zeros(days.size, dtype=np.bool_)
+    last: dict[str, int] = {}
+    for row in np.argsort(days, kind="stable").tolist():
+        patient, day = outcomes.patients[row], int(days[row])
+        if patient not in last or day - last[patient] > horizon_days:
+            found[row], last[patient] = True, day
+    return found
+
+
+def _described(
+    outcomes: Outcomes, chosen: NDArray[np.bool_], onset: date, day: date, direction: str
+) -> Miscalibration:
+    days = outcomes.predicted_on
+    rows = chosen & outcomes.known & (days >= np.datetime64(onset)) & (days <= np.datetime64(day))
+    size = int(rows.sum())
+    observed = float(outcomes.happened[rows].mean())
+    centre = (observed + _Z95**2 / (2 * size)) / (1 + _Z95**2 / size)
+    spread = np.sqrt(observed * (1 - observed) / size + _Z95**2 / (4 * size**2))
+    half = _Z95 / (1 + _Z95**2 / size) * float(spread)
+    expected = float(outcomes.risk[rows].mean())
+    return Miscalibration(
+        onset, day, direction, size, expected, observed, centre - half, centre + half
+    )
+
+
+def closes_by(now: date, horizon_days: int, delay_days: int) -> date:
+    """Return the last day of prediction whose outcomes must be known."""
+    return now - timedelta(days=horizon_days + delay_days + 1)

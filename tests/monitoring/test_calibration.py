@@ -1,0 +1,94 @@
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from scipy.stats import bernoulli
+
+from monitoring.calibration import (
+    CalibrationStream,
+    Miscalibration,
+    Outcomes,
+    log_ratio,
+    miscalibration,
+)
+from monitoring.evidence.detector import Budget
+
+START = np.datetime64("2024-01-01")
+BUDGET = Budget(5, 21)
+
+
+def simulated(
+    seed: int, shift: float, days: int = 60, rows: int = 40, **fields: object
+) -> Outcomes:
+    generator = np.random.default_rng(seed)
+    odds = generator.normal(-1.5, 1, days * rows)
+    happened = generator.random(odds.size) < 1 / (1 + np.exp(-odds - shift))
+    columns = {
+        "predicted_on": START + np.repeat(np.arange(days), rows),
+        "patients": np.arange(odds.size).astype(str),
+        "risk": 1 / (1 + np.exp(-odds)),
+        "happened": happened,
+        "known": np.ones(odds.size, dtype=np.bool_),
+    }
+    return Outcomes(**{**columns, **fields})
+
+
+def alarm(outcomes: Outcomes, after: date | None = None) -> Miscalibration | None:
+    return miscalibration(outcomes, BUDGET, 30, after)
+
+
+def test_the_likelihood_ratio_is_that_of_scipy() -> None:
+    risk, happened = np.array([0.1, 0.4, 0.8]), np.array([True, False, True])
+    found = log_ratio(risk, happened, np.ones(3, dtype=bool))
+    for bet, value in zip(CalibrationStream().bets, found, strict=True):
+        other = 1 / (1 + np.exp(-np.log(risk / (1 - risk)) - bet.size))
+        ratio = bernoulli.logpmf(happened, other) - bernoulli.logpmf(happened, risk)
+        assert value == pytest.approx(ratio.sum())
+
+
+def test_evidence_has_mean_one_while_risks_hold() -> None:
+    risk = np.array([0.05, 0.3, 0.7])
+    total = np.zeros(len(CalibrationStream().bets))
+    for code in range(8):
+        happened = np.array([bool(code & 1 << row) for row in range(3)])
+        chance = np.where(happened, risk, 1 - risk).prod()
+        total += chance * np.exp(log_ratio(risk, happened, np.ones(3, dtype=bool)))
+    assert total == pytest.approx(1.0)
+
+
+def test_an_unknown_outcome_never_speaks_for_a_bet() -> None:
+    risk, nobody = np.array([0.3]), np.array([False])
+    unknown = log_ratio(risk, nobody, nobody)
+    for what in (True, False):
+        assert (unknown <= log_ratio(risk, np.array([what]), np.array([True]))).all()
+    assert (unknown < 0).all()
+
+
+def test_years_of_risks_that_hold_raise_next_to_no_alarm() -> None:
+    alarms = [alarm(simulated(seed, 0.0, days=180, rows=20)) for seed in range(20)]
+    assert sum(found is not None for found in alarms) <= 1
+
+
+@pytest.mark.parametrize(("shift", "direction"), [(0.5, "too low"), (-0.6, "too high")])
+def test_a_lasting_shift_is_found_and_its_direction_said(shift: float, direction: str) -> None:
+    found = alarm(simulated(1, shift))
+    assert found is not None
+    assert found.direction == direction
+    assert (found.observed > found.expected) == (shift > 0)
+    assert found.low < found.observed < found.high
+
+
+def test_a_patient_counts_once_a_horizon() -> None:
+    outcomes = simulated(1, 0.5, rows=1, patients=np.array(["one"] * 60))
+    found = miscalibration(outcomes, Budget(1e-9, 1), 30, None)
+    assert found is not None
+    assert found.rows <= 2
+
+
+def test_after_an_alarm_evidence_begins_anew() -> None:
+    outcomes = simulated(1, 0.5)
+    first = alarm(outcomes)
+    assert first is not None
+    second = alarm(outcomes, first.day)
+    assert second is None or second.onset > first.day
+    assert alarm(outcomes, first.day + timedelta(days=400)) is None
