@@ -57,6 +57,7 @@ def test_published_conversions_hold(
 
 
 def test_urea_is_not_the_nitrogen_in_it() -> None:
+    """UNIT-3."""
     nitrogen = convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3091-6")
     assert math.isclose(nitrogen, 20.0, abs_tol=5e-3)
     assert convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3094-0") == 42.88

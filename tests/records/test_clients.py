@@ -15,6 +15,7 @@ LATER = NOW + timedelta(days=1)
 
 
 def test_a_key_is_shown_once_and_only_its_digest_is_kept(records_db: Settings) -> None:
+    """AUTH-9."""
     key, client = create_client("EHR", ["predict", "read"], now=NOW)
     prefix, key_id, secret = key.split("_", 2)
     assert (prefix, key_id) == ("auk", client.key_id)
@@ -48,6 +49,7 @@ def test_a_revoked_key_is_nobodys(records_db: Settings) -> None:
 
 
 def test_two_keys_may_live_for_rotation_and_no_more(records_db: Settings) -> None:
+    """AUTH-9."""
     _, first = create_client("EHR", ["predict"], now=NOW)
     create_client("EHR", ["predict"], now=NOW)
     with pytest.raises(RecordError, match="2 live keys"):

@@ -66,6 +66,7 @@ def test_nothing_but_the_health_is_open(stranger):
 
 
 def test_every_route_declares_who_may_call_it(model, sqlite_db):
+    """API-5."""
     from records.pseudonym import Pseudonymiser
     from records.writer import Writer
     from serving.app import create_app

@@ -38,6 +38,7 @@ def moment(text: Any) -> datetime:
 
 
 def test_a_bundle_gives_a_valid_risk_assessment(service, ehr, recorded, model):
+    """FHIR-12."""
     response = send(ehr, BUNDLE)
     assert response.headers["content-type"] == "application/fhir+json"
     RiskAssessment.model_validate_json(response.content)
@@ -155,6 +156,7 @@ def test_what_was_issued_after_the_prediction_time_is_not_used(service, recorded
     ],
 )
 def test_what_cannot_be_scored_is_an_operation_outcome(ehr, bundle, status, code):
+    """FHIR-13."""
     response = send(ehr, bundle)
     assert response.status_code == status
     OperationOutcome.model_validate_json(response.content)

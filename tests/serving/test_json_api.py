@@ -100,6 +100,7 @@ def test_of_several_values_the_one_that_the_definition_names_counts(service, ehr
     ],
 )
 def test_a_malformed_request_names_the_field(service, ehr, body, field, reason):
+    """API-3."""
     response = service.predict(ehr, body)
     problem = response.json()
     assert response.status_code == 422

@@ -27,7 +27,7 @@ def test_every_error_has_an_error_status_and_a_fhir_code(error):
     assert 400 <= kind.status < 600
     assert kind.issue in (
         "structure value required business-rule invalid login forbidden not-found "
-        "not-supported too-long transient timeout exception"
+        "not-supported too-long throttled conflict transient timeout exception"
     )
 
 
@@ -70,6 +70,7 @@ def test_json_is_read_under_all_its_names(ehr, media_type):
 
 
 def test_a_body_that_is_too_long_is_refused(serve, sqlite_db):
+    """API-4."""
     service = serve(sqlite_db.model_copy(update={"max_body_bytes": 2048}))
     client = service.client("predict")
     headers = {"Content-Type": "application/json"}
@@ -91,6 +92,7 @@ def test_an_unknown_path_and_a_wrong_method_are_problems(ehr):
 
 @pytest.mark.parametrize("path", ["/", "/v1/models", "/nothing", "/fhir/metadata"])
 def test_every_answer_forbids_storing_and_framing(ehr, path):
+    """API-8."""
     headers = ehr.get(path).headers
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
@@ -121,6 +123,7 @@ def test_an_explanation_that_does_not_add_up_is_not_answered(serve, sqlite_db, a
 
 
 def test_a_fault_inside_is_logged_without_its_text(serve, sqlite_db, artefacts):
+    """API-8."""
     broken = make_artefact(artefacts / NAME)
     broken.scorer.columns = ("patient 12345",)
     service = serve(sqlite_db, broken)

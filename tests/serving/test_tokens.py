@@ -214,6 +214,14 @@ def test_keys_are_fetched_once_and_again_for_an_unknown_id_after_a_while(service
     assert keys.asked == 3
 
 
+def test_a_key_server_that_can_not_prove_who_it_is_is_not_believed(serve, service, keys):
+    """AUTH-1, API-10."""
+    without_ca = service.settings.model_copy(update={"outbound_ca_file": None})
+    other = serve(without_ca)
+    assert discover(other, sign(keys.keys[0], cds_claims("/cds-services"))).status_code == 401
+    assert keys.asked == 0
+
+
 def test_a_cds_clients_token_opens_nothing_else(service, keys):
     token = sign(keys.keys[0], cds_claims("/v1/models"))
     assert calling(service, token).get("/v1/models").status_code == 401

@@ -59,6 +59,7 @@ class Recorded:
     ("fault", "protocol"), CASES, ids=[f"{f.name}-{protocol}" for f, protocol in CASES]
 )
 def test_a_fault_is_never_silent(client, good, fault: Fault, protocol: str):
+    """FHIR-4 to FHIR-10, FHIR-16, UNIT-2, CDS-6 to CDS-8, CDS-10, ML-2, API-10."""
     with Recorded() as left:
         response = send(client, protocol, fault.changes[protocol])
     kind, _, rest = fault.outcomes[protocol].partition(" ")
