@@ -1,0 +1,177 @@
+"""The servers that are measured: ours and its peers, each in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # it ships no types
+
+from auscult.processes import free_port
+from benchmarks.load import Load, http_request, run_load
+from benchmarks.made_up import NAME, NAMES, Installation, people
+from records.telemetry import SWITCHES
+
+SECONDS_TO_START = 120.0
+_PREDICT = f"/v1/models/{NAME}/predict"
+_SAVE_MLFLOW_MODEL = (
+    "import sys, mlflow; mlflow.pyfunc.save_model(sys.argv[1], python_model=sys.argv[2], "
+    "artifacts={'booster': sys.argv[3]}, pip_requirements=['mlflow'])"
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its port, its processes and what it's asked."""
+
+    port: int
+    process: psutil.Process
+    requests: list[bytes]
+
+    def measure(self, clients: int, seconds: float) -> tuple[Load, float]:
+        """Return the load that was borne, and milliseconds of the server's CPU a request."""
+        before = self._cpu_seconds()
+        load = run_load(self.port, self.requests, clients, seconds)
+        return load, 1e3 * (self._cpu_seconds() - before) / (load.rate * seconds)
+
+    def _cpu_seconds(self) -> float:
+        family = [self.process, *self.process.children(recursive=True)]
+        times = [one.cpu_times() for one in family]
+        return float(sum(one.user + one.system for one in times))
+
+
+@contextmanager
+def ours(
+    installed: Installation,
+    cores: set[int],
+    *,
+    workers: int = 1,
+    slower_ms: float = 0.0,
+    asking: tuple[str, list[bytes]] | None = None,
+) -> Iterator[Server]:
+    """Serve the made-up model by BentoML, every answer explained and recorded."""
+    service = "benchmarks.peers.slow_disk" if slower_ms else "serving.service"
+    settings = {
+        "AUSCULT_HOME": os.fspath(installed.settings.root),
+        "AUSCULT_ARTEFACTS": os.fspath(installed.artefacts),
+        "AUSCULT_WORKERS": str(workers),
+        # one client asks for all
+        "AUSCULT_REQUESTS_PER_SECOND": "1e6",
+        "AUSCULT_EXPLANATIONS_PER_DAY": str(10**9),
+        "SLOW_DISK_MS": str(slower_ms),
+    }
+    path, bodies = asking or (_PREDICT, [_json({"values": one}) for one in people()])
+    headers = {"Authorization": f"Bearer {installed.key}"}
+    command = ["bentoml", "serve", f"{service}:service"]
+    with _serving(command, cores, settings, path, bodies, headers) as server:
+        yield server
+
+
+@contextmanager
+def bare(installed: Installation, cores: set[int]) -> Iterator[Server]:
+    """Serve our scorer on bare uvicorn; nothing is checked or recorded."""
+    command = ["python", "-m", "benchmarks.peers.bare", os.fspath(installed.artefacts / NAME)]
+    bodies = [_json({"values": one}) for one in people()]
+    with _serving(command, cores, {}, "/", bodies) as server:
+        yield server
+
+
+@contextmanager
+def mlflow_peer(installed: Installation, cores: set[int], directory: Path) -> Iterator[Server]:
+    """Serve XGBoost with a kept shap explainer by `mlflow models serve`; nothing is recorded."""
+    model = directory / "mlflow"
+    peer = Path(__file__).with_name("peers") / "mlflow_model.py"
+    booster = installed.artefacts / NAME / "trees.ubj"
+    save = [sys.executable, "-c", _SAVE_MLFLOW_MODEL, *map(os.fspath, (model, peer, booster))]
+    subprocess.run(save, check=True, env=_environment({}), capture_output=True)
+    command = ["mlflow", "models", "serve", "-m", os.fspath(model), "--env-manager", "local"]
+    rows = [[[one.get(name) for name in NAMES]] for one in people()]
+    bodies = [_json({"dataframe_split": {"columns": NAMES, "data": row}}) for row in rows]
+    with _serving([*command, "-w", "1"], cores, {}, "/invocations", bodies) as server:
+        yield server
+
+
+@contextmanager
+def bentoml_peer(installed: Installation, cores: set[int]) -> Iterator[Server]:
+    """Serve XGBoost with a kept shap explainer by a native BentoML API; nothing is recorded."""
+    command = ["bentoml", "serve", "benchmarks.peers.bentoml_service:Explained"]
+    settings = {"PEER_BOOSTER": os.fspath(installed.artefacts / NAME / "trees.ubj")}
+    bodies = [_json({"values": [one.get(name) for name in NAMES]}) for one in people()]
+    with _serving(command, cores, settings, "/predict", bodies) as server:
+        yield server
+
+
+@contextmanager
+def _serving(
+    command: list[str],
+    cores: set[int],
+    settings: Mapping[str, str],
+    path: str,
+    bodies: list[bytes],
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """Run a server on these cores until the block ends; its port comes last."""
+    port = free_port(4700)
+    program = [os.fspath(Path(sys.executable).with_name(command[0])), *command[1:]]
+    requests = [http_request(path, body, dict(headers or {})) for body in bodies]
+    with TemporaryFile() as log:
+        process = subprocess.Popen(
+            [*program, "--port", str(port)],
+            env=_environment(settings),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        )
+        try:
+            _wait_until_it_answers(process, port, requests, log)
+            yield Server(port, psutil.Process(process.pid), requests)
+        finally:
+            _stop(process)
+
+
+def _wait_until_it_answers(
+    process: "subprocess.Popen[bytes]", port: int, requests: list[bytes], log: BinaryIO
+) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while True:
+        try:
+            run_load(port, requests, 1, 0.1)
+        except (OSError, RuntimeError) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                said = log.read().decode(errors="replace")[-2000:]
+                raise RuntimeError(f"{process.args!r} doesn't answer: {error}\n{said}") from error
+            time.sleep(0.2)
+        else:
+            return
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, sign)
+            process.wait(20)
+            return
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    programs = os.fspath(Path(sys.executable).parent)
+    here = {
+        "PYTHONPATH": os.fspath(Path(__file__).parents[1]),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AUSCULT_")}
+    return kept | SWITCHES | here | dict(settings)
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value)
