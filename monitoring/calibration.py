@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, advance
 from monitoring.evidence.state import Floats, opened
@@ -87,7 +88,8 @@ class Miscalibration:
 def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
     """Return each bet's log likelihood ratio of some rows' outcomes, [bets]."""
     shift = np.array([bet.size for bet in CalibrationStream().bets])
-    odds = np.log(risk) - np.log1p(-risk)
+    inside = np.clip(risk, SMALLEST_RISK, LARGEST_RISK)
+    odds = np.log(inside) - np.log1p(-inside)
     if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + shift)
     if_event = if_not + shift
     found = np.where(happened[:, None], if_event, if_not)

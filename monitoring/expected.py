@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import StatisticsError
+from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 
 Floats = NDArray[np.float64]
 BINS = 1000
@@ -48,10 +49,11 @@ class RiskHistogram:
 
     @classmethod
     def of(cls, risk: ArrayLike, thresholds: Sequence[float]) -> Self:
-        """Count risks, each strictly between 0 and 1."""
+        """Count risks, each from 0 to 1."""
         values = np.asarray(risk, dtype=np.float64).ravel()
-        if not ((values > 0) & (values < 1)).all():
-            raise StatisticsError("a risk must lie strictly between 0 and 1")
+        if not ((values >= 0) & (values <= 1)).all():
+            raise StatisticsError("a risk must lie between 0 and 1")
+        values = np.clip(values, SMALLEST_RISK, LARGEST_RISK)
         bins = np.searchsorted(_INNER, np.log(values) - np.log1p(-values), side="right")
         above = [values >= threshold for threshold in thresholds]
         return cls(

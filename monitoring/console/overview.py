@@ -34,6 +34,12 @@ class ModelSummary:
     validity: Validity
     run: MonitorRun | None
     beat: Heartbeat | None
+    earlier: tuple[Alarm, ...]
+
+    @property
+    def watched(self) -> bool:
+        """Return whether a day was closed, without which nothing is known of the people it meets."""
+        return self.beat is not None and self.beat.closed_through is not None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -76,7 +82,14 @@ def summary(definition: Definition, now: datetime) -> ModelSummary:
         validity(alarms),
         last_run(name, version),
         beat,
+        tuple(earlier_alarms(name, version)),
     )
+
+
+def earlier_alarms(name: str, version: str | None) -> Sequence[Alarm]:
+    """Return what is still open of versions that are no longer in use, the newest first."""
+    found = Alarm.objects.filter(model=name, state__in=OPEN_STATES)
+    return list(found.exclude(version=version or "").order_by("-raised_on", "-pk"))
 
 
 def open_alarms(name: str, version: str | None) -> Sequence[Alarm]:

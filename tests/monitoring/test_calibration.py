@@ -92,3 +92,8 @@ def test_after_an_alarm_evidence_begins_anew() -> None:
     second = alarm(outcomes, first.day)
     assert second is None or second.onset > first.day
     assert alarm(outcomes, first.day + timedelta(days=400)) is None
+
+
+def test_a_risk_that_was_rounded_to_one_is_weighed_too() -> None:
+    found = log_ratio(np.array([1.0]), np.array([True]), np.array([True]))
+    assert np.isfinite(found).all()

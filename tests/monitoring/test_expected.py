@@ -51,8 +51,10 @@ def test_it_is_blind_to_a_failure_of_calibration_as_it_says() -> None:
 
 
 def test_what_is_no_risk_is_refused() -> None:
-    with pytest.raises(StatisticsError, match="strictly between 0 and 1"):
-        RiskHistogram.of([0.2, 1.0], ())
+    with pytest.raises(StatisticsError, match="between 0 and 1"):
+        RiskHistogram.of([0.2, 1.1], ())
+    with pytest.raises(StatisticsError, match="between 0 and 1"):
+        RiskHistogram.of([np.nan], ())
     with pytest.raises(StatisticsError, match="no rows"):
         RiskHistogram.of([], ()).expected()
     with pytest.raises(StatisticsError, match="other thresholds"):
