@@ -48,6 +48,7 @@ def exports(settings: Settings) -> dict[str, str]:
         "AUSCULT_HOME": os.fspath(settings.root),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MLFLOW_REGISTRY_URI": settings.tracking_uri,
+        "MLFLOW_BACKEND_STORE_URI": settings.tracking_uri,
         "BENTOML_HOME": os.fspath(settings.bentoml_home),
         **SWITCHES,
     }

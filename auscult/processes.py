@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 
 import httpx
 
@@ -33,13 +34,34 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
-        """Run in the foreground until it ends or Ctrl-C; return its exit code."""
+        """Run in the foreground until it ends; Ctrl-C and SIGTERM are passed on to it.
+
+        Returns its exit code. Raises ServerFailed where something listens on its port already.
+        """
+        self._check_port()
         process = subprocess.Popen(self.arguments, env=os.environ | dict(self.environment))  # noqa: S603 - our own arguments
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            process.send_signal(signal.SIGTERM)
+
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             return process.wait()
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            return process.wait()
+            return process.wait()  # the terminal has sent Ctrl-C to the whole group
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _check_port(self) -> None:
+        url = httpx.URL(self.address)
+        try:
+            socket.create_connection((url.host, url.port or 80), timeout=1).close()
+        except OSError:
+            return
+        raise ServerFailed(
+            f"something listens on {self.address} already, so {self.name} can't; "
+            "stop it, or set AUSCULT_PORT (the service) or AUSCULT_CONSOLE_PORT (the console)"
+        )
 
     def start(self, log: Path) -> "Running":
         """Start in the background in a process group of its own, its output in `log`."""

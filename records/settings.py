@@ -49,6 +49,13 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(default=5.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("database_url", "migrate_url")
+    @classmethod
+    def _is_a_known_database(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
     @field_validator("models", mode="before")
     @classmethod
     def _is_a_list_of_directories(cls, value: object) -> object:
@@ -67,7 +74,9 @@ class Settings(BaseSettings):
         for origin in origins:
             scheme, _, host = origin.partition("://")
             if scheme not in ("http", "https") or not host or set(host) & set("*/?#@ "):
-                raise ValueError(f"{origin!r} is no origin; write https://host or https://host:port")
+                raise ValueError(
+                    f"{origin!r} is no origin; write https://host or https://host:port"
+                )
         return origins
 
     @cached_property

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -214,8 +213,10 @@ def served(story):
     headers = {"Authorization": f"Bearer {story.key}"}
     with httpx.Client(base_url=address, headers=headers, timeout=10) as client:
         yield client
-    os.killpg(process.pid, signal.SIGTERM)
+    process.terminate()  # the command alone: what it started must end with it
     process.wait(20)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/livez")
 
 
 def test_training_shows_its_figures_with_intervals(story):
@@ -279,6 +280,12 @@ def test_the_history_says_who_promoted_and_why(story, served):
     shown = story.run("history", "readmission_week")
     assert "sam" in shown
     assert "its gate passes" in shown
+
+
+def test_a_port_in_use_is_named_in_one_line(story, served):
+    shown = story.run("serve", code=1)
+    assert story.environment["AUSCULT_PORT"] in shown
+    assert "Traceback" not in shown
 
 
 def test_the_libraries_own_commands_find_everything_by_the_exports(story, served):

@@ -91,8 +91,10 @@ class Caller:
             step(stage, done, len(items))
             return result
 
+        # idle connections are dropped here first, so that no call meets one the server dropped
+        limits = httpx.Limits(keepalive_expiry=2)
         async with httpx.AsyncClient(
-            base_url=self.address, headers=self._headers(), timeout=30
+            base_url=self.address, headers=self._headers(), timeout=30, limits=limits
         ) as client:
             return await asyncio.gather(*(guarded(client, item) for item in items))
 

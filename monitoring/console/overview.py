@@ -38,7 +38,7 @@ class ModelSummary:
 
     @property
     def watched(self) -> bool:
-        """Return whether a day was closed, without which nothing is known of the people it meets."""
+        """Return whether a day was closed; until then nothing is known of the people it meets."""
         return self.beat is not None and self.beat.closed_through is not None
 
     @property

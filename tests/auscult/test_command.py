@@ -59,6 +59,17 @@ def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_database_of_an_unknown_kind_stops_the_start(tmp_path):
+    done = run("models", home=tmp_path / "home", AUSCULT_DATABASE_URL="mysql://x")
+    assert done.returncode == 1
+    assert "AUSCULT_DATABASE_URL" in done.stderr
+
+
+def test_mlflows_own_pages_are_pointed_to_the_registry(tmp_path):
+    exports = run("env", home=tmp_path / "home").stdout
+    assert f"MLFLOW_BACKEND_STORE_URI=sqlite:///{tmp_path}/home/mlflow.db" in exports
+
+
 def test_an_unknown_model_is_refused_with_the_names_that_are_known(tmp_path):
     home = tmp_path / "home"
     run("init", home=home)

@@ -53,6 +53,28 @@ def test_a_model_that_was_never_used_says_so(watched: Clinic, browse: Browse) ->
     assert "No outcome was reported yet" in page
 
 
+def test_a_version_that_nobody_watched_is_not_called_within_its_validated_use(
+    watched: Clinic, browse: Browse
+) -> None:
+    evidence = {"artefact_digest": "0" * 64, "run_id": "4567cdef"}
+    tenure.move_alias(
+        watched.model,
+        "champion",
+        "2",
+        by="rita",
+        because="a new fit",
+        evidence=evidence,
+        overridden=False,
+        now=NOW,
+    )
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Not watched yet" in page
+    assert "Within its validated use" not in page
+    earlier = page.split("Still open from earlier versions", 1)[1]
+    assert "Creatinine in serum is missing in 9" in earlier
+    assert "not watched yet" in text_of(browse("vera"), "/")
+
+
 def test_an_unknown_model_is_not_found(watched: Clinic, browse: Browse) -> None:
     assert browse("vera").get("/models/nothing/").status_code == 404
 
