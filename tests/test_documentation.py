@@ -27,8 +27,9 @@ from models.scoring.calibration import Sigmoid
 from models.scoring.scorer import save_scorer
 from records.clients import SCOPES, create_client
 from records.settings import Settings
-from serving import fhir_api, json_api, own_api
+from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, own_api
 from serving.operation import Operation
+from serving.outbound import Outbound
 from serving.problems import TABLE
 from tests.serving.conftest import Serve, model, model_directory, serve  # noqa: F401 - fixtures
 from training.cohort import read_cohort
@@ -362,7 +363,14 @@ def test_the_answer_that_is_shown_whole_adds_up_to_its_risk():
 
 
 def operations() -> list[Operation]:
-    return [*json_api.operations({}), *fhir_api.operations(), *own_api.operations()]
+    return [
+        *json_api.operations({}),
+        *json_records.operations(),
+        *fhir_api.operations(),
+        *fhir_records.operations(),
+        *cds_hooks.operations({}, Outbound(Settings())),
+        *own_api.operations(),
+    ]
 
 
 def test_every_route_stands_in_the_table_with_its_scopes():
