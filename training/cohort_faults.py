@@ -54,7 +54,7 @@ def _outcome_faults(outcome: pd.Series) -> Iterator[str]:
     known = numbers(outcome)
     other = outcome.notna() & ~known.isin((0, 1))
     if other.any():
-        examples = ", ".join(repr(value) for value in outcome[other].unique()[:3])
+        examples = ", ".join(repr(value) for value in outcome[other].unique()[:3].tolist())
         yield f"outcome: {int(other.sum())} rows are neither 0 nor 1 but {examples}; recode them"
     elif known.dropna().nunique() == 1:
         yield (
