@@ -5,7 +5,19 @@ import sys
 
 import typer
 
-from auscult.commands import audit, data, model, people, score, setup, suspension, watch
+from auscult.commands import (
+    audit,
+    data,
+    evidence,
+    lookback,
+    model,
+    outcomes,
+    people,
+    score,
+    setup,
+    suspension,
+    watch,
+)
 from auscult.commands import demo as demo_command
 from models.errors import AuscultError
 
@@ -21,12 +33,15 @@ app = typer.Typer(
 for panel, commands in {
     "Set up": (setup.init, setup.migrate, setup.env, setup.models),
     "Models": (model.train, model.promote, model.rollback, model.history, model.package),
+    "Evidence": (evidence.reproduce, evidence.validate),
     "Run": (
         model.serve,
         suspension.suspend,
         suspension.restore,
         score.score,
         watch.monitor,
+        outcomes.outcomes,
+        lookback.lookback,
         watch.console,
         demo_command.demo,
     ),

@@ -11,9 +11,11 @@ from models.errors import AuscultError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.evaluation.evaluation import Evaluation
     from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
     from training.run import TrainedVersion
+    from training.validation import Validation
 
 _SHOWN = {
     "auroc": "AUROC",
@@ -26,13 +28,28 @@ _SHOWN = {
 
 def show_trained(trained: "TrainedVersion") -> None:
     """Show a trained version's headline figures."""
+    out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
+    out.print(_figures(trained.evaluation))
+
+
+def show_validated(found: "Validation") -> None:
+    """Show how a version did on another population."""
+    version = f"{found.version.name} version {found.version.version}"
+    out.print(f"\n[bold]{version}[/bold] on {found.people:,} rows (run {found.run_id})")
+    out.print(_figures(found.evaluation))
+
+
+def _figures(evaluation: "Evaluation") -> Table:
     table = Table("Figure", "Value", "95 % interval", box=None)
-    for name, estimate in trained.evaluation.figures.items():
-        if name in _SHOWN:
+    for name, estimate in evaluation.figures.items():
+        if name not in _SHOWN:
+            continue
+        if estimate.value is None or estimate.low is None or estimate.high is None:
+            table.add_row(_SHOWN[name], "not estimable", estimate.reason or "")
+        else:
             interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
             table.add_row(_SHOWN[name], f"{estimate.value:.3f}", interval)
-    out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
-    out.print(table)
+    return table
 
 
 def show_monitored(result: "MonitorResult") -> None:

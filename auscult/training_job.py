@@ -12,7 +12,9 @@ from records.settings import Settings
 
 if TYPE_CHECKING:
     from training.cohort import Cohort
+    from training.reproduction import Reproduction
     from training.run import TrainedVersion
+    from training.validation import Validation
 
 
 def train_model(
@@ -26,6 +28,8 @@ def train_model(
     draws: int,
     seed: int,
     trained_by: str,
+    timeout_seconds: float | None = None,
+    stability: int = 0,
 ) -> "TrainedVersion":
     """Train `name` on a table, or on its shipped cohort where none is given."""
     from training.options import TrainOptions
@@ -33,10 +37,68 @@ def train_model(
 
     definition_file = find_definition(name, settings.models)
     options = TrainOptions(
-        quick=quick, trials=trials, draws=draws, seed=seed, trained_by=trained_by
+        quick=quick,
+        trials=trials,
+        draws=draws,
+        seed=seed,
+        trained_by=trained_by,
+        timeout_seconds=timeout_seconds,
+        stability=stability,
     )
     table = _cohort(definition_file, cohort, settings, step)
     return train(definition_file, table, options, settings=settings, progress=step, now=now())
+
+
+def reproduce_version(
+    name: str, version: str, cohort: Path | None, *, settings: Settings, step: Step
+) -> "Reproduction":
+    """Make a version again from its table, or from the shipped cohort."""
+    from training.reproduction import reproduce
+
+    table = _cohort(find_definition(name, settings.models), cohort, settings, step)
+    return reproduce(name, version, table, settings=settings, progress=step, now=now())
+
+
+def validate_version(
+    name: str, version: str, cohort: Path, *, draws: int, seed: int, settings: Settings, step: Step
+) -> "Validation":
+    """Evaluate a version on another population."""
+    from training.cohort import read_cohort
+    from training.validation import validate
+
+    table = read_cohort(cohort, find_definition(name, settings.models).definition)
+    return validate(
+        name, version, table, draws=draws, seed=seed, settings=settings, progress=step, now=now()
+    )
+
+
+def recalibrate_version(
+    name: str,
+    version: str,
+    cohort: Path,
+    *,
+    by: str,
+    draws: int,
+    seed: int,
+    settings: Settings,
+    step: Step,
+) -> "TrainedVersion":
+    """Register a version with another's trees and a calibration fitted to another population."""
+    from training.cohort import read_cohort
+    from training.recalibration import recalibrate
+
+    table = read_cohort(cohort, find_definition(name, settings.models).definition)
+    return recalibrate(
+        name,
+        version,
+        table,
+        by=by,
+        draws=draws,
+        seed=seed,
+        settings=settings,
+        progress=step,
+        now=now(),
+    )
 
 
 def _cohort(

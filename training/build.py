@@ -13,7 +13,7 @@ from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
-from training.booster import BoosterParameters
+from training.booster import BoosterParameters, fit_trees
 from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import card_files
@@ -23,16 +23,18 @@ from training.comparators import formula_evidence
 from training.data_quality import DataQuality, assess_quality
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence, mean_contributions
+from training.fitting import fit_calibrated
 from training.judging import Judged, judge_by_folds, judge_on_test
 from training.learning_curve import learning_curve
 from training.options import TrainOptions
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
 from training.registry import CHAMPION, RunRecord
-from training.run_files import write_comparisons, write_run_files
+from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
 from training.sample_size import candidate_parameters, least_sample
 from training.split import Split, split
+from training.stability import Stability, stability
 
 _BASELINE = "baseline"
 
@@ -169,6 +171,7 @@ def _evaluate(
     )
     progress("Drawing the learning curve", 1, 1)
     trees, baseline = pair.trees, pair.baseline
+    repeated = _repeated(file, parts, pair, options, progress)
     evidence = RunEvidence(
         file=file,
         cohort=cohort,
@@ -194,12 +197,36 @@ def _evaluate(
         formulas=formula_evidence(
             judged.rows, file.definition, draws=options.bootstrap_draws, seed=options.seed
         ),
+        stability=repeated,
         importance=mean_contributions(file, explained),
         nested_trials=judged.trials,
         quick=options.quick,
         seed=options.seed,
     )
     return evidence, found.comparisons.get(CHAMPION)
+
+
+def _repeated(
+    file: DefinitionFile, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
+) -> Stability | None:
+    """Make the trees again from bootstrap samples, if that was asked for."""
+    if not options.stability:
+        return None
+    parameters = BoosterParameters.from_dict(pair.trees.parameters)
+    return stability(
+        lambda rows: fit_calibrated(
+            lambda part: fit_trees(file.definition, part, parameters, options.seed),
+            rows,
+            options.seed,
+            lambda: None,
+        ),
+        parts.training,
+        pair.trees.fitted,
+        runs=options.stability,
+        searched=not pair.trees.trials,
+        seed=options.seed,
+        step=lambda done, total: progress("Repeating on bootstrap samples", done, total),
+    )
 
 
 def _write(
@@ -218,9 +245,11 @@ def _write(
         judged.rows,
         judged.risk,
         evidence.importance,
+        stability=evidence.stability,
     )
     card = card_files(evidence.file, values, {name: one.png for name, one in drawn.items()})
-    write_run_files(files, evidence, values, card, drawn, pair.baseline.fitted.model)
+    write_pages(files, evidence.file, values, card, drawn)
+    write_fits(files, evidence, pair.baseline.fitted.model)
     reference, log_odds = _reference(evidence, pair, explained)
     return seal_artefact(
         artefact,

@@ -37,7 +37,6 @@ THRESHOLD_TITLES: Final = {
 NOT_PROVIDED: Final = (
     "external validation on another population",
     "a study of the effect on decisions and outcomes",
-    "instability of individual predictions",
     "assessment of clinical safety by a safety officer",
 )
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -60,7 +59,7 @@ def card_files(
         titles=TITLES,
         threshold_titles=THRESHOLD_TITLES,
         pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-        not_provided=NOT_PROVIDED,
+        not_provided=_not_provided(evidence),
         authors=_authors_text(file.card),
     )
     return {"card.html": page, "card.json": plain_json(_card_values(file, evidence))}
@@ -83,8 +82,14 @@ def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str,
         "definition": definition.model_dump(mode="json"),
         "authors": file.card,
         "evidence": dict(evidence),
-        "not_provided": list(NOT_PROVIDED),
+        "not_provided": list(_not_provided(evidence)),
     }
+
+
+def _not_provided(evidence: Mapping[str, Any]) -> tuple[str, ...]:
+    if evidence["stability"] is None:
+        return (*NOT_PROVIDED, "instability of individual predictions")
+    return NOT_PROVIDED
 
 
 def _page(template: str, **values: Any) -> bytes:

@@ -20,8 +20,13 @@ from training.population import Population
 from training.sample_size import SampleSize
 from training.search import Trial
 from training.split import Split
+from training.stability import Stability
 
 FORMAT = 1
+BASELINE_TITLE = (
+    "penalised logistic regression with splines and indicators of missing values, calibrated "
+    "likewise"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +65,7 @@ class RunEvidence:
     sample_size: SampleSize
     learning_curve: tuple[LearningPoint, ...]
     formulas: tuple[FormulaEvidence, ...]
+    stability: Stability | None
     importance: dict[str, float]
     nested_trials: tuple[int, ...]
     quick: bool
@@ -81,23 +87,25 @@ class RunEvidence:
             "data_quality": self.quality.to_dict(),
             "split": {
                 "method": self.split.method,
-                "training": _part(self.training),
-                "test": _part(self.test),
+                "training": describe_part(self.training),
+                "test": describe_part(self.test),
                 "left_out": self.split.left_out,
                 "nested_folds": len(self.split.outer),
                 "nested_trials": list(self.nested_trials),
             },
             "model_evidence": own,
+            "baseline_title": BASELINE_TITLE,
             "baseline_evidence": self.baseline.to_dict(),
             "difference_to_baseline": self.difference.to_dict(),
             "calibrations": self.calibrations,
             "sample_size": self.sample_size.to_dict(),
             "learning_curve": [point.to_dict() for point in self.learning_curve],
+            "stability": None if self.stability is None else self.stability.to_dict(),
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
             "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics, subgroups)],
-            "not_assessed": _not_assessed(definition, self.test),
+            "not_assessed": not_assessed(definition, self.test),
         }
 
     def _counts(self) -> dict[str, float]:
@@ -113,7 +121,7 @@ def mean_contributions(file: DefinitionFile, explanations: Explanations) -> dict
     return dict(zip(titles, sizes, strict=True))
 
 
-def _not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
+def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
     """Return why a subgroup has no figures, by its title."""
     stated = {g.title: g.not_assessed for g in definition.subgroups if g.not_assessed is not None}
     absent = {
@@ -124,7 +132,8 @@ def _not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
     return {**stated, **absent}
 
 
-def _part(population: Population) -> dict[str, Any]:
+def describe_part(population: Population) -> dict[str, Any]:
+    """Return the counts of some rows, and what the censoring weighs in them."""
     weights = population.weights()
     counted = weights > 0
     weighter = population.censoring()

@@ -11,7 +11,8 @@ class TrainOptions:
     """How to train; `quick` searches nothing and makes no more than 200 bootstrap draws.
 
     `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
-    repeats a run whose searches were ended by time.
+    repeats a run whose searches were ended by time. `stability` is the number of bootstrap samples
+    from which the trees are made again, with the parameters that were found.
     """
 
     trained_by: str
@@ -21,6 +22,7 @@ class TrainOptions:
     seed: int = 20261
     timeout_seconds: float | None = None
     repeated_trials: tuple[int, ...] = ()
+    stability: int = 0
 
     @property
     def bootstrap_draws(self) -> int:

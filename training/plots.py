@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from models.evaluation.evaluation import Evaluation
 from training.population import FloatArray, Population
+from training.stability import Stability
 
 _MODEL, _BASELINE, _REFERENCE = "#1f5fa8", "#b3541e", "#777777"
 _BINS = 40
@@ -34,13 +35,20 @@ def drawings(
     test: Population,
     risk: FloatArray,
     importance: Mapping[str, float],
+    *,
+    other: str = "logistic baseline",
+    stability: Stability | None = None,
 ) -> dict[str, Drawing]:
-    """Return the calibration curve (if it's defined), decision curve, risks and importance."""
+    """Return the calibration curve (if it's defined), decision curve, risks and importance.
+
+    `other` names what the model is drawn beside.
+    """
     plots = {
-        "calibration": _calibration_curve(evaluation, baseline),
-        "decision_curve": _decision_curve(evaluation, baseline),
+        "calibration": _calibration_curve(evaluation, baseline, other),
+        "decision_curve": _decision_curve(evaluation, baseline, other),
         "risk_distribution": _risk_distribution(test, risk),
         "importance": _importance(importance),
+        "instability": None if stability is None else _instability(stability),
     }
     return {
         name: Drawing(plot[0], _picture(plot[1]))
@@ -57,7 +65,7 @@ def _picture(draw: Callable[[Axes], None]) -> bytes:
     return buffer.getvalue()
 
 
-def _calibration_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot | None:
+def _calibration_curve(evaluation: Evaluation, baseline: Evaluation, named: str) -> Plot | None:
     curve, other = evaluation.calibration_curve, baseline.calibration_curve
     if curve is None:
         return None
@@ -68,14 +76,14 @@ def _calibration_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot | N
         axes.fill_between(curve.risk, curve.low, curve.high, color=_MODEL, alpha=0.2, linewidth=0)
         axes.plot(curve.risk, curve.observed, color=_MODEL, label="trees (95 % interval)")
         if other is not None:
-            axes.plot(other.risk, other.observed, color=_BASELINE, label="logistic baseline")
+            axes.plot(other.risk, other.observed, color=_BASELINE, label=named)
         axes.set(xlabel="Predicted risk", ylabel="Observed frequency, smoothed")
         axes.legend(frameon=False)
 
     return _values(model=curve, baseline=other), draw
 
 
-def _decision_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot:
+def _decision_curve(evaluation: Evaluation, baseline: Evaluation, named: str) -> Plot:
     curve, other = evaluation.decision_curve, baseline.decision_curve
     shown = [at for at in curve.thresholds if at <= _largest_threshold(evaluation)]
     count = len(shown)
@@ -86,7 +94,7 @@ def _decision_curve(evaluation: Evaluation, baseline: Evaluation) -> Plot:
         low, high = curve.low[:count], curve.high[:count]
         axes.fill_between(shown, low, high, color=_MODEL, alpha=0.2, linewidth=0)
         axes.plot(shown, curve.net_benefit[:count], color=_MODEL, label="trees (95 % interval)")
-        axes.plot(shown, other.net_benefit[:count], color=_BASELINE, label="logistic baseline")
+        axes.plot(shown, other.net_benefit[:count], color=_BASELINE, label=named)
         for at in evaluation.at_thresholds:
             axes.axvline(at.threshold, color=_REFERENCE, linewidth=0.6)
         top = max(curve.high[:count])
@@ -131,6 +139,22 @@ def _importance(importance: Mapping[str, float]) -> Plot:
         axes.set(xlabel="Mean |contribution| to the log-odds")
 
     return dict(reversed(ranked)), draw
+
+
+def _instability(stability: Stability) -> Plot:
+    """Each person's risk beside the range of the repetitions' (Riley and Collins 2023, fig. 2)."""
+    order = np.argsort(stability.original)
+    risk = stability.original[order]
+    low, high = np.quantile(stability.repeated[:, order], (0.025, 0.975), axis=0)
+
+    def draw(axes: Axes) -> None:
+        axes.plot(risk, low, ".", color=_MODEL, markersize=2, alpha=0.5)
+        axes.plot(risk, high, ".", color=_MODEL, markersize=2, alpha=0.5, label="95 % of repeats")
+        axes.plot([0, risk[-1]], [0, risk[-1]], color=_REFERENCE, linestyle=":", label="the same")
+        axes.set(xlabel="Risk by the model", ylabel="Risk by its repetitions")
+        axes.legend(frameon=False)
+
+    return {"risk": risk.tolist(), "low": low.tolist(), "high": high.tolist()}, draw
 
 
 def _values(**curves: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The MLflow store: runs with their evidence, and registered versions with their artefacts."""
 
 import contextlib
-import importlib.metadata
 import logging
 import sys
 import tempfile
@@ -12,29 +11,24 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
-from mlflow.models.signature import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types.schema import ColSpec, Schema
 
 import models
 from models.artefact import verify_artefact
 from models.definition import Definition
 from models.errors import RegistryError
 from records.settings import Settings
-from training.cohort import Cohort, file_digest
+from training.cohort import Cohort
+from training.provenance import code_tags, describe_cohort, requirements, signature
 
 CHAMPION = "champion"
 
 _TAG = "auscult."
 _PYFUNC = Path(__file__).with_name("pyfunc.py")
-_LOCK = Path(__file__).parents[1] / "requirements.lock"
-_RUN_REQUIREMENTS = ("mlflow", "msgspec", "numba", "numpy", "pandas", "pydantic", "scipy")
-_DATASET_DIGEST_LENGTH = 36
 _ARTEFACT = "artefact"
 
 
@@ -77,10 +71,7 @@ def register_run(
     """
     tags = {f"{_TAG}{name}": value for name, value in record.tags.items()}
     _open_store(definition.name, settings)
-    with mlflow.start_run(tags={**tags, **_code_tags()}) as run:
-        mlflow.log_params(dict(record.parameters))
-        mlflow.log_input(_dataset(cohort, definition), context="training")
-        mlflow.log_artifacts(str(record.files))
+    with _started(definition, cohort, record, context="training") as run:
         with _import_path_kept():
             info = mlflow.pyfunc.log_model(
                 name="model",
@@ -88,13 +79,36 @@ def register_run(
                 artifacts={_ARTEFACT: str(artefact)},
                 code_paths=[str(Path(models.__path__[0]))],
                 model_config={"artefact_digest": record.tags["artefact_digest"]},
-                pip_requirements=_requirements(),
-                signature=_signature(definition),
+                pip_requirements=requirements(),
+                signature=signature(definition),
                 input_example=example,
             )
         # after the model, or logging it would read every metric back, one query each
         mlflow.log_metrics(dict(record.metrics), model_id=info.model_id)
     return _register(definition.name, info, run.info.run_id, tags, settings)
+
+
+def log_run(
+    definition: Definition, cohort: Cohort, record: RunRecord, *, settings: Settings
+) -> str:
+    """Log a run that makes no version, and return its id."""
+    _open_store(definition.name, settings)
+    with _started(definition, cohort, record, context="validation") as run:
+        mlflow.log_metrics(dict(record.metrics))
+        return str(run.info.run_id)
+
+
+@contextlib.contextmanager
+def _started(
+    definition: Definition, cohort: Cohort, record: RunRecord, *, context: str
+) -> Iterator[Any]:
+    """Open a run that holds all of the record but its metrics, for what else it is to hold."""
+    tags = {f"{_TAG}{name}": value for name, value in {**record.tags, **code_tags()}.items()}
+    with mlflow.start_run(tags=tags) as run:
+        mlflow.log_params(dict(record.parameters))
+        mlflow.log_input(describe_cohort(cohort, definition), context=context)
+        mlflow.log_artifacts(str(record.files))
+        yield run
 
 
 def _register(
@@ -217,35 +231,13 @@ def _import_path_kept() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _dataset(cohort: Cohort, definition: Definition) -> Any:
-    """Describe the cohort; its rows stay where they are."""
-    shown = [feature.name for feature in definition.features if feature.name in cohort.frame]
-    return mlflow.data.from_pandas(
-        cohort.frame[shown],
-        source=CodeDatasetSource(tags={"cohort": cohort.source}),
-        name=cohort.source,
-        digest=cohort.digest[:_DATASET_DIGEST_LENGTH],
-    )
-
-
-def _signature(definition: Definition) -> ModelSignature:
-    inputs = [
-        ColSpec("double" if f.kind == "numeric" else "string", f.name, required=f.required)
-        for f in definition.features
-        if f.derived is None
-    ]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double")]))
-
-
-def _requirements() -> list[str]:
-    return [f"{name}=={importlib.metadata.version(name)}" for name in _RUN_REQUIREMENTS]
-
-
-def _code_tags() -> Mapping[str, str]:
-    tags = {f"{_TAG}lock_digest": file_digest(_LOCK)} if _LOCK.is_file() else {}
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        tags[f"{_TAG}code_version"] = importlib.metadata.version("auscult")
-    return tags
+def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str]:
+    """Return what a version's run says of itself."""
+    try:
+        tags = _client(settings).get_run(version.run_id).data.tags
+    except MlflowException as error:
+        raise RegistryError(f"run {version.run_id} can't be read: {error}") from error
+    return {name.removeprefix(_TAG): tags[name] for name in tags if name.startswith(_TAG)}
 
 
 def _registered(version: ModelVersion) -> RegisteredVersion:

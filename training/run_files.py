@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.definition import DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.scoring.linear import LinearModel, encode_linear
 from training.artefact import plain_json
@@ -48,20 +49,28 @@ def write_comparisons(
     return Compared(metrics, hashlib.sha256(text).hexdigest())
 
 
-def write_run_files(
+def write_pages(
     directory: Path,
-    evidence: RunEvidence,
+    file: DefinitionFile,
     values: Mapping[str, Any],
     card: Mapping[str, bytes],
     drawn: Mapping[str, Drawing],
-    baseline: LinearModel,
 ) -> None:
-    """Write card, data quality, evidence, every trial, plots with their numbers, and baseline."""
+    """Write card, data quality, evidence, and plots with their numbers."""
     for name, content in card.items():
         (directory / name).write_bytes(content)
     (directory / "evidence.json").write_bytes(plain_json(values))
-    (directory / "data_quality.html").write_bytes(quality_page(evidence.file, values))
+    (directory / "data_quality.html").write_bytes(quality_page(file, values))
     (directory / "data_quality.json").write_bytes(plain_json(values["data_quality"]))
+    pictures = directory / "plots"
+    pictures.mkdir()
+    for name, drawing in drawn.items():
+        (pictures / f"{name}.png").write_bytes(drawing.png)
+        (pictures / f"{name}.json").write_bytes(plain_json(drawing.numbers))
+
+
+def write_fits(directory: Path, evidence: RunEvidence, baseline: LinearModel) -> None:
+    """Write every trial of the searches, and the baseline as plain numbers."""
     trials = {
         name: [{"parameters": one.parameters, "log_loss": one.log_loss} for one in tried]
         for name, tried in (
@@ -70,10 +79,5 @@ def write_run_files(
         )
     }
     (directory / "trials.json").write_bytes(plain_json(trials))
-    pictures = directory / "plots"
-    pictures.mkdir()
-    for name, drawing in drawn.items():
-        (pictures / f"{name}.png").write_bytes(drawing.png)
-        (pictures / f"{name}.json").write_bytes(plain_json(drawing.numbers))
     (directory / "baseline").mkdir()
     (directory / "baseline" / "linear.json").write_bytes(encode_linear(baseline))

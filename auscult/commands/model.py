@@ -26,6 +26,12 @@ def train(
     trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 50,
     draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws.")] = 1000,
     seed: Annotated[int, typer.Option(min=0)] = 20261,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seconds after which no new trial is begun.")
+    ] = None,
+    stability: Annotated[
+        int, typer.Option(min=0, help="Bootstrap samples to make the model again from; 200.")
+    ] = 0,
     by: By = "",
 ) -> None:
     """Fit, calibrate, evaluate and register a version, with its evidence."""
@@ -43,6 +49,8 @@ def train(
             draws=draws,
             seed=seed,
             trained_by=by or getpass.getuser(),
+            timeout_seconds=timeout,
+            stability=stability,
         )
     from auscult.summary import show_trained
 

@@ -66,3 +66,31 @@ def test_a_figure_that_cannot_be_estimated_says_so(trained: Trained, artefact: P
 
     assert 'AUROC</td><td class="number">not estimable' in page
     assert re.search(r'Brier score</td><td class="number">0\.\d{3} \(no interval\)', page)
+
+
+def test_a_stability_that_was_measured_is_no_longer_missing(
+    trained: Trained, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    assert "instability of individual predictions" in (artefact / "card.html").read_text()
+    evidence["stability"] = {
+        "runs": 20,
+        "people": 700,
+        "quick_look": True,
+        "search_repeated": False,
+        "mape": 0.0123,
+        "mape_quantiles": {"0.5": 0.01, "0.9": 0.02, "0.95": 0.03},
+    }
+
+    page = card_files(trained.file, evidence, {})["card.html"].decode()
+
+    assert "instability of individual predictions" not in page
+    assert "the search itself was not repeated" in page
+    assert "Fewer than 200 repetitions are a quick look." in page
+
+
+def test_sample_size_learning_curve_and_calibrations_are_on_the_card(page: str) -> None:
+    assert re.search(r"candidate parameters.* they need [\d,]+ people", page)
+    assert "<th>Log loss</th>" in page
+    assert "sigmoid (served)" in page
+    assert "<td>isotonic</td>" in page

@@ -1,0 +1,157 @@
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from models.errors import CohortError, RegistryError
+from models.risk_model import RiskModel
+from records.settings import Settings
+from tests.training.conftest import NOW, Trained
+from tests.training.readmissions import cohort, people
+from training import search
+from training.cohort import Cohort
+from training.options import TrainOptions
+from training.recalibration import recalibrate
+from training.reproduction import reproduce
+from training.run import TrainedVersion, train
+from training.validation import validate
+
+SETTING = {"seed": 3, "draws": 40, "progress": lambda *_: None, "now": NOW}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(trained: Trained) -> Cohort:
+    """People of whom far fewer have the event than their values would tell."""
+    frame = people(900, seed=21)
+    generator = np.random.default_rng(5)
+    spared = (frame["outcome"] == 1) & (generator.random(len(frame)) < 0.6)
+    return replace(
+        cohort(frame.assign(outcome=frame["outcome"].where(~spared, 0))), digest="1" * 64
+    )
+
+
+@pytest.fixture(scope="module")
+def home(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A registry of its own with version 1, so that new versions disturb no other test."""
+    settings = Settings(home=tmp_path_factory.mktemp("validated"))
+    shutil.copy(trained.settings.root / "mlflow.db", settings.root / "mlflow.db")
+    return settings
+
+
+@pytest.fixture(scope="module")
+def recalibrated(home: Settings, elsewhere: Cohort) -> TrainedVersion:
+    return recalibrate("readmission", "1", elsewhere, by="Ben", settings=home, **SETTING)
+
+
+def _reproduce(home: Settings, version: str, table: Cohort) -> tuple[bool, tuple[str, ...]]:
+    found = reproduce(
+        "readmission", version, table, settings=home, progress=lambda *_: None, now=NOW
+    )
+    return found.equal, found.differences
+
+
+def test_a_version_is_made_again_byte_for_byte(home: Settings, trained: Trained) -> None:
+    assert _reproduce(home, "1", trained.cohort) == (True, ())
+
+
+def test_a_search_that_time_ended_is_repeated_by_its_number_of_trials(
+    home: Settings, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROUNDS", 12)
+    monkeypatch.setattr(search, "_STRENGTHS", (1.0,))
+    monkeypatch.setattr(search, "_L1_RATIOS", (0.0,))
+    table = cohort(people(300, seed=2))
+    options = TrainOptions(trained_by="Ada", trials=50, draws=20, seed=7, timeout_seconds=1e-6)
+    version = train(trained.file, table, options, settings=home, progress=lambda *_: None, now=NOW)
+    evidence = json.loads((version.directory / "evidence.json").read_bytes())
+
+    assert evidence["model_evidence"]["trials"] == 1
+    assert evidence["split"]["nested_trials"] == [1] * 5
+    assert _reproduce(home, version.version, table) == (True, ())
+
+
+def test_another_cohort_is_named_with_every_file_that_differs(
+    home: Settings, trained: Trained
+) -> None:
+    frame = trained.cohort.frame.assign(age=trained.cohort.frame["age"] + 1)
+    equal, differences = _reproduce(
+        home, "1", replace(trained.cohort, frame=frame, digest="2" * 64)
+    )
+
+    assert not equal
+    assert differences[0].startswith("the cohort: SHA-256 222")
+    named = {difference.split(":")[0] for difference in differences}
+    assert {"trees.ubj", "evidence.json", "reference.parquet"} <= named
+    assert not {"model.toml", "card.md"} & named
+
+
+def test_a_version_is_evaluated_elsewhere_as_it_is_served(
+    home: Settings, trained: Trained, elsewhere: Cohort
+) -> None:
+    found = validate("readmission", "1", elsewhere, settings=home, **SETTING)
+
+    model = RiskModel.load(trained.version.directory, version="1")
+    risks = model.risks({name: elsewhere.frame[name].to_numpy() for name in elsewhere.frame})
+    ratio = elsewhere.frame["outcome"].sum() / risks.sum()
+    assert found.evaluation.figures["observed_expected"].value == pytest.approx(ratio)
+    large = found.evaluation.figures["calibration_in_the_large"]
+    assert large.high is not None
+    assert large.high < 0
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    run = client.get_run(found.run_id)
+    assert run.data.tags["auscult.validates"] == "1"
+    assert run.data.metrics["auroc"] == found.evaluation.figures["auroc"].value
+    place = client.download_artifacts(found.run_id, "validation.json")
+    assert json.loads(Path(place).read_bytes())["is_its_own_cohort"] is False
+
+
+def test_recalibration_makes_a_new_version_that_agrees_with_the_new_population(
+    home: Settings, recalibrated: TrainedVersion, trained: Trained, elsewhere: Cohort
+) -> None:
+    frame = elsewhere.frame
+    columns = {name: frame[name].to_numpy() for name in frame}
+    before = RiskModel.load(trained.version.directory, version="1").risks(columns)
+    after = RiskModel.load(recalibrated.directory, version=recalibrated.version).risks(columns)
+
+    assert after.sum() == pytest.approx(frame["outcome"].sum(), rel=1e-6)
+    assert (pd.Series(after).rank() == pd.Series(before).rank()).all()
+    large = recalibrated.evaluation.figures["calibration_in_the_large"]
+    assert large.low is not None
+    assert large.high is not None
+    assert large.low < 0 < large.high
+    # judged by calibrations that had not seen the person, it isn't perfect by construction
+    slope = recalibrated.evaluation.figures["calibration_slope"].value
+    assert slope != pytest.approx(1, abs=1e-4)
+    evidence = json.loads((recalibrated.directory / "evidence.json").read_bytes())
+    assert evidence["recalibrated_from"] == "1"
+    card = (recalibrated.directory / "card.html").read_text()
+    assert "version 1 as it was" in card
+
+
+def test_a_recalibrated_version_is_not_reproduced_as_if_it_were_trained(
+    home: Settings, recalibrated: TrainedVersion, elsewhere: Cohort
+) -> None:
+    with pytest.raises(RegistryError, match="is version 1 recalibrated; reproduce that one"):
+        _reproduce(home, recalibrated.version, elsewhere)
+
+
+def test_risks_that_fall_with_the_outcome_are_not_recalibrated(
+    home: Settings, elsewhere: Cohort
+) -> None:
+    inverted = elsewhere.frame.assign(outcome=1 - elsewhere.frame["outcome"])
+
+    with pytest.raises(CohortError, match="don't rise with the outcome"):
+        recalibrate(
+            "readmission",
+            "1",
+            replace(elsewhere, frame=inverted),
+            by="Ben",
+            settings=home,
+            **SETTING,
+        )

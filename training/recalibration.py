@@ -1,0 +1,213 @@
+"""A version's risks fitted to another population: its calibration anew, everything else as it was.
+
+In the large and slope: logit(risk) = a logit(risk as it was) + b, so that explanations stay exact.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from models.evaluation.evaluation import Beside
+from models.scoring.calibration import Sigmoid, risk_of_margin
+from models.scoring.scorer import load_scorer
+from records.settings import Settings
+from training.artefact import seal_artefact, write_scorer
+from training.calibration import fit_sigmoid
+from training.candidate import Progress
+from training.card import card_files
+from training.cohort import Cohort
+from training.evaluation import evaluate_beside_on
+from training.evidence import describe_part, not_assessed
+from training.gates import check_gates
+from training.metrics import flat_metrics
+from training.plots import drawings
+from training.population import FloatArray, Population
+from training.registry import RunRecord, download, register_run
+from training.reproduction import RECALIBRATED
+from training.run import TrainedVersion
+from training.run_files import write_pages
+from training.run_record import typical_row
+from training.split import FOLDS, folds
+from training.validation import Examined, examine
+
+_BEFORE: Final = "before"
+
+
+def recalibrate(
+    name: str,
+    version: str,
+    cohort: Cohort,
+    *,
+    by: str,
+    draws: int,
+    seed: int,
+    settings: Settings,
+    progress: Progress,
+    now: datetime,
+) -> TrainedVersion:
+    """Register a new version with the trees of another and a calibration fitted to this cohort.
+
+    It is judged by risks from calibrations that had not seen the person, beside the version as it
+    was. Raises CohortError if risks don't rise with the outcome here.
+    """
+    examined = examine(name, version, cohort, settings=settings, now=now)
+    rows, before = examined.rows, examined.explained.margin
+    sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
+    log_odds = _cross_fitted(rows, before, seed)
+    progress("Evaluating", 0, 1)
+    beside = evaluate_beside_on(
+        rows,
+        risk_of_margin(log_odds),
+        {_BEFORE: examined.explained.risk},
+        examined.file.definition,
+        draws=draws,
+        seed=seed,
+    )
+    progress("Evaluating", 1, 1)
+    with tempfile.TemporaryDirectory() as scratch:
+        artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
+        artefact.mkdir()
+        files.mkdir()
+        served = _write_scorer(artefact, examined, sigmoid, settings)
+        values = _evidence(examined, beside, served, seed)
+        risk = risk_of_margin(log_odds)
+        drawn = drawings(
+            beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
+        )
+        card = card_files(examined.file, values, {name: one.png for name, one in drawn.items()})
+        write_pages(files, examined.file, values, card, drawn)
+        digest = seal_artefact(
+            artefact,
+            examined.file,
+            reference=rows,
+            log_odds=log_odds,
+            evidence=values,
+            card=card,
+            seed=seed,
+        )
+        progress("Registering the version", 0, 1)
+        registered = register_run(
+            examined.file.definition,
+            cohort,
+            _record(examined, values, files, digest, by, draws, seed),
+            artefact,
+            typical_row(examined.file, rows),
+            settings=settings,
+        )
+    place = settings.cache / "artefacts" / digest
+    directory = download(registered, place, settings=settings)
+    progress("Registering the version", 1, 1)
+    return TrainedVersion(
+        name=registered.name,
+        version=registered.version,
+        run_id=registered.run_id,
+        artefact_digest=digest,
+        directory=directory,
+        evaluation=beside.own,
+    )
+
+
+def _cross_fitted(rows: Population, before: FloatArray, seed: int) -> FloatArray:
+    """Return each row's log-odds by a calibration fitted to the other folds."""
+    log_odds = np.full(len(rows), np.nan)
+    for learning, held_out in folds(rows, seed):
+        part = rows.part(learning)
+        fitted = fit_sigmoid(before[learning], part.outcome, part.weights())
+        log_odds[held_out] = fitted.a * before[held_out] + fitted.b
+    return log_odds
+
+
+def _write_scorer(
+    directory: Path, examined: Examined, sigmoid: Sigmoid, settings: Settings
+) -> Sigmoid:
+    """Write the same trees under the composed calibration, and return that."""
+    then = load_scorer(examined.artefact).calibration
+    composed = Sigmoid(sigmoid.a * then.a, sigmoid.a * then.b + sigmoid.b)
+    write_scorer(
+        directory,
+        examined.file.definition,
+        trees=(examined.artefact / "trees.ubj").read_bytes(),
+        sigmoid=composed,
+        table_budget_mb=settings.table_budget_mb,
+        check_on=examined.rows.inputs,
+    )
+    return composed
+
+
+def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -> dict[str, Any]:
+    """Return the first version's evidence, all that the new population says put in its place."""
+    first: Mapping[str, Any] = json.loads((examined.artefact / "evidence.json").read_bytes())
+    definition, rows = examined.file.definition, examined.rows
+    own = {
+        **first["model_evidence"],
+        "calibration": {"a": sigmoid.a, "b": sigmoid.b},
+        "evaluation": beside.own.to_dict(),
+    }
+    metrics = flat_metrics(beside.own)
+    gates = check_gates(definition.gates, metrics, own["evaluation"]["subgroups"])
+    part = describe_part(rows)
+    version = examined.version.version
+    return {
+        **first,
+        RECALIBRATED: version,
+        "seed": seed,
+        "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
+        "data_quality": examined.quality.to_dict(),
+        "split": {
+            "method": f"the trees are those of version {version}; their calibration was fitted to "
+            f"this population, and is judged by {FOLDS}-fold cross-validation by patient",
+            "training": part,
+            "test": part,
+            "left_out": 0,
+            "nested_folds": FOLDS,
+            "nested_trials": [],
+        },
+        "model_evidence": own,
+        "baseline_title": f"version {version} as it was",
+        "baseline_evidence": {**first["model_evidence"], "evaluation": _before(beside)},
+        "difference_to_baseline": beside.comparisons[_BEFORE].to_dict(),
+        "calibrations": {},
+        "formulas": [],
+        "stability": None,
+        "metrics": metrics,
+        "gates": [gate.to_dict() for gate in gates],
+        "not_assessed": not_assessed(definition, rows),
+    }
+
+
+def _before(beside: Beside) -> dict[str, Any]:
+    return beside.others[_BEFORE].to_dict()
+
+
+def _record(
+    examined: Examined,
+    values: Mapping[str, Any],
+    files: Path,
+    digest: str,
+    by: str,
+    draws: int,
+    seed: int,
+) -> RunRecord:
+    calibration = values["model_evidence"]["calibration"]
+    return RunRecord(
+        parameters={
+            RECALIBRATED: examined.version.version,
+            "calibration_a": calibration["a"],
+            "calibration_b": calibration["b"],
+            "draws": draws,
+            "seed": seed,
+        },
+        metrics=values["metrics"],
+        files=files,
+        tags={
+            "artefact_digest": digest,
+            "definition_digest": examined.version.definition_digest,
+            "cohort_digest": examined.cohort.digest,
+            "trained_by": by,
+        },
+    )

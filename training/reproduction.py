@@ -1,0 +1,120 @@
+"""Whether a version can be made again, byte for byte, from its cohort and its record."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from models.artefact import MANIFEST
+from models.definition import read_definition
+from models.errors import RegistryError
+from records.settings import Settings
+from training.build import build
+from training.candidate import Progress
+from training.cohort import Cohort
+from training.options import TrainOptions
+from training.provenance import code_tags
+from training.registry import (
+    RegisteredVersion,
+    download,
+    find_version,
+    run_tags,
+)
+
+RECALIBRATED: Final = "recalibrated_from"
+_CIRCUMSTANCES: Final = {"lock_digest": "the lock", "code_version": "Auscult's version"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """The version and the digests of the first and of the repeated artefact, and what differs."""
+
+    version: RegisteredVersion
+    repeated_digest: str
+    differences: tuple[str, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every file was made again byte for byte."""
+        return self.version.artefact_digest == self.repeated_digest
+
+
+def reproduce(
+    name: str,
+    version: str,
+    cohort: Cohort,
+    *,
+    settings: Settings,
+    progress: Progress,
+    now: datetime,
+) -> Reproduction:
+    """Make a version again in a scratch directory, as its record says, and compare every file.
+
+    Searches repeat the number of trials that were done, not the time that they were given. Raises
+    RegistryError for a version that no training made.
+    """
+    registered = find_version(name, version, settings=settings)
+    place = settings.cache / "artefacts" / registered.artefact_digest
+    first = download(registered, place, settings=settings)
+    file = read_definition(first / "model.toml")
+    options = _options(registered, first, settings)
+    with tempfile.TemporaryDirectory() as scratch:
+        again, files = Path(scratch) / "artefact", Path(scratch) / "run"
+        again.mkdir()
+        files.mkdir()
+        built = build(
+            file, cohort, options, again, files, settings=settings, progress=progress, now=now
+        )
+        differences = (
+            *_other_circumstances(registered, cohort, settings),
+            *_other_files(first, again),
+        )
+    return Reproduction(registered, built.digest, differences)
+
+
+def _options(registered: RegisteredVersion, artefact: Path, settings: Settings) -> TrainOptions:
+    evidence: dict[str, Any] = json.loads((artefact / "evidence.json").read_bytes())
+    if RECALIBRATED in evidence:
+        raise RegistryError(
+            f"{registered.name} version {registered.version} is version {evidence[RECALIBRATED]} "
+            "recalibrated; reproduce that one, and validate it again with --recalibrate"
+        )
+    own = evidence["model_evidence"]
+    searched = (own["trials"], *evidence["split"]["nested_trials"])
+    return TrainOptions(
+        trained_by=registered.trained_by,
+        quick=evidence["quick"],
+        draws=own["evaluation"]["draws"],
+        seed=evidence["seed"],
+        repeated_trials=() if evidence["quick"] else searched,
+        stability=evidence["stability"]["runs"] if evidence["stability"] else 0,
+    )
+
+
+def _other_circumstances(
+    registered: RegisteredVersion, cohort: Cohort, settings: Settings
+) -> list[str]:
+    found = []
+    if cohort.digest != registered.cohort_digest:
+        found.append(f"the cohort: SHA-256 {cohort.digest}, then {registered.cohort_digest}")
+    then, now = run_tags(registered, settings=settings), code_tags()
+    for tag, title in _CIRCUMSTANCES.items():
+        if then.get(tag) != now.get(tag):
+            found.append(f"{title}: {now.get(tag)}, then {then.get(tag)}")
+    return found
+
+
+def _other_files(first: Path, again: Path) -> list[str]:
+    before, after = _digests(first), _digests(again)
+    return [
+        f"{name}: SHA-256 {after.get(name, 'none')}, then {before.get(name, 'none')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _digests(artefact: Path) -> dict[str, str]:
+    digests: dict[str, str] = json.loads((artefact / MANIFEST).read_bytes())["files"]
+    return digests

@@ -1,0 +1,122 @@
+"""A registered version on another population: the same figures, and nothing of it changed."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.definition import DefinitionFile, read_definition
+from models.evaluation.evaluation import Evaluation
+from models.risk_model import RiskModel
+from models.scoring.scorer import Explanations
+from records.settings import Settings
+from training.artefact import plain_json
+from training.candidate import Progress
+from training.cohort import Cohort
+from training.data_quality import DataQuality, assess_quality
+from training.evaluation import evaluate_on
+from training.metrics import flat_metrics
+from training.population import Population, admit
+from training.registry import RegisteredVersion, RunRecord, download, find_version, log_run
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A version's risks of another population's people."""
+
+    version: RegisteredVersion
+    artefact: Path
+    file: DefinitionFile
+    cohort: Cohort
+    rows: Population
+    quality: DataQuality
+    explained: Explanations
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """How a version did on another population, and the run that keeps it."""
+
+    version: RegisteredVersion
+    run_id: str
+    people: int
+    evaluation: Evaluation
+
+
+def validate(
+    name: str,
+    version: str,
+    cohort: Cohort,
+    *,
+    draws: int,
+    seed: int,
+    settings: Settings,
+    progress: Progress,
+    now: datetime,
+) -> Validation:
+    """Evaluate a version as it is served on a cohort that it was not made from, and log that.
+
+    Whether people of the version's own cohort are among these can't be told but by the cohort's
+    digest: the same one is said in the result.
+    """
+    examined = examine(name, version, cohort, settings=settings, now=now)
+    progress("Evaluating", 0, 1)
+    evaluation = evaluate_on(
+        examined.rows,
+        examined.explained.risk,
+        examined.file.definition,
+        draws=draws,
+        seed=seed,
+    )
+    progress("Evaluating", 1, 1)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = Path(scratch)
+        (files / "validation.json").write_bytes(plain_json(_values(examined, evaluation)))
+        run_id = log_run(
+            examined.file.definition,
+            cohort,
+            RunRecord(
+                parameters={"draws": draws, "seed": seed},
+                metrics=flat_metrics(evaluation),
+                files=files,
+                tags={
+                    "validates": examined.version.version,
+                    "artefact_digest": examined.version.artefact_digest,
+                    "cohort_digest": cohort.digest,
+                },
+            ),
+            settings=settings,
+        )
+    return Validation(examined.version, run_id, len(examined.rows), evaluation)
+
+
+def examine(
+    name: str, version: str, cohort: Cohort, *, settings: Settings, now: datetime
+) -> Examined:
+    """Score a cohort's admitted rows by a verified version."""
+    registered = find_version(name, version, settings=settings)
+    place = settings.cache / "artefacts" / registered.artefact_digest
+    artefact = download(registered, place, settings=settings)
+    file = read_definition(artefact / "model.toml")
+    rows, exclusions = admit(cohort, file.definition, now)
+    quality = assess_quality(file.definition, rows, exclusions, cohort.notes)
+    digest = registered.artefact_digest
+    model = RiskModel.load(artefact, version=registered.version, digest=digest)
+    explained = model.scorer.explain_batch(np.ascontiguousarray(rows.inputs))
+    return Examined(registered, artefact, file, cohort, rows, quality, explained)
+
+
+def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
+    return {
+        "model": examined.version.name,
+        "version": examined.version.version,
+        "artefact_digest": examined.version.artefact_digest,
+        "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
+        "is_its_own_cohort": examined.cohort.digest == examined.version.cohort_digest,
+        "data_quality": examined.quality.to_dict(),
+        "evaluation": evaluation.to_dict(),
+    }
