@@ -42,6 +42,8 @@ for panel, commands in {
         watch.monitor,
         outcomes.outcomes,
         lookback.lookback,
+        outcomes.outcomes,
+        lookback.lookback,
         watch.console,
         demo_command.demo,
     ),

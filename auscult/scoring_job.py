@@ -70,7 +70,7 @@ def _recording(
 
     pseudonym_key = read_pseudonym_key(settings.pseudonym_key)
     check_key(pseudonym_key)
-    client = authenticate(_read_key(key_file), started_at)
+    client = authenticate(read_key(key_file), started_at)
     if client is None:
         raise SettingsError(f"{key_file}: its API key is unknown, revoked or expired")
     writer = Writer(settings.database, queue=_WAITING_ROWS)
@@ -81,7 +81,8 @@ def _recording(
         writer.close()
 
 
-def _read_key(path: Path) -> str:
+def read_key(path: Path) -> str:
+    """Read a client's API key from a file that holds nothing else."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

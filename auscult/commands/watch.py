@@ -15,9 +15,7 @@ ALARMS_OPEN, NOT_WATCHED = 3, 5
 
 
 def monitor(
-    name: Annotated[
-        str, typer.Argument(help="The model's name; with --status, none is all.")
-    ] = "",
+    name: Annotated[str, typer.Argument(help="The model's name; with --status, none is all.")] = "",
     through: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Close days up to this one; yesterday else."),

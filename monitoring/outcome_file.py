@@ -1,0 +1,206 @@
+"""A file of outcomes, CSV or Parquet: read whole and checked before anything of it is recorded.
+
+Columns: `prediction_id`, or `patient_id` (and `patient_system`, unless one is named for all
+rows); `happened` (true or false); `known_at`, the time of the event or, where none happened, of
+the end of follow-up.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from models.errors import RecordError
+from records.models import Outcome, Prediction
+from records.pseudonym import Pseudonymiser
+from records.rows import OutcomeRow
+
+WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+AT_ONCE = 500
+MOST_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """One row of the file: whose outcome, what, and when it was known."""
+
+    prediction: UUID | None
+    patient: str
+    happened: bool
+    known_at: datetime
+
+
+@dataclass(frozen=True)
+class OutcomeFile:
+    """What a file holds that isn't recorded yet, how much of it is, and the file's digest."""
+
+    rows: tuple[OutcomeRow, ...]
+    known_already: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """For which model a file is read, on whose behalf, and when."""
+
+    model: str
+    client: str
+    is_test: bool
+    pseudonymiser: Pseudonymiser
+    system: str
+    now: datetime
+
+    def read(self, path: Path) -> OutcomeFile:
+        """Read and check a file; raise RecordError that names the faulty rows, never a patient."""
+        columns = _columns(path)
+        faults: list[str] = []
+        reports = [
+            report
+            for number, row in enumerate(_rows(columns), start=1)
+            if (report := self._report(number, row, faults)) is not None
+        ]
+        faults += self._not_known(reports)
+        if faults:
+            more = len(faults) - MOST_FAULTS
+            told = "; ".join(faults[:MOST_FAULTS]) + (f"; {more} more" if more > 0 else "")
+            raise RecordError(f"{path.name}: nothing was recorded: {told}")
+        new = self._new(reports)
+        rows = tuple(
+            OutcomeRow(
+                prediction=report.prediction,
+                model=self.model,
+                patient=report.patient,
+                happened=report.happened,
+                known_at=report.known_at,
+                reported_at=self.now,
+                client=self.client,
+                is_test=self.is_test,
+            )
+            for report in new
+        )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return OutcomeFile(rows, len(reports) - len(rows), digest)
+
+    def _report(self, number: int, row: dict[str, str], faults: list[str]) -> Report | None:
+        try:
+            happened = WORDS.get(row.get("happened", "").strip().lower())
+            if happened is None:
+                raise ValueError("happened must be true or false")
+            known_at = _time(row.get("known_at", ""))
+            if known_at > self.now:
+                raise ValueError("known_at is later than now")
+            prediction, patient = self._subject(row)
+        except ValueError as error:
+            faults.append(f"row {number}: {error}")
+            return None
+        return Report(prediction, patient, happened, known_at)
+
+    def _subject(self, row: dict[str, str]) -> tuple[UUID | None, str]:
+        named, patient = row.get("prediction_id", "").strip(), row.get("patient_id", "").strip()
+        if bool(named) == bool(patient):
+            raise ValueError("give either a prediction_id or a patient_id")
+        if not named:
+            system = row.get("patient_system", "").strip() or self.system
+            return None, self.pseudonymiser.pseudonym(system, patient)
+        try:
+            return UUID(named), ""
+        except ValueError:
+            raise ValueError("prediction_id is not a UUID") from None
+
+    def _not_known(self, reports: Sequence[Report]) -> Iterator[str]:
+        """Yield what is wrong with the predictions that are named."""
+        named = [report for report in reports if report.prediction is not None]
+        for part in _parts(named):
+            found = dict(
+                Prediction.objects.filter(
+                    pk__in=[report.prediction for report in part],
+                    model=self.model,
+                    is_test=self.is_test,
+                ).values_list("pk", "predicted_at")
+            )
+            for report in part:
+                predicted_at = found.get(report.prediction)
+                if predicted_at is None:
+                    yield f"there is no prediction {report.prediction} of {self.model}"
+                elif report.known_at < predicted_at:
+                    yield f"known_at is before prediction {report.prediction}"
+
+    def _new(self, reports: Sequence[Report]) -> list[Report]:
+        """Return the reports that aren't recorded as they are, each once."""
+        new = dict.fromkeys(reports)
+        keys = ("prediction_id", "patient", "happened", "known_at")
+        for part in _parts(list(new)):
+            times = {report.known_at for report in part}
+            told = Outcome.objects.filter(
+                model=self.model, is_test=self.is_test, known_at__in=times
+            ).values_list(*keys)
+            for prediction, patient, happened, known_at in told.iterator():
+                new.pop(Report(prediction, patient, happened, known_at), None)
+                new.pop(Report(prediction, "", happened, known_at), None)
+        return list(new)
+
+
+def record_outcomes(
+    found: OutcomeFile, commit: Callable[[Sequence[Any]], None], done: Callable[[int], None]
+) -> None:
+    """Commit a file's rows in parts; a run that breaks off is made whole by running it again."""
+    total = 0
+    for part in _parts(found.rows):
+        commit(part)
+        total += len(part)
+        done(total)
+
+
+def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(rows), AT_ONCE):
+        yield rows[start : start + AT_ONCE]
+
+
+def _columns(path: Path) -> dict[str, list[str]]:
+    import pyarrow as pa  # takes a third of a second that only this command needs
+    from pyarrow import csv, parquet
+
+    try:
+        if path.suffix == ".parquet":
+            table = parquet.read_table(path)
+        else:
+            names = csv.open_csv(path).schema.names
+            texts = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+            table = csv.read_csv(path, convert_options=texts)
+    except (OSError, pa.ArrowInvalid) as error:
+        # the library's own words quote the row that it couldn't read
+        kind = type(error).__name__
+        raise RecordError(f"{path.name}: can't be read as CSV or Parquet ({kind})") from None
+    missing = {"happened", "known_at"} - set(table.column_names)
+    if missing or not {"prediction_id", "patient_id"} & set(table.column_names):
+        raise RecordError(
+            f"{path.name}: columns prediction_id or patient_id, happened and known_at are needed; "
+            f"it has {', '.join(table.column_names)}"
+        )
+    return {
+        name: [_text(one) for one in table.column(name).to_pylist()] for name in table.column_names
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else str(value)
+
+
+def _rows(columns: dict[str, list[str]]) -> Iterator[dict[str, str]]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("known_at must be a time such as 2026-01-31T08:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("known_at must say its offset from UTC")
+    return moment.astimezone(UTC)

@@ -1,0 +1,107 @@
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import RecordError
+from models.risk_model import RiskModel
+from monitoring.lookback import Correction, lookback, summary, write_csv
+from records.models import Prediction
+from tests.monitoring.clinic import FIRST, Clinic, log_odds
+
+FAULT = FIRST + timedelta(days=2)
+
+
+def too_high(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"] = columns["creatinine"] * 4
+
+
+def faulty(clinic: Clinic) -> RiskModel:
+    clinic.record_days(FIRST, 2, 40)
+    clinic.record_days(FAULT, 2, 40, change=too_high)
+    return RiskModel.load(clinic.reference.parent, version="1")
+
+
+def test_corrected_predictions_are_what_the_right_values_would_have_given(clinic: Clinic) -> None:
+    model = faulty(clinic)
+    found = lookback(model, "creatinine", FAULT, FAULT + timedelta(days=1), Correction("x / 4"))
+    made = {str(one.pk): one for one in Prediction.objects.all()}
+    used = [one for one in made.values() if one.features["creatinine"] is not None]
+    assert len(found) == sum(one.predicted_at.date() >= FAULT for one in used)
+    for one in found:
+        before = made[one.prediction_id]
+        right = before.features["creatinine"] / 4
+        odds = log_odds(
+            {"age": np.array([before.features["age"]]), "creatinine": np.array([right])}
+        )[0]
+        assert one.corrected_value == pytest.approx(right)
+        assert one.corrected_risk == pytest.approx(1 / (1 + np.exp(-odds)))
+        assert one.band_changed == (one.band != clinic.definition.band(one.corrected_risk).name)
+
+
+def test_band_changes_come_first_and_are_counted(clinic: Clinic) -> None:
+    model = faulty(clinic)
+    found = lookback(model, "creatinine", FAULT, FAULT + timedelta(days=1), Correction("x/4"))
+    changed = [bool(one.band_changed) for one in found]
+    assert changed == sorted(changed, reverse=True)
+    assert summary(found)["high to low"] == sum(changed) > 10
+    text = io.StringIO()
+    write_csv(found, text)
+    rows = list(csv.DictReader(io.StringIO(text.getvalue())))
+    assert [row["prediction_id"] for row in rows] == [one.prediction_id for one in found]
+    assert rows[0]["band_changed"] == "True"
+
+
+def test_without_a_correction_the_predictions_are_only_listed(clinic: Clinic) -> None:
+    found = lookback(faulty(clinic), "creatinine", FIRST, FIRST, None)
+    assert found
+    assert {one.corrected_risk for one in found} == {None}
+
+
+def test_a_corrected_value_that_can_not_be_right_gives_no_score(clinic: Clinic) -> None:
+    model = faulty(clinic)
+    found = lookback(model, "creatinine", FAULT, FAULT, Correction("x*1000"))
+    assert found
+    assert all("outside the plausible range" in one.no_score for one in found)
+    assert {one.corrected_risk for one in found} == {None}
+    assert summary(found)["no score"] == len(found)
+
+
+def test_records_of_another_model_are_not_corrected(clinic: Clinic) -> None:
+    model = faulty(clinic)
+    Prediction.objects.update(margin=0.5)
+    with pytest.raises(RecordError, match="doesn't give the recorded risks again"):
+        lookback(model, "creatinine", FIRST, FAULT, Correction("x/4"))
+
+
+@pytest.mark.parametrize(
+    ("feature", "correction", "words"),
+    [
+        ("potassium", "x/2", "has no feature potassium"),
+        ("ward", "x/2", "no formula corrects it"),
+        ("creatinine", "__import__('os')", "is no correction"),
+        ("creatinine", "x**2", "is no correction"),
+        ("creatinine", "y/2", "is no correction"),
+        ("creatinine", "x/", "is no correction"),
+    ],
+)
+def test_what_can_not_be_corrected_is_refused(
+    clinic: Clinic, feature: str, correction: str, words: str
+) -> None:
+    model = RiskModel.load(clinic.reference.parent, version="1")
+    with pytest.raises(RecordError, match=words):
+        lookback(model, feature, FIRST, FIRST, Correction(correction))
+
+
+numbers = st.floats(0.5, 500)
+
+
+@given(numbers, numbers, numbers)
+def test_a_correction_is_arithmetic(value: float, factor: float, offset: float) -> None:
+    found = Correction(f"-(x - {offset!r}) / {factor!r} + 1")(np.array([value]))
+    assert found[0] == -(value - offset) / factor + 1

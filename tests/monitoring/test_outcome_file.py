@@ -1,0 +1,151 @@
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+
+from models.errors import RecordError, SettingsError
+from monitoring.outcome_file import OutcomeFile, Reader, record_outcomes
+from records.clients import create_client
+from records.home import init_home
+from records.models import AuditEvent, Outcome, Prediction
+from records.pseudonym import Pseudonymiser
+from records.writer import Writer
+from tests.monitoring.clinic import FIRST, NOW, Clinic
+
+PEOPLE = Pseudonymiser(b"k" * 32)
+KNOWN = "2024-04-01T08:00:00Z"
+
+
+def read(clinic: Clinic, text: str, tmp_path: Path) -> OutcomeFile:
+    path = tmp_path / "outcomes.csv"
+    path.write_text(text)
+    return reader(clinic).read(path)
+
+
+def reader(clinic: Clinic) -> Reader:
+    return Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", NOW)
+
+
+def record(clinic: Clinic, found: OutcomeFile) -> None:
+    writer = Writer(clinic.settings.database, queue=100)
+    writer.start()
+    record_outcomes(found, lambda rows: writer.submit(rows).result(20), lambda done: None)
+    writer.close()
+
+
+def test_outcomes_by_prediction_and_by_patient_are_recorded_once(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    first, second = clinic.record(FIRST, 2)
+    text = (
+        "prediction_id,patient_id,happened,known_at\n"
+        f"{first.pk},,true,{KNOWN}\n"
+        f",123,no,2024-04-01T10:00:00+02:00\n"
+        f"{second.pk},,0,{KNOWN}\n"
+        f"{second.pk},,0,{KNOWN}\n"
+    )
+    found = read(clinic, text, tmp_path)
+    assert len(found.rows) == 3
+    record(clinic, found)
+    rows = Outcome.objects.order_by("pk").values_list("prediction", "patient", "happened")
+    patient = PEOPLE.pseudonym("urn:clinic", "123")
+    assert list(rows) == [(first.pk, "", True), (None, patient, False), (second.pk, "", False)]
+    assert set(Outcome.objects.values_list("known_at", flat=True)) == {
+        datetime(2024, 4, 1, 8, tzinfo=UTC)
+    }
+    again = read(clinic, text, tmp_path)
+    assert (len(again.rows), again.known_already) == (0, 4)
+
+
+def test_a_contradictory_report_is_recorded_beside_the_first(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    head = "prediction_id,happened,known_at\n"
+    record(clinic, read(clinic, f"{head}{made.pk},true,{KNOWN}\n", tmp_path))
+    found = read(clinic, f"{head}{made.pk},false,{KNOWN}\n", tmp_path)
+    assert [row.happened for row in found.rows] == [False]
+
+
+def test_parquet_is_read_like_csv(clinic: Clinic, tmp_path: Path) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    path = tmp_path / "outcomes.parquet"
+    known = datetime(2024, 4, 1, 8, tzinfo=UTC)
+    pd.DataFrame(
+        {"prediction_id": [str(made.pk)], "happened": [True], "known_at": [known]}
+    ).to_parquet(path)
+    (row,) = reader(clinic).read(path).rows
+    assert (row.prediction, row.happened, row.known_at) == (made.pk, True, known)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ID,,maybe,2024-04-01T08:00:00Z", "row 1: happened must be true or false"),
+        ("ID,,true,yesterday", "row 1: known_at must be a time"),
+        ("ID,,true,2024-04-01", "row 1: known_at must say its offset"),
+        ("ID,,true,2031-04-01T08:00:00Z", "row 1: known_at is later than now"),
+        ("ID,123,true,2024-04-01T08:00:00Z", "row 1: give either"),
+        (",,true,2024-04-01T08:00:00Z", "row 1: give either"),
+        ("no-uuid,,true,2024-04-01T08:00:00Z", "row 1: prediction_id is not a UUID"),
+        ("OTHER,,true,2024-04-01T08:00:00Z", "there is no prediction"),
+        ("ID,,true,2023-04-01T08:00:00Z", "known_at is before prediction"),
+    ],
+)
+def test_a_faulty_row_is_named_and_nothing_is_recorded(
+    clinic: Clinic, tmp_path: Path, line: str, words: str
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    line = line.replace("ID", str(made.pk)).replace("OTHER", str(uuid4()))
+    with pytest.raises(RecordError, match="nothing was recorded") as caught:
+        read(clinic, f"prediction_id,patient_id,happened,known_at\n{line}\n", tmp_path)
+    assert words in str(caught.value)
+    assert "123" not in str(caught.value).replace(str(made.pk), "")
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "patient_id,happened\n1,true\n", "", '"'])
+def test_what_is_no_file_of_outcomes_is_refused(clinic: Clinic, tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecordError, match=r"outcomes\.csv"):
+        read(clinic, text, tmp_path)
+
+
+def test_many_rows_are_joined_in_parts(clinic: Clinic, tmp_path: Path) -> None:
+    made = clinic.record(FIRST, 1200)
+    lines = [f"{one.pk},false,{KNOWN}" for one in made]
+    found = read(clinic, "\n".join(["prediction_id,happened,known_at", *lines]), tmp_path)
+    assert len(found.rows) == 1200
+    assert Prediction.objects.count() == 1200
+    assert found.rows[-1].known_at - timedelta(days=1) > datetime.combine(
+        date(2024, 3, 1), datetime.min.time(), UTC
+    )
+
+
+def test_the_command_needs_a_key_of_scope_outcome_and_is_audited(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    from auscult.outcomes_job import FILE_SYSTEM, record_file
+
+    (made,) = clinic.record(FIRST, 1)
+    source, key_file = tmp_path / "outcomes.csv", tmp_path / "key"
+    source.write_text(f"prediction_id,happened,known_at\n{made.pk},true,{KNOWN}\n")
+    init_home(clinic.settings)
+
+    def run(*scopes: str) -> tuple[int, int]:
+        key_file.write_text(create_client(f"lab {scopes[0]}", scopes, now=NOW)[0])
+        return record_file(
+            clinic.model,
+            source,
+            key_file=key_file,
+            system=FILE_SYSTEM,
+            settings=clinic.settings,
+            step=lambda stage, done, total: None,
+        )
+
+    with pytest.raises(SettingsError, match="without the scope outcome"):
+        run("predict")
+    assert run("outcome") == (1, 0)
+    assert Outcome.objects.get().prediction_id == made.pk
+    event = AuditEvent.objects.get(action="outcomes.file")
+    assert (event.by, event.details["recorded"]) == ("lab outcome", 1)
