@@ -42,8 +42,6 @@ for panel, commands in {
         watch.monitor,
         outcomes.outcomes,
         lookback.lookback,
-        outcomes.outcomes,
-        lookback.lookback,
         watch.console,
         demo_command.demo,
     ),
