@@ -11,6 +11,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from weakref import WeakSet
 
 from models.errors import RecordError, WriterBusy, WriterStopped
 from records.chain import Block, chained, next_block
@@ -67,6 +68,8 @@ class Writer:
         self._clock = clock
         self._waiting: deque[_Submission] = deque()
         self._waiting_rows = 0
+        # the loops that will wake the thread; one that ends before it does takes no other along
+        self._ringing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._alive = False
@@ -109,15 +112,30 @@ class Writer:
         """
         future: Future[None] = Future()
         self._hand_over(_Submission([prepare(row) for row in rows], future))
+        self._wake()
         return future
 
     def submit_async(
         self, rows: Sequence[Row], loop: asyncio.AbstractEventLoop
     ) -> asyncio.Future[None]:
-        """Hand rows over as `submit` does; all futures of one commit wake their loop once."""
+        """Hand rows over as `submit` does; all futures of one commit wake their loop once.
+
+        The thread is woken after all that the loop has ready now, so that it takes them together.
+        """
         future: asyncio.Future[None] = loop.create_future()
         self._hand_over(_Submission([prepare(row) for row in rows], future))
+        if loop not in self._ringing:
+            self._ringing.add(loop)
+            loop.call_soon(self._ring, loop)
         return future
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ringing.discard(loop)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
 
     def _hand_over(self, submission: _Submission) -> None:
         count = len(submission.rows)
@@ -132,7 +150,6 @@ class Writer:
                 )
             self._waiting.append(submission)
             self._waiting_rows += count
-            self._changed.notify()
 
     def _run(self, link: _Link | None) -> None:
         try:

@@ -138,7 +138,8 @@ def _sum(cells: np.ndarray) -> Any:
     return (sum0 + sum1) + (sum2 + sum3)
 
 
-@njit(cache=True, nogil=True)
+# it holds the interpreter's lock: letting go of it costs more than so short a wait of others
+@njit(cache=True)
 def explain_row(
     vector: np.ndarray,
     block: np.ndarray,
