@@ -46,7 +46,7 @@ def _surely_unique(body: bytes) -> bool:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) > 1 and len({key for key, _ in pairs}) < len(pairs):
+    if len(pairs) > 1 and len(dict(pairs)) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:

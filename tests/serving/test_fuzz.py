@@ -23,7 +23,7 @@ from records.settings import Settings
 from tests.serving.conftest import Service, serving
 from tests.serving.faults.requests import ADDRESSES, GOOD
 
-REQUESTS = int(os.environ.get("AUSCULT_TEST_FUZZ", "600"))
+REQUESTS = int(os.environ.get("AUSCULT_TEST_FUZZ", "400"))
 FUZZ = settings(
     max_examples=REQUESTS // 4,
     database=None,
