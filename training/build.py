@@ -22,7 +22,7 @@ from training.cohort import Cohort
 from training.comparators import formula_evidence
 from training.data_quality import DataQuality, assess_quality
 from training.evaluation import evaluate_beside_on
-from training.evidence import CandidateEvidence, RunEvidence, mean_contributions
+from training.evidence import CandidateEvidence, RunEvidence
 from training.fitting import fit_calibrated
 from training.judging import Judged, judge_by_folds, judge_on_test
 from training.learning_curve import learning_curve
@@ -33,6 +33,12 @@ from training.registry import CHAMPION, RunRecord
 from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
 from training.sample_size import candidate_parameters, least_sample
+from training.shap_values import (
+    ShapValues,
+    dependence,
+    explain_some,
+    mean_sizes,
+)
 from training.split import Split, split
 from training.stability import Stability, stability
 
@@ -91,12 +97,15 @@ def build(
         if parts.divided.outer
         else judge_on_test(parts.test, parts.training, pair, explained.risk)
     )
+    shown = explain_some(
+        file.definition, parts.test, pair.trees.fitted, explained, seed=options.seed
+    )
     champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
     evidence, beside = _evaluate(
-        file, cohort, parts, pair, judged, explained, options, progress, champion
+        file, cohort, parts, pair, judged, shown, options, progress, champion
     )
     compared = write_comparisons(files, judged, champion, beside)
-    digest = _write(artefact, files, evidence, judged, pair, explained)
+    digest = _write(artefact, files, evidence, judged, pair, explained, shown)
     return Built(
         digest=digest,
         record=run_record(evidence, files, digest, options, compared),
@@ -143,7 +152,7 @@ def _evaluate(
     parts: _Parts,
     pair: Pair,
     judged: Judged,
-    explained: Explanations,
+    shown: ShapValues,
     options: TrainOptions,
     progress: Progress,
     champion: ChampionRisks | None,
@@ -198,7 +207,7 @@ def _evaluate(
             judged.rows, file.definition, draws=options.bootstrap_draws, seed=options.seed
         ),
         stability=repeated,
-        importance=mean_contributions(file, explained),
+        importance=mean_sizes(file.definition, shown.contributions),
         nested_trials=judged.trials,
         quick=options.quick,
         seed=options.seed,
@@ -236,6 +245,7 @@ def _write(
     judged: Judged,
     pair: Pair,
     explained: Explanations,
+    shown: ShapValues,
 ) -> str:
     """Write the run's files and seal the artefact; return the artefact's digest."""
     values = evidence.to_dict()
@@ -246,6 +256,7 @@ def _write(
         judged.risk,
         evidence.importance,
         stability=evidence.stability,
+        dependence=dependence(evidence.file.definition, shown.rows, shown.contributions),
     )
     card = card_files(evidence.file, values, {name: one.png for name, one in drawn.items()})
     write_pages(files, evidence.file, values, card, drawn)

@@ -10,6 +10,7 @@ from markdown import markdown
 
 from models.definition import DefinitionFile
 from training.artefact import plain_json
+from training.reporting import reports
 
 TITLES: Final = {
     "auroc": "AUROC",
@@ -61,6 +62,7 @@ def card_files(
         pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
         not_provided=_not_provided(evidence),
         authors=_authors_text(file.card),
+        reports=reports(file.definition, evidence),
     )
     return {"card.html": page, "card.json": plain_json(_card_values(file, evidence))}
 
@@ -82,6 +84,7 @@ def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str,
         "definition": definition.model_dump(mode="json"),
         "authors": file.card,
         "evidence": dict(evidence),
+        "reporting": [report.to_dict() for report in reports(definition, evidence)],
         "not_provided": list(_not_provided(evidence)),
     }
 

@@ -9,7 +9,6 @@ from models.definition import Definition, DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.calibration import Sigmoid
-from models.scoring.scorer import Explanations
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality
@@ -112,13 +111,6 @@ class RunEvidence:
         """Return the count of suspicions about the data as a figure that is known exactly."""
         count = float(len(self.quality.suspicions))
         return {f"data_suspicions{end}": count for end in ("", "_low", "_high")}
-
-
-def mean_contributions(file: DefinitionFile, explanations: Explanations) -> dict[str, float]:
-    """Return the mean size of each feature's contribution to the log-odds, by its title."""
-    sizes = np.abs(explanations.contributions).mean(axis=0).tolist()
-    titles = [feature.title for feature in file.definition.features]
-    return dict(zip(titles, sizes, strict=True))
 
 
 def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:

@@ -38,10 +38,12 @@ def drawings(
     *,
     other: str = "logistic baseline",
     stability: Stability | None = None,
+    dependence: Mapping[str, tuple[FloatArray, FloatArray]] | None = None,
 ) -> dict[str, Drawing]:
     """Return the calibration curve (if it's defined), decision curve, risks and importance.
 
-    `other` names what the model is drawn beside.
+    `other` names what the model is drawn beside; `dependence` gives, by title, a feature's known
+    values and what they contributed.
     """
     plots = {
         "calibration": _calibration_curve(evaluation, baseline, other),
@@ -50,6 +52,8 @@ def drawings(
         "importance": _importance(importance),
         "instability": None if stability is None else _instability(stability),
     }
+    for place, (title, (values, sizes)) in enumerate((dependence or {}).items(), start=1):
+        plots[f"dependence_{place}"] = _dependence(title, values, sizes)
     return {
         name: Drawing(plot[0], _picture(plot[1]))
         for name, plot in plots.items()
@@ -136,9 +140,25 @@ def _importance(importance: Mapping[str, float]) -> Plot:
 
     def draw(axes: Axes) -> None:
         axes.barh([title for title, _ in ranked], [size for _, size in ranked], color=_MODEL)
-        axes.set(xlabel="Mean |contribution| to the log-odds")
+        axes.set(xlabel="Mean |SHAP value| (log-odds)")
 
     return dict(reversed(ranked)), draw
+
+
+def _dependence(title: str, values: FloatArray, sizes: FloatArray) -> Plot:
+    """What a feature's values contributed to the log-odds, one point a person."""
+
+    def draw(axes: Axes) -> None:
+        axes.axhline(0, color=_REFERENCE, linestyle=":")
+        axes.plot(values, sizes, ".", color=_MODEL, markersize=3, alpha=0.4)
+        axes.set(xlabel=title, ylabel="SHAP value (log-odds)")
+
+    order = np.argsort(values)
+    return {
+        "feature": title,
+        "value": values[order].tolist(),
+        "contribution": sizes[order].tolist(),
+    }, draw
 
 
 def _instability(stability: Stability) -> Plot:

@@ -1,0 +1,195 @@
+"""The facts of a run in words, each from definition or evidence; None where there is none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.definition import Definition
+
+_SHOWN = {
+    "auroc": "AUROC",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_in_the_large": "calibration in the large",
+    "ici": "ICI",
+}
+_EXPLAINED = (
+    "Every risk is answered with the contribution of each feature to the log-odds; they add up "
+    "to the risk exactly"
+)
+
+
+def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return every fact by its name, as `reporting_items.toml` names them."""
+    return {
+        **_of_use(definition),
+        **_of_inputs(definition, evidence),
+        **_of_making(definition, evidence),
+        **_of_performance(evidence),
+    }
+
+
+def _of_use(definition: Definition) -> dict[str, str | None]:
+    use, outcome = definition.intended_use, definition.outcome
+    horizon = f"{outcome.definition}, counted from {outcome.time_zero}"
+    bands = "; ".join(f"from {band.starts_at:.0%}: {band.action}" for band in definition.bands)
+    thresholds = "; ".join(f"{at.risk:.0%}: {at.because}" for at in definition.thresholds)
+    prognostic = f"Prognostic, {outcome.horizon_days} days ahead. {use.setting}"
+    return {
+        "name": f"{definition.title} ({definition.name})",
+        "developer": f"{definition.owner}; no contact is provided",
+        "status": str(definition.status),
+        "title": f"{definition.title} in: {use.population}. Outcome: {outcome.title}",
+        "context": prognostic,
+        "purpose": f"{use.population}. {use.decision}. Users: {use.user}",
+        "objectives": "Development, with internal validation",
+        "population": use.population,
+        "setting": use.setting,
+        "user": use.user,
+        "decision": use.decision,
+        "role": f"Informs: {use.decision}",
+        "actions": bands,
+        "out_of_scope": "; ".join(use.not_for),
+        "treatment": definition.estimand.treatment_policy,
+        "outcome": f"{horizon}; horizon {outcome.horizon_days} days",
+        "output": f"A probability, in bands ({bands}) and at thresholds ({thresholds})",
+        "output_kind": "A prediction: a probability",
+        "explanation": _EXPLAINED,
+        "monitoring": _monitoring(definition),
+        "review": f"To be reviewed by {definition.review_by}; no other schedule is stated",
+        "no_foundation_model": "None",
+    }
+
+
+def _monitoring(definition: Definition) -> str:
+    promise = definition.monitoring
+    return (
+        "Inputs, risks and, once outcomes are known, performance are watched day by day; alarms "
+        f"are to be false once in {promise.years_between_false_alarms:g} years at most. Whether "
+        "the monitoring runs, the hospital's own record says"
+    )
+
+
+def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
+    features, quality = definition.features, evidence["data_quality"]
+    missing = "; ".join(
+        f"{one['title']} {one['missing_share']:.1%}"
+        for one in quality["features"]
+        if one["missing"]
+    )
+    without = [feature.title for feature in features if feature.if_unusable == "score_without"]
+    exclusions = [f"{reason}: {rows}" for reason, rows in quality["exclusions"]]
+    kinds = {feature.kind for feature in features}
+    return {
+        "eligibility": "; ".join([*(rule.rule for rule in definition.inclusion), *exclusions])
+        or None,
+        "predictors": "; ".join(
+            feature.title + (f" ({feature.unit})" if feature.unit else "") for feature in features
+        ),
+        "predictor_choice": "Those of the definition, fixed before any fit; none was selected",
+        "protected": _protected(definition),
+        "data_types": f"Input: {' and '.join(sorted(kinds))} values; output: a probability",
+        "preparation": "Rows are checked as requests are; what is suspicious: "
+        + ("; ".join(quality["suspicions"]) or "nothing"),
+        "missing": (f"Missing: {missing}. " if missing else "Nothing was missing. ")
+        + "Trees take a missing value as one; the regression takes the median and an indicator",
+        "unusable": "A value that can't be right is refused"
+        + (f", save for these, which are scored without: {', '.join(without)}" if without else ""),
+    }
+
+
+def _protected(definition: Definition) -> str:
+    sources = {feature.source for feature in definition.features}
+    apart = [group.title for group in definition.subgroups if group.column is not None]
+    said = [
+        f"Date of birth: {'yes, as age' if 'birth_date' in sources else 'no'}",
+        f"sex: {'yes' if 'gender' in sources else 'no'}",
+        *(f"{title}: for the evaluation alone, never an input" for title in apart),
+        "the features are: " + ", ".join(feature.title for feature in definition.features),
+    ]
+    return "; ".join(said)
+
+
+def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
+    quality, split, own = evidence["data_quality"], evidence["split"], evidence["model_evidence"]
+    size = evidence["sample_size"]
+    parameters = ", ".join(f"{name} {value:g}" for name, value in own["parameters"].items())
+    sites = [g for g in own["evaluation"]["subgroups"] if g["characteristic"] == "site"]
+    first = evidence.get("recalibrated_from")
+    counts = f"{quality['rows']} rows of {quality['patients']} patients, {quality['events']} events"
+    return {
+        "data_source": f"{evidence['cohort']['source']} (SHA-256 {evidence['cohort']['digest']})",
+        "sample_size": f"The cohort as it was. The regression's {size['parameters']} candidate "
+        f"parameters need {size['needed']} people; there are {size['available']} (Riley 2020)",
+        "partition": split["method"],
+        "predictor_handling": "Trees: as they are, categories as 0 and 1. Regression: restricted "
+        "cubic splines, standardised",
+        "model": f"Gradient-boosted trees ({parameters}; {own['trials']} trials searched), "
+        f"calibrated by a sigmoid on margins of patients not learnt from; {split['method']}",
+        "clusters": "By site, among the subgroups" if sites else None,
+        "measures": "AUROC, AUPRC, Brier score, calibration (slope, in the large, ICI, smoothed "
+        "curve), net benefit and the decision curve, all with bootstrap intervals",
+        "updating": None if first is None else f"The calibration of version {first}, fitted anew",
+        "calculation": "By the code that serves them, from the sealed artefact"
+        if not split["nested_folds"]
+        else "By makings of the model that had not seen the person",
+        "imbalance": "None was used",
+        "differences": None if split["nested_folds"] else f"Same source; {split['method']}",
+        "code": "Auscult, open source (Apache-2.0)",
+        "flow": f"{counts}; left out: "
+        + ("; ".join(f"{why}: {rows}" for why, rows in quality["exclusions"]) or "nobody"),
+        "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
+        "analyses": "; ".join(
+            f"{part}: {split[part]['rows']} rows, {split[part]['events']} events"
+            for part in ("training", "test")
+        ),
+        "specification": "trees.ubj and scorer.json of the version's artefact",
+        "fairness_approach": "Every subgroup is reported apart, with intervals that hold for all "
+        "at once; nothing in the making evens performance out",
+        "bias_approach": "None in the making; differences are reported",
+        "limitations": "; ".join(quality["suspicions"]) + ". See also the authors' own text"
+        if quality["suspicions"]
+        else "See the authors' own text",
+    }
+
+
+def _groups(own: Mapping[str, Any]) -> str:
+    shown = [
+        f"{group['group']} {group['n']}"
+        for group in own["evaluation"]["subgroups"]
+        if group["n"] is not None
+    ]
+    return ", ".join(shown) or "none"
+
+
+def _of_performance(evidence: Mapping[str, Any]) -> dict[str, str | None]:
+    evaluation = evidence["model_evidence"]["evaluation"]
+    whole = "; ".join(
+        f"{title} {_estimate(evaluation['figures'][name])}" for name, title in _SHOWN.items()
+    )
+    groups = "; ".join(f"{group['group']}: {_group(group)}" for group in evaluation["subgroups"])
+    useful = "; ".join(
+        f"net benefit at {at['threshold']:.0%} {_estimate(at['figures']['net_benefit'])}, of "
+        f"treating all {_estimate(at['figures']['net_benefit_treat_all'])}"
+        for at in evaluation["at_thresholds"]
+    )
+    return {
+        "performance": whole,
+        "group_performance": groups or None,
+        "performance_and_groups": f"{whole}. {groups}" if groups else whole,
+        "usefulness": useful,
+    }
+
+
+def _group(group: Mapping[str, Any]) -> str:
+    if not group["assessable"]:
+        return str(group["reason"])
+    figures = group["figures"]
+    large = _estimate(figures["calibration_in_the_large"], "simultaneous_")
+    return f"AUROC {_estimate(figures['auroc'], 'simultaneous_')}, in the large {large}"
+
+
+def _estimate(figure: Mapping[str, Any], kind: str = "") -> str:
+    low, high = figure[f"{kind}low"], figure[f"{kind}high"]
+    if figure["value"] is None or low is None or high is None:
+        return "not estimable"
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
