@@ -97,9 +97,8 @@ def build(
         if parts.divided.outer
         else judge_on_test(parts.test, parts.training, pair, explained.risk)
     )
-    shown = explain_some(
-        file.definition, parts.test, pair.trees.fitted, explained, seed=options.seed
-    )
+    checked = None if options.quick else pair.trees.fitted
+    shown = explain_some(file.definition, parts.test, checked, explained, seed=options.seed)
     champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
     evidence, beside = _evaluate(
         file, cohort, parts, pair, judged, shown, options, progress, champion
