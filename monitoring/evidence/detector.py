@@ -136,10 +136,9 @@ def close_day(
     """
     check_state(stream, state)
     log_evidence = np.zeros(len(stream.bets))
-    for stratum, today in enumerate(state.today):
-        if today.any():
-            earlier = bag(state.reference, stratum)
-            log_evidence += stream.log_evidence((earlier + today).astype(float), today * 1.0)
+    for stratum in np.flatnonzero(state.today.any(axis=1)).tolist():
+        today, earlier = state.today[stratum], bag(state.reference, stratum)
+        log_evidence += stream.log_evidence((earlier + today).astype(float), today * 1.0)
     return advance(stream, state, day, budget, log_evidence, joins=joins)
 
 

@@ -109,12 +109,12 @@ def test_the_null_keeps_to_its_budget():
     budget = Budget(1, 1)
     edges = edges_from(rng.normal(size=5_000))
     stream = NumericStream("x", edges)
-    years = 40
+    years = 24
     alarmed = sum(
         bool(run(stream, rng.normal(size=1_000), lambda _: rng.normal(size=30), 180, budget))
         for _ in range(years)
     )
-    # half a year of a budget of one year: at most one half; 40 runs, four standard errors
+    # half a year of a budget of one year: at most one half; 24 runs, four standard errors
     assert alarmed <= years * 0.5 + 4 * np.sqrt(years * 0.25)
     assert alarmed < years / 4, "the count form was far within its budget when measured"
 
