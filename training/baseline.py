@@ -1,21 +1,18 @@
 """The penalised logistic regression that a more complex model has to beat."""
 
-import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from models.errors import ModelNotSupported
 from models.evaluation.calibration import weighted_quantiles
 from models.scoring.linear import LinearModel, LinearTerm, spline_terms
+from training.elastic_net import fit_elastic_net
 from training.population import FloatArray, Population
 
 _KNOT_LEVELS = (0.05, 0.35, 0.65, 0.95)  # Harrell, Regression Modeling Strategies, table 2.3
 _FEWEST_DISTINCT = 10
-_MOST_ITERATIONS = 1000
 _TOLERANCE = 1e-8
 
 
@@ -46,7 +43,7 @@ def fit_baseline(population: Population, parameters: BaselineParameters) -> Line
     """Return the regression on imputed, splined, scaled columns with indicators of missing ones.
 
     Raises ModelNotSupported if the fit doesn't converge, or if the plain numbers don't give
-    scikit-learn's own margins.
+    the fit's own margins.
     """
     weights = population.weights()
     counted = weights > 0
@@ -58,37 +55,21 @@ def fit_baseline(population: Population, parameters: BaselineParameters) -> Line
     designs = [_design(column, weights) for column in inputs.T]
     parts = [_expand(design, column) for design, column in zip(designs, inputs.T, strict=True)]
     matrix = np.column_stack(parts)
-    fitted = _fit(parameters, matrix, outcome, weights)
+    intercept, coefficients = fit_elastic_net(
+        matrix,
+        outcome,
+        weights,
+        strength=parameters.strength,
+        l1_ratio=parameters.l1_ratio,
+    )
     widths = [part.shape[1] for part in parts]
-    shares = np.split(fitted.coef_[0], np.cumsum(widths)[:-1])
+    shares = np.split(coefficients, np.cumsum(widths)[:-1])
     terms = [_term(design, share) for design, share in zip(designs, shares, strict=True)]
-    model = LinearModel(float(fitted.intercept_[0]), tuple(terms))
-    difference = np.abs(model.margins(inputs) - fitted.decision_function(matrix)).max()
+    model = LinearModel(intercept, tuple(terms))
+    difference = np.abs(model.margins(inputs) - (matrix @ coefficients + intercept)).max()
     if not difference <= _TOLERANCE:
         raise ModelNotSupported(f"the baseline as plain numbers differs by {difference:g} log-odds")
     return model
-
-
-def _fit(
-    parameters: BaselineParameters, matrix: FloatArray, outcome: FloatArray, weights: FloatArray
-) -> LogisticRegression:
-    ridge = parameters.l1_ratio == 0
-    regression = LogisticRegression(
-        C=1.0 / parameters.strength,
-        l1_ratio=parameters.l1_ratio,
-        solver="newton-cholesky" if ridge else "saga",
-        max_iter=_MOST_ITERATIONS,
-        tol=1e-6 if ridge else 1e-4,
-        random_state=0,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            return regression.fit(matrix, outcome.astype(np.int8), sample_weight=weights)
-        except ConvergenceWarning as warning:
-            raise ModelNotSupported(
-                f"the baseline with {parameters.to_dict()} doesn't converge: {warning}"
-            ) from warning
 
 
 def _design(values: FloatArray, weights: FloatArray) -> _Design:

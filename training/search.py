@@ -1,7 +1,9 @@
 """The search for how trees should grow and how hard the baseline is penalised."""
 
 import itertools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,15 +61,19 @@ def search_booster(
 
     def objective(trial: Any) -> float:
         proposed = _propose(trial)
+        options = booster_options(definition, proposed, seed)
         losses, rounds = [], []
-        for number, (learning, held_out) in enumerate(parts):
-            options = booster_options(definition, proposed, seed)
-            loss, best = _early_stopped(options, learning, held_out)
-            losses.append(loss)
-            rounds.append(best)
-            trial.report(float(np.mean(losses)), number)
-            if trial.should_prune():
-                raise optuna.TrialPruned
+        # folds on one core each; their results don't depend on how many there are at once
+        with ThreadPoolExecutor(_cores()) as pool:
+            running = [pool.submit(_early_stopped, options, *part) for part in parts]
+            for number, fold in enumerate(running):
+                loss, best = fold.result()
+                losses.append(loss)
+                rounds.append(best)
+                trial.report(float(np.mean(losses)), number)
+                if trial.should_prune():
+                    pool.shutdown(cancel_futures=True)
+                    raise optuna.TrialPruned
         trial.set_user_attr("rounds", max(1, round(float(np.mean(rounds)))))
         return float(np.mean(losses))
 
@@ -112,6 +118,8 @@ def search_baseline(
         trials.append(Trial(parameters.to_dict(), finite))
         step(number + 1, len(grid))
     best = int(np.argmin(losses))
+    if not np.isfinite(losses[best]):
+        raise ModelNotSupported("the baseline converges with no penalty; check the features")
     return grid[best], tuple(trials)
 
 
@@ -119,13 +127,17 @@ def _propose(trial: Any) -> BoosterParameters:
     return replace(
         BoosterParameters(rounds=MOST_ROUNDS),
         max_depth=trial.suggest_int("max_depth", 2, 6),
-        eta=trial.suggest_float("eta", 0.01, 0.3, log=True),
+        eta=trial.suggest_float("eta", 0.02, 0.3, log=True),
         min_child_weight=trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
         subsample=trial.suggest_float("subsample", 0.5, 1.0),
         colsample_bytree=trial.suggest_float("colsample_bytree", 0.5, 1.0),
         reg_lambda=trial.suggest_float("reg_lambda", 0.1, 30.0, log=True),
         reg_alpha=trial.suggest_float("reg_alpha", 0.001, 10.0, log=True),
     )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _early_stopped(

@@ -1,7 +1,8 @@
 import pytest
 
 from models.definition import Definition
-from training import baseline, search
+from models.errors import ModelNotSupported
+from training import elastic_net, search
 from training.candidate import Making, make
 from training.population import Population
 from training.search import search_baseline, search_booster
@@ -46,13 +47,35 @@ def test_the_baseline_takes_the_penalty_of_least_log_loss(population: Population
 def test_a_penalty_whose_fit_does_not_converge_is_a_trial_without_a_result(
     population: Population, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baseline, "_MOST_ITERATIONS", 3)
+    monkeypatch.setattr(elastic_net, "_MOST_STEPS", 5)
+    monkeypatch.setattr(search, "_STRENGTHS", (1e-6, 1e4))
 
     parameters, trials = search_baseline(population, seed=5, step=lambda *_: None)
 
-    lasso = [trial.log_loss for trial in trials if trial.parameters["l1_ratio"] == 0.5]
-    assert lasso == [None] * 3
-    assert parameters.l1_ratio == 0
+    weak = [trial.log_loss for trial in trials if trial.parameters["strength"] == 1e-6]
+    assert weak == [None, None]
+    assert parameters.strength == 1e4
+
+
+def test_a_baseline_that_never_converges_is_an_error(
+    population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elastic_net, "_MOST_STEPS", 1)
+
+    with pytest.raises(ModelNotSupported, match="converges with no penalty"):
+        search_baseline(population, seed=5, step=lambda *_: None)
+
+
+def test_folds_on_one_core_or_two_find_the_same_trees(
+    definition: Definition, population: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MOST_ROUNDS", 20)
+    found = []
+    for cores in (1, 2):
+        monkeypatch.setattr(search, "_cores", lambda cores=cores: cores)
+        found.append(search_booster(definition, population, trials=8, seed=5, step=lambda *_: None))
+
+    assert found[0] == found[1]
 
 
 def test_searched_trees_keep_their_trials_and_report_each_step(
