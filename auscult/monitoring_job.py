@@ -36,12 +36,13 @@ def monitor_model(
     """Monitor a registered version (or alias) through a day that has closed."""
     from models.profile import read_profile
     from monitoring.job import monitor
+    from monitoring.notices import notify
     from training.registry import download, find_version
 
     registered = find_version(name, version, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     artefact = download(registered, place, settings=settings)
-    return monitor(
+    result = monitor(
         name,
         version=registered.version,
         profile=read_profile(artefact / "profile.json"),
@@ -52,6 +53,9 @@ def monitor_model(
         progress=step,
         interval=interval,
     )
+    for fault in notify(result.open_alarms, settings, now).faults:
+        sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
+    return result
 
 
 def parse_interval(text: str) -> timedelta:

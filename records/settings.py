@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     outbound_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_private_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     outbound_ca_file: Path | None = None
+    webhook_url: Url | None = None
+    webhook_secret_file: Path | None = None
+    smtp_url: Url | None = None
+    smtp_password_file: Path | None = None
+    mail_from: str | None = None
+    mail_to: Annotated[tuple[str, ...], NoDecode] = ()
     requests_per_second: float = Field(default=5000, gt=0, description="of one client")
     explanations_per_day: int = Field(default=5_000_000, ge=1, description="of one client")
     readback_deadline_s: float = Field(default=0.4, gt=0, le=5)
@@ -63,7 +69,9 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(":") if part)
         return value
 
-    @field_validator("cors_origins", "outbound_hosts", "outbound_private_hosts", mode="before")
+    @field_validator(
+        "cors_origins", "outbound_hosts", "outbound_private_hosts", "mail_to", mode="before"
+    )
     @classmethod
     def _is_a_list_of_words(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -113,6 +121,11 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         """Where the monitoring job leaves the reports that the console shows."""
         return self.root / "reports"
+
+    @cached_property
+    def outbox(self) -> Path:
+        """Where notifications wait until they are delivered."""
+        return self.root / "outbox"
 
     @cached_property
     def cache(self) -> Path:

@@ -1,0 +1,195 @@
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import SettingsError
+from monitoring.notices import notify, open_channels, signature
+from records.models import Alarm
+from records.settings import Settings
+from tests.monitoring.clinic import FIRST, NOW, Clinic
+
+
+class Hook(HTTPServer):
+    """A receiver that answers with a status and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[dict[str, str], bytes]] = []
+        self.status = 204
+        super().__init__(("127.0.0.1", 0), Answer)
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.told.append((dict(self.headers), body))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Keep quiet."""
+
+
+class Mailbox(socketserver.TCPServer):
+    """A mail server of the few commands that are needed."""
+
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        self.mails: list[str] = []
+        super().__init__(("127.0.0.1", 0), Letter)
+
+
+class Letter(socketserver.StreamRequestHandler):
+    server: Mailbox
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            command = line[:4].upper()
+            if command == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                text = b"".join(iter(self.rfile.readline, b".\r\n"))
+                self.server.mails.append(text.decode())
+            self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 fine\r\n")
+            if command == b"QUIT":
+                return
+
+
+@contextmanager
+def running(server: Any) -> Iterator[str]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def alarms(clinic: Clinic) -> list[Alarm]:
+    fields = {"model": clinic.model, "version": "1", "kind": "shift", "severity": "critical"}
+    times = {"raised_on": FIRST, "recorded_at": NOW, "since": FIRST}
+    cause = Alarm.objects.create(stream="value:age", summary="Age is odd.", **fields, **times)
+    Alarm.objects.create(
+        stream="score", summary="So is the score.", details={"follows": cause.pk}, **fields, **times
+    )
+    return list(Alarm.objects.order_by("pk"))
+
+
+def with_hook(clinic: Clinic, address: str, tmp_path: Path) -> Settings:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret\n")
+    return clinic.settings.model_copy(
+        update={
+            "webhook_url": f"http://{address}/alarms",
+            "webhook_secret_file": secret,
+            "console_url": "https://auscult.example.org",
+        }
+    )
+
+
+def test_an_alarm_is_told_once_signed_and_with_its_consequences(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        found = alarms(clinic)
+        assert notify(found, settings, NOW).told == 1
+        assert notify(found, settings, NOW + timedelta(days=1)).told == 0
+    ((headers, body),) = hook.told
+    time = headers["X-Auscult-Timestamp"]
+    assert headers["X-Auscult-Signature"] == signature(b"a secret", time, body)
+    notice = json.loads(body)
+    assert notice["summary"] == "Age is odd."
+    assert notice["follows_from_it"] == ["So is the score."]
+    assert notice["link"] == f"https://auscult.example.org/alarms/{found[0].pk}/"
+    assert set(notice) == {
+        "event", "alarm", "model", "version", "severity", "kind", "summary", "since",
+        "raised_on", "follows_from_it", "link",
+    }  # fmt: skip
+
+
+def test_what_can_not_be_told_waits_on_disk_longer_each_time(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    hook.status = 503
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        found = alarms(clinic)
+        first = notify(found, settings, NOW)
+        assert (first.told, first.waiting) == (0, 1)
+        assert first.faults == ("webhook: HTTPStatusError",)
+        assert notify(found, settings, NOW + timedelta(seconds=30)).faults == ()
+        assert notify(found, settings, NOW + timedelta(minutes=1)).waiting == 1
+        assert notify([], settings, NOW + timedelta(minutes=2)).faults == ()
+        hook.status = 200
+        assert notify([], settings, NOW + timedelta(minutes=3)).told == 1
+    assert len(hook.told) == 3
+    gone = settings.model_copy(update={"webhook_url": "http://127.0.0.1:9/"})
+    Alarm.objects.all().delete()
+    assert notify(alarms(clinic), gone, NOW).faults == ("webhook: ConnectError",)
+
+
+def test_a_mail_says_what_the_alarm_says(clinic: Clinic, tmp_path: Path) -> None:
+    mailbox = Mailbox()
+    with running(mailbox) as address:
+        settings = clinic.settings.model_copy(
+            update={
+                "smtp_url": f"smtp://{address}",
+                "mail_from": "auscult@example.org",
+                "mail_to": ("rita@example.org", "safety@example.org"),
+            }
+        )
+        assert notify(alarms(clinic), settings, NOW).told == 1
+    (mail,) = mailbox.mails
+    assert "Subject: Auscult: critical alarm on kidney_failure" in mail
+    assert "To: rita@example.org, safety@example.org" in mail
+    assert "Age is odd." in mail
+    assert "Follows from it: So is the score." in mail
+
+
+def test_a_channel_that_took_a_notice_is_not_told_again(clinic: Clinic, tmp_path: Path) -> None:
+    hook, mailbox = Hook(), Mailbox()
+    hook.status = 500
+    with running(hook) as address, running(mailbox) as post:
+        settings = with_hook(clinic, address, tmp_path).model_copy(
+            update={"smtp_url": f"smtp://{post}", "mail_from": "a@b.org", "mail_to": ("c@d.org",)}
+        )
+        notify(alarms(clinic), settings, NOW)
+        hook.status = 200
+        assert notify([], settings, NOW + timedelta(hours=1)).told == 1
+    assert (len(hook.told), len(mailbox.mails)) == (2, 1)
+
+
+def test_without_a_channel_nothing_is_kept(clinic: Clinic) -> None:
+    assert notify(alarms(clinic), clinic.settings, NOW).waiting == 0
+    assert not clinic.settings.outbox.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"webhook_url": "http://example.org/"}, "must be an https address"),
+        ({"webhook_url": "https://example.org/"}, "AUSCULT_WEBHOOK_SECRET_FILE is needed"),
+        (
+            {"webhook_url": "https://example.org/", "webhook_secret_file": Path("/nowhere")},
+            "can't be read",
+        ),
+        ({"smtp_url": "mail.example.org"}, "must be smtp://"),
+        ({"smtp_url": "smtp://mail.example.org"}, "AUSCULT_MAIL_FROM"),
+    ],
+)
+def test_half_a_channel_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        open_channels(Settings().model_copy(update=fields))
