@@ -13,8 +13,9 @@ from models.evaluation.logistic import expit
 from training.population import FloatArray
 
 _MOST_STEPS = 60
-_MOST_SWEEPS = 10_000
-_SMALLEST_STEP = 1e-8
+_MOST_ROUNDS = 200  # each of some sweeps over the coordinates
+_SWEEPS = 25
+_SMALLEST_STEP = 1e-7  # Newton's error is then of the order of its square
 _MOST_HALVINGS = 30
 
 
@@ -42,8 +43,8 @@ def fit_elastic_net(
     for _ in range(_MOST_STEPS):
         risk = expit(design @ at)
         gradient = design.T @ (weights * (outcome - risk)) - ridge * at
-        curvature = weights * risk * (1.0 - risk)
-        information = design.T @ (design * curvature[:, None]) + np.diag(ridge)
+        root = design * np.sqrt(weights * risk * (1.0 - risk))[:, None]
+        information = root.T @ root + np.diag(ridge)
         step = _descend(information, gradient, at, lasso)
         for _ in range(_MOST_HALVINGS):
             new = _loss(design, outcome, weights, at + step, lasso, ridge)
@@ -64,34 +65,59 @@ def _descend(
 ) -> FloatArray:
     """Return the step that minimises the penalised quadratic around `at`."""
     if not lasso.any():
-        return np.asarray(np.linalg.lstsq(information, gradient, rcond=None)[0])
-    return np.asarray(_sweep(information, gradient, at, lasso))
+        return _solve(information, gradient)
+    pull = gradient + information @ at
+    found = at.copy()
+    for _ in range(_MOST_ROUNDS):
+        _sweep(information, pull, found, lasso)
+        exact = _solve_active(information, pull, found, lasso)
+        if exact is not None:
+            return exact - at
+    return found - at
+
+
+def _solve_active(
+    information: FloatArray, pull: FloatArray, found: FloatArray, lasso: FloatArray
+) -> FloatArray | None:
+    """Return the minimum if it has the zeros and signs of `found`, else None.
+
+    With zeros and signs known, the minimum is a linear system in the coefficients that aren't zero.
+    """
+    active = (found != 0) | (lasso == 0)
+    signs = np.sign(found[active])
+    inner = information[np.ix_(active, active)]
+    exact = np.zeros_like(found)
+    exact[active] = _solve(inner, pull[active] - lasso[active] * signs)
+    kept = (np.sign(exact[active]) == signs) | (lasso[active] == 0)
+    slope = np.abs(pull - information @ exact)[~active]
+    if kept.all() and (slope <= lasso[~active] * (1 + 1e-9) + 1e-9).all():
+        return exact
+    return None
+
+
+def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve a system that a column without any variation may leave singular."""
+    try:
+        return np.asarray(np.linalg.solve(matrix, right))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
 
 
 @njit(cache=True, nogil=True)
-def _sweep(
-    information: np.ndarray, gradient: np.ndarray, at: np.ndarray, lasso: np.ndarray
-) -> np.ndarray:
-    """Descend by one coordinate after another until none moves."""
-    step = np.zeros_like(at)
-    slope = gradient.copy()
-    for _ in range(_MOST_SWEEPS):
-        moved = 0.0
-        for column in range(len(at)):
+def _sweep(information: np.ndarray, pull: np.ndarray, found: np.ndarray, lasso: np.ndarray) -> None:
+    """Descend in place, by one coordinate after another, for some sweeps."""
+    slope = pull - information @ found
+    for _ in range(_SWEEPS):
+        for column in range(len(found)):
             steepness = information[column, column]
             if steepness <= 0:
                 continue
-            here = at[column] + step[column]
-            free = here + slope[column] / steepness
+            free = found[column] + slope[column] / steepness
             shrunk = max(abs(free) - lasso[column] / steepness, 0.0)
-            move = (shrunk if free > 0 else -shrunk) - here
+            move = (shrunk if free > 0 else -shrunk) - found[column]
             if move != 0:
-                step[column] += move
+                found[column] += move
                 slope -= move * information[column]
-                moved = max(moved, abs(move))
-        if moved < 1e-10:
-            break
-    return step
 
 
 def _loss(

@@ -137,6 +137,14 @@ def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVe
         ) from error
 
 
+def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
+    """Return the version that was registered last; raise RegistryError if there's none."""
+    found = _client(settings).search_model_versions(f"name = '{name}'")
+    if not found:
+        raise RegistryError(f"{name} has no version; train it with `auscult train {name}`")
+    return _registered(max(found, key=lambda version: int(version.version)))
+
+
 def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
     """Return the champion, None where no version is."""
     client = _client(settings)
