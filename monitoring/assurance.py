@@ -10,7 +10,6 @@ import numpy as np
 
 from models.errors import StatisticsError
 from monitoring import ledger as books
-from monitoring import strata
 from monitoring.evidence.detector import DAYS_A_YEAR, Budget, open_stream
 from monitoring.evidence.onboarding import (
     Design,
@@ -143,7 +142,9 @@ def _smallest(
     for each in (one, twin):
         if each is None:
             continue
-        reference = strata.by_kind(ledger.states[each.key].reference).sum(axis=0)
+        held = ledger.states[each.key].reference
+        # a day is compared with one stratum of a fixed reference, the largest at best
+        reference = held[held.sum(axis=1).argmax()] if each.is_twin else held.sum(axis=0)
         if reference.any() and each.weighs(reference):
             state = open_stream(each.stream, reference)
             found.append(power(each.stream, state, _rows_a_day(days), budget))

@@ -10,7 +10,7 @@ from models.definition import Definition
 from monitoring import ledger as books
 from monitoring import strata, windows
 from monitoring.cases import Cases
-from monitoring.evidence.detector import Budget, Closing, close_day
+from monitoring.evidence.detector import Budget, Closing, close_day, own_stratum
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
@@ -85,13 +85,15 @@ def close_rows(
 def _weigh(
     job: Job, ledger: Ledger, one: Watched, day: date, counts: Counts, joins: bool
 ) -> Closing | None:
-    """Weigh a day's rows, [strata, bins]; None while a fixed reference is still filled."""
+    """Weigh a day's rows, [strata, bins]; None where a fixed reference doesn't hold enough."""
     state = ledger.states[one.key]
-    bag = strata.fixed_bag if one.is_twin else strata.bag
     rows = np.flatnonzero(counts.any(axis=1)).tolist()
-    if not all(one.weighs(bag(state.reference, row)) for row in rows):
+    bag = own_stratum if one.is_twin else strata.bag
+    if one.is_twin and day < ledger.began.setdefault(one.base, day) + strata.YEAR:
         filled = strata.admitted(state, counts) if joins else state
         ledger.states[one.key] = replace(filled, closed_through=day.toordinal())
+        return None
+    if not all(one.weighs(bag(state.reference, row)) for row in rows):
         return None
     for row in rows:
         state = state.observe(counts[row], row)

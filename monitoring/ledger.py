@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 from django.db import transaction
+from django.db.models import Min
 
 from models.errors import RecordError
 from monitoring import strata
@@ -18,13 +19,17 @@ from records.models import Alarm, DayCount, Review, Stream
 
 @dataclass(eq=False)
 class Ledger:
-    """Where every stream of a model version stands, and what this batch of days adds."""
+    """Where every stream of a model version stands, and what this batch of days adds.
+
+    `began` has the first day of each stream's reference, with which its twin's year begins.
+    """
 
     model: str
     version: str
     states: dict[str, StreamState]
     closed_through: date | None
     open_alarms: set[str]
+    began: dict[str, date]
     day_counts: list[DayCount] = field(default_factory=list)
 
 
@@ -54,7 +59,22 @@ def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
         states,
         days.pop() if days else None,
         set(alarmed.values_list("stream", flat=True)),
+        _began(model, version),
     )
+
+
+def _began(model: str, version: str) -> dict[str, date]:
+    """Return the first watched day of each stream, or the day of its last accepted change."""
+    days = DayCount.objects.filter(model=model, version=version, counts__gt=b"")
+    first = {
+        row["stream"]: row["first"] for row in days.values("stream").annotate(first=Min("day"))
+    }
+    accepted = Alarm.objects.filter(
+        model=model, version=version, review__decision=ACCEPT, details__settled=True
+    )
+    for alarm in accepted.order_by("pk"):
+        first[alarm.stream] = alarm.since or alarm.raised_on
+    return first
 
 
 def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
@@ -83,20 +103,25 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched) -> StreamState:
     days = day_counts(ledger, alarm.stream, since, ledger.closed_through)
     if ACCEPT in decisions:
         new = open_stream(watched.stream, strata.local(days, watched.stream.bins))
+        ledger.began[watched.base] = since
         return replace(new, epoch=state.epoch + 1, closed_through=state.closed_through)
     if FALSE in decisions:
-        # a twin's reference is either full or still filled by days to come
-        kept_out = [one for one in days if one[0] >= alarm.raised_on and not watched.is_twin]
+        kept_out = [one for one in days if one[0] >= alarm.raised_on]
+        if watched.is_twin:
+            kept_out = _of_first_year(ledger, watched.base, kept_out)
         return strata.admitted(state, strata.local(kept_out, watched.stream.bins))
-    fixed = _weighed_by_twin(ledger, watched.key) if watched.is_twin else set()
-    joined = [one for one in days if one[0] < alarm.raised_on and one[0] not in fixed]
+    joined = [one for one in days if one[0] < alarm.raised_on]
+    if watched.is_twin:
+        joined = _of_first_year(ledger, watched.base, joined)
     return strata.withdrawn(state, strata.local(joined, watched.stream.bins))
 
 
-def _weighed_by_twin(ledger: Ledger, key: str) -> set[date]:
-    """Return the days that a fixed reference weighed, and so didn't take in."""
-    rows = DayCount.objects.filter(model=ledger.model, version=ledger.version, stream=key)
-    return set(rows.values_list("day", flat=True))
+def _of_first_year(
+    ledger: Ledger, stream: str, days: Sequence[tuple[date, Counts]]
+) -> list[tuple[date, Counts]]:
+    """Return the days that belong to a fixed reference."""
+    began = ledger.began.get(stream, date.max - strata.YEAR)
+    return [one for one in days if one[0] < began + strata.YEAR]
 
 
 def day_counts(

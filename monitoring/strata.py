@@ -6,13 +6,14 @@ with those of its own month.
 """
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
 from monitoring.evidence.state import Counts, StreamState
 
 TRAINING, KINDS, MONTHS = 0, 2, 12
+YEAR = timedelta(days=366)
 ROWS = 1 + KINDS * MONTHS
 # a month counts as seen once each kind of its days has so many rows
 LEAST_MONTH_ROWS = 200
@@ -41,11 +42,6 @@ def bag(reference: Counts, row: int) -> Counts:
     if (of_kind.sum(axis=1) >= LEAST_MONTH_ROWS).all():
         return np.asarray(reference[row])
     return np.asarray(reference[TRAINING] + of_kind.sum(axis=0))
-
-
-def fixed_bag(reference: Counts, row: int) -> Counts:
-    """Return what rows are compared with where the reference doesn't grow, whatever the month."""
-    return np.asarray(by_kind(reference)[(row - 1) // MONTHS])
 
 
 def by_kind(reference: Counts) -> Counts:

@@ -14,7 +14,7 @@ from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.categorical import CategoricalStream
-from monitoring.evidence.detector import LEAST_ROWS_FIXED, Budget
+from monitoring.evidence.detector import Budget
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts
 from monitoring.refusals import REFUSALS, REFUSED, refusal_group
@@ -31,8 +31,8 @@ WEIGHED_OTHERWISE = 2
 # twins: what their keys begin with, and which streams have one
 TWIN = "fixed:"
 TWINNED = ("value", "missing", "score")
-# a fixed reference with fewer rows, or with an event so rare, would alarm by chance for ever
-LEAST_EVENTS_FIXED = 100
+# a month's fixed reference with fewer rows or events would alarm by chance for ever
+LEAST_ROWS_FIXED_MONTH, LEAST_EVENTS_FIXED = 2_000, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Watched:
     """One stream with its key in the records, its reference counts and its way of counting.
 
     `feature` names the definition's feature that it is about, if it is about one. A twin has
-    `stream.grows` false: its reference stays as it was first, so that a slow ramp can't hide in it.
+    `stream.grows` false: its reference stays the first year, so that a slow ramp can't hide in it.
     """
 
     key: str
@@ -100,7 +100,7 @@ class Watched:
         if not self.is_twin:
             return True
         rare = self.kind == "binary" and reference.min() < LEAST_EVENTS_FIXED
-        return not rare and int(reference.sum()) >= LEAST_ROWS_FIXED
+        return not rare and int(reference.sum()) >= LEAST_ROWS_FIXED_MONTH
 
 
 def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[Watched, ...]:
@@ -126,7 +126,13 @@ def watched_streams(definition: Definition, profile: ReferenceProfile) -> tuple[
 def _twin(watched: Watched) -> Watched:
     """Watch the same rows against a reference that stays fixed."""
     stream = replace(watched.stream, grows=False)
-    return replace(watched, key=f"{TWIN}{watched.key}", stream=stream)
+    # training has no seasons, so the reference is local
+    return replace(
+        watched,
+        key=f"{TWIN}{watched.key}",
+        stream=stream,
+        reference=np.zeros_like(watched.reference),
+    )
 
 
 def budget_of(definition: Definition, watched: Sequence[Watched]) -> Budget:

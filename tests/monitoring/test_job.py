@@ -314,30 +314,43 @@ def test_stays_of_many_days_raise_no_alarm(clinic: Clinic) -> None:
     assert result.predictions > 4 * 20 * 12
 
 
-def test_a_fixed_reference_is_filled_before_it_weighs(clinic: Clinic) -> None:
-    clinic.record_days(FIRST, 20)
-    clinic.watch(last_day(20))
-    twin = ledger.StreamState.from_bytes(bytes(Stream.objects.get(name="fixed:value:age").state))
-    # 4,000 rows of training and 14 weekdays of 60 are fewer than 5,000
+def twin_rows(stream: str) -> int:
+    return int(
+        ledger.StreamState.from_bytes(bytes(Stream.objects.get(name=stream).state)).reference.sum()
+    )
+
+
+def test_a_fixed_reference_is_the_first_year_and_no_more(clinic: Clinic) -> None:
+    clinic.record(FIRST, 20)
+    clinic.record(FIRST + timedelta(days=365), 30)
+    clinic.watch(FIRST + timedelta(days=365))
+    assert twin_rows("fixed:value:age") == 50
+    clinic.record(FIRST + timedelta(days=366), 40)
+    clinic.watch(FIRST + timedelta(days=366))
+    assert twin_rows("fixed:value:age") == 50
     assert not DayCount.objects.filter(stream="fixed:value:age").exists()
-    assert int(twin.reference.sum()) == clinic.profile.rows_counted + 20 * 60
 
 
 def test_a_change_that_the_growing_reference_took_in_alarms_by_its_twin(clinic: Clinic) -> None:
     clinic.record(FIRST)
-    clinic.watch(FIRST)
+    later = FIRST + timedelta(days=366)
+    clinic.watch(later - timedelta(days=1))
     one = next(one for one in streams_of(clinic) if one.key == "value:age")
     generator = np.random.default_rng(1)
     years_of_rows = one.stream.count(generator.normal(69, 12, 60_000).round())
     admit("value:age", years_of_rows)  # as if they had slowly become older
-    admit("fixed:value:age", one.stream.count(generator.normal(65, 12, 2_000).round()))
-    clinic.record_days(last_day(2), 10, 120, change=older(4))
-    clinic.watch(last_day(11))
+    admit("fixed:value:age", one.stream.count(generator.normal(65, 12, 4_000).round()))
+    clinic.record_days(later, 10, 120, change=older(4))
+    clinic.watch(later + timedelta(days=9))
     alarm = Alarm.objects.get(stream="value:age")
     assert alarm.details["fixed"] is True
-    assert alarm.since >= last_day(2)
+    assert alarm.since >= later
     assert alarm.details["size"]["now"] == pytest.approx(4 / 12, abs=0.1)
     assert DayCount.objects.filter(stream="fixed:value:age", evidence__isnull=False).exists()
+    close(alarm, "accept")
+    clinic.record(later + timedelta(days=10), 120, change=older(4))
+    clinic.watch(later + timedelta(days=10))
+    assert twin_rows("fixed:value:age") == 120 * (11 - (alarm.since - later).days)
 
 
 def admit(stream: str, rows: Any) -> None:
