@@ -112,5 +112,5 @@ def test_a_search_ended_by_time_says_that_it_is_over(
         step=lambda done, total: steps.append((done, total)),
     )
 
-    assert len(trials) == 1
+    assert 1 <= len(trials) < 50
     assert steps[-1] == (50, 50)

@@ -79,14 +79,22 @@ _CHAPTERS: Final = {
     "genitourinary": ((580, 629.99), (788, 788.99)),
     "neoplasms": ((140, 239.99),),
 }
-_COMORBIDITIES: Final = {
-    "heart_failure": (428, 428.99),
-    "kidney_disease": (585, 586.99),
-    "lung_disease": (490, 496.99),
-    "cancer": (140, 209.99),
-    "liver_disease": (571, 573.99),
-    "mental_illness": (290, 319.99),
-    "anaemia": (280, 285.99),
+# The complications of diabetes as the Diabetes Complications Severity Index groups them, without
+# retinopathy, which is rarely coded in hospital (Young et al., Am J Manag Care 2008;14:15), and
+# illnesses that are known to bring people back.
+_CONDITIONS: Final = {
+    "heart_failure": ((428, 428.99),),
+    "ischaemic_heart": ((410, 414.99),),
+    "stroke": ((430, 438.99),),
+    "vascular_disease": ((440, 447.99), (250.7, 250.79), (682, 682.99), (707, 707.99)),
+    "kidney_disease": ((585, 586.99), (250.4, 250.49)),
+    "neuropathy": ((250.6, 250.69), (357.2, 357.29)),
+    "metabolic_crisis": ((250.1, 250.39),),
+    "lung_disease": ((490, 496.99),),
+    "cancer": ((140, 209.99),),
+    "liver_disease": ((571, 573.99),),
+    "mental_illness": ((290, 319.99),),
+    "anaemia": ((280, 285.99),),
 }
 
 
@@ -131,8 +139,12 @@ def _frame(raw: pd.DataFrame) -> pd.DataFrame:
             "discharged_to": _grouped(raw["discharge_disposition_id"], _DISPOSITIONS),
             "main_diagnosis": _chapters(raw["diag_1"], codes[1]),
             **{
-                name: _yes_no(np.any([_within(code, limits) for code in codes.values()], axis=0))
-                for name, limits in _COMORBIDITIES.items()
+                name: _yes_no(
+                    np.any(
+                        [_within(c, limits) for c in codes.values() for limits in ranges], axis=0
+                    )
+                )
+                for name, ranges in _CONDITIONS.items()
             },
             "hba1c": raw["A1Cresult"].map(_HBA1C),
             "insulin": raw["insulin"].map(_INSULIN),
