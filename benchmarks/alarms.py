@@ -1,199 +1,278 @@
 """How often the alarm is false, and how soon it is true: simulated, deterministic by seed.
 
-    python -m benchmarks.alarms --years 20 --runs 15 > alarms.md
+    python -m benchmarks.alarms --years 12 --runs 9 --write docs/monitoring.md
 
-Everything printed is simulated on independent rows; nothing here is a proof.
+Everything is simulated on independent rows; nothing here is a proof. With --write the tables
+replace those between the file's markers, else they are printed.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr
 from scipy.stats import binomtest
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from models.edges import edges_from
-from monitoring.evidence.binary import BinaryStream
-from monitoring.evidence.categorical import CategoricalStream
-from monitoring.evidence.detector import DAYS_A_YEAR, Budget, Stream, close_day, open_stream
-from monitoring.evidence.numeric import NumericStream
-
-Floats = NDArray[np.float64]
-Drift = Callable[[np.random.Generator, int, int], NDArray[np.int64]]
-
-BUDGET = Budget(years=5, streams=21)
-NUMERIC, MISSING, CODED = 14, 6, 1
-VOLUMES = (30, 100, 500)
-START = date(2026, 1, 1)
-WATCHED_DAYS = 180
-EDGES = edges_from(np.random.default_rng(20_260_101).normal(size=20_000))
-EVEN = np.diff(ndtr(EDGES.cuts), prepend=0.0, append=1.0)
-CODES = (0.55, 0.3, 0.1, 0.05)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A way to watch: the zone of indifference, the kind of reference and its rows."""
-
-    name: str
-    tau: float
-    grows: bool
-    reference: int
-
-
-SETTINGS = (
-    Setting("growing, tau 0", 0.0, True, 1_000),
-    Setting("growing, tau 0.1", 0.1, True, 1_000),
-    Setting("fixed twin, tau 0.1, 5,000 rows", 0.1, False, 5_000),
+from benchmarks.drift_tests import peers_table
+from benchmarks.drifts import (
+    DRIFTS,
+    NUMERIC,
+    START,
+    Day,
+    Setting,
+    Watched,
+    alarms,
+    model,
+    numeric_day,
+    ramp_of,
+    reviewed,
+    watched,
+    weekend_and_season,
 )
+from benchmarks.markdown import table
+from monitoring.calibration import Outcomes, miscalibration
+from monitoring.evidence.detector import DAYS_A_YEAR
+from monitoring.evidence.state import Counts
+from monitoring.expected import RiskHistogram
+from monitoring.traffic import silent_since
+
+VOLUMES = (30, 100, 500)
+WATCHED_DAYS, YEAR_OF_TWINS = 180, 370
+ENOUGH_YEARS = 12
+ALONE = Setting("0, without twins", tau=0.0, twins=False)
+AS_WATCHED = Setting("0.1, as watched", tau=0.1, twins=True, strata=True)
+SETTINGS = (ALONE, AS_WATCHED)
+BEGIN, END = "<!-- alarms: begin -->", "<!-- alarms: end -->"
 
 
-def streams(setting: Setting) -> list[tuple[Stream, Floats]]:
-    """Return a model's 21 streams, each with its bins' shares when nothing is wrong."""
-    tau, grows = setting.tau, setting.grows
-    numeric: tuple[Stream, Floats] = (NumericStream("x", EDGES, tau, grows), EVEN)
-    rates = np.linspace(0.01, 0.3, MISSING)
-    missing: list[tuple[Stream, Floats]] = [
-        (BinaryStream("x", "missing", tau, grows), np.array([1 - rate, rate])) for rate in rates
-    ]
-    coded = CategoricalStream("rhythm", ("a", "b", "c", "d"), tau, grows)
-    return [numeric] * NUMERIC + missing + [(coded, np.array([*CODES, 0.0]))] * CODED
+def quiet_days(one: Watched, rows: int, days: int, rng: np.random.Generator) -> Iterator[Counts]:
+    """Yield days in which nothing is wrong."""
+    return (rng.multinomial(rows, one.shares) for _ in range(days))
 
 
 def null_alarms(setting: Setting, rows: int, seed: int) -> int:
-    """Return how many alarms one model raises in a year in which nothing changes."""
+    """Return how many alarms one model raises in a year in which nothing changes.
+
+    With twins that is the second year, since their first one is their reference.
+    """
     rng = np.random.default_rng([seed, rows, 1])
-    alarms = 0
-    for stream, shares in streams(setting):
-        state = open_stream(stream, rng.multinomial(setting.reference, shares))
-        for day, counts in enumerate(rng.multinomial(rows, shares, size=DAYS_A_YEAR)):
-            closing = close_day(stream, state.observe(counts), START + timedelta(day), BUDGET)
-            state, alarms = closing.state, alarms + closing.alarm
-    return alarms
+    before = YEAR_OF_TWINS if setting.twins else 0
+    found = 0
+    for one in model(setting):
+        days = quiet_days(one, rows, before + DAYS_A_YEAR, rng)
+        found += sum(list(alarms(setting, one, days, rng))[before:])
+    return found
 
 
 def delay(
-    stream: Stream,
-    reference: int,
+    setting: Setting,
+    kind: str,
+    drift: Day,
     rows: int,
-    shares: Floats,
-    drift: Drift,
-    seed: int,
     quiet: int,
+    seed: int,
+    within: int = WATCHED_DAYS,
 ) -> float:
     """Return the days from a change to the first alarm after it, infinity if none is raised."""
     rng = np.random.default_rng([seed, rows, 2])
-    state = open_stream(stream, rng.multinomial(reference, shares))
-    for day in range(quiet + WATCHED_DAYS):
-        normal = day < quiet
-        counts = rng.multinomial(rows, shares) if normal else drift(rng, rows, day - quiet)
-        closing = close_day(stream, state.observe(counts), START + timedelta(day), BUDGET)
-        state = closing.state
-        if closing.alarm and day >= quiet:
+    one = watched(setting, kind)
+
+    def days() -> Iterator[Counts]:
+        yield from quiet_days(one, rows, quiet, rng)
+        for day in range(within):
+            yield drift(rng, rows, day)
+
+    for day, alarm in enumerate(alarms(setting, one, days(), rng)):
+        if alarm and day >= quiet:
             return day - quiet + 1
-    return np.inf
-
-
-def numeric_drift(change: Callable[[Floats, np.random.Generator, int], Floats]) -> Drift:
-    """Make a drift from what it does to a day's normal scores."""
-    return lambda rng, rows, day: EDGES.count(change(rng.normal(size=rows), rng, day))
-
-
-def strays(share: float) -> Callable[[Floats, np.random.Generator, int], Floats]:
-    """Put a share of rows 8.1 SD higher, as creatinine in umol/L among mg/dL is."""
-    return lambda x, rng, _day: x + 8.1 * (rng.random(x.size) < share)
-
-
-def shares_drift(shares: tuple[float, ...]) -> Drift:
-    """Make a drift that gives the bins other shares."""
-    return lambda rng, rows, _day: rng.multinomial(rows, shares)
-
-
-def drifts() -> list[tuple[str, str, Drift]]:
-    """Return each drift with the kind of stream that it is in."""
-    return [
-        ("+0.3 SD", "numeric", numeric_drift(lambda x, _r, _d: x + 0.3)),
-        ("assay +10 % (0.173 SD)", "numeric", numeric_drift(lambda x, _r, _d: x + 0.173)),
-        ("+0.1 SD", "numeric", numeric_drift(lambda x, _r, _d: x + 0.1)),
-        ("spread x 1.2", "numeric", numeric_drift(lambda x, _r, _d: x * 1.2)),
-        ("10 % of rows in umol/L", "numeric", numeric_drift(strays(0.1))),
-        ("2 % of rows in umol/L", "numeric", numeric_drift(strays(0.02))),
-        ("frozen at its median", "numeric", numeric_drift(lambda x, _r, _d: np.zeros_like(x))),
-        ("+0.5 SD", "numeric", numeric_drift(lambda x, _r, _d: x + 0.5)),
-        ("ramp of 0.1 SD a month", "numeric", numeric_drift(lambda x, _r, day: x + day / 300)),
-        ("missing 5 to 15 %", "missing", shares_drift((0.85, 0.15))),
-        ("code d recoded", "coded", shares_drift((0.55, 0.3, 0.1, 0.0, 0.05))),
-    ]
-
-
-def watched(setting: Setting, kind: str) -> tuple[Stream, Floats]:
-    """Return the stream of one kind and its bins' shares before the drift."""
-    tau, grows = setting.tau, setting.grows
-    if kind == "numeric":
-        return NumericStream("creatinine", EDGES, tau, grows), EVEN
-    if kind == "missing":
-        return BinaryStream("creatinine", "missing", tau, grows), np.array([0.95, 0.05])
-    coded = CategoricalStream("rhythm", ("a", "b", "c", "d"), tau, grows)
-    return coded, np.array([*CODES, 0.0])
+    return math.inf
 
 
 def null_table(years: int) -> str:
-    """Return the false alarms of each setting as a table."""
-    lines = [
-        f"False alarms in {years} model-years of {BUDGET.streams} streams, budget "
-        f"{BUDGET.years:g} years (the bound allows {1 / BUDGET.years:.0%} of years with any):",
-        "",
-        "| watched | rows a day | years with an alarm | 95 % interval | alarms a year |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
+    """Return the false alarms of each setting."""
+    rows = []
     for setting in SETTINGS:
-        for rows in VOLUMES:
-            alarms = np.array([null_alarms(setting, rows, seed) for seed in range(years)])
-            hit = int((alarms > 0).sum())
+        for volume in VOLUMES:
+            found = np.array([null_alarms(setting, volume, seed) for seed in range(years)])
+            hit = int((found > 0).sum())
             interval = binomtest(hit, years).proportion_ci(method="exact")
-            lines.append(
-                f"| {setting.name} | {rows} | {hit} of {years} | {interval.low:.1%} to "
-                f"{interval.high:.1%} | {alarms.mean():.2f} |"
-            )
-    return "\n".join(lines)
+            words = f"{interval.low:.1%} to {interval.high:.1%}"
+            rows.append((setting.name, f"{volume}", f"{hit} of {years}", words))
+    said = (
+        f"False alarms in {years} model-years in which nothing changes, by `smallest_drift_sd` "
+        "(the budget of 5 years allows an alarm in 20 % of years):"
+    )
+    head = ("smallest drift", "rows a day", "years with an alarm", "95 % interval")
+    return f"{said}\n\n{table(head, rows)}"
 
 
 def delay_table(runs: int, quiet: int) -> str:
-    """Return the median delays of each drift as a table."""
-    head = " | ".join(f"{setting.name}: {rows}" for setting in SETTINGS for rows in VOLUMES)
-    lines = [
-        f"Median days from change to alarm over {runs} runs, after {quiet} quiet days, by rows "
-        f"a day (- = not within {WATCHED_DAYS}):",
-        "",
-        f"| drift | {head} |",
-        "| --- |" + " ---: |" * (len(SETTINGS) * len(VOLUMES)),
-    ]
-    for name, kind, drift in drifts():
-        cells = []
-        for setting in SETTINGS:
-            stream, shares = watched(setting, kind)
-            for rows in VOLUMES:
-                found = [
-                    delay(stream, setting.reference, rows, shares, drift, seed, quiet)
+    """Return the median delays of each drift."""
+    columns = [(setting, volume) for setting in SETTINGS for volume in VOLUMES]
+    rows = []
+    for name, kind, drift in DRIFTS:
+        cells = [
+            median([delay(setting, kind, drift, volume, quiet, seed) for seed in range(runs)])
+            for setting, volume in columns
+        ]
+        rows.append((name, *cells))
+    said = (
+        f"Median days from a change to its alarm, over {runs} runs, after {quiet} quiet days, by "
+        f"rows a day (- is not within {WATCHED_DAYS} days):"
+    )
+    head = ("change", *(f"{setting.tau:g}: {volume}" for setting, volume in columns))
+    return f"{said}\n\n{table(head, rows)}"
+
+
+def ramp_table(runs: int) -> str:
+    """Return how long a slow ramp takes to be seen once the twins have their year."""
+    rows = []
+    for slope in (0.1, 0.03):
+        ramp = ramp_of(slope)
+        cells = [
+            median(
+                [
+                    delay(setting, "numeric", ramp, volume, YEAR_OF_TWINS, seed, 2 * DAYS_A_YEAR)
                     for seed in range(runs)
                 ]
-                median = float(np.median(found))
-                cells.append(f"{median:.0f}" if np.isfinite(median) else "-")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            )
+            for setting in (replace(AS_WATCHED, twins=False), AS_WATCHED)
+            for volume in (100, 500)
+        ]
+        rows.append((f"{slope} SD a month", *cells))
+    said = (
+        f"Median days to an alarm on a slow ramp that begins after a year, over {runs} runs (- is "
+        "not within two years):"
+    )
+    head = ("ramp", "without twins: 100", "500", "as watched: 100", "500")
+    return f"{said}\n\n{table(head, rows)}"
+
+
+def median(found: Sequence[float]) -> str:
+    """Word a median delay."""
+    middle = float(np.median(found))
+    return f"{middle:.0f}" if math.isfinite(middle) else "-"
+
+
+def dependence_table(models: int, rows: int = 100) -> str:
+    """Return the alarms where weekends and seasons differ, which breaks the assumption."""
+    day, cells = numeric_day(weekend_and_season), []
+    for name, setting in (("nothing done", ALONE), ("strata and 0.1, as watched", AS_WATCHED)):
+        years = np.zeros((models, 2))
+        for seed in range(models):
+            rng = np.random.default_rng([seed, 3])
+            for _ in range(NUMERIC):
+                one = watched(setting, "numeric")
+                mixed = Watched(one.stream, _year_of(day), one.twinned)
+                days = (day(rng, rows, step) for step in range(2 * DAYS_A_YEAR))
+                found = list(reviewed(setting, mixed, days, rng))
+                years[seed] += [sum(found[:DAYS_A_YEAR]), sum(found[DAYS_A_YEAR:])]
+        cells.append((name, *(f"{value:.2f}" for value in years.mean(axis=0))))
+    said = (
+        f"Alarms a model-year where weekends run 0.3 SD higher and a season moves 0.2 SD, {rows} "
+        f"rows a day, {NUMERIC} streams, {models} models, each alarm found false after 28 "
+        "days:"
+    )
+    return f"{said}\n\n{table(('watched', 'first year', 'second year'), cells)}"
+
+
+def _year_of(day: Day) -> np.ndarray:
+    """Return the bins' shares of a whole such year, from which training was drawn."""
+    rng = np.random.default_rng(4)
+    total = sum(day(rng, 500, step) for step in range(DAYS_A_YEAR))
+    return np.asarray(total / np.sum(total))
+
+
+def calibration_delay(change: Callable[[np.ndarray], np.ndarray], seed: int) -> float:
+    """Return the days of prediction until the calibration alarm, 100 outcomes a day."""
+    rng = np.random.default_rng([seed, 7])
+    odds = rng.normal(-2, 1, 100 * WATCHED_DAYS)
+    happened = rng.random(odds.size) < 1 / (1 + np.exp(-change(odds)))
+    days = np.datetime64(START) + np.repeat(np.arange(WATCHED_DAYS), 100)
+    everyone = np.arange(odds.size).astype(str)
+    known = np.ones(odds.size, dtype=np.bool_)
+    outcomes = Outcomes(days, everyone, 1 / (1 + np.exp(-odds)), happened, known)
+    found = miscalibration(outcomes, AS_WATCHED.budget, 30, None)
+    return (found.day - START).days + 1 if found else math.inf
+
+
+def silence_delay(seed: int) -> int:
+    """Return the days until a feed of 100 requests a day, after eight weeks, counts as silent."""
+    rng = np.random.default_rng([seed, 8])
+    requests = {START + timedelta(day): int(rng.poisson(100)) for day in range(56)}
+    for day in range(56, 100):
+        requests[START + timedelta(day)] = 0
+        if silent_since(requests, START + timedelta(day), AS_WATCHED.budget.log_limit):
+            return day - 55
+    raise AssertionError("a feed that ended was never noticed")
+
+
+def other_table(runs: int) -> str:
+    """Return what is watched otherwise: calibration, silence, and CBPE's error."""
+    cases: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "events 30 % likelier (odds x 1.3)": lambda odds: odds + math.log(1.3),
+        "risks too extreme (slope 0.6)": lambda odds: 0.6 * odds,
+        "nothing changed": lambda odds: odds,
+    }
+    rows = [
+        (f"calibration: {name}", median([calibration_delay(change, seed) for seed in range(runs)]))
+        for name, change in cases.items()
+    ]
+    rows.append(("a feed that fell silent", median([silence_delay(seed) for seed in range(runs)])))
+    rng = np.random.default_rng(9)
+    risk = 1 / (1 + np.exp(-rng.normal(-2, 1, 1_000_000)))
+    happened = rng.random(risk.size) < risk
+    found = RiskHistogram.of(risk, ()).expected()
+    auroc = abs((found.auroc or 0) - roc_auc_score(happened, risk))
+    brier = abs(found.brier - brier_score_loss(happened, risk))
+    said = f"Median days to other alarms, 100 rows a day, {runs} runs:"
+    error = (
+        "Performance expected without outcomes, against the truth, on 1,000,000 calibrated rows: "
+        f"the AUROC was {auroc:.4f} off, the Brier score {brier:.4f}."
+    )
+    return f"{said}\n\n{table(('change', 'days'), rows)}\n\n{error}"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the tables between the markers of a file."""
+    page = path.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
-    """Print both tables as markdown."""
+    """Print the tables as markdown, or write them into a file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--years", type=int, default=10, help="model-years without drift")
+    parser.add_argument("--years", type=int, default=12, help="model-years without drift")
     parser.add_argument("--runs", type=int, default=9, help="runs of each drift")
     parser.add_argument("--quiet", type=int, default=60, help="quiet days before each drift")
-    arguments = parser.parse_args()
-    print(null_table(arguments.years), delay_table(arguments.runs, arguments.quiet), sep="\n\n")
+    parser.add_argument("--models", type=int, default=3, help="models with weekends and seasons")
+    parser.add_argument("--evidently-days", type=int, default=10, help="0: without Evidently")
+    parser.add_argument("--write", type=Path, help="the file whose tables are replaced")
+    chosen = parser.parse_args()
+    text = "\n\n".join(
+        (
+            f"Made by `.venv/bin/python -m benchmarks.alarms --years {chosen.years} "
+            f"--runs {chosen.runs} --models {chosen.models} "
+            f"--evidently-days {chosen.evidently_days}`"
+            f"{', a small run' if chosen.years < ENOUGH_YEARS else ''}.",
+            null_table(chosen.years),
+            delay_table(chosen.runs, chosen.quiet),
+            ramp_table(chosen.runs),
+            dependence_table(chosen.models),
+            peers_table(1, chosen.evidently_days),
+            other_table(chosen.runs),
+        )
+    )
+    if chosen.write:
+        write(chosen.write, text)
+    else:
+        print(text)
 
 
 if __name__ == "__main__":
