@@ -1,10 +1,16 @@
 """An evaluation as the flat names and numbers that MLflow keeps and compares."""
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
+
+
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_LONGEST_NAME: Final = 100
 
 
 def flat_metrics(evaluation: Evaluation, prefix: str = "") -> dict[str, float]:
@@ -36,10 +42,20 @@ def _named(evaluation: Evaluation) -> Iterator[tuple[str, Estimate]]:
     for at in evaluation.at_thresholds:
         for name, estimate in at.figures.items():
             yield f"{name}_at_{at.threshold:g}", estimate
-    for subgroup in evaluation.subgroups:
-        group = f"{subgroup.characteristic}/{subgroup.group}".replace(" ", "_")
+    for subgroup, group in zip(evaluation.subgroups, _group_names(evaluation), strict=True):
         for name, estimate in subgroup.figures.items():
             yield f"{name}/{group}", estimate
+
+
+def _group_names(evaluation: Evaluation) -> list[str]:
+    """Return a name for each group that MLflow takes, no two of them alike."""
+    names: list[str] = []
+    for subgroup in evaluation.subgroups:
+        plain = _NOT_IN_NAMES.sub("_", subgroup.group)[:_LONGEST_NAME]
+        wanted = f"{subgroup.characteristic}/{plain}"
+        again = sum(name == wanted or name.startswith(f"{wanted}:") for name in names)
+        names.append(f"{wanted}:{again + 1}" if again else wanted)
+    return names
 
 
 def _parts(estimate: Estimate) -> Mapping[str, float]:
