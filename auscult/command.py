@@ -9,6 +9,7 @@ from auscult.commands import (
     audit,
     data,
     evidence,
+    export,
     lookback,
     model,
     outcomes,
@@ -50,6 +51,7 @@ for panel, commands in {
         app.command(rich_help_panel=panel)(command)
 app.add_typer(audit.app, name="audit", rich_help_panel="Run")
 app.add_typer(data.app, name="data", rich_help_panel="Set up")
+app.add_typer(export.app, name="export", rich_help_panel="Run")
 app.add_typer(people.clients, name="client", rich_help_panel="Set up")
 app.add_typer(people.users, name="user", rich_help_panel="Set up")
 

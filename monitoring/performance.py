@@ -16,7 +16,8 @@ from monitoring.bounds import bounds
 from monitoring.calibration import Miscalibration, Outcomes, closes_by, miscalibration
 from monitoring.evidence.detector import Budget
 from monitoring.expected import RiskHistogram
-from records.models import Outcome, Prediction
+from monitoring.follow_up import ONE_DAY, follow_up
+from records.models import Prediction
 
 DRAWS = 200
 SEED = 20261
@@ -193,15 +194,15 @@ def _figures(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
 
 def followed_by_year(model: str, version: str) -> dict[int, Followed]:
     """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
-    by_id, by_patient = _latest_reports(model)
+    reports = follow_up(model)
     rows: dict[int, list[tuple[date, float, str, float, bool]]] = defaultdict(list)
     predictions = Prediction.objects.filter(model=model, version=version, is_test=False)
     columns = predictions.values_list("id", "patient", "predicted_at", "risk")
     for key, patient, predicted_at, risk in columns.iterator(chunk_size=10_000):
-        report = by_id.get(key) or by_patient.get(patient)
+        report = reports.of(key, patient, predicted_at)
         days, happened = np.nan, False
-        if report is not None and report[0] >= predicted_at:
-            days, happened = (report[0] - predicted_at) / timedelta(days=1), report[1]
+        if report is not None:
+            days, happened = (report[0] - predicted_at) / ONE_DAY, report[1]
         row = (predicted_at.date(), risk, patient or str(key), days, happened)
         rows[predicted_at.year].append(row)
     return {year: _as_columns(found) for year, found in rows.items()}
@@ -216,17 +217,3 @@ def _as_columns(rows: list[tuple[date, float, str, float, bool]]) -> Followed:
         np.array(days, dtype=np.float64),
         np.array(happened, dtype=np.bool_),
     )
-
-
-def _latest_reports(
-    model: str,
-) -> tuple[dict[Any, tuple[datetime, bool]], dict[str, tuple[datetime, bool]]]:
-    """Return the latest report for each prediction, and for each patient; later ones replace."""
-    reports = Outcome.objects.filter(model=model, is_test=False).order_by("reported_at", "pk")
-    facts = ("known_at", "happened")
-    named = reports.filter(prediction__isnull=False).values_list("prediction_id", *facts)
-    others = reports.filter(prediction__isnull=True).values_list("patient", *facts)
-    by_id = {key: (known_at, happened) for key, known_at, happened in named.iterator()}
-    by_patient = {key: (known_at, happened) for key, known_at, happened in others.iterator()}
-    by_patient.pop("", None)
-    return by_id, by_patient

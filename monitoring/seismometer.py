@@ -1,0 +1,232 @@
+"""Writing recorded predictions and what became of them for Epic's `seismometer`.
+
+It counts a prediction without an event as one without the outcome. So only those go into its table
+whose outcome is settled; the others lie beside it, each with the reason.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.definition import Definition
+from models.errors import RecordError
+from monitoring import seismometer_config as config
+from monitoring.follow_up import FollowUp, follow_up
+from monitoring.windows import ONE_DAY, start_of
+from records.models import Amendment, Feedback, Prediction
+
+ROWS_AT_ONCE = 20_000
+MADE, WHEN = pa.string(), pa.timestamp("ns")
+EVENT = pa.schema(
+    [
+        (config.PATIENT, MADE),
+        (config.PREDICTION, MADE),
+        ("Type", MADE),
+        ("EventTime", WHEN),
+        ("Value", pa.float64()),
+    ]
+)
+REASON = "Reason"
+
+
+@dataclass
+class Exported:
+    """How many predictions were written as settled, how many of them as events, and the rest."""
+
+    predictions: int = 0
+    events: int = 0
+    feedback: int = 0
+    unsettled: dict[str, int] = field(default_factory=dict)
+
+
+def export(
+    definition: Definition,
+    version: str,
+    first: date,
+    last: date,
+    target: Path,
+    now: datetime,
+    progress: Callable[[str, int, int], None],
+) -> Exported:
+    """Write a version's predictions from the first to the last day into a new directory.
+
+    It appears whole or not at all, readable for its owner alone. Raises RecordError where the
+    directory is there already, or where no outcome is settled, since nothing could be judged.
+    """
+    if target.exists():
+        raise RecordError(f"{target} is there already; name a directory that isn't")
+    if first > last:
+        raise RecordError(f"{first} comes after {last}")
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        exported = _Export(definition, version, part / "data", now).write(first, last, progress)
+        if not exported.predictions:
+            raise RecordError(
+                f"{definition.name} version {version}: no prediction from {first} to {last} has a "
+                f"settled outcome ({_words(exported.unsettled)}), so there is nothing to judge"
+            )
+        done = [kind for kind in config.DONE if kind in _kinds_done(part / "data")]
+        for name, text in config.files(definition, version, done).items():
+            (part / name).write_text(text, encoding="utf-8")
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return exported
+
+
+@dataclass
+class _Export:
+    definition: Definition
+    version: str
+    place: Path
+    now: datetime
+
+    def write(self, first: date, last: date, progress: Callable[[str, int, int], None]) -> Exported:
+        self.place.mkdir()
+        schema = _schema(self.definition)
+        exported = Exported()
+        reports, amended = follow_up(self.definition.name), _amended(self.definition.name)
+        chosen = self._predictions(first, last)
+        total, written = chosen.count(), 0
+        with (
+            pq.ParquetWriter(self.place / config.PREDICTIONS, schema) as settled,
+            pq.ParquetWriter(self.place / config.EVENTS, EVENT) as events,
+            pq.ParquetWriter(
+                self.place / config.UNSETTLED, schema.append(pa.field(REASON, MADE))
+            ) as others,
+        ):
+            for rows in _parts(chosen.order_by("predicted_at", "pk")):
+                known, happenings, unknown = self._divided(rows, reports, amended)
+                settled.write_table(pa.Table.from_pylist(known, schema))
+                others.write_table(pa.Table.from_pylist(unknown, others.schema))
+                exported.predictions += len(known)
+                exported.events += sum(event["Value"] == 1 for event in happenings)
+                for row in unknown:
+                    reason = row[REASON]
+                    exported.unsettled[reason] = exported.unsettled.get(reason, 0) + 1
+                feedback = self._feedback(rows)
+                exported.feedback += len(feedback)
+                events.write_table(pa.Table.from_pylist([*happenings, *feedback], EVENT))
+                written += len(rows)
+                progress("writing predictions", written, total)
+        return exported
+
+    def _predictions(self, first: date, last: date) -> Any:
+        return Prediction.objects.filter(
+            model=self.definition.name,
+            version=self.version,
+            is_test=False,
+            predicted_at__gte=start_of(first),
+            predicted_at__lt=start_of(last + ONE_DAY),
+        ).defer("vector", "contributions", "findings", "sources")
+
+    def _divided(
+        self, rows: Sequence[Prediction], reports: FollowUp, amended: dict[Any, str]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the settled rows, their outcomes as events, and the rows that aren't settled."""
+        settled, events, others = [], [], []
+        for one in rows:
+            row = _row(self.definition, one, amended)
+            found = self._outcome(one, reports)
+            if isinstance(found, str):
+                others.append(row | {REASON: found})
+                continue
+            time, happened = found
+            settled.append(row)
+            events.append(_event(one, config.OUTCOME, time, float(happened)))
+        return settled, events, others
+
+    def _outcome(self, one: Prediction, reports: FollowUp) -> tuple[datetime, bool] | str:
+        """Return when the outcome was, or the horizon's end without it; or why neither is known."""
+        outcome = self.definition.outcome
+        end = one.predicted_at + timedelta(days=outcome.horizon_days)
+        report = reports.of(one.pk, one.patient, one.predicted_at)
+        if report is not None and report[1] and report[0] <= end:
+            return report[0], True
+        if report is not None and report[0] >= end:
+            return end, False
+        if self.now <= end + timedelta(days=outcome.reporting_delay_days):
+            return "the window hasn't closed"
+        return "unreported" if report is None else "follow-up ended early"
+
+    def _feedback(self, rows: Sequence[Prediction]) -> list[dict[str, Any]]:
+        by_key = {one.pk: one for one in rows}
+        told = Feedback.objects.filter(prediction__in=list(by_key), is_test=False)
+        return [
+            _event(by_key[key], kind, at, 1.0)
+            for key, kind, at in told.order_by("happened_at", "pk").values_list(
+                "prediction_id", "outcome", "happened_at"
+            )
+            if kind in config.DONE
+        ]
+
+
+def _parts(chosen: Any) -> Iterator[list[Prediction]]:
+    rows: list[Prediction] = []
+    for one in chosen.iterator(chunk_size=2_000):
+        rows.append(one)
+        if len(rows) == ROWS_AT_ONCE:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def _schema(definition: Definition) -> pa.Schema:
+    kinds = {"object": MADE, "float64": pa.float64(), "datetime64[ns]": WHEN}
+    own = [(name, kinds[dtype]) for name, (dtype, _) in config.COLUMNS.items()]
+    features = [
+        (one.name, pa.float64() if one.kind == "numeric" else MADE) for one in definition.features
+    ]
+    return pa.schema([*own, *features])
+
+
+def _row(definition: Definition, one: Prediction, amended: dict[Any, str]) -> dict[str, Any]:
+    return {
+        config.PATIENT: one.patient or str(one.pk),
+        config.PREDICTION: str(one.pk),
+        config.TIME: _naive(one.predicted_at),
+        config.RISK: one.risk,
+        config.BAND: one.band,
+        config.SHOWN: "shown" if one.shown else "silent",
+        config.SITE: one.site or None,
+        config.VERSION: one.version,
+        config.STATUS: amended.get(one.pk, one.status),
+        **{feature.name: one.features.get(feature.name) for feature in definition.features},
+    }
+
+
+def _event(one: Prediction, kind: str, time: datetime, value: float) -> dict[str, Any]:
+    return {
+        config.PATIENT: one.patient or str(one.pk),
+        config.PREDICTION: str(one.pk),
+        "Type": kind,
+        "EventTime": _naive(time),
+        "Value": value,
+    }
+
+
+def _amended(model: str) -> dict[Any, str]:
+    """Return what became of each prediction that was amended or withdrawn, the last word."""
+    found = Amendment.objects.filter(prediction__model=model, is_test=False).order_by("pk")
+    return dict(found.values_list("prediction_id", "status"))
+
+
+def _kinds_done(place: Path) -> set[str]:
+    column = pq.read_table(place / config.EVENTS, columns=["Type"])["Type"]
+    return set(column.unique().to_pylist())
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _words(unsettled: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {why}" for why, count in unsettled.items()) or "none was made"
