@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.formulas import FORMULAS
+from models.gate import gate_faults
 
 if TYPE_CHECKING:
     from models.definition import Definition
@@ -28,6 +29,9 @@ def check_coherence(definition: "Definition") -> None:
     if starts[0] != 0 or starts != sorted(set(starts)):
         raise ValueError(f"bands: starts_at must rise from 0, not {starts}")
     _check_cds_hooks(definition)
+    faults = list(gate_faults(definition))
+    if faults:
+        raise ValueError("; ".join(faults))
 
 
 def _check_cds_hooks(definition: "Definition") -> None:

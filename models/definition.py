@@ -20,9 +20,11 @@ from pydantic import (
 )
 
 from models.cds_hooks import CdsHooks
+from models.change_plan import ChangePlan
 from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
+from models.gate import Gate
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
@@ -154,25 +156,6 @@ class Monitoring(Part):
     smallest_drift_sd: float = Field(ge=0)
 
 
-class Gate(Part):
-    """A figure whose whole interval must lie within limits before a version is promoted.
-
-    A metric that ends in `_minus_champion` is the difference to the champion. With
-    `every_subgroup` it must hold in each subgroup, by intervals that hold for all of them at once.
-    """
-
-    metric: Words
-    at_least: float | None = None
-    at_most: float | None = None
-    every_subgroup: bool = False
-
-    @model_validator(mode="after")
-    def _limits_something(self) -> Self:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("give at_least or at_most")
-        return self
-
-
 class AtLeast(Part):
     """Of these features, so many must be known, or there is no score."""
 
@@ -201,6 +184,7 @@ class Definition(Part):
     smallest_group: SmallestGroup
     monitoring: Monitoring
     gates: tuple[Gate, ...] = ()
+    change_plan: ChangePlan | None = None
     cds_hooks: CdsHooks | None = None
 
     @model_validator(mode="after")

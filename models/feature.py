@@ -16,7 +16,7 @@ from pydantic import (
 
 from models.formulas import FORMULAS
 from models.loinc import check_loinc
-from models.units import check_convertible
+from models.units import check_codes, check_convertible
 
 LoincCode = Annotated[str, AfterValidator(check_loinc)]
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -102,6 +102,7 @@ class Feature(BaseModel):
         if self.categories:
             raise ValueError("a numeric feature has no categories")
         check_convertible(self.unit, self.analyte)
+        check_codes(self.unit, self.analyte, self.loinc)
         if self.derived and self.unit != FORMULAS[self.derived.formula].unit:
             wanted = FORMULAS[self.derived.formula].unit
             raise ValueError(f"{self.derived.formula} gives {wanted}, not {self.unit}")

@@ -1,6 +1,7 @@
 """Units of measurement: what a unit's text means, and how a value gets from one to another."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import overload
 
@@ -64,6 +65,19 @@ def check_convertible(unit: str, analyte: str | None) -> None:
             f"unit {unit!r} can't be converted for {analyte}, which takes "
             f"{', '.join(ANALYTES[analyte])}"
         )
+
+
+def check_codes(unit: str, analyte: str | None, codes: Iterable[str]) -> None:
+    """Raise ValueError where values under a LOINC code couldn't be converted to the unit."""
+    if analyte is not None:
+        return
+    for code in codes:
+        if code in MOLAR_CODES or contradicts_code(unit, code):
+            stated = "an amount of substance" if code in MOLAR_CODES else "a mass"
+            raise ValueError(
+                f"loinc {code} states {stated}, which converts for one analyte at a time: name "
+                f"the analyte, one of {', '.join(sorted(ANALYTES))}"
+            )
 
 
 def accepted_units(to: str, analyte: str | None) -> tuple[str, ...]:

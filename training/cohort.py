@@ -46,6 +46,10 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
     suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
     if suffix not in (".parquet", ".csv", ".csv.gz"):
         raise CohortError(f"{path.name}: {suffix or 'no suffix'} isn't .parquet, .csv or .csv.gz")
+    if not path.stat().st_size:
+        raise CohortError(
+            f"{path.name} is empty; give a header with the columns' names and one row a prediction"
+        )
     try:
         columns = _column_names(path)
         _check_columns(path.name, columns, definition)

@@ -48,18 +48,18 @@ def _outcome_faults(outcome: pd.Series) -> Iterator[str]:
     absent = int(outcome.isna().sum())
     if absent:
         yield (
-            f"outcome: {absent} of {len(outcome)} rows are empty; leave rows with an unknown "
+            f"outcome: {_rows_are(absent, len(outcome))} empty; leave rows with an unknown "
             "outcome out, or give outcome 0 with their follow_up_days"
         )
     known = numbers(outcome)
     other = outcome.notna() & ~known.isin((0, 1))
     if other.any():
         examples = ", ".join(repr(value) for value in outcome[other].unique()[:3].tolist())
-        yield f"outcome: {int(other.sum())} rows are neither 0 nor 1 but {examples}; recode them"
+        yield f"outcome: {_rows_are(int(other.sum()))} neither 0 nor 1 but {examples}; recode them"
     elif known.dropna().nunique() == 1:
         yield (
-            f"outcome: all {len(outcome)} rows are {known.dropna().iloc[0]:g}; a model needs "
-            "people with and without the event"
+            f"outcome: {known.dropna().iloc[0]:g} in {_all(len(outcome))}; a model needs people "
+            "with and without the event"
         )
 
 
@@ -67,16 +67,16 @@ def _patient_faults(patient: pd.Series) -> Iterator[str]:
     yield from _absent_faults(patient, "every row needs a patient, by whom the parts are divided")
     if patient.nunique() == 1:
         yield (
-            f"patient_id: all {len(patient)} rows are of one patient; a model needs many, and "
-            "the id must differ between them"
+            f"patient_id: one patient in {_all(len(patient))}; a model needs many, and the id "
+            "must differ between them"
         )
 
 
 def _feature_faults(values: pd.Series, feature: Feature) -> Iterator[str]:
     if values.isna().all():
         yield (
-            f"{feature.name}: all {len(values)} rows are empty; fill the column, or take the "
-            "feature out of the definition"
+            f"{feature.name}: empty in {_all(len(values))}; fill the column, or take the feature "
+            "out of the definition"
         )
     elif feature.kind == "categorical":
         yield from _category_faults(values, feature)
@@ -90,8 +90,9 @@ def _category_faults(values: pd.Series, feature: Feature) -> Iterator[str]:
     if len(unseen):
         examples = ", ".join(repr(value) for value in unseen.unique()[:3])
         yield (
-            f"{feature.name}: {len(unseen)} rows hold categories that the definition doesn't know "
-            f"({examples}); use {', '.join(feature.categories)}, or leave the value empty"
+            f"{feature.name}: {_rows_are(len(unseen))} of categories that the definition "
+            f"doesn't know ({examples}); use {', '.join(feature.categories)}, or leave the value "
+            "empty"
         )
     elif known.nunique() == 1:
         yield _constant(feature.name, len(known), known.iloc[0])
@@ -102,12 +103,12 @@ def _number_faults(values: pd.Series, feature: Feature) -> Iterator[str]:
     text = values.notna() & amounts.isna()
     if text.any():
         yield (
-            f"{feature.name}: {int(text.sum())} of {len(values)} rows aren't numbers, such as "
+            f"{feature.name}: {_rows_are(int(text.sum()), len(values))} not a number, such as "
             f"{str(values[text].iloc[0])!r}; write numbers in {feature.unit}, or leave them empty"
         )
     infinite = int(np.isinf(amounts).sum())
     if infinite:
-        yield f"{feature.name}: {infinite} rows are infinite; leave them empty or correct them"
+        yield f"{feature.name}: {_rows_are(infinite)} infinite; leave them empty or correct them"
     usable = amounts[np.isfinite(amounts)]
     if usable.nunique() == 1:
         yield _constant(feature.name, len(usable), f"{usable.iloc[0]:g}")
@@ -155,7 +156,7 @@ def outside_range(values: pd.Series, feature: Feature) -> pd.Series:
 
 def _constant(name: str, rows: int, value: str) -> str:
     return (
-        f"{name}: all {rows} known values are {value}; a feature of one value can't be learnt "
+        f"{name}: {value} in {_all(rows, 'known value')}; a feature of one value can't be learnt "
         "from, so take it out of the definition or correct the column"
     )
 
@@ -168,18 +169,18 @@ def _time_faults(values: pd.Series, now: datetime) -> Iterator[str]:
     wrong = values.notna() & parsed.isna()
     if wrong.any():
         yield (
-            f"time: {int(wrong.sum())} rows aren't times, such as {str(values[wrong].iloc[0])!r}; "
+            f"time: {_rows_are(int(wrong.sum()))} no time, such as {str(values[wrong].iloc[0])!r}; "
             "write ISO 8601, as 2024-05-31T08:00:00Z"
         )
     future = int((parsed > pd.Timestamp(now).tz_convert(None)).sum())
     if future:
-        yield f"time: {future} of {len(values)} rows lie in the future; correct or leave them out"
+        yield f"time: {_rows_are(future, len(values))} in the future; correct or leave them out"
 
 
 def _absent_faults(values: pd.Series, advice: str) -> Iterator[str]:
     absent = int(values.isna().sum())
     if absent:
-        yield f"{values.name}: {absent} of {len(values)} rows are empty; {advice}"
+        yield f"{values.name}: {_rows_are(absent, len(values))} empty; {advice}"
 
 
 def _follow_up_faults(frame: pd.DataFrame, horizon_days: int) -> Iterator[str]:
@@ -187,14 +188,14 @@ def _follow_up_faults(frame: pd.DataFrame, horizon_days: int) -> Iterator[str]:
     wrong = ~np.isfinite(days) | (days < 0)
     if wrong.any():
         yield (
-            f"follow_up_days: {int(wrong.sum())} of {len(days)} rows aren't numbers of 0 or more; "
+            f"follow_up_days: {_rows_are(int(wrong.sum()), len(days))} not a number of 0 or more; "
             "give the day of the event, or of the last contact"
         )
     late = (numbers(frame["outcome"]) == 1) & (days > horizon_days)
     if late.any():
         yield (
-            f"follow_up_days: {int(late.sum())} rows have outcome 1 after day {horizon_days}, the "
-            "horizon; give them outcome 0, for the event came later than what is predicted"
+            f"follow_up_days: {_rows_are(int(late.sum()))} of outcome 1 after day {horizon_days}, "
+            "the horizon; give outcome 0, for the event came later than what is predicted"
         )
 
 
@@ -202,5 +203,20 @@ def _duplicate_faults(frame: pd.DataFrame) -> Iterator[str]:
     key = ["patient_id", "time"] if "time" in frame else list(frame.columns)
     again = int(frame.duplicated(key).sum())
     if again:
-        what = "the same patient at the same time" if "time" in frame else "another row exactly"
-        yield f"{', '.join(key[:2])}: {again} of {len(frame)} rows repeat {what}; keep one of each"
+        what = "the same patient and time" if "time" in frame else "another row"
+        yield (
+            f"{', '.join(key[:2])}: {_rows_are(again, len(frame))} the repetition of {what}; keep "
+            "one of each"
+        )
+
+
+def _rows_are(count: int, total: int | None = None) -> str:
+    """Say how many rows, of how many, are what follows."""
+    of = "" if total is None else f" of {total:,}"
+    rows = "row" if (total or count) == 1 else "rows"
+    return f"{count:,}{of} {rows} {'is' if count == 1 else 'are'}"
+
+
+def _all(count: int, what: str = "row") -> str:
+    """Say that all rows, or the only one, are meant."""
+    return f"the only {what}" if count == 1 else f"all {count:,} {what}s"

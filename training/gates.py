@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from models.definition import Gate
+from models.figure_names import MINUS_CHAMPION, at_threshold
+from models.gate import Gate
 
-MINUS_CHAMPION: Final = "_minus_champion"
 Result = Literal["passed", "failed", "insufficient evidence"]
 _Figure = tuple[float | None, float | None, float | None]
 
@@ -88,10 +88,20 @@ def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list
             words = f"{name}: {group['reason']}"
             found.append(GateResult(name, "insufficient evidence", words))
             continue
-        figure = group["figures"].get(gate.metric) or {}
+        figure = _of_group(group).get(gate.metric) or {}
         interval = figure.get("simultaneous_low"), figure.get("simultaneous_high")
         found.append(_check(gate, name, (figure.get("value"), *interval)))
     return found
+
+
+def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
+    """Return a group's figures by name, those at a threshold too."""
+    at = {
+        at_threshold(name, one["threshold"]): figure
+        for one in group.get("at_thresholds", ())
+        for name, figure in one["figures"].items()
+    }
+    return {**group["figures"], **at}
 
 
 def _check(gate: Gate, name: str, figure: _Figure) -> GateResult:

@@ -7,7 +7,7 @@ from typing import Final
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
-
+from models.figure_names import at_threshold
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _LONGEST_NAME: Final = 100
@@ -29,7 +29,7 @@ def flat_differences(comparison: Comparison, suffix: str) -> dict[str, float]:
     """Return every difference by name and suffix, with `_low` and `_high` for its interval."""
     named = dict(comparison.differences)
     for at in comparison.at_thresholds:
-        named |= {f"{name}_at_{at.threshold:g}": one for name, one in at.figures.items()}
+        named |= {at_threshold(name, at.threshold): one for name, one in at.figures.items()}
     return {
         f"{name}{suffix}{end}": value
         for name, estimate in named.items()
@@ -41,7 +41,7 @@ def _named(evaluation: Evaluation) -> Iterator[tuple[str, Estimate]]:
     yield from evaluation.figures.items()
     for at in evaluation.at_thresholds:
         for name, estimate in at.figures.items():
-            yield f"{name}_at_{at.threshold:g}", estimate
+            yield at_threshold(name, at.threshold), estimate
     for subgroup, group in zip(evaluation.subgroups, _group_names(evaluation), strict=True):
         for name, estimate in subgroup.figures.items():
             yield f"{name}/{group}", estimate

@@ -105,7 +105,7 @@ def admit(
     kept, refused = _admissible(definition, columns, len(frame))
     exclusions = (*cohort.exclusions, *set_aside, *refused)
     if not kept.any():
-        reasons = "; ".join(f"{reason}: {rows} rows" for reason, rows in exclusions)
+        reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in exclusions)
         raise CohortError(f"{cohort.source}: no row is left to train on ({reasons})")
     return _population(frame[kept], np.flatnonzero(kept), definition), exclusions
 

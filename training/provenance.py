@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import mlflow
+import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.models.signature import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
 from models.definition import Definition
 from training.cohort import Cohort, file_digest
+from training.cohort_faults import numbers
 
 _LOCK: Final = Path(__file__).parents[1] / "requirements.lock"
 _RUN_REQUIREMENTS: Final = ("mlflow", "msgspec", "numba", "numpy", "pandas", "pydantic", "scipy")
@@ -19,10 +21,22 @@ _DATASET_DIGEST_LENGTH: Final = 36
 
 
 def describe_cohort(cohort: Cohort, definition: Definition) -> Any:
-    """Describe the cohort; its rows stay where they are."""
-    shown = [feature.name for feature in definition.features if feature.name in cohort.frame]
+    """Describe the cohort; its rows stay where they are.
+
+    Numbers are described as the signature takes them, whatever the file wrote: whole numbers of
+    one file may be missing in the next.
+    """
+    shown = [feature for feature in definition.features if feature.name in cohort.frame]
+    described = pd.DataFrame(
+        {
+            one.name: numbers(cohort.frame[one.name])
+            if one.kind == "numeric"
+            else cohort.frame[one.name].astype("object")
+            for one in shown
+        }
+    )
     return mlflow.data.from_pandas(
-        cohort.frame[shown],
+        described,
         source=CodeDatasetSource(tags={"cohort": cohort.source}),
         name=cohort.source,
         digest=cohort.digest[:_DATASET_DIGEST_LENGTH],

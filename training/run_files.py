@@ -8,6 +8,7 @@ from typing import Any
 
 from models.definition import DefinitionFile
 from models.evaluation.comparison import Comparison
+from models.figure_names import MINUS_CHAMPION
 from models.scoring.linear import LinearModel, encode_linear
 from training.artefact import plain_json
 from training.card import quality_page
@@ -19,7 +20,6 @@ from training.champion import (
     judged_file,
 )
 from training.evidence import RunEvidence
-from training.gates import MINUS_CHAMPION
 from training.judging import Judged
 from training.metrics import flat_differences
 from training.plots import Drawing

@@ -1,6 +1,6 @@
 """Every figure of an evaluation, computed for one set of rows under many sets of case weights."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,26 +9,11 @@ from models.evaluation.bootstrap import Estimate, estimate
 from models.evaluation.calibration import CalibrationSample
 from models.evaluation.discrimination import RankedScores
 from models.evaluation.inputs import FloatArray, ratio
-from models.evaluation.net_benefit import Decisions, DecisionSample
+from models.evaluation.net_benefit import DecisionSample
+from models.figure_names import AT_THRESHOLDS, SCALARS
 
 Drawn = dict[str, FloatArray]
 
-SCALARS = (
-    "auroc",
-    "auprc",
-    "brier",
-    "scaled_brier",
-    "calibration_slope",
-    "calibration_intercept",
-    "calibration_in_the_large",
-    "observed_expected",
-    "ici",
-    "e50",
-    "e90",
-    "event_rate",
-    "mean_risk",
-)
-AT_THRESHOLDS = tuple(field.name for field in fields(Decisions))
 BOUNDS: dict[str, tuple[float, float]] = {
     "auroc": (0.0, 1.0),
     "auprc": (0.0, 1.0),

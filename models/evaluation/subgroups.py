@@ -12,9 +12,7 @@ import numpy.typing as npt
 
 from models.evaluation.bootstrap import Estimate, estimate, simultaneous
 from models.evaluation.figures import (
-    AT_THRESHOLDS,
     BOUNDS,
-    SCALARS,
     Drawn,
     Figures,
     ThresholdEvaluation,
@@ -23,6 +21,7 @@ from models.evaluation.figures import (
 )
 from models.evaluation.inputs import FloatArray, check_length
 from models.evaluation.suppression import ReportingLimits, withheld
+from models.figure_names import AT_THRESHOLDS, SCALARS
 
 NOT_RECORDED = "not recorded"
 

@@ -42,6 +42,26 @@ from tests.models.ward import WARD
         ('"surgery", "medicine"], rule', '"theatre"], rule', "", "ward has no ['theatre']"),
         ('feature = "ward", one_of', 'feature = "age", one_of', "", "limited by one_of"),
         ("count = 1", "count = 3", "", "3 of 2 can't be known"),
+        ('analyte = "glucose"\n', "", "features.4", "loinc 14749-6 states an amount of substance"),
+        (
+            "schema_version = 1",
+            'schema_version = 1\ngates = [{ metric = "auroq", at_least = 0.6 }]',
+            "gates.0.metric",
+            "'auroq' is no figure; name one of",
+        ),
+        (
+            "schema_version = 1",
+            'schema_version = 1\ngates = [{ metric = "auroc" }]',
+            "gates.0",
+            "give at_least or at_most",
+        ),
+        (
+            "schema_version = 1",
+            "schema_version = 1\nchange_plan = { max_depth = [4, 2], learning_rate = [0.02, 0.1], "
+            "window_days = 365 }",
+            "change_plan",
+            "max_depth [4, 2] must be [least, most]",
+        ),
         ("schema_version = 1", "schema_version = 2", "schema_version", "1"),
         ("schema_version = 1", "schema_version = ", "", "not TOML"),
     ],

@@ -90,7 +90,7 @@ def test_a_missing_column_is_named_with_the_column_that_may_be_meant(
     ("name", "content", "words"),
     [
         ("table.xlsx", b"PK", "isn't .parquet, .csv or .csv.gz"),
-        ("table.csv", b"", "can't be read"),
+        ("table.csv", b"", r"table\.csv is empty; give a header"),
         ("table.csv", b"\xff\xfe\x00\x01", "can't be read"),
         ("table.parquet", b"PAR1 is how it should end", "can't be read"),
         ("table.csv.gz", b"not gzip", "can't be read"),
@@ -140,24 +140,27 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "an outcome of 2": (_with("outcome", 2), r"outcome: 3 rows are neither 0 nor 1 but 2; recode"),
     "an outcome in words": (_with("outcome", "yes"), r"outcome: 3 rows are neither .* 'yes'"),
     "an unknown outcome": (_with("outcome", None), r"outcome: 3 of 700 rows are empty"),
-    "nobody with the event": (lambda f: f.assign(outcome=0), r"outcome: all 700 rows are 0"),
-    "one patient": (lambda f: f.assign(patient_id="P1"), r"patient_id: all 700 rows are of one"),
+    "nobody with the event": (lambda f: f.assign(outcome=0), r"outcome: 0 in all 700 rows"),
+    "one patient": (
+        lambda f: f.assign(patient_id="P1"),
+        r"patient_id: one patient in all 700 rows",
+    ),
     "no patient": (_with("patient_id", None), r"patient_id: 3 of 700 rows are empty"),
-    "an empty column": (lambda f: f.assign(crp=np.nan), r"crp: all 700 rows are empty"),
+    "an empty column": (lambda f: f.assign(crp=np.nan), r"crp: empty in all 700 rows"),
     "numbers mixed with text": (
         _with("crp", "<0.3"),
-        r"crp: 3 of 700 rows aren't numbers, such as '<0.3'; write numbers in mg/L",
+        r"crp: 3 of 700 rows are not a number, such as '<0.3'; write numbers in mg/L",
     ),
     "infinite numbers": (_with("crp", np.inf), r"crp: 3 rows are infinite"),
     "a number that never changes": (
         lambda f: f.assign(crp=5.0),
-        r"crp: all 700 known values are 5",
+        r"crp: 5 in all 700 known values",
     ),
     "a category that never changes": (
         lambda f: f.assign(sex="female"),
-        r"sex: all 700 known values are female",
+        r"sex: female in all 700 known values",
     ),
-    "an unknown category": (_with("ward", "icu"), r"ward: 3 rows hold categories .*'icu'"),
+    "an unknown category": (_with("ward", "icu"), r"ward: 3 rows are of categories .*'icu'"),
     "another unit": (
         lambda f: f.assign(creatinine=f["creatinine"] * 88.4),
         r"creatinine: \d+ of \d+ values lie outside the plausible range 0.1 to 30 mg/dL; the "
@@ -169,30 +172,33 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "times to come": (
         lambda f: f.assign(time=["2026-06-01T00:00:00Z"] * 4 + ["2025-06-01T00:00:00Z"] * 696),
-        r"time: 4 of 700 rows lie in the future",
+        r"time: 4 of 700 rows are in the future",
     ),
     "times that are none": (
         lambda f: f.assign(time=["soon"] * 4 + ["2025-06-01T00:00:00Z"] * 696),
-        r"time: 4 rows aren't times, such as 'soon'; write ISO 8601",
+        r"time: 4 rows are no time, such as 'soon'; write ISO 8601",
     ),
     "the same patient twice at one time": (
         lambda f: f.assign(
             time="2025-06-01T00:00:00Z", patient_id=["P1", "P1", *f["patient_id"][2:]]
         ),
-        r"patient_id, time: 1 of 700 rows repeat the same patient at the same time",
+        r"patient_id, time: 1 of 700 rows is the repetition of the same patient and time",
     ),
-    "a row twice": (lambda f: pd.concat([f, f.iloc[:2]]), r"2 of 702 rows repeat another row"),
+    "a row twice": (
+        lambda f: pd.concat([f, f.iloc[:2]]),
+        r"2 of 702 rows are the repetition of another row",
+    ),
     "a site left out": (
         lambda f: f.assign(site=["north"] * 690 + [None] * 10),
         r"site: 10 of 700 rows are empty",
     ),
     "follow-up that runs backwards": (
         lambda f: f.assign(follow_up_days=[-1.0] * 2 + [45.0] * 698, outcome=f["outcome"]),
-        r"follow_up_days: 2 of 700 rows aren't numbers of 0 or more",
+        r"follow_up_days: 2 of 700 rows are not a number of 0 or more",
     ),
     "an event after the horizon": (
         lambda f: f.assign(follow_up_days=31.0),
-        r"follow_up_days: \d+ rows have outcome 1 after day 30",
+        r"follow_up_days: \d+ rows are of outcome 1 after day 30",
     ),
 }
 
@@ -205,6 +211,16 @@ def test_a_fault_is_named_with_column_rows_and_what_to_do(
 
     with pytest.raises(CohortError, match=words):
         admit(cohort(change(people())), definition, now)
+
+
+def test_one_row_is_spoken_of_as_one(definition: Definition, now: datetime) -> None:
+    with pytest.raises(CohortError) as error:
+        admit(cohort(_with("outcome", None, rows=1)(people())), definition, now)
+    assert "outcome: 1 of 700 rows is empty" in str(error.value)
+
+    with pytest.raises(CohortError) as error:
+        admit(cohort(people().iloc[:1]), definition, now)
+    assert "in the only row; a model needs people with and without the event" in str(error.value)
 
 
 def test_all_faults_are_named_at_once(definition: Definition, now: datetime) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from models.definition import Gate
+from models.gate import Gate
 from training.gates import ChampionMetrics, check_gates
 
 AUROC = Gate(metric="auroc", at_least=0.75)
@@ -80,6 +80,17 @@ def test_a_gate_for_every_subgroup_takes_the_interval_that_holds_for_all() -> No
 
     assert found.result == "insufficient evidence"
     assert check_gates([EVERY], {}, [])[0].result == "insufficient evidence"
+
+
+def test_a_gate_for_every_subgroup_may_ask_of_a_threshold() -> None:
+    figure = {"value": 0.02, "simultaneous_low": 0.01, "simultaneous_high": 0.03}
+    at = [{"threshold": 0.2, "figures": {"net_benefit": figure}}]
+    gate = Gate(metric="net_benefit_at_0.2", at_least=0.0, every_subgroup=True)
+
+    (found,) = check_gates([gate], {}, [{**GROUPS[0], "at_thresholds": at}])
+
+    assert found.passed
+    assert "0.020 (0.010 to 0.030)" in found.words
 
 
 def test_a_gate_on_the_difference_to_the_champion_reads_that_comparison_alone() -> None:

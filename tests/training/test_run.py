@@ -10,6 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from models.artefact import verify_artefact
+from models.definition import Definition
 from models.errors import ArtefactError, CohortError, RegistryError
 from models.profile import read_profile
 from models.risk_model import RiskModel
@@ -19,6 +20,7 @@ from tests.training.readmissions import cohort, people
 from training.candidate import Progress
 from training.options import TrainOptions
 from training.population import admit
+from training.provenance import describe_cohort
 from training.registry import download, find_version, register_run
 from training.run import train
 
@@ -179,7 +181,7 @@ def test_a_bad_cohort_leaves_nothing_registered(trained: Trained, tmp_path: Path
     settings = Settings(home=tmp_path / "bad")
     stages: list[str] = []
 
-    with pytest.raises(CohortError, match="all 700 rows are 0"):
+    with pytest.raises(CohortError, match="0 in all 700 rows"):
         train(
             trained.file,
             cohort(people().assign(outcome=0)),
@@ -239,3 +241,17 @@ def test_an_artefact_that_was_changed_in_the_store_is_not_fetched(
     finally:
         card.write_bytes(before)
     assert not (tmp_path / "fetched").exists()
+
+
+def test_whole_numbers_in_a_users_file_are_described_without_a_warning(
+    definition: Definition,
+) -> None:
+    """Warnings are errors here, and MLflow warns of every column of whole numbers."""
+    table = people(40).assign(age=lambda f: f["age"].astype("int64"))
+
+    described = describe_cohort(cohort(table), definition)
+
+    assert {str(one.type) for one in described.schema.inputs} == {
+        "DataType.double",
+        "DataType.string",
+    }

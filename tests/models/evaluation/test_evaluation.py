@@ -11,10 +11,10 @@ from models.errors import StatisticsError
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.evaluation import evaluate, evaluate_beside
-from models.evaluation.figures import AT_THRESHOLDS, SCALARS
 from models.evaluation.logistic import expit
 from models.evaluation.subgroups import NOT_RECORDED
 from models.evaluation.suppression import ReportingLimits
+from models.figure_names import AT_THRESHOLDS, SCALARS
 
 ROWS = 1200
 LIMITS = ReportingLimits(people=20, events=40, non_events=40, cell=5)
