@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.definition import Definition
-from monitoring import alarms, ledger
+from monitoring import alarms, chapters, ledger
 from monitoring.alarms import Case, Described
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
@@ -40,6 +40,7 @@ class Cases:
     def describe(self, alarm: Alarm, books: Ledger, through: date) -> None:
         """Put an alarm into words and figures over all days from its onset through a day."""
         onset = date.fromisoformat(alarm.details["onset"])
+        through = chapters.last_day(alarm, through)
         if alarm.stream == TRAFFIC:
             described = alarms.silence(self.definition, onset, _last_silent(books, onset, through))
         else:
@@ -63,12 +64,14 @@ class Cases:
     def case(self, alarm: Alarm, books: Ledger, through: date) -> Case:
         """Gather what a stream's alarm rests on, from its onset through a day."""
         onset = date.fromisoformat(alarm.details["onset"])
+        through = chapters.last_day(alarm, through)
         watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
         twin = TWIN if alarm.details.get("fixed") else ""
         before = by_kind(books.states[f"{twin}{alarm.stream}"].reference)
         if not twin:
-            joined = [of_its_kind(day, rows) for day, rows in days if day < alarm.raised_on]
+            held = chapters.held_from(alarm)
+            joined = [of_its_kind(day, rows) for day, rows in days if day < held]
             # a late row may have been kept out of the reference: no more can leave than is in
             less = np.maximum(before - np.sum(joined, axis=0), 0) if joined else before
             # a stream without a reference of its own: all there is

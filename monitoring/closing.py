@@ -7,8 +7,8 @@ from datetime import date, datetime
 import numpy as np
 
 from models.definition import Definition
+from monitoring import chapters, strata, windows
 from monitoring import ledger as books
-from monitoring import strata, windows
 from monitoring.cases import Cases
 from monitoring.evidence.detector import Budget, Closing, close_day, own_stratum
 from monitoring.evidence.state import Counts
@@ -76,10 +76,40 @@ def close_rows(
             books.note_evidence(ledger, one.key, day, closing.log_total)
         elif seen.total:
             books.note_day(ledger, one.key, day, seen, closing.log_total)
-        if closing.alarm and joins and closing.leading is not None and closing.onset is not None:
-            bet = one.stream.bets.index(closing.leading)
-            raised.append(_raise(job, ledger, one.base, day, closing.onset, bet, one.is_twin))
+        if closing.alarm:
+            raised += _alarmed(job, ledger, one, closing)
     return raised
+
+
+def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[Alarm]:
+    """Return the alarm that a closing raised, if it isn't of a change that has one already."""
+    if closing.leading is None or closing.onset is None:
+        return []
+    bet = closing.leading
+    details = {
+        "onset": closing.onset.isoformat(),
+        "bet": one.stream.bets.index(bet),
+        "family": bet.family,
+        "direction": bet.direction,
+        "fixed": one.is_twin,
+    }
+    earlier = ledger.open_alarms.get(one.base, [])
+    if not earlier:
+        return [_raise(job, ledger, one.base, closing.day, details)]
+    if not chapters.may_turn(earlier[-1], bet, closing.onset):
+        return []
+    begun = date.fromisoformat(earlier[-1].details["onset"])
+    days = books.day_counts(ledger, one.base, begun, closing.day)
+    turned_on = chapters.turned_on(earlier[-1], one.stream, days, job.budget)
+    if turned_on is None:
+        return []
+    details["onset"] = details["held_from"] = turned_on.isoformat()
+    turn = _described(job, ledger, one.base, closing.day, details)
+    chapters.end(earlier[-1], turn)
+    job.cases.describe(earlier[-1], ledger, closing.day)
+    ledger.turned.append(earlier[-1])
+    earlier.append(turn)
+    return [turn]
 
 
 def _weigh(
@@ -111,27 +141,30 @@ def watch_traffic(
     if TRAFFIC in ledger.open_alarms:
         return []
     first = silent_since(requests, day, job.budget.log_limit)
-    return [_raise(job, ledger, TRAFFIC, day, first, None)] if first else []
+    details = {"onset": first.isoformat(), "bet": None, "fixed": False} if first else {}
+    return [_raise(job, ledger, TRAFFIC, day, details)] if first else []
 
 
 def _raise(
-    job: Job,
-    ledger: Ledger,
-    stream: str,
-    day: date,
-    onset: date,
-    bet: int | None,
-    fixed: bool = False,
+    job: Job, ledger: Ledger, stream: str, day: date, details: Mapping[str, object]
 ) -> Alarm:
-    """Make the alarm of a stream that has none open; `fixed` if its twin raised it."""
-    ledger.open_alarms.add(stream)
+    """Make the alarm of a stream that has none open."""
+    alarm = _described(job, ledger, stream, day, details)
+    ledger.open_alarms[stream] = [alarm]
+    return alarm
+
+
+def _described(
+    job: Job, ledger: Ledger, stream: str, day: date, details: Mapping[str, object]
+) -> Alarm:
+    """Make an alarm and put it into words by what was seen until its day."""
     alarm = Alarm(
         model=job.model,
         version=job.version,
         stream=stream,
         raised_on=day,
         recorded_at=job.now,
-        details={"onset": onset.isoformat(), "bet": bet, "fixed": fixed, "settled": False},
+        details={**details, "settled": False},
     )
     job.cases.describe(alarm, ledger, day)
     return alarm

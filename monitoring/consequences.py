@@ -2,8 +2,9 @@
 
 An alarm of the score, of an alert rate or of a derived feature follows from the alarm of a
 measured feature when its onset lies in the other's span, and when little of its evidence is left
-once the same patients are scored with that feature as in the reference. It keeps its evidence;
-where too much is left, it stands alone.
+once the same patients are scored with that feature as in the reference. Where it takes several
+such features, it joins the alarm of the one that explains most. It keeps its evidence; where too
+much is left, it stands alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring import chapters
 from monitoring.alarms import Case
 from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
@@ -27,7 +29,7 @@ from records.models import Alarm
 
 # both onsets are estimates
 ONSET_SLACK = timedelta(days=3)
-# the days, and about the rows, over which two alarms are compared
+# at least so many days, and about so many rows, are those over which two alarms are compared
 COMPARED_DAYS, COMPARED_ROWS = 30, 50_000
 # an alarm is explained when the log evidence that is left is below this share of its limit
 EVIDENCE_LEFT = 0.5
@@ -59,10 +61,11 @@ class Consequences:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if alarm.stream == SCORE]
         for alarm in alarms:
-            cause_of = self._cause(alarm, causes)
-            if cause_of is None and alarm.stream.startswith("alerts:"):
-                cause_of = self._cause(alarm, score)
-            alarm.details["follows"] = cause_of.pk if cause_of else None
+            found = self._causes(alarm, causes)
+            if not found and alarm.stream.startswith("alerts:"):
+                found = self._causes(alarm, score)
+            alarm.details["follows"] = found[0].pk if found else None
+            alarm.details["together_with"] = [one.pk for one in found[1:]]
 
     def _feature(self, alarm: Alarm) -> str | None:
         """Return the measured feature that an alarm is about, if it is about one."""
@@ -73,30 +76,39 @@ class Consequences:
             return None
         return feature
 
-    def _cause(self, alarm: Alarm, causes: Sequence[Alarm]) -> Alarm | None:
-        """Return the alarm that explains another: a single one, else the first of all together."""
+    def _causes(self, alarm: Alarm, causes: Sequence[Alarm]) -> list[Alarm]:
+        """Return what explains an alarm, most first: a single alarm, else as few as suffice."""
         if alarm.stream == TRAFFIC or alarm.stream.startswith("refusals:"):
-            return None
+            return []
         if self._feature(alarm) is not None:
-            return None
+            return []
         case = self.cases.case(alarm, self.books, self.through)
         possible = [one for one in causes if one is not alarm and self._spans(one, case.onset)]
         if not possible:
-            return None
-        window = self._window(case)
-        groups = [[one] for one in possible] + ([possible] if len(possible) > 1 else [])
-        left = [self._evidence_left(case, window, group) for group in groups]
-        best = int(np.argmin(left))
-        return groups[best][0] if left[best] < EVIDENCE_LEFT * self.budget.log_limit else None
+            return []
+        window, enough = self._window(case, alarm.raised_on), EVIDENCE_LEFT * self.budget.log_limit
+        if self._evidence_left(case, window, []) < enough:  # too few rows to explain away
+            return []
+        chosen: list[Alarm] = []
+        while possible:
+            left = [self._evidence_left(case, window, [*chosen, one]) for one in possible]
+            best = int(np.argmin(left))
+            chosen.append(possible.pop(best))
+            if left[best] < enough:
+                return chosen
+        return []
 
     def _spans(self, cause: Alarm, onset: date) -> bool:
-        return cause.since is not None and onset >= cause.since - ONSET_SLACK
+        if cause.since is None or onset < cause.since - ONSET_SLACK:
+            return False
+        return onset <= chapters.last_day(cause, self.through)
 
-    def _window(self, case: Case) -> Window:
-        """Load the first days since an onset, as many as are compared."""
+    def _window(self, case: Case, raised_on: date) -> Window:
+        """Load the days from an onset until its alarm was raised, or as many as are compared."""
         rows, last = 0, case.onset
+        through = max(raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
         for day, counts in case.days:
-            if rows >= COMPARED_ROWS or day - case.onset >= timedelta(days=COMPARED_DAYS):
+            if rows >= COMPARED_ROWS or day > through:
                 break
             rows, last = rows + int(counts.sum()), day
         definition = self.cases.definition
@@ -130,7 +142,8 @@ class Consequences:
 
     def _risk(self, cause: Alarm) -> Mapping[str, object]:
         """Say what a feature's change does to the risk over the days since its onset."""
-        window = self._window(self.cases.case(cause, self.books, self.through))
+        case = self.cases.case(cause, self.books, self.through)
+        window = self._window(case, cause.raised_on)
         usual = self._means.restored(window.rows, [self._feature(cause) or SCORE])
         return effect_on_risk(self.cases.definition, window.rows, usual)
 

@@ -11,8 +11,8 @@ from typing import Any
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
+from monitoring import chapters, windows
 from monitoring import ledger as books
-from monitoring import windows
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.calibration import CALIBRATION
 from monitoring.cases import Cases
@@ -161,10 +161,11 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
     still_open = list(found.exclude(stream=CALIBRATION).order_by("pk"))
     for alarm in still_open:
-        job.cases.describe(alarm, ledger, ledger.closed_through)
+        if not chapters.is_ended(alarm):  # its reference may be another by now
+            job.cases.describe(alarm, ledger, ledger.closed_through)
     Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
     for alarm in still_open:
-        alarm.save(update_fields=["kind", "severity", "since", "summary", "details"])
+        alarm.save(update_fields=books.DESCRIBED)
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
     ).update(state=OPEN, muted_until=None)

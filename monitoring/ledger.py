@@ -9,28 +9,33 @@ from django.db import transaction
 from django.db.models import Min
 
 from models.errors import RecordError
-from monitoring import strata
+from monitoring import chapters, strata
 from monitoring.alarms import ACCEPT, CLOSED, FALSE, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.streams import TRAFFIC, Seen, Watched
 from records.models import Alarm, DayCount, Review, Stream
 
+# what describing an alarm anew may change
+DESCRIBED = ("kind", "severity", "since", "summary", "details")
+
 
 @dataclass(eq=False)
 class Ledger:
     """Where every stream of a model version stands, and what this batch of days adds.
 
-    `began` has the first day of each stream's reference, with which its twin's year begins.
+    `began` has the first day of each stream's reference, with which its twin's year begins;
+    `open_alarms` each stream's, oldest first; `turned` those that a later one took over from.
     """
 
     model: str
     version: str
     states: dict[str, StreamState]
     closed_through: date | None
-    open_alarms: set[str]
+    open_alarms: dict[str, list[Alarm]]
     began: dict[str, date]
     day_counts: list[DayCount] = field(default_factory=list)
+    turned: list[Alarm] = field(default_factory=list)
 
 
 def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
@@ -52,13 +57,16 @@ def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
         )
         for one in watched
     }
-    alarmed = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
+    alarmed: dict[str, list[Alarm]] = {}
+    found = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
+    for alarm in found.order_by("pk"):
+        alarmed.setdefault(alarm.stream, []).append(alarm)
     return Ledger(
         model,
         version,
         states,
         days.pop() if days else None,
-        set(alarmed.values_list("stream", flat=True)),
+        alarmed,
         _began(model, version),
     )
 
@@ -88,29 +96,34 @@ def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
     )
     settled = []
     for alarm in closed.order_by("pk"):
+        decisions = set(Review.objects.filter(alarm=alarm).values_list("decision", flat=True))
+        before = ledger.open_alarms.get(alarm.stream, []) if FALSE in decisions else []
+        given_back = chapters.rejoin(before, alarm)
         for one in watched:
-            if one.base == alarm.stream:
-                ledger.states[one.key] = _settled(ledger, alarm, one)
+            if one.base == alarm.stream and not given_back:
+                ledger.states[one.key] = _settled(ledger, alarm, one, decisions)
         alarm.details = {**alarm.details, "settled": True}
-        settled.append(alarm)
+        settled += [*given_back, alarm]
     return settled
 
 
-def _settled(ledger: Ledger, alarm: Alarm, watched: Watched) -> StreamState:
+def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]) -> StreamState:
     state = ledger.states[watched.key]
-    since = alarm.since or alarm.raised_on
-    decisions = set(Review.objects.filter(alarm=alarm).values_list("decision", flat=True))
-    days = day_counts(ledger, alarm.stream, since, ledger.closed_through)
+    since, held = alarm.since or alarm.raised_on, chapters.held_from(alarm)
+    last = chapters.last_day(alarm, ledger.closed_through or held)
+    days = day_counts(ledger, alarm.stream, since, last)
     if ACCEPT in decisions:
+        if ledger.began.get(watched.base, since) > since:  # a later change was accepted already
+            return state
         new = open_stream(watched.stream, strata.local(days, watched.stream.bins))
         ledger.began[watched.base] = since
         return replace(new, epoch=state.epoch + 1, closed_through=state.closed_through)
     if FALSE in decisions:
-        kept_out = [one for one in days if one[0] >= alarm.raised_on]
+        kept_out = [one for one in days if one[0] >= held]
         if watched.is_twin:
             kept_out = _of_first_year(ledger, watched.base, kept_out)
         return strata.admitted(state, strata.local(kept_out, watched.stream.bins))
-    joined = [one for one in days if one[0] < alarm.raised_on]
+    joined = [one for one in days if one[0] < held]
     if watched.is_twin:
         joined = _of_first_year(ledger, watched.base, joined)
     return strata.withdrawn(state, strata.local(joined, watched.stream.bins))
@@ -193,8 +206,11 @@ def write(
         )
         for alarm in alarms:
             alarm.save(update_fields=["details"] if alarm.pk else None)
+        for alarm in ledger.turned:
+            alarm.save(update_fields=DESCRIBED)
     ledger.closed_through = closed_through
     ledger.day_counts.clear()
+    ledger.turned.clear()
 
 
 def _row(ledger: Ledger, name: str, kind: str, closed_through: date) -> Stream:

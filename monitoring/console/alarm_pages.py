@@ -1,7 +1,7 @@
 """The page of an alarm: what is seen, how the evidence grew, and signing what to do about it."""
 
 import math
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from models.definition import Definition
 from models.errors import DefinitionError
+from monitoring import chapters
 from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
 from monitoring.consequences import COMPARED_DAYS
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
@@ -113,6 +114,8 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "alarm": alarm,
         "definition": _definition(alarm, dossier),
         "cause": Alarm.objects.filter(pk=alarm.details.get("follows")).first(),
+        "together_with": Alarm.objects.filter(pk__in=alarm.details.get("together_with", [])),
+        "ended_on": chapters.last_day(alarm, date.max) if chapters.is_ended(alarm) else None,
         "consequences": list(consequences(alarm)),
         "compared_days": COMPARED_DAYS,
         "risk": _risk_rows(alarm.details.get("risk")),

@@ -191,6 +191,14 @@ def _percent(share: float) -> str:
     return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
 
 
+def _figures(size: Size, falls: bool = False) -> str:
+    """Word a size with its interval; where it `falls`, by how much, and so without a sign."""
+    now, low, high = (
+        (-size.now, -size.high, -size.low) if falls else (size.now, size.low, size.high)
+    )
+    return f"{now:.2f} ({low:.2f} to {high:.2f})"
+
+
 def _sentence(
     stream: Stream,
     bet: Bet,
@@ -209,10 +217,9 @@ def _sentence(
             side = "highest" if bet.direction == "upper tail" else "lowest"
             what = f"among the {side} {_percent(bet.tail_mass)} of before"
         return f"{name} is {what} in {shares}, was {_percent(size.before)}"
-    figures = f"{size.now:.2f} ({size.low:.2f} to {size.high:.2f})"
     if size.scale == "ratio of SDs":
-        return f"{name} is {bet.direction}: {figures} times as wide as before"
-    text = f"{name} runs {bet.direction} by {figures} SD"
+        return f"{name} is {bet.direction}: {_figures(size)} times as wide as before"
+    text = f"{name} runs {bet.direction} by {_figures(size, bet.direction == 'lower')} SD"
     if medians is not None and np.isfinite(medians).all():
         text += f" (median {medians[1]:.4g}, was {medians[0]:.4g})"
     return text

@@ -51,11 +51,27 @@ def test_an_alarm_says_what_the_change_does_to_the_risk(clinic: Clinic) -> None:
     assert effect["lower_band"] == 0
 
 
-def test_what_two_features_explain_together_joins_the_earlier_one(clinic: Clinic) -> None:
+def test_few_rows_a_day_are_compared_until_the_alarm(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitoring.consequences.COMPARED_DAYS", 1)
+    clinic.record_days(FIRST, 20, 10)
+    clinic.record_days(FIRST + timedelta(days=20), 40, 3, both(other_ward, older(15)))
+    found = {a.stream: a for a in clinic.watch(FIRST + timedelta(days=59)).open_alarms}
+    assert {"category:ward", "value:age", "score"} <= set(found)
+    assert found["score"].details["follows"] == found["value:age"].pk
+
+
+def test_what_two_features_explain_together_joins_the_one_that_explains_more(
+    clinic: Clinic,
+) -> None:
     found = open_alarms(clinic, both(higher_creatinine, older(15)))
     assert {"value:creatinine", "value:age", "score"} <= set(found)
-    causes = {found["value:creatinine"].pk, found["value:age"].pk}
-    assert found["score"].details["follows"] in causes
+    score = found["score"].details
+    assert [score["follows"], *score["together_with"]] == [
+        found["value:creatinine"].pk,
+        found["value:age"].pk,
+    ]
     assert {alarm.stream for alarm, _ in by_cause(found.values())} == {
         "value:creatinine",
         "value:age",

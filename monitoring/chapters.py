@@ -1,0 +1,84 @@
+"""The alarms of one stream in sequence: when it turns while one is open, a new chapter begins.
+
+An open alarm keeps its stream's days out of the reference, so the stream is still compared with
+what was before it. What passes the limit again is mostly the same change, which says nothing new.
+It is a turn, and an alarm of its own, where the change is of another form, and where the days
+after the open alarm also alarm in another form when they are weighed against those of the alarm
+itself. A turn ends the chapter of the alarm before it, whose words stay with what it saw.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+
+from monitoring.evidence.bets import Bet
+from monitoring.evidence.detector import Budget, Stream, close_day, open_stream
+from monitoring.evidence.state import Counts
+from monitoring.strata import by_kind, kind, local
+from records.models import Alarm
+
+Days = Sequence[tuple[date, Counts]]
+
+
+def may_turn(alarm: Alarm, bet: Bet, onset: date) -> bool:
+    """Say whether a bet that leads anew since `onset` can be a turn of what an alarm saw."""
+    return onset > alarm.raised_on and not _is_form(alarm, bet)
+
+
+def turned_on(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> date | None:
+    """Return since when the days after an alarm are of another form than those that raised it.
+
+    `days` begin with the alarm's onset; those until it was raised are what later ones, which join
+    them one by one, are compared with.
+    """
+    before = by_kind(local([row for row in days if row[0] <= alarm.raised_on], stream.bins))
+    state = open_stream(stream, np.where(before.any(axis=1, keepdims=True), before, before[::-1]))
+    for day, counts in days:
+        if day <= alarm.raised_on:
+            continue
+        closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
+        state = closing.state
+        if closing.alarm and closing.leading and not _is_form(alarm, closing.leading):
+            return closing.onset
+    return None
+
+
+def _is_form(alarm: Alarm, bet: Bet) -> bool:
+    return (alarm.details["family"], alarm.details["direction"]) == (bet.family, bet.direction)
+
+
+def held_from(alarm: Alarm) -> date:
+    """Return the first day that an alarm kept out of the reference."""
+    return _day(alarm, "held_from") or alarm.raised_on
+
+
+def last_day(alarm: Alarm, through: date) -> date:
+    """Return the last day of an alarm's chapter, no later than `through`."""
+    until = _day(alarm, "until")
+    return min(through, until - timedelta(days=1)) if until else through
+
+
+def is_ended(alarm: Alarm) -> bool:
+    """Say whether another alarm of the same stream took over."""
+    return "until" in alarm.details
+
+
+def end(alarm: Alarm, turn: Alarm) -> None:
+    """End an alarm's chapter where another begins."""
+    alarm.details = {**alarm.details, "until": turn.details["onset"]}
+
+
+def rejoin(alarms: Sequence[Alarm], turn: Alarm) -> list[Alarm]:
+    """Give the days of a turn that was found false back to the alarm before it."""
+    before = [one for one in alarms if one.details.get("until") == turn.details["onset"]]
+    for alarm in before:
+        rest = {name: value for name, value in alarm.details.items() if name != "until"}
+        until = {"until": turn.details["until"]} if is_ended(turn) else {}
+        alarm.details = {**rest, **until}
+    return before
+
+
+def _day(alarm: Alarm, name: str) -> date | None:
+    text = alarm.details.get(name)
+    return date.fromisoformat(text) if text else None
