@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 
 from models.errors import SettingsError
-from records.settings import Settings, read_settings
+from records.settings import Settings, check_home, read_settings
 
 
 def set_up_django() -> None:
@@ -25,6 +25,8 @@ def open_records() -> Settings:
     settings = read_settings()
     if not settings.pseudonym_key.exists():
         raise SettingsError(f"nothing is set up in {settings.root}; run `auscult init` first")
+    if settings.database_url is None:
+        check_home(settings.root, os.W_OK | os.X_OK, "can't be written")
     set_up_django()
     from records.migration import check_migrated
 

@@ -1,6 +1,6 @@
 """Scoring a file for the command: finds the version and the client, then hands over to serving."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -39,11 +39,20 @@ def score(
     settings: Settings,
     progress: "Progress",
 ) -> "BatchSummary":
-    """Score a file; with a client's key, record what was predicted."""
+    """Score a file; with a client's key, record what was predicted.
+
+    Raises ModelSuspended before any row, and within a chunk of rows once the model is taken out
+    of use; when it's given back, the same command goes on where it stopped.
+    """
     from serving.batch.run import score_file
 
     started_at = now()
-    with _recording(key_file, settings, started_at) as recorder:
+    with _recording(key_file, settings, started_at) as recorder, _in_use(model) as check:
+
+        def step(done: int, rows: int | None) -> None:
+            check()
+            progress(done, rows)
+
         return score_file(
             model,
             source,
@@ -51,8 +60,20 @@ def score(
             options=options,
             recorder=recorder,
             now=started_at,
-            progress=progress,
+            progress=step,
         )
+
+
+@contextmanager
+def _in_use(model: "RiskModel") -> Iterator[Callable[[], None]]:
+    """Give what raises ModelSuspended once the model is suspended."""
+    from records.suspensions import Suspensions
+
+    suspensions = Suspensions()
+    try:
+        yield lambda: suspensions.check(model.definition.name)
+    finally:
+        suspensions.close()
 
 
 @contextmanager

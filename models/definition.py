@@ -25,6 +25,7 @@ from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
 from models.gate import Gate
+from models.misfit import faults_in_words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
@@ -262,8 +263,5 @@ def parse_definition(text: bytes, *, source: str) -> Definition:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{source}: not TOML: {error}") from error
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(step) for step in fault['loc']) or 'definition'}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
+        faults = faults_in_words(error, lambda loc: ".".join(map(str, loc)) or "definition")
         raise DefinitionError(f"{source}: {faults}") from error

@@ -154,6 +154,9 @@ def unusable_rows(feature: Feature, column: Column) -> Iterator[RowFault]:
     outside = ((column < low) | (column > high)) & ~infinite
     words = f"{feature.title} is outside the plausible range {low:g}-{high:g} {feature.unit}"
     yield RowFault(feature.name, "implausible", words, outside)
+    if feature.is_whole:
+        broken = (column != np.rint(column)) & np.isfinite(column) & ~outside
+        yield RowFault(feature.name, "not_whole", f"{feature.title} is not whole", broken)
 
 
 def _underivable_rows(feature: Feature, missing: Mapping[str, NDArray[np.bool_]]) -> RowFault:

@@ -127,6 +127,11 @@ class Feature(BaseModel):
         return None if self.look_back_days is None else timedelta(days=self.look_back_days)
 
     @cached_property
+    def is_whole(self) -> bool:
+        """Whether only whole numbers can be right: completed years, and what is counted."""
+        return self.source == "birth_date" or self.unit == "{count}"
+
+    @cached_property
     def levels(self) -> tuple[str, ...]:
         """The categories that have a column of their own; none for a number."""
         known = tuple(self.categories)

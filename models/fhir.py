@@ -19,6 +19,7 @@ from models.fhir_subject import (
     context_of,
     subject_fault,
 )
+from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
 
 __all__ = ["BundleReadings", "PatientContext", "read_bundle"]
@@ -188,6 +189,15 @@ def _read(raw: bytes, kind: type[T], place: str) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedInput(
-            f"{place} can't be read as {kind.__name__}: {error}", field=place, reason="malformed"
-        ) from error
+        raise _unreadable(error, kind.__name__, place) from error
+
+
+def _unreadable(error: Exception, kind: str, place: str) -> MalformedInput:
+    words = "it is nested too deeply"
+    if isinstance(error, msgspec.ValidationError):
+        words = str(misfit(str(error)))
+    elif not isinstance(error, RecursionError):
+        words = json_fault(error)
+    return MalformedInput(
+        f"{place} can't be read as {kind}: {words}", field=place, reason="malformed"
+    )

@@ -17,6 +17,7 @@ _UNIT = re.compile(r"^(?!.*\d{4})[A-Za-z0-9_.{}\[\]/%*^]{1,12}$")
 _CODE = re.compile(r"^(?!.*\d{4})[a-z0-9_-]{1,20}$")
 _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _COMPARATORS = frozenset(("<", "<=", ">=", ">"))
+_HAIR = 1e-9
 _CURRENT = astuple(Reading(0.0))[2:]
 _FAULTS = {
     "no_unit": "the value has no unit",
@@ -39,6 +40,7 @@ def plain_number(feature: Feature, reading: Reading) -> float | None:
         and isfinite(value)
         and (not feature.unit_mandatory if reading.unit is None else reading.unit == feature.unit)
         and astuple(reading)[2:] == _CURRENT
+        and (not feature.is_whole or value.is_integer())
     ):
         return value
     return None
@@ -89,6 +91,14 @@ def check_plausible(feature: Feature, number: float) -> None:
         raise unusable(feature, "implausible", words)
 
 
+def check_whole(feature: Feature, number: float) -> None:
+    """Raise UnusableValue for a broken number where only whole ones can be right."""
+    if feature.is_whole and not number.is_integer():
+        what = "completed years" if feature.source == "birth_date" else "a whole number"
+        words = f"{amount(number, feature.unit)} is not a whole number; give {what}"
+        raise unusable(feature, "not_whole", words)
+
+
 def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> float:
     value = reading.value
     if isinstance(value, str):
@@ -107,6 +117,7 @@ def _number(feature: Feature, reading: Reading, findings: list[Finding]) -> floa
     if reading.comparator is not None:
         _censored(feature, reading.comparator, number, findings)
     check_plausible(feature, number)
+    check_whole(feature, number)
     return number
 
 
@@ -124,6 +135,8 @@ def _converted(
             "unit_not_convertible" if known else "unknown_unit",
             f"{shown} {'can not be converted' if known else 'is unknown'}{_wanted(feature)}",
         ) from error
+    if feature.is_whole and abs(result - round(result)) < _HAIR:
+        result = float(round(result))  # 852 months are 71 years, whatever a division leaves
     code = reading.code
     known_unit = canonical_unit(given) or given
     if code is not None and contradicts_code(known_unit, code):

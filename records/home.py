@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import SettingsError
-from records.settings import Settings
+from records.settings import Settings, check_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,11 @@ def _make_private(directory: Path) -> None:
         if directory.stat().st_mode & 0o077:
             directory.chmod(0o700)
     except OSError as error:
-        raise SettingsError(f"{directory}: can't be made private ({error.strerror})") from error
+        raise SettingsError(
+            f"AUSCULT_HOME: {directory} can't be made for its owner alone ({error.strerror}); "
+            "name a directory that this user may write to"
+        ) from error
+    check_home(directory, os.W_OK | os.X_OK, "can't be written")
 
 
 def _check_private(path: Path) -> None:

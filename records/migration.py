@@ -1,9 +1,10 @@
 """Making the tables, and refusing a database whose tables are others than this code's."""
 
+import os
 from pathlib import Path
 
-from models.errors import NotMigrated, RecordError
-from records.settings import Settings
+from models.errors import NotMigrated, RecordError, SettingsError
+from records.settings import Settings, check_home
 from records.setup import configure, forget_database, use_database
 
 MIGRATOR = "migrator"
@@ -18,6 +19,7 @@ def migrate(settings: Settings) -> list[str]:
     from django.db import DatabaseError, connections
     from django.db.migrations.executor import MigrationExecutor
 
+    _check_place(settings)
     configure(settings)
     alias = MIGRATOR if settings.migrate_url else "default"
     try:
@@ -32,6 +34,14 @@ def migrate(settings: Settings) -> list[str]:
         if settings.migrate_url:
             forget_database(alias)
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def _check_place(settings: Settings) -> None:
+    """Raise SettingsError where the home can't hold the database that it should."""
+    if settings.database_url is None:
+        if not settings.root.is_dir():
+            raise SettingsError(f"AUSCULT_HOME: {settings.root} isn't there; run `auscult init`")
+        check_home(settings.root, os.W_OK | os.X_OK, "can't be written")
 
 
 def check_migrated() -> None:

@@ -1,5 +1,7 @@
 """Every setting of Auscult, typed, read once at the edges; a wrong value stops the start."""
 
+import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,14 +10,19 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.errors import SettingsError
+from models.misfit import faults_in_words, nearest
 
+PREFIX = "AUSCULT_"
 Url = str
+
+# what the project's own tests read beside the settings
+_OF_TESTS = (f"{PREFIX}TEST_", f"{PREFIX}REQUIRE_")
 
 
 class Settings(BaseSettings):
     """Settings from `AUSCULT_*` environment variables; all paths default into the home."""
 
-    model_config = SettingsConfigDict(env_prefix="AUSCULT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     home: Path = Path(".auscult")
     models: Annotated[tuple[Path, ...], NoDecode] = ()
@@ -159,12 +166,47 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment; raise SettingsError that names each wrong one."""
+    """Read the settings from the environment; raise SettingsError that names each wrong one.
+
+    A home that is there must be readable.
+    """
+    _check_names(os.environ)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"AUSCULT_{'_'.join(str(step) for step in fault['loc']).upper()}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
+        faults = faults_in_words(
+            error,
+            lambda loc: f"{PREFIX}{'_'.join(map(str, loc)).upper()}",
+            is_secret=lambda name: name.endswith("_URL"),
         )
         raise SettingsError(f"settings: {faults}") from error
+    check_home(settings.root, os.R_OK | os.X_OK, "can't be read")
+    return settings
+
+
+def check_home(directory: Path, needed: int, words: str) -> None:
+    """Raise SettingsError where the home or a part of it is there and not open to this user.
+
+    `needed` is as in `os.access`; `words` say what isn't possible.
+    """
+    if os.path.lexists(directory) and not os.access(directory, needed):
+        raise SettingsError(
+            f"AUSCULT_HOME: {directory} {words} by this user; give it to them, or name another home"
+        )
+
+
+def _check_names(environment: Iterable[str]) -> None:
+    """Raise SettingsError for what looks like a setting and is none: it would do nothing."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = sorted(
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_OF_TESTS)
+    )
+    if unknown:
+        faults = "; ".join(
+            f"{name} is no setting{nearest(name, known, prefix=PREFIX)}" for name in unknown
+        )
+        raise SettingsError(
+            f"settings: {faults}; correct or unset it, docs/operate.md lists all settings"
+        )

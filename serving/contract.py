@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -13,21 +12,13 @@ import msgspec
 from models.definition import Definition
 from models.errors import MalformedInput
 from models.feature import Feature
+from models.misfit import json_fault, misfit
 from models.readings import Reading
 from serving.problems import NotJson
 
 T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
-
-_PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field (.*)", re.DOTALL)
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_REASONS = {
-    "missing required": "missing_field",
-    "out of range": "not_finite",
-    "timezone": "no_timezone",
-}
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,11 +61,12 @@ class Contract:
         self._names = tuple(feature.name for feature in _given(definition))
         self.type = _request_type(definition)
         self._decoder = msgspec.json.Decoder(self.type)
+        self._taken = {"": self.type.__struct_encode_fields__, "values": self._names}
 
     def read(self, body: bytes) -> Request:
         """Read a request; raise MalformedInput that names the field, NotJson if it's none."""
         try:
-            given = _decode(self._decoder, body)
+            given = _decode(self._decoder, body, self._taken)
         except NotJson as error:
             raise self._not_finite(body) or error from error
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
@@ -95,7 +87,7 @@ class Contract:
             finite = json.loads(body, parse_constant=lambda _: 0.0, parse_float=_finite)
             self._decoder.decode(msgspec.json.encode(finite))
         except msgspec.ValidationError as error:
-            return _malformed(str(error))
+            return misfit(str(error), taken=self._taken)
         except (ValueError, RecursionError):
             return None
         if place is None:
@@ -113,13 +105,17 @@ def read_json(body: bytes, type_: type[T]) -> T:
     return _decode(msgspec.json.Decoder(type_), body)
 
 
-def _decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def _decode(
+    decoder: msgspec.json.Decoder[T],
+    body: bytes,
+    taken: Mapping[str, Sequence[str]] | None = None,
+) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _malformed(str(error)) from error
+        raise misfit(str(error), taken=taken) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJson(f"the body is not JSON: {error}") from error
+        raise NotJson(f"the body is not JSON: {json_fault(error)}") from error
     except RecursionError as error:
         raise MalformedInput("body: nested too deeply", field="body", reason="too_deep") from error
 
@@ -183,19 +179,6 @@ def _readings(value: Any) -> tuple[Reading, ...]:
     if isinstance(value, Stated):
         return (Reading(value.value, None, value.time),)
     return tuple(reading for item in value for reading in _readings(item))
-
-
-def _malformed(text: str) -> MalformedInput:
-    found = _PLACE.search(text)
-    place = found["place"] if found else "body"
-    words = (text[: found.start()] if found else text).replace("`", "")
-    unknown = _UNKNOWN.search(words)
-    if unknown:
-        # a key that is no plain name may be anything, a person's name too
-        name = unknown[1] if _NAME.fullmatch(unknown[1]) else "(not shown)"
-        return MalformedInput(f"{place}: unknown field {name}", field=place, reason="unknown_field")
-    reason = next((slug for part, slug in _REASONS.items() if part in words), "wrong_type")
-    return MalformedInput(f"{place}: {words}", field=place, reason=reason)
 
 
 def _finite(text: str) -> float:

@@ -1,5 +1,6 @@
 """What a worker needs before it can answer: settings, database, keys and the served models."""
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -11,7 +12,8 @@ import msgspec
 from models.artefact import verify_artefact
 from models.definition import Definition, Status, read_definition
 from models.errors import ArtefactError, SettingsError
-from records.settings import Settings
+from models.misfit import json_fault, misfit
+from records.settings import Settings, check_home
 
 if TYPE_CHECKING:
     from models.risk_model import RiskModel
@@ -89,8 +91,10 @@ def _served(directory: Path) -> tuple[ServedVersion, ...]:
             f"{path}: can't be read ({error.strerror}); serve a Bento that `auscult package` made, "
             "or name a directory of artefacts by AUSCULT_ARTEFACTS"
         ) from error
+    except msgspec.ValidationError as error:
+        raise ArtefactError(f"{path}: {misfit(str(error))}") from error
     except msgspec.DecodeError as error:
-        raise ArtefactError(f"{path}: {error}") from error
+        raise ArtefactError(f"{path}: not JSON: {json_fault(error)}") from error
     if not served.models:
         raise ArtefactError(f"{path}: lists no model")
     return served.models
@@ -108,6 +112,8 @@ def open_records(settings: Settings) -> bytes:
     from records.pseudonym import check_key, read_pseudonym_key
     from records.setup import configure
 
+    if settings.database_url is None:
+        check_home(settings.root, os.W_OK | os.X_OK, "can't be written")
     key = read_pseudonym_key(settings.pseudonym_key)
     configure(settings)
     check_migrated()

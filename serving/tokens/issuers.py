@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from models.errors import SettingsError
+from models.misfit import misfit
 from records.clients import SCOPES
 
 # RFC 8725, CDS-16: no `none`, and no algorithm for which the verifier holds the signing secret
@@ -63,8 +64,10 @@ def read_issuers(path: Path) -> tuple[Issuer, ...]:
         issuers = msgspec.convert(tomllib.loads(path.read_text("utf-8")), IssuersFile).issuer
     except OSError as error:
         raise SettingsError(f"{path}: can't be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {misfit(str(error))}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
     for issuer in issuers:
         _check(path, issuer)
     names = [one.name for issuer in issuers for one in issuer.client]

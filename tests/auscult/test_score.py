@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from auscult.database import now
 from auscult.scoring_job import score
-from models.errors import SettingsError
+from models.errors import ModelSuspended, SettingsError
 from models.risk_model import RiskModel
 from records.settings import Settings
-from serving.batch.run import BatchOptions
-from tests.factories import make_artefact, make_population
+from serving.batch.run import BatchOptions, BatchSummary
+from tests.factories import NAME, make_artefact, make_population
 
 AUSCULT = Path(sys.executable).with_name("auscult")
 
@@ -25,8 +26,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    import pandas as pd
-
     pd.DataFrame(make_population(30)).to_csv(tmp_path / "people.csv", index=False)
     return tmp_path / "people.csv"
 
@@ -85,3 +84,59 @@ def test_the_key_of_a_client_records_what_is_scored(
         progress=lambda *_: None,
     )
     assert Prediction.objects.filter(protocol="batch").count() == summary.scored == 30
+
+
+def test_a_suspended_model_scores_no_file_and_goes_on_once_it_is_given_back(
+    model: RiskModel, people: Path, sqlite_db: Settings
+) -> None:
+    from records.suspensions import restore, suspend
+
+    target = people.with_name("scores.csv")
+
+    def run() -> BatchSummary:
+        return score(
+            model,
+            people,
+            target,
+            options=BatchOptions(threads=1),
+            key_file=None,
+            settings=sqlite_db,
+            progress=lambda *_: None,
+        )
+
+    suspend(NAME, by="grace", because="creatinine arrives in another unit", now=now())
+    with pytest.raises(ModelSuspended, match="creatinine arrives in another unit"):
+        run()
+    assert not target.exists()
+    restore(NAME, by="ada", because="the feed is mended", now=now())
+    assert run().scored == 30
+
+
+def test_a_model_that_is_suspended_while_a_file_is_scored_stops(
+    model: RiskModel, tmp_path: Path, sqlite_db: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from records import suspensions
+
+    source, target = tmp_path / "many.parquet", tmp_path / "scores.parquet"
+    pd.DataFrame(make_population(200_000)).to_parquet(source)
+    monkeypatch.setattr(suspensions, "REFRESH_SECONDS", 0.0)  # ask anew after each chunk
+    told: list[int] = []
+
+    def suspend_once(done: int, _: int | None) -> None:
+        if done and not any(told):
+            suspensions.suspend(NAME, by="grace", because="wrong unit", now=now())
+        told.append(done)
+
+    options = BatchOptions(threads=1, explain=False)
+    with pytest.raises(ModelSuspended):
+        score(
+            model,
+            source,
+            target,
+            options=options,
+            key_file=None,
+            settings=sqlite_db,
+            progress=suspend_once,
+        )
+    assert not target.exists()
+    assert max(told) < 200_000

@@ -35,7 +35,7 @@ CELLS: dict[str, st.SearchStrategy[Any]] = {
     "systolic": st.one_of(NUMBER, st.floats(30, 300)),
 }
 USUAL = {
-    "age": st.one_of(st.floats(18, 120), st.sampled_from([10.0, 17.0])),
+    "age": st.one_of(st.integers(18, 120).map(float), st.sampled_from([10.0, 17.0, 80.7])),
     "sex": st.sampled_from(["female", "male"]),
     "ward": st.sampled_from(["surgery", "medicine"]),
     "creatinine": st.one_of(st.floats(0.1, 30), st.just(30.0)),  # then the eGFR is implausible

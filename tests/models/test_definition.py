@@ -15,7 +15,7 @@ from tests.models.ward import WARD
 @pytest.mark.parametrize(
     ("old", "new", "key", "words"),
     [
-        ('owner = "The tests"', 'owner = "The tests"\nhyper = 1', "hyper", "Extra inputs"),
+        ('owner = "The tests"', 'owner = "The tests"\nhyper = 1', "hyper", "not a known key"),
         ('"2160-0"', '"2160-1"', "features.3.loinc.0", "expected 0"),
         ('"2160-0"', '"2160"', "features.3.loinc.0", "form of a LOINC code"),
         ('unit = "a"', 'unit = "furlong"', "features.0", "not a known UCUM unit"),
@@ -35,7 +35,7 @@ from tests.models.ward import WARD
         ('"creatinine", "age", "sex"]', '"egfr", "age", "sex"]', "", "egfr is itself derived"),
         ('"creatinine", "age", "sex"]', '"urea", "age", "sex"]', "", "no feature 'urea'"),
         ('"ckd_epi_2021"', '"ckd_epi_1999"', "features.7.derived", "none of"),
-        ("[2, 250]", "[2, 250]\ndecimals = 9", "features.7.decimals", "less than or equal"),
+        ("[2, 250]", "[2, 250]\ndecimals = 9", "features.7.decimals", "at most 6, not 9"),
         ("starts_at = 0\n", "starts_at = 0.1\n", "definition", "must rise from 0"),
         ('name = "sex"', 'name = "age"', "definition", "['age'] stand twice"),
         ("at_least = 18, ", "", "inclusion.0", "at_least, at_most or one_of"),

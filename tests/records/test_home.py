@@ -49,5 +49,5 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 def test_a_home_that_is_a_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
-    with pytest.raises(SettingsError, match="home"):
+    with pytest.raises(SettingsError, match=r"AUSCULT_HOME: .*home"):
         init_home(Settings(home=tmp_path / "home"))

@@ -75,6 +75,7 @@ def _column(definition: Definition, feature: Feature, rng: np.random.Generator) 
         absent: Any = None
     else:
         column, absent = rng.uniform(*limits(definition, feature), ROWS), np.nan
+        column = np.ceil(column) if feature.is_whole else column
     if may_be_missing(definition, feature):
         column[rng.random(ROWS) < 0.2] = absent
     return column

@@ -83,12 +83,14 @@ def test_of_several_values_the_one_that_the_definition_names_counts(service, ehr
 @pytest.mark.parametrize(
     ("body", "field", "reason"),
     [
-        (with_values(lactat=3.1), "values", "unknown_field"),
-        ({"values": VALUES, "hospital": "x"}, "body", "unknown_field"),
+        (with_values(lactat=3.1), "values.lactat", "unknown_field"),
+        ({"values": VALUES, "hospital": "x"}, "hospital", "unknown_field"),
         (with_values(age="71"), "values.age", "wrong_type"),
         (with_values(age=True), "values.age", "wrong_type"),
+        (with_values(age=80.7), "age", "not_whole"),
+        (with_values(**{"Jane Doe": 1}), "values", "unknown_field"),
         (with_values(lactate={"value": "3.1"}), "values.lactate.value", "wrong_type"),
-        ({}, "body", "missing_field"),
+        ({}, "values", "missing_field"),
         ([], "body", "wrong_type"),
         (
             with_values(lactate={"value": 3, "unit": "mmol/L", "time": "2026-03-02T08:00:00"}),

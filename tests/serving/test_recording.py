@@ -117,7 +117,7 @@ def test_without_a_writer_nothing_is_answered_and_nothing_is_ready(service, ehr)
         ({"values": {**VALUES, "age": 17}}, "age", None),
         ({"values": {**VALUES, "creatinine": 88}}, "creatinine", "implausible"),
         ({"values": {"sex": "male"}}, "age", "too_little_data"),
-        ({"values": {**VALUES, "agee": 1}}, "values", "unknown_field"),
+        ({"values": {**VALUES, "agee": 1}}, "values.agee", "unknown_field"),
         ({"values": VALUES, "patient": {"system": "a", "value": "\0"}}, "patient", None),
     ],
 )

@@ -55,7 +55,11 @@ def values_of(draw: st.DrawFn, definition: Definition) -> dict[str, Any]:
             values[feature.name] = draw(st.sampled_from(levels(definition, feature)))
         elif feature.derived is None:
             low, high = limits(definition, feature)
-            number = draw(st.floats(low, high, allow_nan=False))
+            number = draw(
+                st.integers(int(low), int(high))
+                if feature.is_whole
+                else st.floats(low, high, allow_nan=False)
+            )
             values[feature.name] = {"value": number, "unit": feature.unit}
     return values
 

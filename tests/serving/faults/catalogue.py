@@ -369,6 +369,11 @@ fault(
 )
 fault(
     TIME,
+    "an age that isn't whole years",
+    json=(c.value("age", 71.7), "refused not_whole"),
+)
+fault(
+    TIME,
     "an observation from the year of birth doesn't make its subject younger",
     fhir=(c.beside(effectiveDateTime="1955-03-02T06:00:00Z"), "unchanged"),
 )
