@@ -15,11 +15,27 @@ from pydantic import (
 )
 
 from models.formulas import FORMULAS
-from models.loinc import check_loinc
+from models.loinc import LOINC, check_loinc
 from models.units import check_codes, check_convertible
 
 LoincCode = Annotated[str, AfterValidator(check_loinc)]
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+
+
+class LocalCode(BaseModel):
+    """A code of another system than LOINC under which a feature is reported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s|]+$")]
+    code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+    @field_validator("system")
+    @classmethod
+    def _is_another(cls, system: str) -> str:
+        if system == LOINC:
+            raise ValueError("LOINC codes stand in loinc, where their check digits are verified")
+        return system
 
 
 class Derived(BaseModel):
@@ -61,6 +77,7 @@ class Feature(BaseModel):
     analyte: str | None = None
     unit_mandatory: bool = False
     loinc: tuple[LoincCode, ...] = ()
+    codes: tuple[LocalCode, ...] = ()
     plausible: tuple[float, float] | None = None
     categories: dict[str, str] = Field(default_factory=dict)
     look_back_days: float | None = Field(default=None, gt=0)
@@ -120,6 +137,12 @@ class Feature(BaseModel):
         if self.kind == "numeric":
             return (self.name,)
         return tuple(f"{self.name}={level}" for level in self.levels)
+
+    @cached_property
+    def codings(self) -> tuple[tuple[str, str], ...]:
+        """The systems and codes under which values are reported, LOINC first."""
+        local = ((one.system, one.code) for one in self.codes)
+        return (*((LOINC, code) for code in self.loinc), *local)
 
     @cached_property
     def look_back(self) -> timedelta | None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_resources import (
-    LOINC,
     UCUM,
     CodeableConcept,
     Measured,
@@ -17,16 +16,16 @@ from models.fhir_resources import (
 from models.fhir_time import moment
 from models.readings import Fault, Reading
 
-Codes = Mapping[str, Sequence[Feature]]
+Codes = Mapping[tuple[str, str], Sequence[Feature]]
 
 
-def codes_of(features: Sequence[Feature]) -> dict[str, list[Feature]]:
-    """Return which features every accepted LOINC code stands for."""
-    codes: dict[str, list[Feature]] = {}
+def codes_of(features: Sequence[Feature]) -> dict[tuple[str, str], list[Feature]]:
+    """Return which features every accepted system and code stand for."""
+    codes: dict[tuple[str, str], list[Feature]] = {}
     for feature in features:
         if feature.source == "observation":
-            for code in feature.loinc:
-                codes.setdefault(code, []).append(feature)
+            for coding in feature.codings:
+                codes.setdefault(coding, []).append(feature)
     return codes
 
 
@@ -78,9 +77,9 @@ def _wanted(concept: CodeableConcept | None, codes: Codes) -> Iterator[tuple[Fea
     """Yield each feature that a concept stands for once, with the code that says so."""
     seen: set[str] = set()
     for coding in concept.coding if concept is not None else ():
-        if coding.system != LOINC or coding.code is None:
+        if coding.system is None or coding.code is None:
             continue
-        for feature in codes.get(coding.code, ()):
+        for feature in codes.get((coding.system, coding.code), ()):
             if feature.name not in seen:
                 seen.add(feature.name)
                 yield feature, coding.code
@@ -148,7 +147,7 @@ def _quantity(
 def _is_bare(feature: Feature) -> bool:
     """Say whether a feature is a pure number, which needs no unit."""
     unit = feature.unit or "1"
-    return unit == "1" or (unit.startswith("{") and not feature.unit_mandatory)
+    return unit in ("1", "[pH]") or (unit.startswith("{") and not feature.unit_mandatory)
 
 
 def _category(part: Measured, feature: Feature) -> str | None:

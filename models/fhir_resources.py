@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 # FHIR-16; a code that isn't one of these may be anything, so it's never repeated
 ABSENT_REASONS = frozenset(

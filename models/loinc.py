@@ -2,6 +2,7 @@
 
 import re
 
+LOINC = "http://loinc.org"  # how FHIR names the system
 _FORM = re.compile(r"^(\d{1,7})-(\d)$")
 
 

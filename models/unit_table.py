@@ -134,6 +134,7 @@ DIMENSIONS: tuple[Table, ...] = (
     {"[IU]/L": _SAME},
     {"%": _SAME},
     {"1": _SAME},
+    {"[pH]": _SAME, "1": _SAME},
 )
 
 # Looked up before anything else (UNIT-4): `K/uL` is valid UCUM for kelvins, and nobody means that.
@@ -152,6 +153,7 @@ ALIASES: Mapping[str, str] = {
         ("bpm", "beats/min", "{beats}/min", "breaths/min", "{breaths}/min", "1/min"), "/min"
     ),
     **dict.fromkeys(("C", "degC", "°C"), "Cel"),
+    **dict.fromkeys(("pH", "{pH}"), "[pH]"),
     **dict.fromkeys(("F", "degF", "°F"), "[degF]"),
     **dict.fromkeys(
         ("mL/min/1.73m2", "mL/min/1.73 m2", "mL/min/{1.73m2}", "mL/min/1.73m^2", "mL/min/1.73m²"),

@@ -29,6 +29,7 @@ _WORDS = {
     "mo": "months",
     "d": "days",
     "Cel": "°C",
+    "[pH]": "",
     "[degF]": "°F",
     "mm[Hg]": "mmHg",
     "[lb_av]": "lb",

@@ -14,7 +14,7 @@ from models.risk_model import ExplainedRisk, RiskModel
 NOT_FOR_CLINICAL_USE = "not for clinical use"
 SILENT = "silent evaluation: the risk is recorded and not shown"
 _CONTRIBUTED = " contributed %+.2f to the score"
-_UNIT_WORDS = {"a": "years", "1": "", "{score}": ""}
+_UNIT_WORDS = {"a": "years", "1": "", "{score}": "", "{count}": "", "[pH]": ""}
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from models.definition import Definition
 from models.feature import Feature
-from models.fhir_resources import LOINC, UCUM
+from models.fhir_resources import UCUM
 from serving.cds_hooks.discovery import PATIENT_KEY, templates
 from serving.premises import Served
 
@@ -42,7 +42,7 @@ def hook_request(definition: Definition, at: datetime) -> dict[str, Any]:
         if feature is None:
             continue
         # of several codes the first has the result
-        found = template.key.endswith(f"_{feature.loinc[0]}")
+        found = template.key.endswith(f"_{feature.codings[0][1]}")
         entries = [{"resource": _observation(definition, feature, at)}] if found else []
         prefetch[template.key] = {"resourceType": "Bundle", "type": "searchset", "entry": entries}
     hooks = definition.cds_hooks.hooks if definition.cds_hooks else ("patient-view",)
@@ -104,7 +104,7 @@ def _with_example(operation: dict[str, Any], example: Any) -> dict[str, Any]:
 
 
 def _coded(definition: Definition) -> list[Feature]:
-    return [feature for feature in definition.features if feature.loinc]
+    return [feature for feature in definition.features if feature.codings]
 
 
 def _value(definition: Definition, feature: Feature) -> float | str:
@@ -132,7 +132,7 @@ def _patient(definition: Definition, at: datetime) -> dict[str, Any]:
 
 
 def _observation(definition: Definition, feature: Feature, at: datetime) -> dict[str, Any]:
-    value = _value(definition, feature)
+    value, (system, code) = _value(definition, feature), feature.codings[0]
     shown: dict[str, Any] = {"valueString": value}
     if not isinstance(value, str):
         shown = {"valueQuantity": {"value": value, "system": UCUM, "code": feature.unit}}
@@ -140,7 +140,7 @@ def _observation(definition: Definition, feature: Feature, at: datetime) -> dict
         "resourceType": "Observation",
         "id": feature.name.replace("_", "-"),
         "status": "final",
-        "code": {"coding": [{"system": LOINC, "code": feature.loinc[0]}]},
+        "code": {"coding": [{"system": system, "code": code}]},
         "subject": {"reference": "Patient/p1"},
         "effectiveDateTime": at.isoformat(),
         **shown,

@@ -6,7 +6,6 @@ from typing import Any
 
 from models.definition import Definition
 from models.feature import Feature
-from models.fhir_resources import LOINC
 from serving.answer import NOT_FOR_CLINICAL_USE
 
 PATIENT_KEY = "patient"
@@ -58,6 +57,6 @@ def _observations(definition: Definition) -> Iterator[Template]:
         if feature.source != "observation" or feature.derived is not None:
             continue
         count = _LATEST_COUNT if feature.reduce == "latest" else _ALL_COUNT
-        for code in feature.loinc:
-            query = f"Observation?patient={PATIENT_ID}&code={LOINC}|{code}&_sort=-date"
+        for system, code in feature.codings:
+            query = f"Observation?patient={PATIENT_ID}&code={system}|{code}&_sort=-date"
             yield Template(f"{feature.name}_{code}", f"{query}&_count={count}", feature)

@@ -28,6 +28,8 @@ from tests.models.ward import WARD
         ('unit = "mm[Hg]"', 'unit = "mmHg"', "features.6", "as its UCUM code 'mm[Hg]'"),
         ('analyte = "glucose"', 'analyte = "sugar"', "features.4", "analyte 'sugar' is none of"),
         ("plausible = [0.1, 30]", "plausible = [30, 0.1]", "features.3", "low < high"),
+        ('loinc = ["8480-6"]', 'codes = [{system = "http://loinc.org", code = "1"}]', "", "digits"),
+        ('loinc = ["8480-6"]', 'codes = [{system = "x", code = "1"}]', "codes.0.system", "pattern"),
         ("look_back_days = 2\n", "", "features.4", "look_back_days"),
         ('reduce = "mean"', 'reduce = "mode"', "features.6.reduce", "median"),
         ('inputs = ["creatinine", "age", "sex"]', 'inputs = ["age"]', "features.7", "creatinine"),

@@ -22,6 +22,7 @@ from models.fhir import BundleReadings, read_bundle
 from models.readings import Reading
 from models.unit_table import ANALYTES
 from models.units import convert
+from models.values import value_of
 from tests.models.ward import WARD
 
 NOW = datetime(2026, 1, 5, 10, 15, tzinfo=UTC)
@@ -484,3 +485,50 @@ def test_every_synthetic_patient_can_be_read() -> None:
     assert found["age"] == found["sex"] == 10
     assert found["systolic"] > 50
     assert found["creatinine"] > 20
+
+
+LOCAL = "https://ehr.example.org/codes"
+LOCALLY_CODED = parse_definition(
+    WARD.replace(
+        'unit = "mm[Hg]"',
+        f'codes = [{{ system = "{LOCAL}", code = "sys" }}]\nunit = "mm[Hg]"',
+        1,
+    ).encode(),
+    source="ward",
+)
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "is_read"),
+    [
+        (LOCAL, "sys", True),
+        (LOINC, "8480-6", True),
+        (LOINC, "sys", False),
+        (LOCAL, "8480-6", False),
+    ],
+)
+def test_a_code_counts_in_its_own_system_only(system: str, code: str, is_read: bool) -> None:
+    resource = observation("s1", code, valueQuantity=quantity(120, "mm[Hg]"))
+    resource["code"] = {"coding": [{"system": system, "code": code}]}
+    body = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": resource}]}
+    readings = read_bundle(json.dumps(body).encode(), LOCALLY_CODED, NOW).readings
+    assert ("systolic" in readings) == is_read
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"), [("[pH]", None), ("pH", None), ("1", None), (None, None), ("%", "refused")]
+)
+def test_a_ph_may_have_its_unit_or_none(unit: str | None, words: str | None) -> None:
+    definition = parse_definition(
+        WARD.replace('unit = "mm[Hg]"\nanalyte = "blood_pressure"', 'unit = "[pH]"').encode(),
+        source="ward",
+    )
+    resource = observation("p1", "8480-6", valueQuantity=quantity(40, unit))
+    body = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": resource}]}
+    (reading,) = read_bundle(json.dumps(body).encode(), definition, NOW).readings["systolic"]
+    feature = definition.by_name["systolic"]
+    if words is None:
+        assert value_of(feature, reading, NOW, []) == 40
+    else:
+        with pytest.raises(UnusableValue):
+            value_of(feature, reading, NOW, [])

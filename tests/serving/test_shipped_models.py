@@ -18,6 +18,7 @@ from models.definition import Definition
 from records.clients import SCOPES
 from records.home import init_home
 from records.settings import Settings
+from serving.examples import fhir_bundle, hook_request
 from tests.serving.conftest import serving
 from tests.serving.shipped import fit_definition, levels, limits
 
@@ -85,6 +86,84 @@ def test_deleting_a_feature_never_lowers_the_band_without_naming_it(client, ship
             assert response.json()["missing"] == [feature]
 
     check()
+
+
+def hook(client: httpx.Client, definition: Definition, request: dict[str, Any]) -> httpx.Response:
+    assert definition.cds_hooks is not None
+    return client.post(f"/cds-services/{definition.cds_hooks.id}", json=request)
+
+
+def test_every_shipped_model_is_a_service_at_the_hook_of_its_decision(client, shipped):
+    """CDS-1, CDS-5: one key a code, and a code for whatever can't be derived."""
+    services = client.get("/cds-services").json()["services"]
+    assert {(one["id"], one["hook"]) for one in services} == {
+        ("mortality-5y", "patient-view"),
+        ("hospital-mortality", "patient-view"),
+        ("readmission-30d", "encounter-discharge"),
+    }
+    for one in shipped.values():
+        definition = one.definition
+        asked = next(s for s in services if s["id"] == definition.cds_hooks.id)["prefetch"]
+        observed = [f for f in definition.features if f.source == "observation"]
+        assert all(feature.codings for feature in observed)
+        assert len(asked) == 1 + sum(len(feature.codings) for feature in observed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_complete_request_is_the_same_risk_by_card_and_by_bundle(client, shipped, name):
+    from records.models import Prediction
+
+    definition = shipped[name].definition
+    now = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+    answer = hook(client, definition, hook_request(definition, now))
+    assert answer.status_code == 200, answer.text
+    card_risk = Prediction.objects.filter(model=name, protocol="cds-hooks").latest("id").risk
+    response = client.post(
+        "/fhir/RiskAssessment/$predict",
+        params={"model": name},
+        json=fhir_bundle(definition, now),
+    )
+    assert response.status_code == 200, response.text
+    rationale = response.json()["prediction"][0]["rationale"]
+    assert rationale.startswith(f"p={card_risk!r}")
+    band = definition.band(card_risk)
+    names = [one.name for one in definition.bands]
+    asked = names.index(band.name) >= names.index(definition.cds_hooks.card_from)
+    cards = answer.json()["cards"]
+    assert bool(cards) == asked
+    for card in cards:
+        assert f"{100 * card_risk:.1f} %" in card["summary"]
+        assert "Not for clinical use" in card["detail"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_data_a_card_says_what_to_do_instead(client, shipped, name):
+    """CDS-6, CDS-10: null for every key but the patient is that there are none."""
+    definition = shipped[name].definition
+    request = hook_request(definition, datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+    request["prefetch"] = {
+        key: value if key == "patient" else None for key, value in request["prefetch"].items()
+    }
+    (card,) = hook(client, definition, request).json()["cards"]
+    assert "This does not mean low risk" in card["detail"]
+    assert definition.cds_hooks.fallback in card["detail"]
+    needed = [f.title for f in definition.features if f.required and f.source == "observation"]
+    assert all(title.split(" (")[0] in card["detail"] for title in needed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_deleted_result_is_named_on_the_card_or_there_is_no_risk(client, shipped, name):
+    definition = shipped[name].definition
+    now = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+    for feature in definition.features:
+        request = hook_request(definition, now)
+        keys = [f"{feature.name}_{code}" for _, code in feature.codings]
+        for key in keys:
+            request["prefetch"][key] = None
+        if keys:
+            (card,) = hook(client, definition, request).json()["cards"]
+            said = card["detail"].replace("\\", "")
+            assert feature.title in said or "This does not mean low risk" in said
 
 
 @pytest.mark.skipif(not BUNDLES.is_dir(), reason="AUSCULT_DATA_DIR has no Synthea Bundles")
