@@ -8,6 +8,7 @@ import typer
 from auscult.commands import (
     audit,
     data,
+    decisions,
     evidence,
     export,
     lookback,
@@ -44,6 +45,7 @@ for panel, commands in {
         outcomes.outcomes,
         lookback.lookback,
         watch.console,
+        decisions.work,
         demo_command.demo,
     ),
 }.items():

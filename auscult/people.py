@@ -2,9 +2,12 @@
 
 import secrets
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from models.errors import SettingsError
+
+if TYPE_CHECKING:
+    from monitoring.console.accounts import Role
 
 CLIENT_SCOPES = ("predict", "explain", "outcome", "read")
 
@@ -53,7 +56,7 @@ def only_key(name: str, *, by: str, now: datetime, scopes: tuple[str, ...]) -> s
     return new_client(name, now=now, by=by, scopes=scopes, valid_days=30)
 
 
-def new_user(name: str, *, role: Literal["viewer", "reviewer"]) -> str:
+def new_user(name: str, *, role: "Role") -> str:
     """Make a console user and return the password; raise SettingsError where the name is taken."""
     from monitoring.console.accounts import create_console_user
 

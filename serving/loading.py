@@ -122,6 +122,27 @@ def open_records(settings: Settings) -> bytes:
     return key
 
 
+def check_approved(directory: Path) -> None:
+    """Raise SettingsError where a version claims clinical use and no safety officer signed it.
+
+    Called after `open_records`, and like it where no event loop runs.
+    """
+    from django.db import connections
+
+    from records.decisions import approval
+
+    versions = {one.name: one.version for one in _served(directory)}
+    for definition in read_definitions(directory):
+        version = versions[definition.name]
+        if definition.status is Status.APPROVED and approval(definition.name, version) is None:
+            raise SettingsError(
+                f"model {definition.name} version {version} is defined as approved for clinical "
+                "use, but no safety officer has signed that; let one sign it in the console, under "
+                "Decisions on versions, or serve a version that is defined as silent"
+            )
+    connections.close_all()
+
+
 def utc_now() -> datetime:
     """Return the present moment; the only clock that the service reads."""
     return datetime.now(UTC)

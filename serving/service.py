@@ -58,6 +58,7 @@ class Worker:
         from serving.app import create_app
         from serving.loading import (
             artefacts_directory,
+            check_approved,
             check_servable,
             load_models,
             open_records,
@@ -67,6 +68,7 @@ class Worker:
         # BentoML makes its workers' instances where an event loop runs already
         with ThreadPoolExecutor(1) as thread:
             key = thread.submit(open_records, settings).result()
+            thread.submit(check_approved, artefacts_directory(settings)).result()
         from records.clients import ClientCache
         from records.pseudonym import Pseudonymiser
         from records.suspensions import Suspensions
@@ -98,6 +100,7 @@ class Worker:
         """Refuse to start what no worker could serve, before there is any worker."""
         from serving.loading import (
             artefacts_directory,
+            check_approved,
             check_servable,
             open_records,
             read_definitions,
@@ -106,6 +109,7 @@ class Worker:
         try:
             open_records(settings)
             check_servable(read_definitions(artefacts_directory(settings)), _wanted_host())
+            check_approved(artefacts_directory(settings))
         except AuscultError as error:
             # the command line shows this as one line
             raise click.ClickException(str(error)) from error

@@ -18,6 +18,7 @@ class Role(StrEnum):
 
     VIEWER = "viewer"
     REVIEWER = "reviewer"
+    SAFETY_OFFICER = "safety officer"
 
 
 @clients.callback()
@@ -86,7 +87,9 @@ def revoke(
 @users.command("create")
 def create_user(
     name: Annotated[str, typer.Argument(help="User name.")],
-    role: Annotated[Role, typer.Option(help="A reviewer signs decisions.")] = Role.VIEWER,
+    role: Annotated[
+        Role, typer.Option(help="A reviewer signs decisions, a safety officer approvals too.")
+    ] = Role.VIEWER,
 ) -> None:
     """Make a console user with a password that is shown once."""
     from auscult.people import new_user

@@ -12,16 +12,20 @@ from django.http import HttpRequest, HttpResponse
 
 from models.errors import SettingsError
 
-Role = Literal["viewer", "reviewer"]
+Role = Literal["viewer", "reviewer", "safety officer"]
 VIEWER: Role = "viewer"
 REVIEWER: Role = "reviewer"
+SAFETY_OFFICER: Role = "safety officer"
+ROLES = (VIEWER, REVIEWER, SAFETY_OFFICER)
 View = Callable[..., HttpResponse]
 
 
 def create_console_user(username: str, password: str, role: Role) -> User:
     """Create a person with one role; raise SettingsError where name, password or role won't do."""
-    if role not in (VIEWER, REVIEWER):
-        raise SettingsError(f"console user {username!r}: role {role!r} is none of viewer, reviewer")
+    if role not in ROLES:
+        raise SettingsError(
+            f"console user {username!r}: role {role!r} is none of {', '.join(ROLES)}"
+        )
     user = User(username=username)
     try:
         user.full_clean(exclude=("password",))
@@ -52,12 +56,17 @@ def person(request: HttpRequest) -> User:
 
 def may_look(user: User) -> bool:
     """Say whether a person has any role in the console."""
-    return user.is_active and user.groups.filter(name__in=(VIEWER, REVIEWER)).exists()
+    return user.is_active and user.groups.filter(name__in=ROLES).exists()
 
 
 def may_sign(user: User) -> bool:
     """Say whether a person may sign reviews."""
-    return user.is_active and user.groups.filter(name=REVIEWER).exists()
+    return user.is_active and user.groups.filter(name__in=(REVIEWER, SAFETY_OFFICER)).exists()
+
+
+def may_approve(user: User) -> bool:
+    """Say whether a person may approve a version for clinical use."""
+    return user.is_active and user.groups.filter(name=SAFETY_OFFICER).exists()
 
 
 def viewers(view: View) -> View:

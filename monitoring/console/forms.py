@@ -1,7 +1,7 @@
 """The forms that people fill in: logging in, signing a review, setting up a second factor."""
 
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth import authenticate
@@ -13,6 +13,7 @@ from django_otp import devices_for_user, match_token
 
 from monitoring.alarms import ACCEPT, FALSE, FAULT
 from monitoring.console.lockout import locked_out
+from records.decisions import APPROVE, PROMOTE, ROLL_BACK
 
 ACKNOWLEDGE, MUTE = "acknowledge", "mute"
 DECISIONS = {
@@ -21,6 +22,11 @@ DECISIONS = {
     FAULT: "Close, a fault that is repaired: its days never become reference",
     ACCEPT: "Close, a change that is accepted: a new reference begins on its day",
     FALSE: "Close, a false alarm: nothing had changed, its days join the reference",
+}
+VERSION_DECISIONS = {
+    APPROVE: "Approve for clinical use: I answer for its safety in the use that its card states",
+    PROMOTE: "Promote to champion, if the definition's gates pass",
+    ROLL_BACK: "Roll back to the champion before",
 }
 LONGEST_MUTE = timedelta(days=90)
 
@@ -54,13 +60,9 @@ class LoginForm(AuthenticationForm):
         return cleaned
 
 
-class ReviewForm(forms.Form):
-    """A decision on an alarm, its reason, and the password that signs it."""
+class SignedForm(forms.Form):
+    """A reason, and the password that signs it."""
 
-    decision = forms.ChoiceField(choices=list(DECISIONS.items()), widget=forms.RadioSelect)
-    muted_until = forms.DateField(
-        label="Muted until", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
     because = forms.CharField(
         label="Why",
         min_length=10,
@@ -74,9 +76,9 @@ class ReviewForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
-    def __init__(self, request: HttpRequest, user: User, today: date, *args: Any) -> None:
+    def __init__(self, request: HttpRequest, user: User, *args: Any) -> None:
         super().__init__(*args)
-        self._request, self._user, self._today = request, user, today
+        self._request, self._user = request, user
 
     def clean_password(self) -> str:
         """Check that whoever signs is whoever is logged in."""
@@ -88,6 +90,19 @@ class ReviewForm(forms.Form):
             raise forms.ValidationError("This isn't your password.")
         return password
 
+
+class ReviewForm(SignedForm):
+    """A decision on an alarm, its reason, and the password that signs it."""
+
+    decision = forms.ChoiceField(choices=list(DECISIONS.items()), widget=forms.RadioSelect)
+    muted_until = forms.DateField(
+        label="Muted until", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, request: HttpRequest, user: User, today: date, *args: Any) -> None:
+        super().__init__(request, user, *args)
+        self._today = today
+
     def clean(self) -> dict[str, Any]:
         """Check that a mute has an end that isn't too far off."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -97,6 +112,35 @@ class ReviewForm(forms.Form):
         until = cleaned.get("muted_until")
         if until is None or not self._today < until <= self._today + LONGEST_MUTE:
             self.add_error("muted_until", f"Give a day within the next {LONGEST_MUTE.days} days.")
+        return cleaned
+
+
+class DecisionForm(SignedForm):
+    """A decision on a version, its reason, and the password that signs it."""
+
+    decision = forms.ChoiceField(choices=list(VERSION_DECISIONS.items()), widget=forms.RadioSelect)
+    version = forms.RegexField(
+        r"[1-9][0-9]{0,5}",
+        required=False,
+        help_text="The registered version's number. A roll-back needs none.",
+        error_messages={"invalid": "A version is a number such as 3."},
+    )
+    field_order = ("decision", "version", "because", "password")
+
+    def __init__(self, request: HttpRequest, user: User, may_approve: bool, *args: Any) -> None:
+        super().__init__(request, user, *args)
+        if not may_approve:
+            field = cast(forms.ChoiceField, self.fields["decision"])
+            field.choices = [one for one in VERSION_DECISIONS.items() if one[0] != APPROVE]
+
+    def clean(self) -> dict[str, Any]:
+        """Check that there is a version where one is needed, and none where it would mislead."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        decision, version = cleaned.get("decision"), cleaned.get("version")
+        if decision in (APPROVE, PROMOTE) and version == "":
+            self.add_error("version", "Name the version.")
+        if decision == ROLL_BACK and version:
+            self.add_error("version", "A roll-back goes to the champion before; name no version.")
         return cleaned
 
 

@@ -6,6 +6,7 @@ from django.urls import path
 from monitoring.console import (
     account_pages,
     alarm_pages,
+    decision_pages,
     documents,
     figures,
     model_pages,
@@ -15,6 +16,8 @@ from monitoring.console import (
 urlpatterns = [
     path("", model_pages.all_models, name="models"),
     path("models/<slug:name>/", model_pages.one_model, name="model"),
+    path("models/<slug:name>/decisions/", decision_pages.all_decisions, name="decisions"),
+    path("models/<slug:name>/decisions/sign", decision_pages.sign_decision, name="sign-decision"),
     path("models/<slug:name>/<str:version>/card/", documents.card_page, name="card"),
     path("models/<slug:name>/<str:version>/card/file", documents.card_file, name="card-file"),
     path(

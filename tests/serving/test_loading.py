@@ -4,15 +4,19 @@ import shutil
 
 import pytest
 
+from models.artefact import write_manifest
 from models.errors import ArtefactError, NotMigrated, SettingsError
+from records import decisions
 from records.home import init_home
 from records.settings import Settings
 from serving.loading import (
     artefacts_directory,
+    check_approved,
     check_servable,
     load_models,
     open_records,
     read_definitions,
+    utc_now,
 )
 from tests.factories import NAME
 
@@ -108,3 +112,19 @@ def test_another_pseudonym_key_than_the_databases_is_refused(sqlite_db):
     sqlite_db.pseudonym_key.write_text("ab" * 32)
     with pytest.raises(SettingsError, match="pseudonym key"):
         open_records(sqlite_db)
+
+
+def test_a_version_for_clinical_use_is_served_only_once_a_safety_officer_signed_it(
+    packed, sqlite_db
+):
+    path = packed / NAME / "model.toml"
+    path.write_text(path.read_text().replace('status = "demonstration"', 'status = "approved"'))
+    _list(packed, write_manifest(packed / NAME, NAME))
+    with pytest.raises(SettingsError, match=r"version 4 .* no safety officer has signed"):
+        check_approved(packed)
+    signed = {"by": "olga", "because": "Its silent year is over", "now": utc_now()}
+    decisions.sign(NAME, "3", "approve", **signed)
+    with pytest.raises(SettingsError, match="no safety officer"):
+        check_approved(packed)
+    decisions.sign(NAME, "4", "approve", **signed)
+    check_approved(packed)

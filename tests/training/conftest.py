@@ -1,5 +1,6 @@
 """What the tests of training share: a made-up model, its people, and one version trained once."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,3 +96,11 @@ def stricter_version(trained: Trained, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def artefact(trained: Trained) -> Path:
     return trained.version.directory
+
+
+@pytest.fixture
+def registry(sqlite_db: Settings, trained: Trained, stricter_version: str) -> Settings:
+    """A home with a migrated database and a registry of its own that holds both versions."""
+    assert stricter_version != trained.version.version
+    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    return sqlite_db

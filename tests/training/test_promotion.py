@@ -1,4 +1,3 @@
-import shutil
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -6,17 +5,9 @@ import pytest
 
 from models.errors import ArtefactError, PromotionRefused, RegistryError
 from records.settings import Settings
-from tests.training.conftest import NOW, Trained
+from tests.training.conftest import NOW
 from training.promotion import history, promote, rollback
 from training.registry import find_version
-
-
-@pytest.fixture
-def registry(sqlite_db: Settings, trained: Trained, stricter_version: str) -> Settings:
-    """A home with a migrated database and a registry of its own that holds both versions."""
-    assert stricter_version != trained.version.version
-    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
-    return sqlite_db
 
 
 def _promote(settings: Settings, version: str = "1", **changed: Any) -> None:

@@ -1,0 +1,66 @@
+"""Decisions signed in the console, carried out on a registry of real versions."""
+
+from datetime import timedelta
+
+import pytest
+
+from auscult.work import carry_out
+from records import decisions, tenure
+from records.models import Review
+from records.settings import Settings
+from tests.training.conftest import NOW
+from training.registry import find_version
+
+LATER = NOW + timedelta(hours=1)
+
+
+def sign(decision: str, version: str, by: str = "Grace") -> Review:
+    return decisions.sign(
+        "readmission", version, decision, by=by, because="It was reviewed", now=NOW
+    )
+
+
+def test_a_signed_promotion_is_carried_out_once_in_the_name_of_who_signed(
+    registry: Settings,
+) -> None:
+    sign("promote", "1")
+    (done,) = carry_out(registry, lambda: LATER)
+    assert done.carried_out
+    assert done.decision == "promote readmission 1, signed by Grace"
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+    (entry,) = tenure.history("readmission")
+    assert (entry.by, entry.because) == ("Grace", "It was reviewed")
+    assert carry_out(registry, lambda: LATER) == []
+
+
+@pytest.mark.parametrize(
+    ("decision", "version", "by", "words"),
+    [
+        ("promote", "2", "Grace", "may not become champion"),
+        ("promote", "1", "Ada", "let someone else judge it"),
+        ("promote", "99", "Grace", "99"),
+        ("roll back", "", "Grace", "no"),
+    ],
+)
+def test_a_decision_that_may_not_be_is_refused_with_its_reason_and_not_tried_again(
+    registry: Settings, decision: str, version: str, by: str, words: str
+) -> None:
+    review = sign(decision, version, by)
+    (done,) = carry_out(registry, lambda: LATER)
+    review.refresh_from_db()
+    assert not done.carried_out
+    assert review.result.startswith("Refused: ")
+    assert words in review.result
+    assert tenure.history("readmission") == []
+    assert carry_out(registry, lambda: LATER) == []
+
+
+def test_a_promotion_that_was_cut_off_before_it_was_written_down_is_not_repeated(
+    registry: Settings,
+) -> None:
+    review = sign("promote", "1")
+    carry_out(registry, lambda: LATER)
+    Review.objects.filter(pk=review.pk).update(carried_out_at=None, result="")
+    (done,) = carry_out(registry, lambda: LATER)
+    assert done.carried_out
+    assert len(tenure.history("readmission")) == 1
