@@ -34,7 +34,14 @@ app = typer.Typer(
 
 for panel, commands in {
     "Set up": (setup.init, setup.migrate, setup.env, setup.models),
-    "Models": (model.train, model.promote, model.rollback, model.history, model.package),
+    "Models": (
+        model.train,
+        model.retrain,
+        model.promote,
+        model.rollback,
+        model.history,
+        model.package,
+    ),
     "Evidence": (evidence.reproduce, evidence.validate),
     "Run": (
         model.serve,

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from auscult.screen import out
 from models.errors import AuscultError
+from models.figure_names import MINUS_CHAMPION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from models.evaluation.evaluation import Evaluation
     from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
+    from training.retraining import Retrained
     from training.run import TrainedVersion
     from training.validation import Validation
 
@@ -30,6 +32,31 @@ def show_trained(trained: "TrainedVersion") -> None:
     """Show a trained version's headline figures."""
     out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
     out.print(_figures(trained.evaluation))
+
+
+def show_retrained(found: "Retrained") -> None:
+    """Show what a challenger was made from, how it did, and how it stands to the champion."""
+    made = found.made_from
+    out.print(
+        f"\n{made['recorded']:,} recorded predictions of windows closed through "
+        f"{made['closed_through']}: {made['shown']:,} shown, {made['silent']:,} silent; "
+        f"{made['training']:,} trained, {made['test']:,} later ones tested."
+    )
+    for note in found.notes:
+        out.print(f"Bear in mind: {note}.")
+    show_trained(found.trained)
+    if not found.differences:
+        out.print(f"It can't be compared with the champion, version {found.champion}.")
+        return
+    table = Table(f"Minus the champion, version {found.champion}", "", "95 % interval", box=None)
+    for name, title in _SHOWN.items():
+        value, low, high = (
+            found.differences.get(f"{name}{MINUS_CHAMPION}{end}") for end in ("", "_low", "_high")
+        )
+        if value is not None and low is not None and high is not None:
+            table.add_row(title, f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}")
+    out.print(table)
+    out.print("Nothing was promoted. Next, by somebody else: [bold]auscult promote[/bold]")
 
 
 def show_validated(found: "Validation") -> None:

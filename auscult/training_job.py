@@ -13,6 +13,7 @@ from records.settings import Settings
 if TYPE_CHECKING:
     from training.cohort import Cohort
     from training.reproduction import Reproduction
+    from training.retraining import Retrained
     from training.run import TrainedVersion
     from training.validation import Validation
 
@@ -47,6 +48,28 @@ def train_model(
     )
     table = _cohort(definition_file, cohort, settings, step)
     return train(definition_file, table, options, settings=settings, progress=step, now=now())
+
+
+def retrain_model(
+    name: str,
+    cohort: Path | None,
+    *,
+    settings: Settings,
+    step: Step,
+    by: str,
+    quick: bool = False,
+    trials: int = 50,
+    draws: int = 1000,
+    seed: int = 20261,
+) -> "Retrained":
+    """Make a challenger of `name` from its original cohort and closed recorded predictions."""
+    from training.options import TrainOptions
+    from training.retraining import retrain
+
+    definition_file = find_definition(name, settings.models)
+    options = TrainOptions(trained_by=by, quick=quick, trials=trials, draws=draws, seed=seed)
+    table = _cohort(definition_file, cohort, settings, step)
+    return retrain(definition_file, table, options, settings=settings, progress=step, now=now())
 
 
 def reproduce_version(

@@ -4,7 +4,7 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +90,14 @@ class Outcome(Part):
     time_zero: Words
     codes: tuple[Coding, ...] = ()
     reporting_delay_days: int = Field(ge=0)
+
+    def closed_through(self, today: date) -> date:
+        """Return the last day of prediction whose outcomes must be known by today."""
+        return today - timedelta(days=self.horizon_days + self.reporting_delay_days + 1)
+
+    def closes_on(self, day: date) -> date:
+        """Return the last day before the outcomes of a day's predictions must be known."""
+        return day + timedelta(days=self.horizon_days + self.reporting_delay_days)
 
 
 class Estimand(Part):

@@ -7,7 +7,7 @@ as the one that speaks least for the bet. One row a patient within a horizon cou
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -142,8 +142,3 @@ def _described(
     return Miscalibration(
         onset, day, direction, size, expected, observed, centre - half, centre + half
     )
-
-
-def closes_by(now: date, horizon_days: int, delay_days: int) -> date:
-    """Return the last day of prediction whose outcomes must be known."""
-    return now - timedelta(days=horizon_days + delay_days + 1)

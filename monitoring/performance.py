@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,14 @@ from models.definition import Definition
 from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.evaluation import Evaluation, evaluate
 from monitoring.bounds import bounds
-from monitoring.calibration import Miscalibration, Outcomes, closes_by, miscalibration
+from monitoring.calibration import Miscalibration, Outcomes, miscalibration
 from monitoring.evidence.detector import Budget
 from monitoring.expected import RiskHistogram
-from monitoring.follow_up import ONE_DAY, follow_up
+from records.follow_up import LARGEST_UNREPORTED, ONE_DAY, follow_up
 from records.models import Prediction
 
 DRAWS = 200
 SEED = 20261
-# above this share of unreported outcomes no figure is claimed: unreported is not censored
-LARGEST_UNREPORTED = 0.05
 CLAIMED = (
     "auroc",
     "brier",
@@ -92,7 +90,7 @@ def evaluate_year(
     """Evaluate one year, or say why nothing is claimed of it."""
     outcome = definition.outcome
     horizon = outcome.horizon_days
-    closes_on = date(year, 12, 31) + timedelta(days=horizon + outcome.reporting_delay_days)
+    closes_on = outcome.closes_on(date(year, 12, 31))
     known = ~np.isnan(followed.days)
     events = known & followed.happened & (followed.days <= horizon)
     free = known & ~events & (followed.days >= horizon)
@@ -130,7 +128,7 @@ def watch_calibration(
 ) -> Miscalibration | None:
     """Return the calibration alarm over the predictions whose outcomes must be known by today."""
     horizon = definition.outcome.horizon_days
-    last = closes_by(today, horizon, definition.outcome.reporting_delay_days)
+    last = definition.outcome.closed_through(today)
     parts = [years[year] for year in sorted(years)]
     if not parts:
         return None

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from models.definition import Definition
 from models.errors import RecordError
 from monitoring import seismometer_config as config
-from monitoring.follow_up import FollowUp, follow_up
 from monitoring.windows import ONE_DAY, start_of
+from records.follow_up import FollowUp, follow_up
 from records.models import Amendment, Feedback, Prediction
 
 ROWS_AT_ONCE = 20_000

@@ -1,8 +1,8 @@
 """Gradient-boosted trees by XGBoost, fitted so that the same rows give the same bytes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Self
 
 import numpy as np
 import xgboost
@@ -11,6 +11,17 @@ from models.definition import Definition
 from training.population import FloatArray, Population
 
 _SIGNS = {"increasing": 1, "decreasing": -1, None: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The ranges in which the depth of trees and their learning rate are searched for."""
+
+    max_depth: tuple[int, int] = (2, 6)
+    learning_rate: tuple[float, float] = (0.02, 0.3)
+
+
+ANY_GROWTH: Final = Growth()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,15 @@ class BoosterParameters:
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""
         return asdict(self)
+
+    def within(self, growth: Growth) -> Self:
+        """Return the parameters with those that are bounded moved into their ranges."""
+        depth, rate = growth.max_depth, growth.learning_rate
+        return replace(
+            self,
+            max_depth=min(max(self.max_depth, depth[0]), depth[1]),
+            eta=min(max(self.eta, rate[0]), rate[1]),
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> Self:

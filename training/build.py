@@ -128,6 +128,7 @@ def _prepare(
         options.seed,
         test_share=cohort.test_share,
         unordered_because=cohort.unordered_because,
+        designated=cohort.designated,
     )
     training, test = population.part(divided.training), population.part(divided.test)
     progress("Checking the cohort", 1, 1)
@@ -141,6 +142,7 @@ def _makings(file: DefinitionFile, parts: _Parts, options: TrainOptions) -> list
         trials=0 if options.quick else options.trials,
         seed=options.seed,
         seconds=options.timeout_seconds,
+        growth=options.growth,
     )
     return each_with_trials(making, options.repeated_trials, 1 + len(parts.divided.outer))
 

@@ -8,7 +8,7 @@ from typing import Generic
 from models.definition import Definition
 from models.scoring.linear import LinearModel
 from training.baseline import BaselineParameters, fit_baseline
-from training.booster import BoosterParameters, Trees, fit_trees
+from training.booster import ANY_GROWTH, BoosterParameters, Growth, Trees, fit_trees
 from training.fitting import Calibrated, M, Step, fit_calibrated
 from training.population import Population
 from training.search import Trial, search_baseline, search_booster
@@ -22,13 +22,14 @@ class Making:
     """How both models are made from rows, from the search to the calibration.
 
     Without `trials` nothing is searched: the parameters are fixed ones. `seconds` ends the search
-    of the trees before all trials are done.
+    of the trees before all trials are done; `growth` bounds what it may find.
     """
 
     definition: Definition
     trials: int
     seed: int
     seconds: float | None = None
+    growth: Growth = ANY_GROWTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def make(making: Making, rows: Population, progress: Progress) -> Pair:
 
 
 def _make_trees(making: Making, rows: Population, progress: Progress) -> Candidate[Trees]:
-    parameters, tried = BoosterParameters(), tuple[Trial, ...]()
+    parameters, tried = BoosterParameters().within(making.growth), tuple[Trial, ...]()
     if making.trials:
         stage = "Searching how trees grow"
         parameters, tried = search_booster(
@@ -63,6 +64,7 @@ def _make_trees(making: Making, rows: Population, progress: Progress) -> Candida
             trials=making.trials,
             seconds=making.seconds,
             seed=making.seed,
+            growth=making.growth,
             step=lambda done, total: progress(stage, done, total),
         )
     fitted = fit_calibrated(

@@ -2,10 +2,13 @@
 
 import difflib
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.definition import Definition
@@ -17,6 +20,14 @@ _READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
+class Designated:
+    """Which rows of a table test, decided before it is divided, and that in words."""
+
+    tests: npt.NDArray[np.bool_]
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
 class Cohort:
     """A table with one row a prediction, and its history.
 
@@ -24,7 +35,8 @@ class Cohort:
     the horizon) and `patient_id`, and may have `time`, `site` and `follow_up_days` (the day of the
     event or of the last contact). A `stratum` splits the estimate of the censoring.
     `test_share` of the rows, the latest, test where times are known; `unordered_because` says why
-    the rows can't be ordered by time although they span some.
+    the rows can't be ordered by time although they span some. `designated` decides instead which
+    rows test; `retraining` says what a retraining was made from.
     """
 
     frame: pd.DataFrame
@@ -34,6 +46,8 @@ class Cohort:
     notes: tuple[str, ...] = ()
     test_share: float = 0.4
     unordered_because: str | None = None
+    designated: Designated | None = None
+    retraining: Mapping[str, Any] | None = None
 
 
 def read_cohort(path: Path, definition: Definition) -> Cohort:

@@ -22,6 +22,7 @@ from training.split import Split
 from training.stability import Stability
 
 FORMAT = 1
+RETRAINING = "retraining"
 BASELINE_TITLE = (
     "penalised logistic regression with splines and indicators of missing values, calibrated "
     "likewise"
@@ -83,6 +84,7 @@ class RunEvidence:
             "quick": self.quick,
             "seed": self.seed,
             "cohort": {"source": self.cohort.source, "digest": self.cohort.digest},
+            **self._retraining(),
             "data_quality": self.quality.to_dict(),
             "split": {
                 "method": self.split.method,
@@ -106,6 +108,10 @@ class RunEvidence:
             "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics, subgroups)],
             "not_assessed": not_assessed(definition, self.test),
         }
+
+    def _retraining(self) -> dict[str, Any]:
+        found = self.cohort.retraining
+        return {} if found is None else {RETRAINING: dict(found)}
 
     def _counts(self) -> dict[str, float]:
         """Return the count of suspicions about the data as a figure that is known exactly."""

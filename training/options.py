@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from training.booster import ANY_GROWTH, Growth
+
 QUICK_DRAWS: Final = 200
 
 
@@ -12,7 +14,8 @@ class TrainOptions:
 
     `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
     repeats a run whose searches were ended by time. `stability` is the number of bootstrap samples
-    from which the trees are made again, with the parameters that were found.
+    from which the trees are made again, with the parameters that were found. `growth` bounds how
+    trees may grow.
     """
 
     trained_by: str
@@ -23,6 +26,7 @@ class TrainOptions:
     timeout_seconds: float | None = None
     repeated_trials: tuple[int, ...] = ()
     stability: int = 0
+    growth: Growth = ANY_GROWTH
 
     @property
     def bootstrap_draws(self) -> int:

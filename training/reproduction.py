@@ -14,6 +14,7 @@ from records.settings import Settings
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
+from training.evidence import RETRAINING
 from training.options import TrainOptions
 from training.provenance import code_tags
 from training.registry import (
@@ -80,6 +81,12 @@ def _options(registered: RegisteredVersion, artefact: Path, settings: Settings) 
         raise RegistryError(
             f"{registered.name} version {registered.version} is version {evidence[RECALIBRATED]} "
             "recalibrated; reproduce that one, and validate it again with --recalibrate"
+        )
+    if RETRAINING in evidence:
+        raise RegistryError(
+            f"{registered.name} version {registered.version} was made from records of "
+            f"{evidence[RETRAINING]['known_by']} too; only versions made from a table alone can be "
+            "reproduced"
         )
     own = evidence["model_evidence"]
     searched = (own["trials"], *evidence["split"]["nested_trials"])

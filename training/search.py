@@ -14,7 +14,7 @@ from models.definition import Definition
 from models.errors import ModelNotSupported
 from models.scoring.linear import LinearModel
 from training.baseline import BaselineParameters, fit_baseline
-from training.booster import BoosterParameters, booster_options, table
+from training.booster import ANY_GROWTH, BoosterParameters, Growth, booster_options, table
 from training.fitting import out_of_fold, weighted_log_loss
 from training.population import Population
 from training.split import folds
@@ -44,6 +44,7 @@ def search_booster(
     seed: int,
     step: Step,
     seconds: float | None = None,
+    growth: Growth = ANY_GROWTH,
 ) -> tuple[BoosterParameters, tuple[Trial, ...]]:
     """Return the parameters of least cross-validated log loss, and every trial.
 
@@ -60,7 +61,7 @@ def search_booster(
     ]
 
     def objective(trial: Any) -> float:
-        proposed = _propose(trial)
+        proposed = _propose(trial, growth)
         options = booster_options(definition, proposed, seed)
         losses, rounds = [], []
         # folds on one core each; their results don't depend on how many there are at once
@@ -123,11 +124,11 @@ def search_baseline(
     return grid[best], tuple(trials)
 
 
-def _propose(trial: Any) -> BoosterParameters:
+def _propose(trial: Any, growth: Growth) -> BoosterParameters:
     return replace(
         BoosterParameters(rounds=MOST_ROUNDS),
-        max_depth=trial.suggest_int("max_depth", 2, 6),
-        eta=trial.suggest_float("eta", 0.02, 0.3, log=True),
+        max_depth=trial.suggest_int("max_depth", *growth.max_depth),
+        eta=trial.suggest_float("eta", *growth.learning_rate, log=True),
         min_child_weight=trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
         subsample=trial.suggest_float("subsample", 0.5, 1.0),
         colsample_bytree=trial.suggest_float("colsample_bytree", 0.5, 1.0),

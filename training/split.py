@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import CohortError
+from training.cohort import Designated
 from training.population import Population
 
 TEST_SHARE = 0.4
@@ -41,18 +42,20 @@ def split(
     *,
     test_share: float = TEST_SHARE,
     unordered_because: str | None = None,
+    designated: Designated | None = None,
 ) -> Split:
     """Let the later part test where times are known; else judge the making of a model by folds.
 
     The folds are the sites where sites are known, else drawn by patient. `unordered_because` says
-    why the times, if any, don't order the rows. Raises CohortError if a part holds too few events
-    or non-events to fold.
+    why the times, if any, don't order the rows; `designated` decides at once which rows test.
+    Raises CohortError if a part holds too few events or non-events to fold.
     """
+    if designated is not None:
+        return _checked(
+            population, _apart(population, designated.tests[population.row], designated.method)
+        )
     if population.time is not None and unordered_because is None:
-        divided = _by_time(population, test_share)
-        _check_part(population, divided.training, "training")
-        _check_part(population, divided.test, "test")
-        return divided
+        return _checked(population, _by_time(population, test_share))
     everyone = np.arange(len(population))
     _check_part(population, everyone, "training")
     if population.site is not None:
@@ -116,17 +119,28 @@ def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tup
 
 
 def _by_time(population: Population, test_share: float) -> Split:
-    """The latest rows test; of these, rows of patients already learnt from are left out."""
+    """Let the latest rows test."""
     times = np.asarray(population.time)
     cut = np.sort(times)[round((1 - test_share) * (len(times) - 1))]
-    later = times > cut
-    seen = np.isin(population.patient, population.patient[~later])
-    tests = later & ~seen
-    method = (
-        f"by time: rows after {cut} test ({test_share:.0%} of all), earlier ones train; later rows "
-        "of patients who are in training are left out"
+    method = f"by time: rows after {cut} test ({test_share:.0%} of all), earlier ones train"
+    return _apart(population, times > cut, method)
+
+
+def _apart(population: Population, tests: npt.NDArray[np.bool_], method: str) -> Split:
+    """Divide rows into those that train and, without their patients, those that test."""
+    seen = np.isin(population.patient, population.patient[~tests])
+    return Split(
+        np.flatnonzero(~tests),
+        np.flatnonzero(tests & ~seen),
+        f"{method}; later rows of patients who are in training are left out",
+        int((tests & seen).sum()),
     )
-    return Split(np.flatnonzero(~later), np.flatnonzero(tests), method, int((later & seen).sum()))
+
+
+def _checked(population: Population, divided: Split) -> Split:
+    _check_part(population, divided.training, "training")
+    _check_part(population, divided.test, "test")
+    return divided
 
 
 def _check_part(population: Population, rows: Rows, name: str) -> None:

@@ -57,6 +57,42 @@ def train(
     show_trained(trained)
 
 
+def retrain(
+    name: Name,
+    cohort: Annotated[
+        Path | None,
+        typer.Option(help="The table that the champion was made from; the shipped one else."),
+    ] = None,
+    quick: Annotated[bool, typer.Option(help="Fixed parameters, 200 bootstrap draws.")] = False,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 50,
+    draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0)] = 20261,
+    by: By = "",
+) -> None:
+    """Fit a challenger on closed predictions too, and compare it with the champion.
+
+    Only predictions whose outcomes must be known by now are learnt from, within the change plan of
+    the definition. The version is registered; nothing is promoted.
+    """
+    from auscult.summary import show_retrained
+    from auscult.training_job import retrain_model
+
+    settings = open_records()
+    with progress() as step:
+        found = retrain_model(
+            name,
+            cohort,
+            settings=settings,
+            step=step,
+            by=by or getpass.getuser(),
+            quick=quick,
+            trials=trials,
+            draws=draws,
+            seed=seed,
+        )
+    show_retrained(found)
+
+
 def promote(
     name: Name,
     version: Version,

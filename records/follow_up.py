@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from records.models import Outcome
 
+# above this share of unreported outcomes nothing is claimed or learnt: unreported is not censored
+LARGEST_UNREPORTED: Final = 0.05
 Report = tuple[datetime, bool]
 ONE_DAY = timedelta(days=1)
 
@@ -28,9 +31,11 @@ class FollowUp:
         return report if report is not None and report[0] >= predicted_at else None
 
 
-def follow_up(model: str) -> FollowUp:
-    """Read every report of a model's outcomes."""
+def follow_up(model: str, known_by: datetime | None = None) -> FollowUp:
+    """Read every report of a model's outcomes, or all that were made by a time."""
     reports = Outcome.objects.filter(model=model, is_test=False).order_by("reported_at", "pk")
+    if known_by is not None:
+        reports = reports.filter(reported_at__lte=known_by)
     facts = ("known_at", "happened")
     named = reports.filter(prediction__isnull=False).values_list("prediction_id", *facts)
     others = reports.filter(prediction__isnull=True).values_list("patient", *facts)

@@ -1,0 +1,189 @@
+"""A challenger made from the original cohort and closed predictions, beside the champion."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from models.definition import DefinitionFile
+from models.errors import CohortError, DefinitionError, RegistryError
+from records.models import AuditEvent
+from records.settings import Settings
+from tests.training.conftest import Trained
+from tests.training.readmissions import DEFINITION, cohort, followed, people, write_definition
+from tests.training.records import FIRST, record, report
+from training.options import TrainOptions
+from training.promotion import promote
+from training.registry import find_version, set_alias
+from training.reproduction import reproduce
+from training.retraining import Retrained, retrain
+
+PLAN = """
+[change_plan]
+max_depth = [2, 2]
+learning_rate = [0.05, 0.06]
+window_days = 400
+"""
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+QUICK = TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7)
+
+
+@pytest.fixture
+def registry(sqlite_db: Settings, trained: Trained) -> Settings:
+    """A home with a migrated database and a registry in which version 1 is champion."""
+    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    set_alias("readmission", "champion", "1", settings=sqlite_db)
+    return sqlite_db
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> DefinitionFile:
+    return write_definition(tmp_path_factory.mktemp("planned"), DEFINITION + PLAN)
+
+
+def _recorded(trained: Trained, rows: int = 400) -> None:
+    frame = followed(rows, seed=3)
+    digest = trained.version.artefact_digest
+    predictions = record(trained.file.definition, frame, artefact_digest=digest)
+    report(trained.file.definition, predictions, frame)
+
+
+def _retrain(
+    file: DefinitionFile, trained: Trained, settings: Settings, options: TrainOptions = QUICK
+) -> Retrained:
+    return retrain(
+        file, trained.cohort, options, settings=settings, progress=lambda *_: None, now=NOW
+    )
+
+
+def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+
+    found = _retrain(planned, trained, registry)
+
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+    assert found.champion == "1"
+    assert (found.made_from["recorded"], found.made_from["test"]) == (400, 160)
+    assert (found.made_from["shown"], found.made_from["silent"]) == (400, 0)
+    assert any("treatment helped teach a model" in note for note in found.notes)
+    low, value, high = (
+        found.differences[f"auroc_minus_champion{end}"] for end in ("_low", "", "_high")
+    )
+    assert low <= value <= high
+    assert found.trained.evaluation.n == 160
+    evidence = json.loads((found.trained.directory / "evidence.json").read_bytes())
+    assert evidence["retraining"] == found.made_from
+    assert evidence["split"]["method"].startswith("recorded predictions after 2025-03-02 test")
+    grown = evidence["model_evidence"]["parameters"]
+    assert (grown["max_depth"], grown["eta"]) == (2, 0.05)
+    (event,) = AuditEvent.objects.filter(action="version.retrain")
+    assert event.by == "Ada"
+    assert event.details["version"] == found.trained.version
+    assert event.details["challenges"] == "1"
+    with pytest.raises(RegistryError, match="was made from records of 2026-05-01"):
+        reproduce(
+            "readmission",
+            found.trained.version,
+            trained.cohort,
+            settings=registry,
+            progress=lambda *_: None,
+            now=NOW,
+        )
+
+
+def test_a_search_stays_within_the_plan(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+
+    found = _retrain(planned, trained, registry, replace(QUICK, quick=False, trials=3))
+
+    evidence = json.loads((found.trained.directory / "evidence.json").read_bytes())
+    grown = evidence["model_evidence"]["parameters"]
+    assert grown["max_depth"] == 2
+    assert 0.05 <= grown["eta"] <= 0.06
+
+
+def test_the_next_challenger_is_judged_on_what_neither_it_nor_the_champion_learnt_from(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+    first = _retrain(planned, trained, registry)
+    promote(
+        "readmission",
+        first.trained.version,
+        to="champion",
+        by="Grace",
+        because="No worse",
+        override=True,
+        settings=registry,
+        now=NOW,
+    )
+    later = followed(300, seed=4).assign(patient_id=lambda f: "Q" + f["patient_id"])
+    digest = first.trained.artefact_digest
+    fields = {"artefact_digest": digest, "version": first.trained.version, "shown": False}
+    first_day = datetime(2025, 6, 1, tzinfo=UTC)
+    predictions = record(planned.definition, later, first=first_day, **fields)
+    report(planned.definition, predictions, later)
+
+    second = _retrain(planned, trained, registry)
+
+    assert second.champion == first.trained.version
+    assert second.made_from["silent"] == 300
+    assert second.made_from["learnt_through"] > first.made_from["learnt_through"]
+    assert second.differences
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (('unit = "mg/L"', 'unit = "mg/dL"'), "features"),
+        (("horizon_days = 30", "horizon_days = 60"), "outcome"),
+        (("at_least = 18", "at_least = 16"), "inclusion"),
+    ],
+)
+def test_what_a_plan_can_not_change_is_refused_with_file_and_key(
+    change: tuple[str, str],
+    part: str,
+    registry: Settings,
+    trained: Trained,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    text = (DEFINITION + PLAN).replace(*change, 1)
+    file = write_definition(tmp_path_factory.mktemp("other"), text)
+
+    with pytest.raises(DefinitionError, match=rf"model\.toml: {part}: another than that of the"):
+        _retrain(file, trained, registry)
+
+
+def test_without_a_plan_a_champion_or_the_original_cohort_nothing_is_made(
+    registry: Settings,
+    trained: Trained,
+    planned: DefinitionFile,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with pytest.raises(DefinitionError, match=r"change_plan: there is none"):
+        _retrain(trained.file, trained, registry)
+    other = replace(trained, cohort=replace(cohort(people()), digest="1" * 64))
+    with pytest.raises(CohortError, match=r"readmissions\.csv has SHA-256 111.* made from 000"):
+        _retrain(planned, other, registry)
+    with pytest.raises(CohortError, match="no recorded predictions"):
+        _retrain(planned, trained, registry)
+    text = (DEFINITION + PLAN).replace('name = "readmission"', 'name = "someone_else"', 1)
+    nobody = write_definition(tmp_path_factory.mktemp("someone"), text)
+    with pytest.raises(RegistryError, match="no champion to challenge"):
+        _retrain(nobody, trained, registry)
+
+
+def test_predictions_of_versions_that_the_registry_does_not_know_are_not_learnt_from(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    record(trained.file.definition, people(40, seed=3), version="99")
+    record(trained.file.definition, people(40, seed=3), first=FIRST, artefact_digest="f" * 64)
+
+    with pytest.raises(CohortError, match="features were defined otherwise: 80"):
+        _retrain(planned, trained, registry)

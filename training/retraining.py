@@ -1,0 +1,191 @@
+"""A challenger of the champion: fitted on what was recorded since, within the change plan."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from models.change_plan import ChangePlan
+from models.definition import Definition, DefinitionFile, read_definition
+from models.errors import CohortError, DefinitionError, RegistryError
+from records.settings import Settings
+from records.setup import configure
+from training.booster import Growth
+from training.candidate import Progress
+from training.champion import FILE, read_comparison
+from training.cohort import Cohort
+from training.evidence import RETRAINING
+from training.options import TrainOptions
+from training.registry import (
+    RegisteredVersion,
+    champion_of,
+    download,
+    find_version,
+    read_run_file,
+)
+from training.reproduction import RECALIBRATED
+from training.run import TrainedVersion, train
+
+_FIXED: Final = ("features", "outcome", "inclusion", "smallest_set")
+
+
+@dataclass(frozen=True, eq=False)
+class Retrained:
+    """The registered challenger, the champion's version, and the figures minus the champion's.
+
+    `made_from` counts the recorded predictions; `notes` say what to bear in mind.
+    """
+
+    trained: TrainedVersion
+    champion: str
+    made_from: dict[str, Any]
+    notes: tuple[str, ...]
+    differences: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Champion:
+    version: RegisteredVersion
+    original_digest: str
+    learnt_through: datetime | None
+
+
+def retrain(
+    file: DefinitionFile,
+    original: Cohort,
+    options: TrainOptions,
+    *,
+    settings: Settings,
+    progress: Progress,
+    now: datetime,
+) -> Retrained:
+    """Register a version made from the original cohort and closed predictions; move no alias.
+
+    It is compared with the champion on later predictions, paired by patient and bootstrap draw.
+    Raises DefinitionError without a change plan or where more than the plan allows has changed,
+    CohortError where the original cohort is another or nothing has closed, RegistryError without
+    a champion.
+    """
+    plan = _plan(file)
+    champion = _champion(file, settings)
+    _check_original(original, champion)
+    configure(settings)
+    from training.joining import join  # Django's tables can be imported only once it's configured
+    from training.recorded import closed_predictions
+
+    progress("Reading closed predictions", 0, 1)
+    closed = closed_predictions(
+        file.definition,
+        plan,
+        lambda version, digest: _is_alike(file.definition, version, digest, settings),
+        known_by=now,
+    )
+    joined = join(file.definition, original, closed, champion.learnt_through)
+    progress("Reading closed predictions", 1, 1)
+    shown = int(closed.frame["shown"].sum())
+    made_from = {
+        "challenges": champion.version.version,
+        "original_cohort": {"source": original.source, "digest": original.digest},
+        "known_by": now.isoformat(),
+        "closed_through": closed.through.isoformat(),
+        "learnt_through": joined.learnt_through,
+        "recorded": len(closed.frame),
+        "shown": shown,
+        "silent": len(closed.frame) - shown,
+        "censored": closed.censored,
+        "training": joined.training,
+        "test": joined.test,
+    }
+    cohort = replace(joined.cohort, retraining=made_from)
+    bounded = replace(options, growth=Growth(plan.max_depth, plan.learning_rate))
+    trained = train(file, cohort, bounded, settings=settings, progress=progress, now=now)
+    _note(trained, made_from, options.trained_by, now)
+    differences = _differences(trained, settings)
+    return Retrained(trained, champion.version.version, made_from, cohort.notes, differences)
+
+
+def _plan(file: DefinitionFile) -> ChangePlan:
+    if file.definition.change_plan is None:
+        raise DefinitionError(
+            f"{file.path}: change_plan: there is none, so nothing may be retrained; add "
+            "[change_plan] with max_depth, learning_rate and window_days"
+        )
+    return file.definition.change_plan
+
+
+def _champion(file: DefinitionFile, settings: Settings) -> _Champion:
+    name = file.definition.name
+    version = champion_of(name, settings=settings)
+    if version is None:
+        raise RegistryError(
+            f"{name} has no champion to challenge; promote a version with `auscult promote`"
+        )
+    artefact = _fetched(version, settings)
+    champion = read_definition(artefact / "model.toml").definition
+    for part in _FIXED:
+        if getattr(champion, part) != getattr(file.definition, part):
+            raise DefinitionError(
+                f"{file.path}: {part}: another than that of the champion, version "
+                f"{version.version}; a retraining keeps it, so train anew with `auscult train`"
+            )
+    evidence = _evidence(artefact)
+    base = version
+    while RECALIBRATED in evidence:  # its trees, and what they were made from, are another's
+        base = find_version(name, str(evidence[RECALIBRATED]), settings=settings)
+        evidence = _evidence(_fetched(base, settings))
+    before = evidence.get(RETRAINING)
+    if before is None:
+        return _Champion(version, base.cohort_digest, None)
+    learnt_through = datetime.fromisoformat(before["learnt_through"])
+    return _Champion(version, before["original_cohort"]["digest"], learnt_through)
+
+
+def _check_original(original: Cohort, champion: _Champion) -> None:
+    if original.digest != champion.original_digest:
+        raise CohortError(
+            f"{original.source} has SHA-256 {original.digest}, but version "
+            f"{champion.version.version}, the champion, was made from "
+            f"{champion.original_digest}; give that file"
+        )
+
+
+def _is_alike(definition: Definition, version: str, digest: str, settings: Settings) -> bool:
+    """Say whether a version in the registry has the features and outcome of this definition."""
+    try:
+        registered = find_version(definition.name, version, settings=settings)
+    except RegistryError:
+        return False
+    if registered.artefact_digest != digest:
+        return False
+    then = read_definition(_fetched(registered, settings) / "model.toml").definition
+    return then.features == definition.features and then.outcome == definition.outcome
+
+
+def _fetched(version: RegisteredVersion, settings: Settings) -> Path:
+    place = settings.cache / "artefacts" / version.artefact_digest
+    return download(version, place, settings=settings)
+
+
+def _evidence(artefact: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((artefact / "evidence.json").read_bytes())
+    return found
+
+
+def _note(trained: TrainedVersion, made_from: dict[str, Any], by: str, now: datetime) -> None:
+    from records import audit  # Django's tables can be imported only once it's configured
+
+    details = {
+        "model": trained.name,
+        "version": trained.version,
+        "artefact_digest": trained.artefact_digest,
+        **made_from,
+    }
+    audit.note("version.retrain", by, details, now)
+
+
+def _differences(trained: TrainedVersion, settings: Settings) -> dict[str, float]:
+    """Return the figures minus the champion's, with their intervals; none if not comparable."""
+    version = find_version(trained.name, trained.version, settings=settings)
+    text = read_run_file(version, FILE, settings=settings)
+    return {} if text is None else dict(read_comparison(text)["metrics"])
