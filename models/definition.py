@@ -25,6 +25,7 @@ from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
 from models.gate import Gate
+from models.measured import Measured, measured
 from models.misfit import faults_in_words
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -210,6 +211,11 @@ class Definition(Part):
     def given(self) -> frozenset[str]:
         """The names of the features that are given, not derived from others."""
         return frozenset(feature.name for feature in self.features if feature.derived is None)
+
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """The features that are given, with what is known of them beforehand."""
+        return measured(self.features)
 
     @cached_property
     def is_numeric(self) -> bool:

@@ -15,7 +15,7 @@ from models.definition import Definition, Inclusion
 from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
-from models.readings import Finding, Reading
+from models.readings import Finding, Given, Reading, Readings
 from models.values import amount, check_plausible, plain_number, unusable, value_of
 
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
@@ -39,9 +39,7 @@ class FeatureSet:
     sources: tuple[str, ...]
 
 
-def assemble(
-    definition: Definition, readings: Mapping[str, Sequence[Reading]], predicted_at: datetime
-) -> FeatureSet:
+def assemble(definition: Definition, readings: Readings, predicted_at: datetime) -> FeatureSet:
     """Turn readings into features as they were known at `predicted_at`.
 
     Raises UnusableValue for a value that can't be right, OutOfScope outside the inclusion
@@ -52,13 +50,15 @@ def assemble(
     values: dict[str, Value] = {}
     findings: list[Finding] = []
     sources: list[str] = []
-    for feature in definition.features:
-        if feature.derived is None:
-            given = readings.get(feature.name, ())
-            value: Value = plain_number(feature, given[0]) if len(given) == 1 else None
-            if value is None:
-                value = _measured(feature, given, predicted_at, findings, sources)
-            values[feature.name] = value
+    for feature, name, low, high, whole, absent in definition.measured:
+        given = readings.get(name)
+        if given is None:
+            findings.append(absent)
+            values[name] = None
+        elif type(given) is float and low <= given <= high and not (whole and given % 1):
+            values[name] = given
+        else:
+            values[name] = _given_value(feature, given, predicted_at, findings, sources)
     check_inclusion(definition, values)
     if len(values) < len(definition.features):
         values = _with_derived(definition, values, findings)
@@ -88,9 +88,7 @@ def check_inclusion(definition: Definition, values: Mapping[str, Value]) -> None
             )
 
 
-def _check_form(
-    definition: Definition, readings: Mapping[str, Sequence[Reading]], predicted_at: datetime
-) -> None:
+def _check_form(definition: Definition, readings: Readings, predicted_at: datetime) -> None:
     if predicted_at.tzinfo is None:
         raise MalformedInput(
             "the prediction time has no offset; give one, such as 2026-01-05T10:15:00Z",
@@ -115,6 +113,20 @@ def _check_form(
                 field=name,
                 reason="derived_feature",
             )
+
+
+def _given_value(
+    feature: Feature,
+    given: Given,
+    predicted_at: datetime,
+    findings: list[Finding],
+    sources: list[str],
+) -> Value:
+    readings = (Reading(given),) if isinstance(given, float) else given
+    value = plain_number(feature, readings[0]) if len(readings) == 1 else None
+    if value is None:
+        return _measured(feature, readings, predicted_at, findings, sources)
+    return value
 
 
 def _measured(

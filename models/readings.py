@@ -1,5 +1,6 @@
 """What reaches a model from outside: readings, and what was found wrong with them."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -36,6 +37,13 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status: str = "final"
     absent_because: str | None = None
     fault: Fault | None = None
+
+
+Given = float | Sequence[Reading]
+"""What is given of one feature: readings, or a bare number, which means `Reading(number)`."""
+
+Readings = Mapping[str, Given]
+"""What is given of a patient, by features' names."""
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):

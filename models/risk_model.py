@@ -1,6 +1,6 @@
 """A risk model in use: what every protocol calls to turn readings into an explained risk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from models.definition import Band, Definition, read_definition
 from models.encoding import encode_table
 from models.errors import ArtefactError
 from models.features import FeatureSet, assemble
-from models.readings import Reading
+from models.readings import Readings
 from models.scoring.scorer import Explanation, Scorer, load_scorer
 
 
@@ -53,9 +53,7 @@ class RiskModel:
         _check_inputs(directory, definition, scorer)
         return cls(definition, file.digest, sealed, version, scorer, file.card)
 
-    def assess(
-        self, readings: Mapping[str, Sequence[Reading]], predicted_at: datetime
-    ) -> ExplainedRisk:
+    def assess(self, readings: Readings, predicted_at: datetime) -> ExplainedRisk:
         """Score one patient as known at `predicted_at`; InputError says why there is no score."""
         features = assemble(self.definition, readings, predicted_at)
         explanation = self.scorer.explain(features.vector)

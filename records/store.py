@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import chain
 from typing import Protocol
 
 import psycopg
@@ -16,6 +17,8 @@ from records.setup import BUSY_SECONDS, SQLITE, SQLITE_PRAGMAS, sqlite_path, wit
 
 Rows = Mapping[str, list[tuple[Sql, ...]]]
 COLUMNS = {table.name: table.sql_columns for table in TABLES.values()}
+# rows a statement, each a power of two so that few statements are prepared
+_MOST_ROWS = 32
 
 
 class Store(Protocol):
@@ -37,21 +40,32 @@ def open_store(url: str) -> Store:
     return SqliteStore(url) if url.startswith(SQLITE) else PostgresqlStore(url)
 
 
-def insert_statements(
-    block: Block, rows: Rows, placeholder: str = "%s"
-) -> Iterator[tuple[str, list[tuple[Sql, ...]]]]:
+def insert_statements(block: Block, rows: Rows) -> Iterator[tuple[str, list[tuple[Sql, ...]]]]:
     """Return the statements that insert a block and its rows, each with its rows' values."""
-    yield _insert("chainblock", BLOCK_COLUMNS, placeholder), [block.values]
+    yield _insert("chainblock", BLOCK_COLUMNS, "%s"), [block.values]
     for table, values in rows.items():
-        yield _insert(table, COLUMNS[table], placeholder), values
+        yield _insert(table, COLUMNS[table], "%s"), values
 
 
 @cache
-def _insert(table: str, columns: tuple[str, ...], placeholder: str) -> str:
+def _insert(table: str, columns: tuple[str, ...], placeholder: str, rows: int = 1) -> str:
     names = ", ".join(f'"{column}"' for column in columns)
-    values = ", ".join([placeholder] * len(columns))
+    values = ", ".join([f"({', '.join([placeholder] * len(columns))})"] * rows)
     # tables and columns are this code's own names
-    return f"INSERT INTO records_{table} ({names}) VALUES ({values})"  # noqa: S608
+    return f"INSERT INTO records_{table} ({names}) VALUES {values}"  # noqa: S608
+
+
+def _many(table: str, rows: list[tuple[Sql, ...]]) -> Iterator[tuple[str, tuple[Sql, ...]]]:
+    """Return statements of many rows each, with their values.
+
+    After each statement a thread waits for the interpreter's lock, so one a row costs more.
+    """
+    start = 0
+    while start < len(rows):
+        count = min(_MOST_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        part = rows[start : start + count]
+        yield _insert(table, COLUMNS[table], "?", count), tuple(chain.from_iterable(part))
+        start += count
 
 
 class SqliteStore:
@@ -93,8 +107,10 @@ class SqliteStore:
             raise WriterStopped(f"the database {self._path} was moved or deleted")
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        for statement, values in insert_statements(block, rows, "?"):
-            self._connection.executemany(statement, values)
+        execute(_insert("chainblock", BLOCK_COLUMNS, "?"), block.values)
+        for table, values in rows.items():
+            for statement, several in _many(table, values):
+                execute(statement, several)
         execute("COMMIT")
 
     def _roll_back(self) -> None:

@@ -13,7 +13,7 @@ from models.risk_model import ExplainedRisk, RiskModel
 
 NOT_FOR_CLINICAL_USE = "not for clinical use"
 SILENT = "silent evaluation: the risk is recorded and not shown"
-_CONTRIBUTED = " contributed %+.2f to the score"
+CONTRIBUTED = " contributed %+.2f to the score"
 _UNIT_WORDS = {"a": "years", "1": "", "{score}": "", "{count}": "", "[pH]": ""}
 
 
@@ -55,7 +55,7 @@ class HorizonAnswer(msgspec.Struct, frozen=True):
     days: int
 
 
-class PredictionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+class PredictionAnswer(msgspec.Struct, omit_defaults=True):
     """The answer; without the scope `explain`, or in silent evaluation, parts are left out.
 
     logit(risk) = base + the sum of all contributions.
@@ -116,7 +116,7 @@ def _contribution(feature: Feature, value: float | str | None, amount: float) ->
     if type(value) is float:
         words = _sentence(title, feature.decimals, unit) % (value, amount)
     else:
-        words = value_in_words(feature, value) + _CONTRIBUTED % amount
+        words = value_in_words(feature, value) + CONTRIBUTED % amount
     return Contribution(feature.name, title, value, unit, amount, words)
 
 
@@ -132,11 +132,16 @@ def value_in_words(feature: Feature, value: float | str | None) -> str:
 @cache
 def _number_words(title: str, decimals: int, unit: str | None) -> str:
     """Return the words of a feature, to be formatted with its number by `%`."""
-    words = f"{title} \0 {_UNIT_WORDS.get(unit or '', unit) or ''}".rstrip()
-    return words.replace("%", "%%").replace("\0", f"%.{decimals}f")
+    before, after = (words.replace("%", "%%") for words in number_words(title, unit))
+    return f"{before}%.{decimals}f{after}"
+
+
+def number_words(title: str, unit: str | None) -> tuple[str, str]:
+    """Return what stands before and after a feature's number, for people."""
+    return f"{title} ", f" {_UNIT_WORDS.get(unit or '', unit) or ''}".rstrip()
 
 
 @cache
 def _sentence(title: str, decimals: int, unit: str | None) -> str:
     """Return the words of a contribution, to be formatted with number and amount by `%`."""
-    return _number_words(title, decimals, unit) + _CONTRIBUTED
+    return _number_words(title, decimals, unit) + CONTRIBUTED

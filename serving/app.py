@@ -18,6 +18,7 @@ from records.settings import Settings
 from records.writer import Writer
 from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, own_api
 from serving.access import Clients
+from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.cross_origin import CrossOrigin
@@ -51,7 +52,8 @@ def create_app(
     check_servable((model.definition for model in models.values()), settings.host)
     silence_access_log()
     served = {
-        name: Served(model, Contract(model.definition)) for name, model in sorted(models.items())
+        name: Served(model, Contract(model.definition), AnswerForm(model))
+        for name, model in sorted(models.items())
     }
     outbound = Outbound(settings)
     gate = None

@@ -13,7 +13,7 @@ from models.definition import Definition
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.misfit import json_fault, misfit
-from models.readings import Reading
+from models.readings import Reading, Readings
 from serving.problems import NotJson
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Stated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Request(msgspec.Struct, frozen=True):
     """What a JSON request asks, whatever the model; `values` are in the definition's order."""
 
-    values: Mapping[str, Sequence[Reading]]
+    values: Readings
     patient: PatientIdentifier | None
     predicted_at: datetime | None
     site: str
@@ -71,7 +71,7 @@ class Contract:
             raise self._not_finite(body) or error from error
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
         readings = {
-            name: (Reading(value),) if type(value) is float else _readings(value)
+            name: value if type(value) is float else _readings(value)
             for name, value in values
             if value is not None
         }

@@ -82,7 +82,7 @@ async def predict_one(call: Call) -> Answer:
         return ask_of(call, served.contract.read(body))
 
     prediction = await predict(call, served.model, PROTOCOL, read)
-    return _json(answer_of(prediction, explained=explained))
+    return Answer(served.form.write(prediction, explained=explained))
 
 
 async def read_prediction(call: Call) -> Answer:

@@ -1,7 +1,7 @@
 """From readings to a recorded prediction: the same way for every protocol."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,7 +13,7 @@ from models.errors import (
     MalformedInput,
     ModelSuspended,
 )
-from models.readings import Finding, Reading
+from models.readings import Finding, Readings
 from models.risk_model import ExplainedRisk, RiskModel
 from records.identifiers import ordered_id
 from records.rows import PredictionRow, RefusalRow, Row
@@ -30,7 +30,7 @@ NO_SCORE = (InputError, ModelSuspended, ExplanationMismatch)
 class Ask:
     """What is asked of a model, in whatever protocol it came."""
 
-    readings: Mapping[str, Sequence[Reading]]
+    readings: Readings
     predicted_at: datetime
     patient: tuple[str, str] | None = None  # system and value; they go no further than the door
     site: str = ""

@@ -12,6 +12,7 @@ from records.pseudonym import Pseudonymiser
 from records.settings import Settings
 from records.writer import Writer
 from serving.access import Clients
+from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.limits import Limits
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is served, with the form of its JSON requests."""
+    """A model that is served, with the forms of its JSON requests and answers."""
 
     model: RiskModel
     contract: Contract
+    form: AnswerForm
 
 
 class Suspensions(Protocol):

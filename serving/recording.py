@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,7 +11,7 @@ import msgspec
 import numpy as np
 
 from models.definition import Status
-from models.readings import Reading
+from models.readings import Readings
 from models.risk_model import RiskModel
 from records.rows import OutcomeRow, PredictionRow, RefusalRow
 
@@ -26,7 +25,7 @@ _FIELD_LENGTH, _REASON_LENGTH = 120, 64
 
 def prediction_row(
     prediction: Prediction,
-    readings: Mapping[str, Sequence[Reading]],
+    readings: Readings,
     *,
     patient: str,
     site: str,
@@ -114,6 +113,6 @@ def outcome_row(
     )
 
 
-def input_digest(readings: Mapping[str, Sequence[Reading]]) -> str:
+def input_digest(readings: Readings) -> str:
     """Return the SHA-256 of the readings as they were given, without whose they are."""
     return hashlib.sha256(_encoder.encode(readings)).hexdigest()

@@ -36,7 +36,8 @@ def pack(*parts: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _part(block: np.ndarray, index: int) -> np.ndarray:
+def part(block: np.ndarray, index: int) -> np.ndarray:
+    """Return the bytes of one of the arrays that `pack` put into a block."""
     place = block[16 * index : 16 * index + 16].view(np.int64)
     return block[place[0] : place[1]]
 
@@ -90,9 +91,9 @@ def _state(x: np.float32, column: int, starts: np.ndarray, threshold: np.ndarray
 @njit(cache=True, nogil=True)
 def _row_codes(vector: np.ndarray, block: np.ndarray, cleared: np.ndarray) -> Any:
     """Return the code of every group for one row."""
-    starts, threshold = _part(block, 0).view(np.uint32), _part(block, 1).view(np.float32)
-    state_row, state_flips = _part(block, 2).view(np.uint32), _part(block, 3).view(np.uint32)
-    flip_group, flip_bit = _part(block, 4).view(np.uint32), _part(block, 5).view(cleared.dtype)
+    starts, threshold = part(block, 0).view(np.uint32), part(block, 1).view(np.float32)
+    state_row, state_flips = part(block, 2).view(np.uint32), part(block, 3).view(np.uint32)
+    flip_group, flip_bit = part(block, 4).view(np.uint32), part(block, 5).view(cleared.dtype)
     codes = cleared[0].copy()
     for column in range(vector.size):
         state = _state(np.float32(vector[column]), column, starts, threshold)
@@ -111,8 +112,8 @@ def _ordered_cells(codes: np.ndarray, block: np.ndarray, table: np.ndarray) -> A
 
     To add them here, straight to their features, would make each addition wait for the last.
     """
-    width_start, order = _part(block, 6).view(np.uint32), _part(block, 7).view(np.uint32)
-    table_start = _part(block, 8).view(np.uint64)
+    width_start, order = part(block, 6).view(np.uint32), part(block, 7).view(np.uint32)
+    table_start = part(block, 8).view(np.uint64)
     cells = np.empty(order.size, np.float32)
     for g in range(codes.size):
         first = width_start[g]
@@ -151,7 +152,7 @@ def explain_row(
 ) -> tuple[float, float]:
     """Write one row's contributions, times a; return its margin and risk (see `close`)."""
     cells = _ordered_cells(_row_codes(vector, block, cleared), block, table)
-    feature_start = _part(block, 9).view(np.uint32)
+    feature_start = part(block, 9).view(np.uint32)
     margin = base
     for f in range(contributions.size):
         contributions[f] = a * _sum(cells[feature_start[f] : feature_start[f + 1]])

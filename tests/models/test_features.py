@@ -13,7 +13,7 @@ from models.definition import Definition, parse_definition
 from models.errors import InputError, MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.features import FeatureSet, assemble, encode, encode_table
 from models.formulas import ckd_epi_2021
-from models.readings import Reading
+from models.readings import Reading, Readings
 from models.values import completed_years
 from tests.models.ward import WARD
 
@@ -352,3 +352,37 @@ def _outcome(encoded: Callable[[], np.ndarray]) -> bytes | str:
         return encoded().tobytes()
     except InputError as refusal:
         return refusal.reason
+
+
+def outcome(readings: Readings, definition: Definition) -> object:
+    """Return what a request comes to: its features, or the refusal's words."""
+    try:
+        features = assemble(definition, readings, NOW)
+    except InputError as error:
+        return type(error), str(error), error.field, error.reason
+    vector = [repr(value) for value in features.vector.tolist()]
+    return dict(features.values), vector, features.findings, features.sources
+
+
+@given(
+    st.sampled_from([name for name in GOOD if name not in ("sex", "ward")]),
+    st.floats() | st.floats(-1, 150) | st.integers(-1, 150).map(float),
+    st.booleans(),
+)
+def test_a_bare_number_is_what_its_reading_would_be(
+    name: str, number: float, endless: bool
+) -> None:
+    plain = WARD_DEFINITION.model_dump()
+    (feature,) = (one for one in plain["features"] if one["name"] == name)
+    if endless:
+        feature["plausible"] = (-math.inf, math.inf)
+    definition = Definition.model_validate(plain)
+    bare = outcome({**GOOD, name: number}, definition)
+    assert bare == outcome({**GOOD, name: (Reading(number),)}, definition)
+
+
+@pytest.mark.parametrize("name", [*GOOD, "potassium"])
+def test_a_feature_that_is_not_given_is_one_without_readings(name: str) -> None:
+    given = {key: value for key, value in GOOD.items() if key != name}
+    if name in WARD_DEFINITION.given:
+        assert outcome(given, WARD_DEFINITION) == outcome({**given, name: ()}, WARD_DEFINITION)

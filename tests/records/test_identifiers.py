@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
@@ -25,3 +26,17 @@ def test_a_later_prediction_has_a_greater_identifier(at):
 def test_identifiers_of_the_same_moment_differ():
     now = datetime(2026, 3, 2, tzinfo=UTC)
     assert len({ordered_id(now) for _ in range(1000)}) == 1000
+
+
+def test_a_forked_process_draws_identifiers_of_its_own():
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    ordered_id(now)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, ordered_id(now).bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 16) != ordered_id(now).bytes
+    os.close(reading)
+    os.close(writing)

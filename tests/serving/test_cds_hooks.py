@@ -318,13 +318,14 @@ def test_two_models_may_not_call_their_service_the_same(serve, sqlite_db, model)
     from dataclasses import replace
 
     from models.errors import SettingsError
+    from serving.answer_form import AnswerForm
     from serving.cds_hooks.services import Services
     from serving.contract import Contract
     from serving.outbound import Outbound
     from serving.premises import Served
 
-    one = Served(model, Contract(model.definition))
-    other = Served(replace(model, version="2"), one.contract)
+    one = Served(model, Contract(model.definition), AnswerForm(model))
+    other = Served(replace(model, version="2"), one.contract, one.form)
     with pytest.raises(SettingsError, match="made-up-sepsis"):
         Services({"a": one, "b": other}, Outbound(sqlite_db))
 

@@ -4,13 +4,14 @@ import pytest
 from starlette.routing import Match
 
 from serving import fhir_api, json_api, own_api
+from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.premises import Served
 from tests.factories import NAME, VALUES
 
 
 def test_known_paths_lead_to_the_operations_that_the_router_would_choose(model):
-    served = {NAME: Served(model, Contract(model.definition))}
+    served = {NAME: Served(model, Contract(model.definition), AnswerForm(model))}
     operations = [*json_api.operations(served), *fhir_api.operations(), *own_api.operations()]
     found = {}
     for operation in operations:

@@ -1,0 +1,41 @@
+"""What is known beforehand of features that are given, not derived: what a bare number means."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from models.candidates import missing_words
+from models.feature import Feature
+from models.readings import Finding
+
+
+class Measured(NamedTuple):
+    """A feature, the range in which a bare number is its value, and the finding without any.
+
+    Nearly every number is given so; all others need a closer look (see `values`).
+    """
+
+    feature: Feature
+    name: str
+    low: float
+    high: float
+    whole: bool
+    absent: Finding
+
+
+def measured(features: Iterable[Feature]) -> tuple[Measured, ...]:
+    """Return the features that are given; the range is empty where no bare number will do."""
+    return tuple(_measured(feature) for feature in features if feature.derived is None)
+
+
+def _measured(feature: Feature) -> Measured:
+    low, high = math.inf, -math.inf
+    if feature.plausible is not None and not feature.unit_mandatory:
+        low, high = feature.plausible
+    if low == -math.inf:
+        # so that the comparison itself refuses what isn't finite
+        low = math.nextafter(low, 0)
+    if high == math.inf:
+        high = math.nextafter(high, 0)
+    finding = Finding(feature.name, "missing", "no_value", missing_words(feature, "no_value", ()))
+    return Measured(feature, feature.name, low, high, feature.is_whole, finding)
