@@ -247,12 +247,12 @@ def other_table(runs: int) -> str:
     return f"{said}\n\n{table(('change', 'days'), rows)}\n\n{error}"
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
     """Put the tables between the markers of a file."""
-    page = path.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    page, (begin, end) = path.read_text(encoding="utf-8"), markers
+    before, rest = page.split(begin, 1)
+    _, after = rest.split(end, 1)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
