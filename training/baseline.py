@@ -39,8 +39,12 @@ class _Design:
     missing_share: float
 
 
-def fit_baseline(population: Population, parameters: BaselineParameters) -> LinearModel:
+def fit_baseline(
+    population: Population, parameters: BaselineParameters, *, indicators: bool = True
+) -> LinearModel:
     """Return the regression on imputed, splined, scaled columns with indicators of missing ones.
+
+    Without `indicators` it isn't told what was missing, only the value put in its place.
 
     Raises ModelNotSupported if the fit doesn't converge, or if the plain numbers don't give
     the fit's own margins.
@@ -52,7 +56,7 @@ def fit_baseline(population: Population, parameters: BaselineParameters) -> Line
         population.outcome[counted],
         weights[counted],
     )
-    designs = [_design(column, weights) for column in inputs.T]
+    designs = [_design(column, weights, indicators) for column in inputs.T]
     parts = [_expand(design, column) for design, column in zip(designs, inputs.T, strict=True)]
     matrix = np.column_stack(parts)
     intercept, coefficients = fit_elastic_net(
@@ -72,7 +76,7 @@ def fit_baseline(population: Population, parameters: BaselineParameters) -> Line
     return model
 
 
-def _design(values: FloatArray, weights: FloatArray) -> _Design:
+def _design(values: FloatArray, weights: FloatArray, indicator: bool) -> _Design:
     known = ~np.isnan(values)
     levels = (0.5, *_KNOT_LEVELS)
     if known.any():
@@ -90,7 +94,7 @@ def _design(values: FloatArray, weights: FloatArray) -> _Design:
         knots=knots,
         centres=centres,
         scales=np.where(spread > 0, spread, 1.0),
-        missing_share=float(np.average(~known, weights=weights)),
+        missing_share=float(np.average(~known, weights=weights)) if indicator else 0.0,
     )
 
 

@@ -43,6 +43,7 @@ from training.split import Split, split
 from training.stability import Stability, stability
 
 _BASELINE = "baseline"
+_UNINFORMED = "without indicators"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +144,7 @@ def _makings(file: DefinitionFile, parts: _Parts, options: TrainOptions) -> list
         seed=options.seed,
         seconds=options.timeout_seconds,
         growth=options.growth,
+        without_indicators=not options.quick,
     )
     return each_with_trials(making, options.repeated_trials, 1 + len(parts.divided.outer))
 
@@ -160,6 +162,8 @@ def _evaluate(
 ) -> tuple[RunEvidence, Comparison | None]:
     """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
     others = {_BASELINE: judged.baseline_risk}
+    if judged.uninformed_risk is not None:
+        others[_UNINFORMED] = judged.uninformed_risk
     if champion is not None:
         others[CHAMPION] = champion.risk
     progress("Evaluating", 0, 1)
@@ -197,6 +201,7 @@ def _evaluate(
             found.others[_BASELINE],
         ),
         difference=found.comparisons[_BASELINE],
+        without_indicators=found.others.get(_UNINFORMED),
         calibrations=calibration_figures(judged),
         sample_size=least_sample(
             candidate_parameters(baseline.fitted.model),

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic
 
+import numpy as np
+
 from models.definition import Definition
 from models.scoring.linear import LinearModel
 from training.baseline import BaselineParameters, fit_baseline
@@ -22,7 +24,8 @@ class Making:
     """How both models are made from rows, from the search to the calibration.
 
     Without `trials` nothing is searched: the parameters are fixed ones. `seconds` ends the search
-    of the trees before all trials are done; `growth` bounds what it may find.
+    of the trees before all trials are done; `growth` bounds what it may find. `without_indicators`
+    also makes the baseline that isn't told what was missing.
     """
 
     definition: Definition
@@ -30,6 +33,7 @@ class Making:
     seed: int
     seconds: float | None = None
     growth: Growth = ANY_GROWTH
+    without_indicators: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +47,20 @@ class Candidate(Generic[M]):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The trees, which are served, and the baseline that they have to beat."""
+    """The trees, which are served, and the baseline that they have to beat.
+
+    `uninformed` is the baseline with the same penalty that isn't told what was missing.
+    """
 
     trees: Candidate[Trees]
     baseline: Candidate[LinearModel]
+    uninformed: Calibrated[LinearModel] | None
 
 
 def make(making: Making, rows: Population, progress: Progress) -> Pair:
     """Search, fit and calibrate both models on these rows."""
-    return Pair(_make_trees(making, rows, progress), _make_baseline(making, rows, progress))
+    trees, baseline = _make_trees(making, rows, progress), _make_baseline(making, rows, progress)
+    return Pair(trees, baseline, _make_uninformed(making, rows, baseline, progress))
 
 
 def _make_trees(making: Making, rows: Population, progress: Progress) -> Candidate[Trees]:
@@ -90,6 +99,23 @@ def _make_baseline(making: Making, rows: Population, progress: Progress) -> Cand
         _steps(progress, "Fitting the baseline"),
     )
     return Candidate(parameters.to_dict(), tried, fitted)
+
+
+def _make_uninformed(
+    making: Making, rows: Population, baseline: Candidate[LinearModel], progress: Progress
+) -> Calibrated[LinearModel] | None:
+    """Fit the baseline once more without indicators; where nothing is missing it is the same."""
+    if not making.without_indicators:
+        return None
+    if not np.isnan(rows.inputs).any():
+        return baseline.fitted
+    parameters = BaselineParameters(**baseline.parameters)
+    return fit_calibrated(
+        lambda part: fit_baseline(part, parameters, indicators=False),
+        rows,
+        making.seed,
+        _steps(progress, "Fitting the baseline without indicators"),
+    )
 
 
 def each_with_trials(making: Making, counts: tuple[int, ...], makings: int) -> list[Making]:

@@ -53,6 +53,7 @@ def card_files(
         evidence=evidence,
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
+        uninformed=evidence["without_indicators"],
         subgroup_titles={
             "site": "Site",
             **{group.name: group.title for group in file.definition.subgroups},

@@ -61,6 +61,7 @@ class RunEvidence:
     trees: CandidateEvidence
     baseline: CandidateEvidence
     difference: Comparison
+    without_indicators: Evaluation | None
     calibrations: dict[str, dict[str, float | None]]
     sample_size: SampleSize
     learning_curve: tuple[LearningPoint, ...]
@@ -98,6 +99,9 @@ class RunEvidence:
             "baseline_title": BASELINE_TITLE,
             "baseline_evidence": self.baseline.to_dict(),
             "difference_to_baseline": self.difference.to_dict(),
+            "without_indicators": None
+            if self.without_indicators is None
+            else self.without_indicators.to_dict(),
             "calibrations": self.calibrations,
             "sample_size": self.sample_size.to_dict(),
             "learning_curve": [point.to_dict() for point in self.learning_curve],

@@ -17,14 +17,16 @@ _STAGE = "Judging by nested cross-validation"
 class Judged:
     """The calibrated risks of rows from fits that saw none of their patients.
 
-    `otherwise` holds the risks of the trees under each calibration that is measured and not served.
-    `trials` counts those of each nested search.
+    `otherwise` holds the risks of the trees under each calibration that is measured and not served,
+    `uninformed_risk` those of the baseline that isn't told what was missing, if that was made and
+    differs. `trials` counts those of each nested search.
     """
 
     rows: Population
     risk: FloatArray
     baseline_risk: FloatArray
     otherwise: Mapping[str, FloatArray]
+    uninformed_risk: FloatArray | None = None
     trials: tuple[int, ...] = ()
 
 
@@ -32,12 +34,14 @@ def judge_on_test(
     test: Population, training: Population, pair: Pair, served_risk: FloatArray
 ) -> Judged:
     """Judge by the test part, whose `served_risk` is what serving will load and say."""
-    trees = pair.trees.fitted
+    trees, baseline_risk = pair.trees.fitted, pair.baseline.fitted.risk(test.inputs)
+    uninformed = None if pair.uninformed is None else pair.uninformed.risk(test.inputs)
     return Judged(
         rows=test,
         risk=served_risk,
-        baseline_risk=pair.baseline.fitted.risk(test.inputs),
+        baseline_risk=baseline_risk,
         otherwise=otherwise_calibrated(trees, training, test.inputs),
+        uninformed_risk=_other_than(baseline_risk, uninformed),
     )
 
 
@@ -46,7 +50,7 @@ def judge_by_folds(
 ) -> Judged:
     """Repeat the whole making without each fold's rows, and score those."""
     pairs: list[Pair] = []
-    risk, baseline_risk = np.full(len(population), np.nan), np.full(len(population), np.nan)
+    risk, baseline_risk, uninformed = (np.full(len(population), np.nan) for _ in range(3))
     otherwise: dict[str, FloatArray] = {}
     for number, ((learning, held_out), making) in enumerate(zip(outer, makings, strict=True)):
         progress(_STAGE, number, len(outer))
@@ -55,6 +59,8 @@ def judge_by_folds(
         pairs.append(pair)
         risk[held_out] = pair.trees.fitted.risk(inputs)
         baseline_risk[held_out] = pair.baseline.fitted.risk(inputs)
+        if pair.uninformed is not None:
+            uninformed[held_out] = pair.uninformed.risk(inputs)
         for name, values in otherwise_calibrated(pair.trees.fitted, rows, inputs).items():
             otherwise.setdefault(name, np.full(len(population), np.nan))[held_out] = values
     progress(_STAGE, len(outer), len(outer))
@@ -63,8 +69,16 @@ def judge_by_folds(
         risk=risk,
         baseline_risk=baseline_risk,
         otherwise=otherwise,
+        uninformed_risk=_other_than(baseline_risk, uninformed),
         trials=tuple(len(pair.trees.trials) for pair in pairs),
     )
+
+
+def _other_than(baseline_risk: FloatArray, risk: FloatArray | None) -> FloatArray | None:
+    """Return risks that are known and another model's."""
+    if risk is None or np.isnan(risk).any() or np.array_equal(risk, baseline_risk):
+        return None
+    return risk
 
 
 def _unheard(stage: str, done: int, total: int) -> None:

@@ -171,6 +171,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "baseline_title": f"version {version} as it was",
         "baseline_evidence": {**first["model_evidence"], "evaluation": _before(beside)},
         "difference_to_baseline": beside.comparisons[_BEFORE].to_dict(),
+        "without_indicators": None,
         "calibrations": {},
         "formulas": [],
         "stability": None,

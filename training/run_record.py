@@ -62,4 +62,5 @@ def _typical(column: npt.NDArray[np.generic]) -> float | str:
     if column.dtype == object:
         names, counts = np.unique([v for v in column if v is not None], return_counts=True)
         return str(names[counts.argmax()])
-    return float(np.nanmedian(column.astype(np.float64)))
+    # the lower one of two: a value that occurs, so whole where it has to be
+    return float(np.nanquantile(column.astype(np.float64), 0.5, method="lower"))

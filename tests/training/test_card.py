@@ -94,3 +94,18 @@ def test_sample_size_learning_curve_and_calibrations_are_on_the_card(page: str) 
     assert "<th>Log loss</th>" in page
     assert "sigmoid (served)" in page
     assert "<td>isotonic</td>" in page
+
+
+def test_the_differences_of_a_group_to_everybody_else_are_on_the_card(
+    page: str, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    groups = evidence["model_evidence"]["evaluation"]["subgroups"]
+    told = [group for group in groups if group["differences"]]
+    assert told
+
+    for group in told:
+        found = group["differences_at_thresholds"][0]["figures"]["sensitivity"]
+        interval = found["simultaneous_low"], found["simultaneous_high"]
+        assert f"{found['value']:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" in page
+    assert "equal-opportunity difference" in page

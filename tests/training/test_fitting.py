@@ -101,6 +101,26 @@ def test_the_baseline_equals_scikit_learns_own_pipeline(population: Population) 
     assert ours == pytest.approx(theirs.decision_function(binary), abs=2e-3)
 
 
+def test_without_indicators_the_baseline_equals_a_pipeline_that_only_imputes(
+    population: Population,
+) -> None:
+    binary = np.where(np.isnan(population.inputs), np.nan, population.inputs > 1).astype(float)
+    binary[:, 0] = population.inputs[:, 0] > 60
+    people = replace(population, inputs=binary)
+    weight = 1e-6
+
+    parameters = BaselineParameters(strength=weight)
+    ours = fit_baseline(people, parameters, indicators=False).margins(binary)
+    theirs = make_pipeline(
+        SimpleImputer(strategy="median"),
+        StandardScaler(),
+        LogisticRegression(C=1 / weight, max_iter=5000, tol=1e-10),
+    ).fit(binary, population.outcome)
+
+    assert np.isnan(binary).any()
+    assert ours == pytest.approx(theirs.decision_function(binary), abs=1e-4)
+
+
 def test_the_baseline_is_linear_beyond_its_outer_knots(population: Population) -> None:
     model = fit_baseline(population, BaselineParameters())
     assert len(model.terms[0].knots) == 4

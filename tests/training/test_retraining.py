@@ -95,7 +95,7 @@ def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves
         )
 
 
-def test_a_search_stays_within_the_plan(
+def test_a_search_stays_within_the_plan_and_missing_values_are_seen_through(
     registry: Settings, trained: Trained, planned: DefinitionFile
 ) -> None:
     _recorded(trained)
@@ -106,6 +106,11 @@ def test_a_search_stays_within_the_plan(
     grown = evidence["model_evidence"]["parameters"]
     assert grown["max_depth"] == 2
     assert 0.05 <= grown["eta"] <= 0.06
+    uninformed = evidence["without_indicators"]["figures"]["auroc"]["value"]
+    informed = evidence["baseline_evidence"]["evaluation"]["figures"]["auroc"]["value"]
+    assert uninformed == pytest.approx(informed, abs=0.05)  # what is missing is so by chance
+    card = (found.trained.directory / "card.html").read_text("utf-8")
+    assert f"without its indicators of missing values, has an AUROC of {uninformed:.3f}" in card
 
 
 def test_the_next_challenger_is_judged_on_what_neither_it_nor_the_champion_learnt_from(
