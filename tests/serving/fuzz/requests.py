@@ -104,7 +104,7 @@ def _mutate(draw: st.DrawFn, request: Any, place: tuple[Any, ...]) -> None:
         holder = holder[step]
     what = draw(st.sampled_from(["likely", "likely", "anything", "leave out", "double", "add"]))
     if what == "likely" and last in POOLS:
-        holder[last] = draw(st.sampled_from(POOLS[last]))
+        holder[last] = copy.deepcopy(draw(st.sampled_from(POOLS[last])))
     elif what == "likely" and last == "value":
         holder[last] = draw(NUMBERS)
     elif what == "leave out":
