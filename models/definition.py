@@ -218,6 +218,11 @@ class Definition(Part):
         return measured(self.features)
 
     @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The names of the features without which there is no score."""
+        return tuple(feature.name for feature in self.features if feature.required)
+
+    @cached_property
     def is_numeric(self) -> bool:
         """Whether every feature is a number, and so a column of its own name."""
         return all(feature.kind == "numeric" for feature in self.features)

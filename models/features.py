@@ -4,9 +4,9 @@ import math
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +25,7 @@ Value = float | str | None
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureSet:
+class FeatureSet(msgspec.Struct, frozen=True):
     """A patient's features in the definition's units, their vector, and what was found.
 
     `vector` is float64, one entry a column of the definition, NaN where missing. `sources`
@@ -221,7 +220,7 @@ def _is_inside(rule: Inclusion, value: float | str) -> bool:
 def _check_smallest_set(
     definition: Definition, values: Mapping[str, Value], findings: Sequence[Finding]
 ) -> None:
-    missing = [f.name for f in definition.features if f.required and values[f.name] is None]
+    missing = [name for name in definition.required if values[name] is None]
     needed = [rule.feature for rule in definition.inclusion if values[rule.feature] is None]
     for group in definition.smallest_set:
         absent = [name for name in group.of if values[name] is None]

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +19,7 @@ from models.readings import Readings
 from models.scoring.scorer import Explanation, Scorer, load_scorer
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainedRisk:
+class ExplainedRisk(msgspec.Struct, frozen=True):
     """A patient's features, the risk with its explanation, and the band that it falls into."""
 
     features: FeatureSet

@@ -45,7 +45,11 @@ def _plain(value: Any) -> Any:
     if kind is dict:
         _check_keys(value)
         return {
-            key: number(item) if type(item) is float else _plain(item)
+            key: item
+            # as most are: no number, or one that stands as it is (see `number`)
+            if item is None
+            or (type(item) is float and _PLAIN_FROM <= abs(item) < _PLAIN_TO and item % 1)
+            else _plain(item)
             for key, item in value.items()
         }
     if kind is list or kind is tuple:

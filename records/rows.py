@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -128,8 +129,7 @@ class Table:
     conversions: tuple[tuple[int, str, Callable[[Any], tuple[Sql, Any]]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A row ready to be inserted, without its place in the chain, and its leaf hash."""
 
     table: str
@@ -157,6 +157,7 @@ def canonical_record(content: dict[str, Any]) -> bytes:
         raise RecordError(f"a record holds text that isn't Unicode: {error}") from error
 
 
+@lru_cache(maxsize=64)
 def sql_time(time: datetime) -> str:
     """Return an aware time as the databases take it, in UTC and without its zone."""
     if time.tzinfo is not UTC:

@@ -19,6 +19,9 @@ from records.rows import Prepared, Row, prepare
 from records.store import Store, open_store
 
 RECONNECT_SECONDS = 1.0
+# how long a commit is put off until as many rows wait as the last one held: clients that ask again
+# share commits so, and one that asks alone never waits
+GATHER_SECONDS = 0.002
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +52,8 @@ class _Link:
 class Writer:
     """One thread and one connection a process, to which requests hand over their records.
 
-    Whatever has gathered while a commit was under way goes into the next one. A row that the
+    Whatever has gathered while a commit was under way goes into the next one, which waits for at
+    most `gather_seconds` until it's as large as the last one. A row that the
     database refuses fails its own waiter only. When the database is gone every waiter fails at
     once with WriterStopped, `alive` is False, and the thread tries to connect again each second.
     """
@@ -60,14 +64,18 @@ class Writer:
         *,
         queue: int,
         batch: int = 512,
+        gather_seconds: float = GATHER_SECONDS,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._url = database_url
         self._room = queue
         self._batch = batch
+        self._gather_seconds = gather_seconds
         self._clock = clock
         self._waiting: deque[_Submission] = deque()
         self._waiting_rows = 0
+        self._wanted_rows = 1
+        self._resting = False  # the thread waits for a first row
         # the loops that will wake the thread; one that ends before it does takes no other along
         self._ringing: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
         self._changed = threading.Condition(threading.Lock())
@@ -135,7 +143,8 @@ class Writer:
 
     def _wake(self) -> None:
         with self._changed:
-            self._changed.notify()
+            if self._resting or self._waiting_rows >= self._wanted_rows:
+                self._changed.notify()
 
     def _hand_over(self, submission: _Submission) -> None:
         count = len(submission.rows)
@@ -177,8 +186,12 @@ class Writer:
     def _gather(self) -> list[_Submission]:
         """Wait for submissions, and take as many as fit in a batch; none means closed."""
         with self._changed:
+            self._resting = True
             while not self._waiting and not self._closing:
                 self._changed.wait()
+            self._resting = False
+            if self._waiting_rows < self._wanted_rows and not self._closing:
+                self._changed.wait(self._gather_seconds)
             taken: list[_Submission] = []
             count = 0
             while self._waiting and (
@@ -187,6 +200,7 @@ class Writer:
                 taken.append(self._waiting.popleft())
                 count += len(taken[-1].rows)
             self._waiting_rows -= count
+            self._wanted_rows = count
             return taken
 
     def _write(self, link: _Link, submissions: list[_Submission]) -> None:

@@ -1,7 +1,6 @@
 """What is sent back over HTTP: a status, a few headers and bytes."""
 
-from dataclasses import dataclass
-
+import msgspec
 from starlette.types import Send
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -16,8 +15,7 @@ SECURITY_HEADERS: Headers = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One complete HTTP answer."""
 
     body: bytes

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from models.errors import (
     AuscultError,
@@ -26,8 +27,7 @@ from serving.recording import prediction_row, refusal_row
 NO_SCORE = (InputError, ModelSuspended, ExplanationMismatch)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """What is asked of a model, in whatever protocol it came."""
 
     readings: Readings
@@ -37,8 +37,7 @@ class Ask:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(msgspec.Struct, frozen=True):
     """A prediction that is on disk and may be answered."""
 
     id: UUID

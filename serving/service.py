@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Of what BentoML answers itself, these are left; they ask __is_alive__ and __is_ready__.
 HEALTH = ("/livez", "/readyz", "/healthz")
 SPARE_SECONDS = 1.0
+COLLECT_AFTER = 20_000  # more objects than at the last collection
 
 settings = read_settings()
 
@@ -93,6 +94,8 @@ class Worker:
         # BentoML's heap is large: unfrozen, each full collection holds answers up
         gc.collect()
         gc.freeze()
+        # what a request leaves behind is freed by its count; only a cycle would need a collection
+        gc.set_threshold(COLLECT_AFTER, 20, 20)
 
     @bentoml.on_deployment
     @staticmethod

@@ -34,8 +34,7 @@ _ROWS_A_THREAD = 1024
 _MARGIN_TOLERANCE = 1e-5
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """The risk of one row; margin is its calibrated log-odds, base + contributions.sum()."""
 
     risk: float

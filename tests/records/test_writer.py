@@ -3,7 +3,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -67,6 +67,53 @@ def test_what_gathers_during_a_commit_shares_the_next(writer: Writer) -> None:
     assert sum(count for _, count in blocks) == 200
     assert len(blocks) < 200
     assert max(count for _, count in blocks) <= 64
+
+
+def test_clients_that_ask_again_share_their_commits(records_db: Settings) -> None:
+    writer = Writer(records_db.database, queue=64, gather_seconds=60)
+    writer.start()
+
+    async def ask(loop: asyncio.AbstractEventLoop) -> None:
+        await writer.submit_async([prediction() for _ in range(4)], loop)
+        later = []
+        for _ in range(4):
+            later.append(writer.submit_async([prediction()], loop))
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*later)
+
+    asyncio.run(_with_loop(ask))
+    writer.close()
+    assert [block.count for block in ChainBlock.objects.order_by("seq")] == [4, 4]
+
+
+def test_fewer_clients_than_before_are_waited_for_a_moment_only(writer: Writer) -> None:
+    writer.submit([prediction() for _ in range(4)]).result(10)
+    writer.submit([prediction()]).result(10)
+    assert [block.count for block in ChainBlock.objects.order_by("seq")] == [4, 1]
+
+
+def test_closing_does_not_wait_for_more_to_gather(records_db: Settings) -> None:
+    writer = Writer(records_db.database, queue=64, gather_seconds=3600)
+    writer.start()
+    writer.submit([prediction() for _ in range(4)]).result(10)
+    last = writer.submit([prediction()])
+    writer.close()
+    last.result(0)
+
+
+def test_many_rows_of_several_tables_are_written_by_one_commit(records_db: Settings) -> None:
+    writer = Writer(records_db.database, queue=512)
+    writer.start()
+    rows = [prediction() for _ in range(101)]
+    writer.submit([*rows, *(outcome(row.id) for row in rows[:35])]).result(10)
+    writer.close()
+    assert {row.id for row in Prediction.objects.all()} == {row.id for row in rows}
+    assert sorted(Prediction.objects.values_list("position", flat=True)) == list(range(101))
+    assert Outcome.objects.count() == 35
+
+
+async def _with_loop(ask: Callable[[asyncio.AbstractEventLoop], Awaitable[None]]) -> None:
+    await ask(asyncio.get_running_loop())
 
 
 def test_requests_of_an_event_loop_are_answered_in_it(writer: Writer) -> None:
