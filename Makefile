@@ -45,7 +45,7 @@ imports: install
 	$(BIN)/lint-imports
 
 fuzz: install  ## send 100,000 requests that nobody would think of
-	AUSCULT_TEST_FUZZ=$${AUSCULT_TEST_FUZZ:-100000} $(BIN)/python -m pytest tests/serving/test_fuzz.py $(ARGS)
+	AUSCULT_TEST_FUZZ=$${AUSCULT_TEST_FUZZ:-100000} $(BIN)/python -m pytest tests/serving/fuzz/test_fuzz.py $(ARGS)
 
 bench: install  ## measure every claim of speed, and write benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks.run $(ARGS)

@@ -56,8 +56,9 @@ def ours(
     workers: int = 1,
     slower_ms: float = 0.0,
     asking: tuple[str, list[bytes]] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """Serve the made-up model by BentoML, every answer explained and recorded."""
+    """Serve what is installed by BentoML, every answer recorded; `more` are further settings."""
     service = "benchmarks.peers.slow_disk" if slower_ms else "serving.service"
     settings = {
         "AUSCULT_HOME": os.fspath(installed.settings.root),
@@ -67,6 +68,7 @@ def ours(
         "AUSCULT_REQUESTS_PER_SECOND": "1e6",
         "AUSCULT_EXPLANATIONS_PER_DAY": str(10**9),
         "SLOW_DISK_MS": str(slower_ms),
+        **(more or {}),
     }
     path, bodies = asking or (_PREDICT, [_json({"values": one}) for one in people()])
     headers = {"Authorization": f"Bearer {installed.key}"}
@@ -81,6 +83,22 @@ def bare(installed: Installation, cores: set[int]) -> Iterator[Server]:
     command = ["python", "-m", "benchmarks.peers.bare", os.fspath(installed.artefacts / NAME)]
     bodies = [_json({"values": one}) for one in people()]
     with _serving(command, cores, {}, "/", bodies) as server:
+        yield server
+
+
+@contextmanager
+def fastapi_peer(artefact: Path, cores: set[int], bodies: list[bytes]) -> Iterator[Server]:
+    """Serve an artefact's scorer by a FastAPI route that does nothing else."""
+    command = ["python", "-m", "benchmarks.peers.fastapi_route", os.fspath(artefact)]
+    with _serving(command, cores, {}, "/score", bodies) as server:
+        yield server
+
+
+@contextmanager
+def slow_fhir_server(cores: set[int], seconds: float) -> Iterator[Server]:
+    """Serve every read and search of a FHIR server late, and with nothing found."""
+    command = ["python", "-m", "benchmarks.peers.slow_fhir", str(seconds)]
+    with _serving(command, cores, {}, "/fhir", [b""]) as server:
         yield server
 
 

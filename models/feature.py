@@ -27,7 +27,7 @@ class LocalCode(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s|]+$")]
+    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s|,$\\]+$")]
     code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
     @field_validator("system")

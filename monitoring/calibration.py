@@ -56,7 +56,7 @@ class Outcomes:
     """Predictions whose horizon and reporting delay have passed; `happened` where `known`."""
 
     predicted_on: NDArray[np.datetime64]
-    patients: NDArray[np.str_]
+    patients: NDArray[np.int64]
     risk: Floats
     happened: NDArray[np.bool_]
     known: NDArray[np.bool_]
@@ -120,7 +120,7 @@ def _independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
     """Return the rows of which no earlier one of the same patient has the same outcome."""
     days = outcomes.predicted_on.astype(int)
     found = np.zeros(days.size, dtype=np.bool_)
-    last: dict[str, int] = {}
+    last: dict[int, int] = {}
     for row in np.argsort(days, kind="stable").tolist():
         patient, day = outcomes.patients[row], int(days[row])
         if patient not in last or day - last[patient] > horizon_days:

@@ -142,7 +142,7 @@ def _close(
             late = late_counts(job, ledger, plan.late)
         requests = books.traffic(ledger)
         news: list[Alarm] = []
-        for day, rows in windows.rows_by_day(job.model, job.version, first, last):
+        for day, rows in windows.rows_by_day(job.model, job.version, first, last, job.definition):
             news += close_rows(job, ledger, day, rows, late)
             news += watch_traffic(job, ledger, day, rows, requests)
             late = {}

@@ -1,26 +1,34 @@
 """How a version's risks agreed with what became known, by calendar year of the prediction."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.definition import Definition
+from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
-from models.evaluation.evaluation import Evaluation, evaluate
+from models.evaluation.condensed import condensed_figures
+from models.evaluation.evaluation import evaluate
 from monitoring.bounds import bounds
 from monitoring.calibration import Miscalibration, Outcomes, miscalibration
 from monitoring.evidence.detector import Budget
 from monitoring.expected import RiskHistogram
-from records.follow_up import LARGEST_UNREPORTED, ONE_DAY, follow_up
+from records.answers import Moment, raw_rows, times
+from records.follow_up import LARGEST_UNREPORTED, follow_up, prediction_keys
 from records.models import Prediction
 
 DRAWS = 200
 SEED = 20261
+# of more rows than these, intervals come from a histogram; each draw would take seconds else
+CONDENSED_ABOVE = 20_000
+ROWS_AT_ONCE = 20_000
+FIRST_NUMPY_YEAR = 1970
+COLUMNS = ("predicted_on", "risk", "patients", "days", "happened")
 CLAIMED = (
     "auroc",
     "brier",
@@ -61,13 +69,25 @@ class YearPerformance:
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """One year's predictions with the follow-up that is known: NaN days where none is."""
+    """One year's predictions with the follow-up that is known: NaN days where none is.
+
+    `patients` are numbers that stand for pseudonyms, the same ones in all years of a version.
+    """
 
     predicted_on: NDArray[np.datetime64]
     risk: NDArray[np.float64]
-    patients: NDArray[np.str_]
+    patients: NDArray[np.int64]
     days: NDArray[np.float64]
     happened: NDArray[np.bool_]
+
+    def part(self, chosen: NDArray[np.bool_]) -> Self:
+        """Return some of the rows."""
+        return type(self)(*(getattr(self, name)[chosen] for name in COLUMNS))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the rows of several parts, one part after the other."""
+        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS))
 
 
 def performance_by_year(
@@ -103,7 +123,7 @@ def evaluate_year(
         "unreported": int((~known).sum()),
     }
     reason = _not_claimed(definition, counts, closes_on, today)
-    figures = {} if reason else _figures(_evaluated(definition, followed, known))
+    figures = {} if reason else _figures(_estimates(definition, followed, known))
     thresholds = [threshold.risk for threshold in definition.thresholds]
     settled = events | free
     return YearPerformance(
@@ -132,16 +152,13 @@ def watch_calibration(
     parts = [years[year] for year in sorted(years)]
     if not parts:
         return None
-    columns = ("predicted_on", "patients", "risk", "days", "happened")
-    days, patients, risk, known_days, happened = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in columns
-    )
-    due = days <= np.datetime64(last)
-    events = happened & (known_days <= horizon)
-    known = events | (known_days >= horizon)
-    outcomes = Outcomes(days[due], patients[due], risk[due], events[due], known[due])
+    rows = Followed.joined(parts)
+    rows = rows.part(rows.predicted_on <= np.datetime64(last))
+    events = rows.happened & (rows.days <= horizon)
+    known = events | (rows.days >= horizon)
+    outcomes = Outcomes(rows.predicted_on, rows.patients, rows.risk, events, known)
     # a feed of outcomes that reports next to none is no sign of health, nor of disease
-    if not due.any() or outcomes.known.mean() < 1 - LARGEST_UNREPORTED:
+    if not known.size or outcomes.known.mean() < 1 - LARGEST_UNREPORTED:
         return None
     return miscalibration(outcomes, budget, horizon, after)
 
@@ -166,52 +183,67 @@ def _not_claimed(
     return None
 
 
-def _evaluated(definition: Definition, followed: Followed, known: NDArray[np.bool_]) -> Evaluation:
+def _estimates(
+    definition: Definition, followed: Followed, known: NDArray[np.bool_]
+) -> Mapping[str, Estimate]:
     """Evaluate with weights for censoring that are estimated anew in every draw, as in training."""
     weighter = CensoringWeighter(
         followed.days[known], followed.happened[known], definition.outcome.horizon_days
     )
-    return evaluate(
-        weighter.y,
-        followed.risk[known],
-        thresholds=[threshold.risk for threshold in definition.thresholds],
-        patient_ids=followed.patients[known],
-        seed=SEED,
-        reweight=weighter.reweight,
-        draws=DRAWS,
-    )
+    y, risk = weighter.y, followed.risk[known]
+    settings: dict[str, Any] = {
+        "thresholds": [threshold.risk for threshold in definition.thresholds],
+        "patient_ids": followed.patients[known],
+        "seed": SEED,
+        "reweight": weighter.reweight,
+        "draws": DRAWS,
+    }
+    if y.size > CONDENSED_ABOVE:
+        return condensed_figures(y, risk, **settings)
+    return evaluate(y, risk, **settings).figures
 
 
-def _figures(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
+def _figures(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
     return {
         name: {"value": found.value, "low": found.low, "high": found.high}
         for name in CLAIMED
-        for found in (evaluation.figures[name],)
+        for found in (estimates[name],)
     }
 
 
 def followed_by_year(model: str, version: str) -> dict[int, Followed]:
     """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
-    reports = follow_up(model)
-    rows: dict[int, list[tuple[date, float, str, float, bool]]] = defaultdict(list)
-    predictions = Prediction.objects.filter(model=model, version=version, is_test=False)
-    columns = predictions.values_list("id", "patient", "predicted_at", "risk")
-    for key, patient, predicted_at, risk in columns.iterator(chunk_size=10_000):
-        report = reports.of(key, patient, predicted_at)
-        days, happened = np.nan, False
-        if report is not None:
-            days, happened = (report[0] - predicted_at) / ONE_DAY, report[1]
-        row = (predicted_at.date(), risk, patient or str(key), days, happened)
-        rows[predicted_at.year].append(row)
-    return {year: _as_columns(found) for year, found in rows.items()}
-
-
-def _as_columns(rows: list[tuple[date, float, str, float, bool]]) -> Followed:
-    predicted_on, risk, patients, days, happened = zip(*rows, strict=True)
-    return Followed(
-        np.array(predicted_on, dtype="datetime64[D]"),
-        np.array(risk, dtype=np.float64),
-        np.array(patients, dtype=np.str_),
-        np.array(days, dtype=np.float64),
-        np.array(happened, dtype=np.bool_),
+    reports, codes = follow_up(model), _Codes()
+    chosen = Prediction.objects.filter(model=model, version=version, is_test=False)
+    columns = chosen.order_by("predicted_at", "id").values_list(
+        Moment("predicted_at"), "id", "patient", "risk"
     )
+    parts: dict[int, list[Followed]] = defaultdict(list)
+    for chunk in raw_rows(columns, ROWS_AT_ONCE):
+        moments, ids, patients, risk = zip(*chunk, strict=True)
+        predicted_at = times(moments)
+        known_at, happened = reports.of_all(prediction_keys(ids), patients, predicted_at)
+        rows = Followed(
+            predicted_at.astype("datetime64[D]"),
+            np.array(risk, dtype=np.float64),
+            np.array([codes[one] for one in patients], dtype=np.int64),
+            (known_at - predicted_at) / np.timedelta64(1, "D"),
+            happened,
+        )
+        years = predicted_at.astype("datetime64[Y]").astype(int) + FIRST_NUMPY_YEAR
+        for year in np.unique(years).tolist():
+            parts[year].append(rows.part(years == year))
+    return {year: Followed.joined(found) for year, found in parts.items()}
+
+
+class _Codes(dict[str, int]):
+    """A number for each patient; a prediction without one is a patient of its own."""
+
+    def __init__(self) -> None:
+        self._given = 0
+
+    def __missing__(self, patient: str) -> int:
+        self._given += 1
+        if patient:
+            self[patient] = self._given
+        return self._given

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from models.definition import Definition
 from monitoring.streams import SCORE
 from monitoring.windows import ONE_DAY, start_of
 from monitoring.workspace import RISK, Workspace
-from records import predictions
+from records.answers import answers
 from records.models import DayCount
 from records.settings import Settings
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 20_000
 LEAST_ROWS = 10
 SEED = 20261
-STEP = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def write_reports(
     found = {year: read_report(directory, year) for year in years}
     stale = [y for y, report in sorted(found.items()) if not report or report.rows != years[y]]
     for done, year in enumerate(stale, start=1):
-        frame = window_sample(definition.name, version, year, through, years[year])
+        frame = window_sample(definition, version, year, through, years[year])
         old = found[year]
         found[year] = _write(
             definition,
@@ -144,7 +143,9 @@ def rows_a_year(model: str, version: str) -> dict[int, int]:
     return {year: rows for year, rows in found.items() if rows >= LEAST_ROWS}
 
 
-def window_sample(model: str, version: str, year: int, through: date, rows: int) -> "pd.DataFrame":
+def window_sample(
+    definition: Definition, version: str, year: int, through: date, rows: int
+) -> "pd.DataFrame":
     """Read a year's features and risks; of many rows, a sample that is the same every time."""
     import pandas as pd
 
@@ -153,22 +154,13 @@ def window_sample(model: str, version: str, year: int, through: date, rows: int)
         generator = np.random.Generator(np.random.PCG64(SEED + year))
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
     parts, passed = [], 0
-    for first, last in _steps(year, through):
-        frame = predictions.window(model, version, start_of(first), start_of(last))
-        size = len(frame)
-        own = chosen[(chosen >= passed) & (chosen < passed + size)] - passed
+    end = min(date(year + 1, 1, 1), through + ONE_DAY)
+    for frame in answers(definition, version, start_of(date(year, 1, 1)), start_of(end)):
+        own = chosen[(chosen >= passed) & (chosen < passed + len(frame))] - passed
         columns = {name: column[own] for name, column in frame.features.items()}
         parts.append(pd.DataFrame({**columns, RISK: frame.risk[own]}))
-        passed += size
+        passed += len(frame)
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
-
-
-def _steps(year: int, through: date) -> Iterator[tuple[date, date]]:
-    first, end = date(year, 1, 1), min(date(year + 1, 1, 1), through + ONE_DAY)
-    while first < end:
-        last = min(first + STEP, end)
-        yield first, last
-        first = last
 
 
 def showable(definition: Definition, current: "pd.DataFrame", reference: "pd.DataFrame") -> Columns:

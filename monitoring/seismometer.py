@@ -19,7 +19,8 @@ from models.definition import Definition
 from models.errors import RecordError
 from monitoring import seismometer_config as config
 from monitoring.windows import ONE_DAY, start_of
-from records.follow_up import FollowUp, follow_up
+from records.answers import times
+from records.follow_up import FollowUp, follow_up, prediction_keys
 from records.models import Amendment, Feedback, Prediction
 
 ROWS_AT_ONCE = 20_000
@@ -132,29 +133,35 @@ class _Export:
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the settled rows, their outcomes as events, and the rows that aren't settled."""
         settled, events, others = [], [], []
-        for one in rows:
+        known_at, happened = reports.of_all(
+            prediction_keys([one.pk for one in rows]),
+            [one.patient for one in rows],
+            times([one.predicted_at for one in rows]),
+        )
+        known = zip(known_at.astype(object), happened.tolist(), strict=True)
+        for one, (at, did) in zip(rows, known, strict=True):
             row = _row(self.definition, one, amended)
-            found = self._outcome(one, reports)
+            found = self._outcome(one, at.replace(tzinfo=UTC) if at else None, did)
             if isinstance(found, str):
                 others.append(row | {REASON: found})
                 continue
-            time, happened = found
             settled.append(row)
-            events.append(_event(one, config.OUTCOME, time, float(happened)))
+            events.append(_event(one, config.OUTCOME, found[0], float(found[1])))
         return settled, events, others
 
-    def _outcome(self, one: Prediction, reports: FollowUp) -> tuple[datetime, bool] | str:
+    def _outcome(
+        self, one: Prediction, known_at: datetime | None, happened: bool
+    ) -> tuple[datetime, bool] | str:
         """Return when the outcome was, or the horizon's end without it; or why neither is known."""
         outcome = self.definition.outcome
         end = one.predicted_at + timedelta(days=outcome.horizon_days)
-        report = reports.of(one.pk, one.patient, one.predicted_at)
-        if report is not None and report[1] and report[0] <= end:
-            return report[0], True
-        if report is not None and report[0] >= end:
+        if known_at is not None and happened and known_at <= end:
+            return known_at, True
+        if known_at is not None and known_at >= end:
             return end, False
         if self.now <= end + timedelta(days=outcome.reporting_delay_days):
             return "the window hasn't closed"
-        return "unreported" if report is None else "follow-up ended early"
+        return "unreported" if known_at is None else "follow-up ended early"
 
     def _feedback(self, rows: Sequence[Prediction]) -> list[dict[str, Any]]:
         by_key = {one.pk: one for one in rows}

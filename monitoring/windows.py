@@ -10,8 +10,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from models.definition import Definition
 from models.errors import RecordError
 from monitoring.streams import TRAFFIC, DayRows
+from records.answers import Answers, answers, joined
 from records.models import DayCount, Prediction, Refusal
 from records.predictions import WindowFrame, days, window
 
@@ -90,10 +92,22 @@ def refusals_a_day(
 
 
 def rows_by_day(
-    model: str, version: str, first: date, last: date
+    model: str,
+    version: str,
+    first: date,
+    last: date,
+    definition: Definition | None = None,
 ) -> Iterator[tuple[date, DayRows]]:
-    """Yield every day from first to last with its rows, days without any included."""
-    frame = window(model, version, start_of(first), start_of(last + ONE_DAY))
+    """Yield every day from first to last with its rows, days without any included.
+
+    With the definition, features are read from the vectors, in a fraction of the time.
+    """
+    start, end = start_of(first), start_of(last + ONE_DAY)
+    frame = (
+        joined(list(answers(definition, version, start, end)))
+        if definition
+        else window(model, version, start, end)
+    )
     counted = first_of_stay(model, version, frame, first)
     refused = refusals_a_day(model, version, first, last)
     span = _span(first, last)
@@ -115,7 +129,9 @@ def rows_by_day(
         )
 
 
-def first_of_stay(model: str, version: str, frame: WindowFrame, first: date) -> NDArray[np.bool_]:
+def first_of_stay(
+    model: str, version: str, frame: WindowFrame | Answers, first: date
+) -> NDArray[np.bool_]:
     """Return which predictions are the first of a patient's stay, from the day `first` on.
 
     Nothing recorded names a stay, so predictions of a patient on days on end count as one. They

@@ -1,45 +1,115 @@
 """What is known of a model's predictions afterwards: the latest report of each outcome."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
+from django.db.models import QuerySet
+from numpy.typing import NDArray
+
+from records.answers import Moment, objects, raw_rows, times
 from records.models import Outcome
 
 # above this share of unreported outcomes nothing is claimed or learnt: unreported is not censored
 LARGEST_UNREPORTED: Final = 0.05
-Report = tuple[datetime, bool]
+ROWS_AT_ONCE = 20_000
 ONE_DAY = timedelta(days=1)
+Report = tuple[datetime, bool]
+Times = NDArray[np.datetime64]
+Flags = NDArray[np.bool_]
+Keys = NDArray[np.bytes_]
+NEVER = np.datetime64("NaT", "us")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FollowUp:
-    """The latest report of each prediction by its id, and of each patient by the pseudonym.
+    """The latest report of each prediction by its key, and of each patient by the pseudonym.
 
     A report is when the event was, or the end of follow-up where none happened, and whether it
-    did. Contradictory reports stay recorded; the latest counts.
+    did. Contradictory reports stay recorded; the latest counts. `keys` are sorted; `places` has
+    where a patient's report is in `patient_known_at`.
     """
 
-    by_prediction: Mapping[UUID, Report]
-    by_patient: Mapping[str, Report]
+    keys: Keys
+    known_at: Times
+    happened: Flags
+    places: Mapping[str, int]
+    patient_known_at: Times
+    patient_happened: Flags
 
     def of(self, prediction: UUID, patient: str, predicted_at: datetime) -> Report | None:
-        """Return what is known of a prediction; nothing that was before it says anything of it."""
-        report = self.by_prediction.get(prediction) or self.by_patient.get(patient)
-        return report if report is not None and report[0] >= predicted_at else None
+        """Return what is known of one prediction; see `of_all`."""
+        (known_at,), (happened,) = self.of_all(
+            prediction_keys([prediction]), [patient], times([predicted_at])
+        )
+        moment: datetime | None = known_at.astype(object)
+        return None if moment is None else (moment.replace(tzinfo=UTC), bool(happened))
+
+    def of_all(
+        self, keys: Keys, patients: Sequence[str], predicted_at: Times
+    ) -> tuple[Times, Flags]:
+        """Return what is known of some predictions, (n,) each: when, NaT where nothing is, and if.
+
+        Nothing that was before a prediction says anything of it.
+        """
+        known_at, happened = np.full(len(keys), NEVER), np.zeros(len(keys), dtype=np.bool_)
+        if self.keys.size:
+            place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
+            found = self.keys[place] == keys
+            known_at[found] = self.known_at[place[found]]
+            happened[found] = self.happened[place[found]]
+        if self.places:
+            of_patient = np.array([self.places.get(one, -1) for one in patients], dtype=np.int64)
+            others = np.isnat(known_at) & (of_patient >= 0)
+            known_at[others] = self.patient_known_at[of_patient[others]]
+            happened[others] = self.patient_happened[of_patient[others]]
+        before = known_at < predicted_at
+        known_at[before], happened[before] = NEVER, False
+        return known_at, happened
 
 
 def follow_up(model: str, known_by: datetime | None = None) -> FollowUp:
     """Read every report of a model's outcomes, or all that were made by a time."""
-    reports = Outcome.objects.filter(model=model, is_test=False).order_by("reported_at", "pk")
+    reports = Outcome.objects.filter(model=model, is_test=False)
     if known_by is not None:
         reports = reports.filter(reported_at__lte=known_by)
-    facts = ("known_at", "happened")
-    named = reports.filter(prediction__isnull=False).values_list("prediction_id", *facts)
-    others = reports.filter(prediction__isnull=True).values_list("patient", *facts)
-    by_prediction = {key: (known_at, happened) for key, known_at, happened in named.iterator()}
-    by_patient = {key: (known_at, happened) for key, known_at, happened in others.iterator()}
-    by_patient.pop("", None)
-    return FollowUp(by_prediction, by_patient)
+    named = reports.filter(prediction__isnull=False)
+    keys, known_at, happened = _columns(named, "prediction_id", prediction_keys)
+    # the last of equal keys is the first of them backwards
+    keys, last = np.unique(keys[::-1], return_index=True)
+    last = known_at.size - 1 - last
+    others = reports.filter(prediction__isnull=True).exclude(patient="")
+    patients, patient_known_at, patient_happened = _columns(others, "patient", objects)
+    return FollowUp(
+        keys,
+        known_at[last],
+        happened[last],
+        {patient: place for place, patient in enumerate(patients.tolist())},
+        patient_known_at,
+        patient_happened,
+    )
+
+
+def prediction_keys(ids: Iterable[str | UUID]) -> Keys:
+    """Return predictions' ids, as a database gives them, as 16 bytes each."""
+    text = "".join([one if isinstance(one, str) else one.hex for one in ids])
+    return np.frombuffer(bytes.fromhex(text), dtype="S16")
+
+
+def _columns(
+    reports: QuerySet[Outcome], subject: str, convert: Callable[[Sequence[Any]], NDArray[Any]]
+) -> tuple[NDArray[Any], Times, Flags]:
+    """Return whom reports are about, when it was known and if it happened, the latest last."""
+    moments = (Moment("reported_at"), Moment("known_at"))
+    parts = [(times(()), convert(()), times(()), np.zeros(0, dtype=np.bool_))]
+    for chunk in raw_rows(
+        reports.order_by("pk").values_list(*moments, subject, "happened"), ROWS_AT_ONCE
+    ):
+        told, known, subjects, did = zip(*chunk, strict=True)
+        parts.append((times(told), convert(subjects), times(known), np.array(did, dtype=np.bool_)))
+    reported_at, about, known_at, happened = map(np.concatenate, zip(*parts, strict=True))
+    order = np.argsort(reported_at, kind="stable")
+    return about[order], known_at[order], happened[order]

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import orjson
-from django.db import connection
 from django.db.models import Count, DateField, Func, QuerySet
 from numpy.typing import NDArray
 
 from models.errors import RecordError
+from records.answers import ROWS_AT_ONCE, Moment, objects, raw_rows, times
 from records.models import Prediction
 
-ROWS_AT_ONCE = 20_000
+# the moment of the prediction comes first
 COLUMNS = (
-    "id",
     "predicted_at",
+    "id",
     "patient",
     "features",
     "vector",
@@ -112,13 +112,8 @@ def _midnight(day: date) -> datetime:
 def _read(
     model: str, version: str, start: datetime, end: datetime, rows: int
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the columns as the database gives them, since Django's conversion costs as much."""
     chosen = _chosen(model, version, start, end).order_by("predicted_at", "id")
-    statement, values = chosen.values_list(*COLUMNS).query.sql_with_params()
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(statement, values)
-        while chunk := cursor.fetchmany(rows):
-            yield chunk
+    yield from raw_rows(chosen.values_list(Moment("predicted_at"), *COLUMNS[1:]), rows)
 
 
 def _frame(rows: Sequence[tuple[Any, ...]], categorical: Collection[str]) -> WindowFrame:
@@ -126,16 +121,16 @@ def _frame(rows: Sequence[tuple[Any, ...]], categorical: Collection[str]) -> Win
     by_name = dict(zip(COLUMNS, columns, strict=True))
     features = _features(by_name["features"], categorical)
     return WindowFrame(
-        id=_objects([str(value).replace("-", "") for value in by_name["id"]]),
-        predicted_at=_times(by_name["predicted_at"]),
-        patient=_objects(by_name["patient"]),
+        id=objects([str(value).replace("-", "") for value in by_name["id"]]),
+        predicted_at=times(by_name["predicted_at"]),
+        patient=objects(by_name["patient"]),
         features=features,
         missing=_missing(features, len(rows)),
         vector=_matrix(by_name["vector"]),
         contributions=_matrix(by_name["contributions"]),
         margin=np.array(by_name["margin"], dtype=np.float64),
         risk=np.array(by_name["risk"], dtype=np.float64),
-        band=_objects(by_name["band"]),
+        band=objects(by_name["band"]),
     )
 
 
@@ -147,7 +142,7 @@ def _features(texts: Sequence[str], categorical: Collection[str]) -> dict[str, N
     except KeyError as error:
         raise RecordError(f"a prediction of this version lacks the feature {error}") from error
     return {
-        name: _objects(values)
+        name: objects(values)
         if name in categorical or str in set(map(type, values))
         else np.array(values, dtype=np.float64)
         for name, values in columns.items()
@@ -168,17 +163,3 @@ def _matrix(blobs: Sequence[bytes]) -> NDArray[np.float64]:
     if len({len(blob) for blob in blobs}) > 1:
         raise RecordError("predictions of one version have vectors of several lengths")
     return np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), -1 if blobs else 0)
-
-
-def _times(values: Sequence[str | datetime]) -> NDArray[np.datetime64]:
-    naive = [
-        value if isinstance(value, str) else value.astimezone(UTC).replace(tzinfo=None)
-        for value in values
-    ]
-    return np.array(naive, dtype="datetime64[us]")
-
-
-def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
-    column = np.empty(len(values), dtype=np.object_)
-    column[:] = values
-    return column

@@ -1,6 +1,6 @@
 """What the discovery endpoint says of a model's service, and the prefetch that it asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,26 +11,45 @@ from serving.answer import NOT_FOR_CLINICAL_USE
 PATIENT_KEY = "patient"
 PATIENT_ID = "{{context.patientId}}"
 # the newest result may have been cancelled or entered in error, several of them hardly
-_LATEST_COUNT, _ALL_COUNT = 10, 100
+_LATEST_COUNT, _ALL_COUNT, _MOST_COUNT = 10, 100, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One prefetch key: the query that fills it, and the feature that it is for."""
+    """One prefetch key, and the feature that it is for; without one, it's the patient.
+
+    `token` is the code that is searched for, as system|code, newest first and `count` at most.
+    """
 
     key: str
-    query: str
     feature: Feature | None = None
+    token: str = ""
+    count: int = 1
 
-    def url(self, server: str, patient_id: str) -> str:
-        """Return the query's address on a FHIR server, for a patient's id that was checked."""
-        query = self.query.replace(PATIENT_ID, patient_id)
-        return f"{server.rstrip('/')}/{query.replace('|', '%7C')}"
+    @property
+    def query(self) -> str:
+        """The query that fills the key."""
+        return _search(self.token, self.count) if self.feature else f"Patient/{PATIENT_ID}"
+
+
+def url_of(asked: Sequence[Template], server: str, patient_id: str) -> str:
+    """Return the address of the patient, or of all these keys' results in one search.
+
+    The patient's id must have been checked. Several codes are listed with commas, which a
+    prefetch may not (CDS-5) and every search may.
+    """
+    first = asked[0]
+    query = first.query
+    if len(asked) > 1:
+        count = min(sum(one.count for one in asked), _MOST_COUNT)
+        query = _search(",".join(one.token for one in asked), count)
+    query = query.replace(PATIENT_ID, patient_id)
+    return f"{server.rstrip('/')}/{query.replace('|', '%7C')}"
 
 
 def templates(definition: Definition) -> tuple[Template, ...]:
     """Return a definition's prefetch: the patient, and one key for each code (CDS-5)."""
-    return (Template(PATIENT_KEY, f"Patient/{PATIENT_ID}"), *_observations(definition))
+    return (Template(PATIENT_KEY), *_observations(definition))
 
 
 def describe(definition: Definition, asked: tuple[Template, ...]) -> list[dict[str, Any]]:
@@ -58,5 +77,8 @@ def _observations(definition: Definition) -> Iterator[Template]:
             continue
         count = _LATEST_COUNT if feature.reduce == "latest" else _ALL_COUNT
         for system, code in feature.codings:
-            query = f"Observation?patient={PATIENT_ID}&code={system}|{code}&_sort=-date"
-            yield Template(f"{feature.name}_{code}", f"{query}&_count={count}", feature)
+            yield Template(f"{feature.name}_{code}", feature, f"{system}|{code}", count)
+
+
+def _search(tokens: str, count: int) -> str:
+    return f"Observation?patient={PATIENT_ID}&code={tokens}&_sort=-date&_count={count}"

@@ -8,7 +8,7 @@ import httpx
 
 from models.definition import Definition
 from models.fhir_resources import Entry
-from serving.cds_hooks.discovery import Template
+from serving.cds_hooks.discovery import Template, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
 from serving.cds_hooks.request import HookRequest
 from serving.outbound import Outbound, OutboundError
@@ -34,10 +34,13 @@ async def read_back(
     if server is None or token is None or not outbound.allows(server, plain_http=plain_http):
         raise _needed(gathered.unknown, "wasn't prefetched, and there is no server to read it from")
     reader = _Reader(request, definition, predicted_at, outbound, seconds, plain_http)
+    people = [one for one in gathered.unknown if one.feature is None]
+    results = [one for one in gathered.unknown if one.feature is not None]
+    groups = [group for group in (people, results) if group]
     try:
         async with asyncio.timeout(seconds):
             found = await asyncio.gather(
-                *(reader.read(one) for one in gathered.unknown), return_exceptions=True
+                *(reader.read_all(group) for group in groups), return_exceptions=True
             )
     except TimeoutError as error:
         raise ReadBackLate(
@@ -45,10 +48,10 @@ async def read_back(
             field="prefetch",
             reason="read_back_late",
         ) from error
-    for template, supplied in zip(gathered.unknown, found, strict=True):
+    for supplied in found:
         if isinstance(supplied, BaseException):
             raise supplied
-        gathered.by_key[template.key] = supplied
+        gathered.by_key.update(supplied)
     gathered.unknown.clear()
 
 
@@ -77,31 +80,43 @@ class _Reader:
         self._seconds = seconds
         self._plain_http = plain_http
 
-    async def read(self, template: Template) -> Supplied:
-        """Read a key, page by page until it's known what there is."""
-        url: str | None = template.url(self._server, self._patient_id)
+    async def read_all(self, asked: Sequence[Template]) -> dict[str, Supplied]:
+        """Read all keys at once; what was found stands under the first of them.
+
+        Where nothing at all is found, each is asked for alone: a server that doesn't know lists
+        of codes finds nothing either.
+        """
+        together = await self._read(asked)
+        if len(asked) > 1 and not together.entries:
+            alone = await asyncio.gather(*(self._read([one]) for one in asked))
+            return {one.key: supplied for one, supplied in zip(asked, alone, strict=True)}
+        return {one.key: Supplied("none") for one in asked} | {asked[0].key: together}
+
+    async def _read(self, asked: Sequence[Template]) -> Supplied:
+        """Read page by page until it's known what there is of every key."""
+        url: str | None = url_of(asked, self._server, self._patient_id)
         entries: tuple[Entry, ...] = ()
         for _ in range(MAX_PAGES):
             # the token goes to the server that it's for, and to no other (AUTH-4)
             if url is None or not _same_origin(url, self._server):
                 break
-            page = read_supplied(await self._get(url, template), template)
+            page = read_supplied(await self._get(url, asked), asked[0])
             if page.state == "error":
                 break
             entries += page.entries
             whole = page_of(entries, page.total, page.next_page)
-            if is_known(whole, template, self._definition, self._predicted_at):
+            if all(is_known(whole, one, self._definition, self._predicted_at) for one in asked):
                 return whole
             url = page.next_page
-        raise _needed([template], "couldn't be read from the EHR's FHIR server as a whole")
+        raise _needed(asked, "couldn't be read from the EHR's FHIR server as a whole")
 
-    async def _get(self, url: str, template: Template) -> bytes:
+    async def _get(self, url: str, asked: Sequence[Template]) -> bytes:
         try:
             body, _ = await self._outbound.get(
                 url, headers=self._headers, seconds=2 * self._seconds, plain_http=self._plain_http
             )
         except OutboundError as error:
-            raise _needed([template], f"can't be read back: {error}") from error
+            raise _needed(asked, f"can't be read back: {error}") from error
         return body
 
 

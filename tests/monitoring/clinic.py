@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from models.definition import Definition
+from models.encoding import encode
 from models.profile import ReferenceProfile
 from models.scoring.calibration import Sigmoid
 from models.scoring.linear import LinearModel, LinearTerm
@@ -191,7 +192,6 @@ class Clinic:
     ) -> Prediction:
         name = f"{day}-{self.recorded}-{row}"
         at = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=row % 1440)
-        numbers = [v if isinstance(v, float) else np.nan for v in features.values()]
         risk = float(1 / (1 + np.exp(-margin)))
         shares = np.array(
             [0.03 * (features["age"] - 65), margin + 2.5 - 0.03 * (features["age"] - 65), 0, 0]
@@ -208,7 +208,7 @@ class Clinic:
             predicted_at=at,
             recorded_at=at,
             features=features,
-            vector=np.array(numbers, dtype="<f8").tobytes(),
+            vector=encode(self.definition, features).astype("<f8").tobytes(),
             contributions=shares.astype("<f8").tobytes(),
             base=-2.5,
             margin=margin,

@@ -48,7 +48,8 @@ def test_a_large_year_is_sampled_the_same_way_every_time(
     monkeypatch.setattr("monitoring.report.MOST_ROWS", 25)
     clinic.record_days(FIRST, 40, 5)
     samples = [
-        window_sample(clinic.model, "1", 2024, FIRST + timedelta(days=39), 200) for _ in range(2)
+        window_sample(clinic.definition, "1", 2024, FIRST + timedelta(days=39), 200)
+        for _ in range(2)
     ]
     pd.testing.assert_frame_equal(*samples)
     assert len(samples[0]) == 25
@@ -57,7 +58,7 @@ def test_a_large_year_is_sampled_the_same_way_every_time(
 
 def test_days_that_have_not_closed_are_not_in_the_sample(clinic: Clinic) -> None:
     clinic.record_days(FIRST, 3, 20)
-    assert len(window_sample(clinic.model, "1", 2024, FIRST, 20)) == 20
+    assert len(window_sample(clinic.definition, "1", 2024, FIRST, 20)) == 20
 
 
 def test_a_year_of_few_predictions_gets_no_report(clinic: Clinic) -> None:

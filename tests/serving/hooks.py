@@ -74,6 +74,7 @@ class FhirServer:
         }
     )
     delay_s: float = 0.0
+    knows_lists: bool = True
     asked: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
 
@@ -84,11 +85,21 @@ class FhirServer:
         query = parse_qs(parts.query)
         if path != "Observation":
             return self.resources.get(path)
-        code = query["code"][0].removeprefix("http://loinc.org|")
+        codes = [one.removeprefix("http://loinc.org|") for one in query["code"][0].split(",")]
+        if len(codes) > 1 and not self.knows_lists:
+            return searchset(total=0)
         number = int(query.get("page", ["0"])[0])
-        page = copy.deepcopy(self.pages[code][number])
-        if number + 1 < len(self.pages[code]):
-            following = f"{self.address}/Observation?code={code}&page={number + 1}"
+        pages = [self.pages[code][number] for code in codes if number < len(self.pages[code])]
+        if any(page["resourceType"] != "Bundle" for page in pages):
+            return next(page for page in pages if page["resourceType"] != "Bundle")
+        page = copy.deepcopy(pages[0])
+        if len(codes) > 1:
+            entries = [entry for one in pages for entry in one["entry"]]
+            newest = sorted(entries, key=lambda e: e["resource"]["effectiveDateTime"], reverse=True)
+            page = {"resourceType": "Bundle", "type": "searchset", "entry": newest}
+        if any(number + 1 < len(self.pages[code]) for code in codes):
+            listed = ",".join(codes)
+            following = f"{self.address}/Observation?code={listed}&page={number + 1}"
             page.setdefault("link", [{"relation": "next", "url": following}])
         return page
 

@@ -10,6 +10,7 @@ from tests.serving.hooks import (
     CREATININE,
     LACTATE,
     O1,
+    O2,
     PATH,
     FhirServer,
     card_of,
@@ -64,7 +65,25 @@ def test_everything_can_be_read_back_and_gives_the_same_card(reading, fhir):
     whole = card_of(reading.post(PATH, json=hook_request()))
     read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
     assert read["detail"] == whole["detail"]
-    assert len(fhir.asked) == 3
+    assert len(fhir.asked) == 2
+
+
+def test_a_server_that_knows_no_lists_of_codes_is_asked_for_each_alone(reading, fhir):
+    fhir.knows_lists = False
+    whole = card_of(reading.post(PATH, json=hook_request()))
+    read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert read["detail"] == whole["detail"]
+    assert len(fhir.asked) == 4
+
+
+def test_all_codes_are_read_on_until_each_is_known(reading, fhir):
+    """CDS-8: what was cancelled fills two pages, and the results stand on the third."""
+    cancelled = {**O1, "id": "c", "status": "cancelled"}
+    fhir.pages["2524-7"] = [searchset(cancelled), searchset(cancelled), searchset(O1)]
+    fhir.pages["2160-0"] = [searchset(), searchset(), searchset(O2)]
+    read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert "3.1 mmol/L" in read["detail"]
+    assert len(fhir.asked) == 4
 
 
 def test_pages_are_followed_until_the_latest_usable_result(reading, fhir):
@@ -92,7 +111,8 @@ def test_a_truncated_or_failed_prefetch_is_read_back(reading, fhir):
     request = prefetched(lactate=truncated, creatinine=failed)
     card = card_of(reading.post(PATH, json=asking(fhir, request)))
     assert "3.1 mmol/L" in card["detail"]
-    assert sorted(path.partition("%7C")[2][:6] for path, _ in fhir.asked) == ["2160-0", "2524-7"]
+    ((path, _),) = fhir.asked
+    assert "code=http://loinc.org%7C2524-7,http://loinc.org%7C2160-0&" in path
 
 
 def test_a_slow_server_gives_a_card_that_says_so_within_the_deadline(serve, sqlite_db, fhir):
