@@ -36,6 +36,7 @@ SECTIONS = {
     "growth": Section("How an explanation's cost grows", "growth", ("--repeats", "3")),
     "writer": Section("What durability costs", "writer", ("--seconds", "1")),
     "http": Section("An answer over HTTP", "over_http"),
+    "cds": Section("A card over CDS Hooks", "cds"),
     "batch": Section("A file", "batch", ("--rows", "500000", "--peer-rows", "5000")),
 }
 

@@ -22,7 +22,7 @@ from models.fhir_subject import (
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
 
-__all__ = ["BundleReadings", "PatientContext", "read_bundle"]
+__all__ = ["BundleReadings", "PatientContext", "read_bundle", "read_entries"]
 
 # A transaction or batch is read for the data that it carries; nothing of it is carried out.
 _TYPES = ("collection", "searchset", "transaction", "batch")
@@ -71,9 +71,18 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
     Raises MalformedInput for what isn't such a Bundle, UnusableValue where it holds another
     patient's data, OutOfScope for a deceased patient.
     """
-    bundle = _bundle(body)
+    return read_entries(_bundle(body).entry, definition, predicted_at)
+
+
+def read_entries(
+    entries: Sequence[Entry], definition: Definition, predicted_at: datetime
+) -> BundleReadings:
+    """Read the entries of one Bundle or of several, of which no two have one fullUrl.
+
+    Raises as `read_bundle` does.
+    """
     findings: list[Finding] = []
-    people, found = _sort_out(bundle.entry, findings)
+    people, found = _sort_out(entries, findings)
     person = _the_person(people)
     if person is not None:
         check_rules(person.patient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MEDIA_TYPES = ("application/json", "application/fhir+json")
 FORM_TYPES = ("application/x-www-form-urlencoded",)
 PUBLIC: tuple[str, ...] = ()
+_PART = re.compile(r"{(\w+)}")
 COMPONENTS = "#/components/schemas/{name}"
 
 
@@ -82,7 +84,7 @@ class Operation(APIRoute):
 
     `scopes` are the alternatives of which a client needs one; there is no default, so that a
     route nobody thought about can't be written. PUBLIC is for what everybody may see. `request`
-    and `answer` are the msgspec types to document.
+    and `answer` are the msgspec types to document; `known` are what the path's one part may be.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Operation(APIRoute):
         status: int = 200,
         media_types: tuple[str, ...] = MEDIA_TYPES,
         for_one_patient: bool = False,
+        known: Sequence[str] = (),
         form: bool = False,
     ) -> None:
         super().__init__(
@@ -117,15 +120,18 @@ class Operation(APIRoute):
         self.types = (*request, *(() if answer is None else (answer,)))
         self.media_types = FORM_TYPES if form else media_types
         self.for_one_patient = for_one_patient
+        self.known = tuple(known)
         self.reads_body = method == "POST" and (form or bool(request))
         self.app = self._run
 
     def known_paths(self, models: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield the paths that lead here and their parts, as far as the models tell them."""
-        if "{" not in self.path:
+        """Yield the paths that lead here and their parts, as far as they can be told beforehand."""
+        names = _PART.findall(self.path)
+        if not names:
             yield self.path, {}
-        elif self.path.count("{") == self.path.count("{name}") == 1:
-            yield from ((self.path.format(name=model), {"name": model}) for model in models)
+        elif len(names) == 1:
+            for value in self.known or (models if names == ["name"] else ()):
+                yield self.path.format(**{names[0]: value}), {names[0]: value}
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         premises: Premises = scope["app"].state.premises

@@ -10,7 +10,7 @@ import msgspec
 from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
-from models.fhir import read_bundle
+from models.fhir import read_entries
 from models.fhir_resources import Entry, Observation, OperationOutcome
 from models.fhir_time import moment
 from serving.cds_hooks.discovery import PATIENT_KEY, Template
@@ -52,24 +52,20 @@ class Gathered:
     by_key: dict[str, Supplied] = field(default_factory=dict)
     unknown: list[Template] = field(default_factory=list)
 
-    def bundle(self, full_url: str) -> bytes:
-        """Return everything as one Bundle, the patient under `full_url`."""
-        entries: list[dict[str, object]] = []
+    def entries(self, full_url: str) -> list[Entry]:
+        """Return everything as the entries of one Bundle, the patient under `full_url`."""
+        entries: list[Entry] = []
         urls: set[str] = set()
         for key, supplied in self.by_key.items():
             for entry in supplied.entries:
                 url = full_url if key == PATIENT_KEY else entry.full_url
-                whole: dict[str, object] = {"resource": entry.resource}
-                if entry.search is not None:
-                    whole["search"] = {"mode": entry.search.mode}
                 # a result may be found under several codes, and a Bundle names each URL once
-                if url is not None and url not in urls:
+                if url in urls:
+                    url = None
+                elif url is not None:
                     urls.add(url)
-                    whole["fullUrl"] = url
-                entries.append(whole)
-        return msgspec.json.encode(
-            {"resourceType": "Bundle", "type": "collection", "entry": entries}
-        )
+                entries.append(Entry(url, entry.resource, entry.search))
+        return entries
 
 
 def gather(
@@ -137,8 +133,8 @@ def is_known(
             return False
         if known[-1] < predicted_at - feature.look_back:
             return True
-        one_key = Gathered({template.key: supplied}).bundle("")
-        readings = read_bundle(one_key, definition, predicted_at).readings.get(feature.name, ())
+        one_key = Gathered({template.key: supplied}).entries("")
+        readings = read_entries(one_key, definition, predicted_at).readings.get(feature.name, ())
         return feature.reduce == "latest" and bool(choose(feature, readings, predicted_at)[0])
     except (AuscultError, msgspec.DecodeError):
         return False

@@ -17,7 +17,7 @@ from models.errors import (
     SettingsError,
     UnusableValue,
 )
-from models.fhir import read_bundle
+from models.fhir import read_entries
 from models.risk_model import RiskModel
 from records.rows import AuditRow
 from serving.cds_hooks.cards import no_score_card, risk_cards
@@ -71,6 +71,11 @@ class Services:
             if about.id in self._services:
                 raise SettingsError(f"two models call their CDS Hooks service {about.id!r}")
             self._services[about.id] = Service(served.model, about, templates(definition))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the services."""
+        return tuple(self._services)
 
     async def discover(self, _: Call) -> Answer:
         """List the services, with the prefetch that each asks for."""
@@ -160,6 +165,7 @@ def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operati
             summary="Cards for the patient in view",
             wants_score=True,
             for_one_patient=True,
+            known=services.ids,
             request=[HookRequest],
             media_types=JSON_ONLY,
         ),
@@ -186,7 +192,8 @@ def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered)
     reference = f"Patient/{request.patient_id}"
     _check_patient(gathered, request)
     full_url = f"{request.fhir_server.rstrip('/')}/{reference}" if request.fhir_server else ""
-    bundle = read_bundle(gathered.bundle(full_url or reference), service.model.definition, call.now)
+    entries = gathered.entries(full_url or reference)
+    bundle = read_entries(entries, service.model.definition, call.now)
     subject = bundle.patient.reference
     if subject and not f"/{subject}".endswith(f"/{reference}"):
         raise _foreign("prefetch")
