@@ -69,7 +69,18 @@ def retrain_model(
     definition_file = find_definition(name, settings.models)
     options = TrainOptions(trained_by=by, quick=quick, trials=trials, draws=draws, seed=seed)
     table = _cohort(definition_file, cohort, settings, step)
-    return retrain(definition_file, table, options, settings=settings, progress=step, now=now())
+    found = retrain(definition_file, table, options, settings=settings, progress=step, now=now())
+    take_up_request(name, found.trained.version)
+    return found
+
+
+def take_up_request(name: str, version: str) -> None:
+    """Write the version that was registered beside the signed request for it, if one waits."""
+    from records import retraining
+
+    request = retraining.waiting(name)
+    if request is not None:
+        retraining.take_up(request, f"Registered as version {version}; not promoted", now=now())
 
 
 def reproduce_version(

@@ -27,6 +27,7 @@ from models.feature import Feature
 from models.gate import Gate
 from models.measured import Measured, measured
 from models.misfit import faults_in_words
+from models.retraining_triggers import RetrainingTriggers
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
@@ -195,6 +196,7 @@ class Definition(Part):
     monitoring: Monitoring
     gates: tuple[Gate, ...] = ()
     change_plan: ChangePlan | None = None
+    retraining_triggers: RetrainingTriggers | None = None
     cds_hooks: CdsHooks | None = None
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
-from monitoring import chapters, windows
+from monitoring import chapters, retraining, windows
 from monitoring import ledger as books
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.calibration import CALIBRATION
@@ -23,6 +23,7 @@ from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
 from monitoring.performance import (
     Followed,
+    YearPerformance,
     followed_by_year,
     performance_by_year,
     watch_calibration,
@@ -30,6 +31,7 @@ from monitoring.performance import (
 from monitoring.report import Report, write_reports
 from monitoring.streams import budget_of, watched_streams
 from records.models import Alarm, MonitorRun
+from records.retraining import open_request
 from records.settings import Settings
 
 # observed events half more or half fewer than expected are critical
@@ -91,6 +93,7 @@ def monitor(
     followed = followed_by_year(name, version)
     years = performance_by_year(definition, followed, now, progress)
     raised += _watch_calibration(job, followed)
+    _ask_to_retrain(job, years)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
         "interval_s": interval.total_seconds(),
@@ -101,6 +104,15 @@ def monitor(
         "alarms": len(raised),
     }
     return _finish(job, run, plan, seen, raised, reports, begun)
+
+
+def _ask_to_retrain(job: Job, years: Sequence[YearPerformance]) -> None:
+    """Open a request to retrain where a trigger of the definition says so."""
+    found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
+    causes = retraining.causes(
+        job.definition, job.version, list(found.order_by("pk")), years, job.now
+    )
+    open_request(job.model, job.version, causes, job.now)
 
 
 def _assure(job: Job, ledger: Ledger) -> dict[str, Any]:

@@ -293,6 +293,36 @@ class Review(models.Model):
     result = models.TextField(blank=True)
 
 
+class RetrainingRequest(models.Model):
+    """A request to retrain a model: what opened it, what a reviewer signed, and what came of it.
+
+    `causes` lists each cause with a key, by which it is known again, and words. `treatment` holds
+    what was known, when it was signed, of what clinicians did with shown risks. Without
+    `decision` it is open; `retrain` waits for `auscult retrain` until `taken_up_at`.
+    """
+
+    model = models.CharField(max_length=64)
+    version = models.CharField(max_length=32)
+    opened_at = models.DateTimeField()
+    causes = models.JSONField(default=list)
+    treatment = models.JSONField(default=dict)
+    decision = models.CharField(max_length=16, blank=True)
+    by = models.CharField(max_length=150, blank=True)
+    statement = models.TextField(blank=True)
+    signed_at = models.DateTimeField(null=True)
+    taken_up_at = models.DateTimeField(null=True)
+    result = models.TextField(blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("model",),
+                condition=models.Q(decision=""),
+                name="one_open_retraining_request",
+            ),
+        )
+
+
 class AuditEvent(Chained):
     """What someone or something did that must be accounted for, outside predictions."""
 

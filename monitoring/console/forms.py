@@ -14,6 +14,7 @@ from django_otp import devices_for_user, match_token
 from monitoring.alarms import ACCEPT, FALSE, FAULT
 from monitoring.console.lockout import locked_out
 from records.decisions import APPROVE, PROMOTE, ROLL_BACK
+from records.retraining import DECLINE, RETRAIN
 
 ACKNOWLEDGE, MUTE = "acknowledge", "mute"
 DECISIONS = {
@@ -27,6 +28,10 @@ VERSION_DECISIONS = {
     APPROVE: "Approve for clinical use: I answer for its safety in the use that its card states",
     PROMOTE: "Promote to champion, if the definition's gates pass",
     ROLL_BACK: "Roll back to the champion before",
+}
+RETRAINING_DECISIONS = {
+    RETRAIN: "Retrain: what is learnt from is fit to learn from",
+    DECLINE: "Decline: these causes aren't asked about again",
 }
 LONGEST_MUTE = timedelta(days=90)
 
@@ -142,6 +147,23 @@ class DecisionForm(SignedForm):
         if decision == ROLL_BACK and version:
             self.add_error("version", "A roll-back goes to the champion before; name no version.")
         return cleaned
+
+
+class RetrainingForm(SignedForm):
+    """A decision on a request to retrain, the statement on treatment, and the password."""
+
+    decision = forms.ChoiceField(
+        choices=list(RETRAINING_DECISIONS.items()), widget=forms.RadioSelect
+    )
+    because = forms.CharField(
+        label="Statement on treatment feedback",
+        min_length=20,
+        max_length=2000,
+        help_text="How far shown risks changed outcomes, and why the outcomes may or may not be "
+        "learnt from. No patient's name or number.",
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    field_order = ("decision", "because", "password")
 
 
 class TokenForm(forms.Form):

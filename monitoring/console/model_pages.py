@@ -23,7 +23,7 @@ from monitoring.console.trends import (
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.streams import TRAFFIC
 from records import tenure
-from records.models import Alarm, Tenure
+from records.models import Alarm, RetrainingRequest, Tenure
 from records.settings import Settings
 
 CLOSED_SHOWN = 10
@@ -57,6 +57,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "performance": performance,
         "expected": expectations(dossier.definition if dossier else definition, performance),
         "assurance": assurance(name, overview.version),
+        "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),
     }

@@ -11,6 +11,7 @@ from monitoring.console import (
     figures,
     model_pages,
     prediction_pages,
+    retraining_pages,
 )
 
 urlpatterns = [
@@ -18,6 +19,12 @@ urlpatterns = [
     path("models/<slug:name>/", model_pages.one_model, name="model"),
     path("models/<slug:name>/decisions/", decision_pages.all_decisions, name="decisions"),
     path("models/<slug:name>/decisions/sign", decision_pages.sign_decision, name="sign-decision"),
+    path("models/<slug:name>/retraining/", retraining_pages.all_requests, name="retraining"),
+    path(
+        "models/<slug:name>/retraining/<int:request_id>/sign",
+        retraining_pages.sign_request,
+        name="sign-retraining",
+    ),
     path("models/<slug:name>/<str:version>/card/", documents.card_page, name="card"),
     path("models/<slug:name>/<str:version>/card/file", documents.card_file, name="card-file"),
     path(

@@ -1,0 +1,111 @@
+"""Whether a model should be retrained, by its definition's triggers, and what is known to decide.
+
+A trigger opens a request with its evidence. Whoever signs it states how treatment was considered:
+a risk that was shown and acted upon changes the outcome, and a model that learns from such outcomes
+learns that those who were treated in time were never at risk.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q
+
+from models.definition import Definition
+from models.retraining_triggers import WINDOWS, RetrainingTriggers
+from monitoring.performance import YearPerformance
+from records import tenure
+from records.models import Alarm, Feedback, Prediction
+from records.retraining import Cause
+
+RANK = {"notice": 0, "warning": 1, "critical": 2}
+FIGURES = {
+    "calibration_slope": "calibration slope",
+    "calibration_in_the_large": "calibration in the large",
+}
+CHAMPION = "champion"
+
+
+def causes(
+    definition: Definition,
+    version: str,
+    alarms: Sequence[Alarm],
+    years: Sequence[YearPerformance],
+    now: datetime,
+) -> list[Cause]:
+    """Return every cause that the definition's triggers find in open alarms, windows and age."""
+    triggers = definition.retraining_triggers
+    if triggers is None:
+        return []
+    return [
+        *_grave(triggers, alarms),
+        *_miscalibrated(triggers, version, years),
+        *_aged(triggers, definition.name, version, now),
+    ]
+
+
+def treatment(model: str, version: str) -> dict[str, Any]:
+    """Count what is known of what clinicians did with a version's risks."""
+    made = Prediction.objects.filter(model=model, version=version, is_test=False)
+    shown = made.aggregate(shown=Count("pk", filter=Q(shown=True)), all=Count("pk"))
+    told = Feedback.objects.filter(prediction__in=made, is_test=False).values("outcome")
+    by_outcome = dict(told.annotate(times=Count("pk")).values_list("outcome", "times"))
+    return {
+        "shown": shown["shown"],
+        "silent": shown["all"] - shown["shown"],
+        "accepted": by_outcome.get("accepted", 0),
+        "overridden": by_outcome.get("overridden", 0),
+    }
+
+
+def _grave(triggers: RetrainingTriggers, alarms: Sequence[Alarm]) -> Iterator[Cause]:
+    if triggers.severity is None:
+        return
+    for alarm in alarms:
+        if RANK[alarm.severity] >= RANK[triggers.severity]:
+            yield Cause(f"alarm {alarm.pk}", f"A {alarm.severity} alarm is open: {alarm.summary}")
+
+
+def _miscalibrated(
+    triggers: RetrainingTriggers, version: str, years: Sequence[YearPerformance]
+) -> Iterator[Cause]:
+    """Compare the last closed windows; one of which nothing can be claimed says nothing."""
+    closed = [year for year in years if year.figures][-WINDOWS:]
+    if len(closed) < WINDOWS:
+        return
+    for name, words in FIGURES.items():
+        limits = getattr(triggers, name)
+        if limits is not None and all(_outside(year.figures[name], limits) for year in closed):
+            said = ", ".join(f"{_reading(year.figures[name])} in {year.year}" for year in closed)
+            key = f"{name} {version} {closed[-1].year}"
+            low, high = limits
+            yield Cause(key, f"The {words} was outside {low:g} to {high:g} twice running: {said}")
+
+
+def _outside(figure: Mapping[str, float | None], limits: tuple[float, float]) -> bool:
+    low, high = figure["low"], figure["high"]
+    return low is not None and high is not None and (high < limits[0] or low > limits[1])
+
+
+def _reading(figure: Mapping[str, float | None]) -> str:
+    value, low, high = (figure[part] for part in ("value", "low", "high"))
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _aged(triggers: RetrainingTriggers, model: str, version: str, now: datetime) -> Iterator[Cause]:
+    if triggers.oldest_days is None:
+        return
+    first = next(
+        (
+            one.since
+            for one in reversed(tenure.history(model))
+            if (one.alias, one.version) == (CHAMPION, version)
+        ),
+        None,
+    )
+    if first is not None and (now - first).days > triggers.oldest_days:
+        yield Cause(
+            f"age {version}",
+            f"Version {version} has been champion since {first.date()}, for "
+            f"{(now - first).days:,} days; its definition allows {triggers.oldest_days:,}",
+        )
