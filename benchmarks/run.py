@@ -37,6 +37,7 @@ SECTIONS = {
     "writer": Section("What durability costs", "writer", ("--seconds", "1")),
     "http": Section("An answer over HTTP", "over_http"),
     "cds": Section("A card over CDS Hooks", "cds"),
+    "monitoring": Section("Watching", "monitoring", ("--evidently-rows", "10000")),
     "batch": Section("A file", "batch", ("--rows", "500000", "--peer-rows", "5000")),
 }
 
