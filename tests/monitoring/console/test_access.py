@@ -12,6 +12,7 @@ from tests.monitoring.console.people import PASSWORD
 
 Browse = Callable[[str], Client]
 OPEN = {"login", "livez", "metrics"}
+SIGNED = {"review", "sign-decision", "sign-retraining"}
 
 
 def addresses(clinic: Clinic) -> dict[str, str]:
@@ -24,6 +25,10 @@ def addresses(clinic: Clinic) -> dict[str, str]:
     return {
         "models": "/",
         "model": f"/models/{clinic.model}/",
+        "decisions": f"/models/{clinic.model}/decisions/",
+        "sign-decision": f"/models/{clinic.model}/decisions/sign",
+        "retraining": f"/models/{clinic.model}/retraining/",
+        "sign-retraining": f"/models/{clinic.model}/retraining/1/sign",
         "card": f"{version}/card/",
         "card-file": f"{version}/card/file",
         "report": f"{version}/reports/2024/",
@@ -55,7 +60,7 @@ def test_whoever_has_no_role_sees_nothing_of_any_model(watched: Clinic, browse: 
     for name, address in addresses(watched).items():
         if name in ("logout", "second-factor"):
             continue
-        answer = nora.post(address) if name == "review" else nora.get(address)
+        answer = (nora.post if name in SIGNED else nora.get)(address)
         assert answer.status_code == 403, name
         assert watched.definition.title not in answer.content.decode()
 
@@ -63,7 +68,7 @@ def test_whoever_has_no_role_sees_nothing_of_any_model(watched: Clinic, browse: 
 def test_a_viewer_sees_every_page_and_may_not_sign(watched: Clinic, browse: Browse) -> None:
     vera = browse("vera")
     for name, address in addresses(watched).items():
-        if name not in ("logout", "review"):
+        if name not in {"logout"} | SIGNED:
             assert vera.get(address).status_code == 200, name
     alarm = Alarm.objects.get(stream="missing:creatinine")
     assert "Sign a review" not in vera.get(f"/alarms/{alarm.pk}/").content.decode()
