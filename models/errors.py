@@ -8,6 +8,7 @@ AuscultError
 ├── CohortError              a training table can't be used: column and row count
 ├── InputError               a request can't be scored: field, value and reason
 │   ├── MalformedInput       it isn't of the form that was agreed
+│   ├── TooMuchData          more than is read at once
 │   ├── UnusableValue        a value that can't be right (never the same as a missing one)
 │   ├── OutOfScope           the patient lies outside the definition's inclusion limits
 │   └── TooLittleData        less than the smallest set without which there is no score
@@ -66,6 +67,10 @@ class InputError(AuscultError):
 
 class MalformedInput(InputError):
     """The request isn't of the form that was agreed."""
+
+
+class TooMuchData(InputError):
+    """There is more than is read at once; the text says how much is."""
 
 
 class UnusableValue(InputError):

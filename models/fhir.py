@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from models.definition import Definition
-from models.errors import MalformedInput, UnusableValue
+from models.errors import MalformedInput, TooMuchData, UnusableValue
 from models.fhir_observation import codes_of, is_of_interest, readings_of
 from models.fhir_resources import Bundle, Entry, Kind, Observation, OperationOutcome, Patient
 from models.fhir_subject import (
@@ -25,6 +25,7 @@ from models.readings import Finding, Reading
 __all__ = ["BundleReadings", "PatientContext", "read_bundle", "read_entries"]
 
 # A transaction or batch is read for the data that it carries; nothing of it is carried out.
+MAX_ENTRIES = 3_000
 _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
@@ -68,8 +69,9 @@ class _Found:
 def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> BundleReadings:
     """Read a Bundle (collection, searchset, or the data of a transaction or batch).
 
-    Raises MalformedInput for what isn't such a Bundle, UnusableValue where it holds another
-    patient's data, OutOfScope for a deceased patient.
+    Raises MalformedInput for what isn't such a Bundle, TooMuchData for one of more than
+    MAX_ENTRIES, UnusableValue where it holds another patient's data, OutOfScope for a deceased
+    patient.
     """
     return read_entries(_bundle(body).entry, definition, predicted_at)
 
@@ -81,6 +83,13 @@ def read_entries(
 
     Raises as `read_bundle` does.
     """
+    if len(entries) > MAX_ENTRIES:
+        raise TooMuchData(
+            f"{len(entries)} resources are more than the {MAX_ENTRIES} that are read at once; send "
+            "those of the look-backs, the newest of each code",
+            field="Bundle.entry",
+            reason="too_many_entries",
+        )
     findings: list[Finding] = []
     people, found = _sort_out(entries, findings)
     person = _the_person(people)

@@ -243,3 +243,29 @@ MASS_CODES = frozenset(
         "30522-7",
     ]
 )
+
+# UNIT-3: codes of one analyte whose results stand for different things; a feature takes one kind.
+KINDS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "glucose": {
+        "laboratory": frozenset(("2345-7", "2339-0", "1558-6", "14749-6", "15074-8", "14771-0")),
+        "capillary or glucometer": frozenset(("41653-7", "32016-8", "14743-9")),
+    },
+    "troponin I": {
+        "high-sensitivity": frozenset(("89579-7",)),
+        "conventional": frozenset(("10839-9", "42757-5")),
+    },
+    "troponin T": {
+        "high-sensitivity": frozenset(("67151-1",)),
+        "conventional": frozenset(("6598-7", "48425-3")),
+    },
+    "bilirubin": {
+        "total": frozenset(("1975-2", "42719-5", "14631-6", "54363-7")),
+        "direct": frozenset(("1968-7", "14629-0")),
+    },
+    "estimated glomerular filtration rate": {
+        "CKD-EPI 2021": frozenset(("98979-8",)),
+        "CKD-EPI": frozenset(("62238-1",)),
+        "MDRD": frozenset(("33914-3", "77147-7")),
+        "race-specific": frozenset(("48642-3", "48643-1", "88293-6", "88294-4")),
+    },
+}

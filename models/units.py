@@ -13,6 +13,7 @@ from models.unit_table import (
     ANALYTES,
     BY_CODE,
     DIMENSIONS,
+    KINDS,
     MASS_CODES,
     MOLAR_CODES,
     Scale,
@@ -69,7 +70,8 @@ def check_convertible(unit: str, analyte: str | None) -> None:
 
 
 def check_codes(unit: str, analyte: str | None, codes: Iterable[str]) -> None:
-    """Raise ValueError where values under a LOINC code couldn't be converted to the unit."""
+    """Raise ValueError where results under LOINC codes couldn't be converted or compared."""
+    _check_kinds(frozenset(codes))
     if analyte is not None:
         return
     for code in codes:
@@ -78,6 +80,16 @@ def check_codes(unit: str, analyte: str | None, codes: Iterable[str]) -> None:
             raise ValueError(
                 f"loinc {code} states {stated}, which converts for one analyte at a time: name "
                 f"the analyte, one of {', '.join(sorted(ANALYTES))}"
+            )
+
+
+def _check_kinds(codes: frozenset[str]) -> None:
+    for what, kinds in KINDS.items():
+        given = {kind: sorted(codes & known) for kind, known in kinds.items() if codes & known}
+        if len(given) > 1:
+            words = "; ".join(f"{kind}: {', '.join(found)}" for kind, found in given.items())
+            raise ValueError(
+                f"loinc names kinds of {what} that aren't interchangeable ({words}); keep one kind"
             )
 
 

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     mail_from: str | None = None
     mail_to: Annotated[tuple[str, ...], NoDecode] = ()
     requests_per_second: float = Field(default=5000, gt=0, description="of one client")
+    requests_at_once: int = Field(default=512, ge=1, description="of one client")
     explanations_per_day: int = Field(default=5_000_000, ge=1, description="of one client")
     readback_deadline_s: float = Field(default=0.4, gt=0, le=5)
     request_timeout_s: float = Field(default=5.0, gt=0)

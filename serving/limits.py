@@ -1,6 +1,8 @@
-"""How much one client may ask: requests a second, and explanations a day (ML-1, API-4)."""
+"""How much one client may ask: a second, at a time, and explanations a day (ML-1, API-4)."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from records.settings import Settings
@@ -19,6 +21,8 @@ class Limits:
         self._rate = settings.requests_per_second / settings.workers
         self._burst = max(1.0, self._rate * BURST_SECONDS)
         self._per_day = max(1, settings.explanations_per_day // settings.workers)
+        self._at_once = max(1, settings.requests_at_once // settings.workers)
+        self._running: dict[str, int] = {}
         self._left: dict[str, tuple[float, float]] = {}
         self._explained: dict[str, tuple[datetime, int]] = {}
 
@@ -33,6 +37,18 @@ class Limits:
                 seconds=(1 - left) / self._rate,
             )
         self._left[client] = (left - 1, now)
+
+    @contextmanager
+    def one_more(self, client: str) -> Iterator[None]:
+        """Count a request while it's answered; raise TooMany where too many are already."""
+        running = self._running.get(client, 0)
+        if running >= self._at_once:
+            raise TooMany(f"a client may have {self._at_once} requests at a time", seconds=1)
+        self._running[client] = running + 1
+        try:
+            yield
+        finally:
+            self._running[client] -= 1
 
     def check_explanations(self, client: str, now: datetime, count: int = 1) -> None:
         """Raise TooMany once a client has had its explanations of the day (UTC)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from serving.access import authorise
+from serving.json_depth import check_depth
 from serving.json_keys import check_keys
 from serving.message import Answer
 from serving.premises import Premises
@@ -72,6 +74,7 @@ class Call:
                 raise _too_large(limit)
             more = message.get("more_body", False)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
+        check_depth(body)
         check_keys(body)
         return body
 
@@ -148,7 +151,9 @@ class Operation(APIRoute):
             premises.limits.check_rate(client.key_id)
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
-        answer = await self.handler(Call(premises, client, now, scope, receive))
+        call = Call(premises, client, now, scope, receive)
+        with premises.limits.one_more(client.key_id) if client is not None else nullcontext():
+            answer = await self.handler(call)
         scope["auscult.status"] = answer.status
         await answer.send(send)
 

@@ -11,6 +11,7 @@ from models.unit_table import ALIASES, ANALYTES, DIMENSIONS, MASS_CODES, MOLAR_C
 from models.units import (
     accepted_units,
     canonical_unit,
+    check_codes,
     check_convertible,
     contradicts_code,
     convert,
@@ -61,6 +62,38 @@ def test_urea_is_not_the_nitrogen_in_it() -> None:
     nitrogen = convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3091-6")
     assert math.isclose(nitrogen, 20.0, abs_tol=5e-3)
     assert convert(42.88, "mg/dL", to="mg/dL", analyte="urea_nitrogen", code="3094-0") == 42.88
+
+
+def test_haemoglobin_in_moles_is_of_the_monomer() -> None:
+    """UNIT-3."""
+    given = {"to": "g/dL", "analyte": "haemoglobin"}
+    assert math.isclose(convert(8.7, "mmol/L", **given), 14.02, abs_tol=5e-3)
+
+
+def test_moles_of_a_protein_of_no_agreed_mass_are_not_converted() -> None:
+    """UNIT-3: the molar mass of CRP depends on the assay."""
+    with pytest.raises(ValueError, match="mg/L, mg/dL"):
+        convert(100.0, "nmol/L", to="mg/L", analyte="crp")
+
+
+@pytest.mark.parametrize(
+    ("unit", "analyte", "codes", "words"),
+    [
+        ("mg/dL", "glucose", ("2345-7", "41653-7"), "capillary or glucometer: 41653-7"),
+        ("ng/L", "troponin_i", ("89579-7", "10839-9"), "conventional: 10839-9"),
+        ("ng/L", "troponin_t", ("67151-1", "6598-7"), "high-sensitivity: 67151-1"),
+        ("mg/dL", "bilirubin", ("1975-2", "1968-7"), "direct: 1968-7"),
+        ("mL/min/{1.73_m2}", "egfr", ("98979-8", "33914-3"), "MDRD: 33914-3"),
+    ],
+)
+def test_results_that_are_not_interchangeable_are_no_one_feature(
+    unit: str, analyte: str, codes: tuple[str, str], words: str
+) -> None:
+    """UNIT-3."""
+    for code in codes:
+        check_codes(unit, analyte, [code])
+    with pytest.raises(ValueError, match=f"aren't interchangeable .*{words}"):
+        check_codes(unit, analyte, codes)
 
 
 # UNIT-4

@@ -96,8 +96,8 @@ LIMITS = """
   `AUSCULT_OUTBOUND_PRIVATE_HOSTS`, since most hospitals' FHIR servers have one.
 - **CDS-13**: that there was a comment is kept, not its text, which may name the patient.
 - **CDS-22**: extensions that come in are read as objects; none is sent.
-- **API-4**: the limits are each worker's share and live in memory; a restart begins anew. JSON may
-  be nested as deep as the decoder allows, which is about a thousand.
+- **API-4**: the limits of clients are each worker's share and live in memory; a restart begins
+  anew.
 """
 
 

@@ -190,3 +190,13 @@ def test_the_capability_statement_is_valid_and_not_public(service, ehr):
         response = stranger.get(f"{service.address}/fhir/metadata")
     assert response.status_code == 401
     assert response.json()["issue"][0]["code"] == "login"
+
+
+def test_a_bundle_of_very_many_resources_is_refused(ehr):
+    """API-4."""
+    bundle = {**BUNDLE, "entry": [{"resource": {"resourceType": "Device"}}] * 3_001}
+    response = ehr.post("/fhir/RiskAssessment/$predict", params={"model": NAME}, json=bundle)
+    assert response.status_code == 413
+    (issue,) = response.json()["issue"]
+    assert issue["code"] == "too-long"
+    assert "3000 that are read at once" in issue["details"]["text"]

@@ -1,6 +1,9 @@
 """Batches, replays, feedback, limits and examples, over real HTTP."""
 
 import copy
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,6 +14,15 @@ from records.settings import Settings
 from tests.factories import NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import PATH as HOOK
+from tests.serving.hooks import FhirServer, hook_request, running
+
+
+@pytest.fixture
+def fhir_server() -> Iterator[FhirServer]:
+    """A FHIR server that takes a while."""
+    with running(FhirServer(delay_s=0.2)) as server:
+        yield server
+
 
 BATCH = f"/v1/models/{NAME}/predict-batch"
 
@@ -132,6 +144,27 @@ def test_a_client_that_calls_too_fast_is_told_when_to_come_back(serve, sqlite_db
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["type"].endswith("too-many")
     assert other.get("/v1/models").status_code == 200
+
+
+def test_a_client_that_asks_too_much_at_once_is_told_to_come_back(serve, sqlite_db, fhir_server):
+    """API-4: one card waits for a slow FHIR server, and meanwhile the client's next is refused."""
+    host = fhir_server.address.removeprefix("http://").removesuffix("/fhir")
+    limits = {"requests_at_once": 1, "outbound_private_hosts": (host,)}
+    service = serve(Settings(home=sqlite_db.home, **limits))
+    client, other = service.client(*SCOPES, is_test=True), service.client("read")
+    token = {"access_token": "t", "token_type": "Bearer", "expires_in": 9, "scope": "x"}
+    access = {"fhirServer": fhir_server.address, "fhirAuthorization": {**token, "subject": "s"}}
+    request = {**hook_request(prefetch=None), **access}
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.post, HOOK, json=request)
+        while not fhir_server.asked:
+            time.sleep(0.01)
+        refused = client.get("/v1/models")
+        assert other.get("/v1/models").status_code == 200
+        assert waiting.result().status_code == 200
+    assert refused.status_code == 429
+    assert refused.headers["retry-after"] == "1"
+    assert client.get("/v1/models").status_code == 200
 
 
 def test_explanations_have_a_daily_budget_and_risks_go_on(serve, sqlite_db):

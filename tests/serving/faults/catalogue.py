@@ -546,9 +546,9 @@ fault(
 fault(
     REQUEST,
     "nested without an end",
-    json=(lambda _: '{"values": ' + "[" * 5000, "status 422"),
-    fhir=(lambda _: '{"resourceType": ' + "[" * 5000, "status 422"),
-    hook=(lambda _: '{"context": ' + "[" * 5000, "status 400"),
+    json=(lambda _: '{"values": ' + "[" * 5000, "status 413"),
+    fhir=(lambda _: '{"resourceType": ' + "[" * 5000, "status 413"),
+    hook=(lambda _: '{"context": ' + "[" * 5000, "status 413"),
 )
 fault(
     REQUEST,
