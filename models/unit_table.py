@@ -69,6 +69,7 @@ ANALYTES: Mapping[str, Table] = {
     "lactate": {"mmol/L": _SAME, "mg/dL": Scale(0.1110)},
     "nt_probnp": {"pg/mL": _SAME, "ng/L": _SAME, "pmol/L": Scale(8.457)},
     "oxygen_saturation": _FRACTION,
+    "ph": {"[pH]": _SAME, "1": _SAME},
     "platelets": _CELLS,
     "potassium": _MONOVALENT,
     "respiratory_rate": _RATE,
@@ -134,7 +135,7 @@ DIMENSIONS: tuple[Table, ...] = (
     {"[IU]/L": _SAME},
     {"%": _SAME},
     {"1": _SAME},
-    {"[pH]": _SAME, "1": _SAME},
+    {"[pH]": _SAME},
 )
 
 # Looked up before anything else (UNIT-4): `K/uL` is valid UCUM for kelvins, and nobody means that.

@@ -520,7 +520,9 @@ def test_a_code_counts_in_its_own_system_only(system: str, code: str, is_read: b
 )
 def test_a_ph_may_have_its_unit_or_none(unit: str | None, words: str | None) -> None:
     definition = parse_definition(
-        WARD.replace('unit = "mm[Hg]"\nanalyte = "blood_pressure"', 'unit = "[pH]"').encode(),
+        WARD.replace(
+            'unit = "mm[Hg]"\nanalyte = "blood_pressure"', 'unit = "[pH]"\nanalyte = "ph"'
+        ).encode(),
         source="ward",
     )
     resource = observation("p1", "8480-6", valueQuantity=quantity(40, unit))
