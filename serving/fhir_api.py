@@ -5,13 +5,14 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+from anyio import to_thread
 
 from models.errors import MalformedInput
 from models.fhir import read_bundle
 from serving.contract import Aware, Site, read_json
 from serving.fhir_capability import capability
 from serving.fhir_form import fhir_answer, in_profile
-from serving.fhir_records import amend, check_replaceable
+from serving.fhir_records import amend, check_replaceable, first_of
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import find_prediction
@@ -88,7 +89,8 @@ async def predict_bundle(call: Call) -> Answer:
     issue = Issue({"reference": subject} if subject else {}, explained=explained)
     if replaced is not None:
         await amend(call, replaced, prediction)
-        issue = replace(issue, status="amended", identifier=replaced.id)
+        first = await to_thread.run_sync(first_of, replaced.id)
+        issue = replace(issue, status="amended", identifier=first)
     return fhir_answer(in_profile(call, prediction, issue))
 
 

@@ -1,4 +1,4 @@
-"""FHIR answers: as RiskAssessment, or as Observation for those that can't store the former."""
+"""FHIR answers: as RiskAssessment, as Observation, or as the transaction that stores the former."""
 
 from typing import Any
 
@@ -28,11 +28,29 @@ def in_profile(call: Call, prediction: Prediction, issue: Issue) -> dict[str, An
         return risk_assessment(prediction, issue)
     if wanted == "Observation":
         return observation(prediction, issue)
+    if wanted == "Bundle":
+        return transaction(risk_assessment(prediction, issue))
     raise MalformedInput(
-        f"_profile is {DEFINITIONS}RiskAssessment or {DEFINITIONS}Observation",
+        f"_profile is {DEFINITIONS}RiskAssessment, {DEFINITIONS}Observation or {DEFINITIONS}Bundle",
         field="_profile",
         reason="unknown_profile",
     )
+
+
+def transaction(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return the transaction that stores a RiskAssessment once, however often posted (FHIR-11).
+
+    The server that stores it gives it an id of its own. One that corrects or withdraws another
+    has that one's identifier, and takes its place.
+    """
+    named = resource["identifier"][0]
+    once = f"identifier={named['system']}|{named['value']}"
+    request = {"method": "POST", "url": "RiskAssessment", "ifNoneExist": once}
+    if resource["status"] != "final":
+        request = {"method": "PUT", "url": f"RiskAssessment?{once}"}
+    stored = {name: value for name, value in resource.items() if name != "id"}
+    entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": stored, "request": request}
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
 
 
 def observation(prediction: Prediction, issue: Issue) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -31,7 +32,6 @@ from serving.risk_assessment import Issue, risk_assessment
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from records.models import Amendment
     from records.models import Prediction as Record
 
 PSEUDONYMS = "https://auscult.example.org/fhir/pseudonym"
@@ -44,8 +44,8 @@ _BY_PATIENT = ("subject", "patient")
 async def read_risk_assessment(call: Call) -> Answer:
     """Read a past prediction of this client as a RiskAssessment."""
     found = await find_own(call)
-    last = await to_thread.run_sync(_last_amendment, found)
-    return fhir_answer(in_profile(call, restored(found, call.premises), _issue(call, found, last)))
+    past = await to_thread.run_sync(_past_of, found)
+    return fhir_answer(in_profile(call, restored(found, call.premises), _issue(call, found, past)))
 
 
 async def search(call: Call) -> Answer:
@@ -66,9 +66,10 @@ async def search_by_post(call: Call) -> Answer:
 async def withdraw(call: Call) -> Answer:
     """Mark a prediction of this client as entered in error; it stays in the records."""
     found = await find_own(call)
+    past = await to_thread.run_sync(_past_of, found)
     await record(call.premises, _amendment(call, found, WITHDRAWN, None))
-    issue = replace(_issue(call, found, None), status=WITHDRAWN, shown=False)
-    return fhir_answer(risk_assessment(restored(found, call.premises), issue))
+    issue = replace(_issue(call, found, past), status=WITHDRAWN, shown=False)
+    return fhir_answer(in_profile(call, restored(found, call.premises), issue))
 
 
 async def describe_predict(_: Call) -> Answer:
@@ -120,20 +121,26 @@ def restored(found: Record, premises: Premises) -> Prediction:
     )
 
 
-def _issue(call: Call, found: Record, last: Amendment | None) -> Issue:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The first prediction of those that replaced one another, and whether this one still holds."""
+
+    first: UUID
+    holds: bool
+
+
+def _issue(call: Call, found: Record, past: _Past) -> Issue:
     """Return how a record is issued: withdrawn, replacing another, or final."""
-    status, identifier = "final", None
-    if last is not None and last.prediction_id == found.id:
+    status = "final" if past.first == found.id else "amended"
+    if not past.holds:
         # a prediction that was replaced isn't right any more, just as one that was withdrawn
         status = WITHDRAWN
-    elif last is not None:
-        status, identifier = "amended", last.prediction_id
     return Issue(
         subject={"identifier": {"system": PSEUDONYMS, "value": found.patient}}
         if found.patient
         else {},
         status=status,
-        identifier=identifier,
+        identifier=past.first,
         explained="explain" in call.caller.scopes,
         shown=found.shown and status != WITHDRAWN,
     )
@@ -153,22 +160,27 @@ def _amendment(
     )
 
 
-def _last_amendment(found: Record) -> Amendment | None:
-    from django.db.models import Q
-
+def first_of(prediction: UUID) -> UUID:
+    """Return the first of the predictions that replaced one another up to this one (FHIR-1)."""
     from records.models import Amendment
 
-    about = Amendment.objects.filter(Q(prediction=found) | Q(replacement=found))
-    own = about.filter(prediction=found).order_by("-id").first()
-    return own or about.order_by("-id").first()
+    before = Amendment.objects.filter(replacement_id=prediction).first()
+    return prediction if before is None else first_of(before.prediction_id)
+
+
+def _past_of(found: Record) -> _Past:
+    from records.models import Amendment
+
+    holds = not Amendment.objects.filter(prediction=found).exists()
+    return _Past(first_of(found.id), holds)
 
 
 async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     filters, count = _filters(call, given)
     found, total = await to_thread.run_sync(_find, call.caller.key_id, filters, count)
     entries: list[dict[str, Any]] = []
-    for one, last in found:
-        resource = risk_assessment(restored(one, call.premises), _issue(call, one, last))
+    for one, past in found:
+        resource = risk_assessment(restored(one, call.premises), _issue(call, one, past))
         entries.append({"resource": resource, "search": {"mode": "match"}})
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": total}
     return fhir_answer({**bundle, "entry": entries} if entries else bundle)
@@ -176,7 +188,7 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
 
 def _find(
     client: str, filters: Mapping[str, Any], count: int
-) -> tuple[list[tuple[Record, Amendment | None]], int]:
+) -> tuple[list[tuple[Record, _Past]], int]:
     # here, since Django's models can only be imported once Django is set up
     from django.db import close_old_connections
 
@@ -185,7 +197,7 @@ def _find(
     close_old_connections()
     rows: QuerySet[Record] = Record.objects.filter(client=client, **filters)
     newest = rows.order_by("-predicted_at", "id")[:count]
-    return [(one, _last_amendment(one)) for one in newest], rows.count()
+    return [(one, _past_of(one)) for one in newest], rows.count()
 
 
 def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], int]:

@@ -82,7 +82,6 @@ TITLES = {
     "API-10": "EHR data are checked like any input; TLS is verified",
 }
 WAITS = {
-    "FHIR-11": "no write-back is offered yet: the answer is returned, not posted",
     "FHIR-17": "on purpose: requests come from the EHR",
     "AUTH-2": "on purpose: Auscult is no OAuth client; it uses the token that it's given",
     "AUTH-8": "on purpose: mutual TLS ends at the proxy",
@@ -94,6 +93,7 @@ LIMITS = """
 - **AUTH-5**: JWTs only. Opaque tokens and introspection (RFC 7662) wait.
 - **CDS-9**, **API-7**: a private address may be asked only if the host stands in
   `AUSCULT_OUTBOUND_PRIVATE_HOSTS`, since most hospitals' FHIR servers have one.
+- **FHIR-11**: the transaction is returned to the caller, who posts it: Auscult writes to no server.
 - **CDS-13**: that there was a comment is kept, not its text, which may name the patient.
 - **CDS-22**: extensions that come in are read as objects; none is sent.
 - **API-4**: the limits of clients are each worker's share and live in memory; a restart begins

@@ -138,6 +138,18 @@ def test_a_corrected_result_gives_an_amended_prediction_of_the_same_identifier(e
     assert "prediction" not in replaced
 
 
+def test_a_second_correction_keeps_the_identifier_of_the_first_prediction(ehr):
+    """FHIR-1."""
+    first = predict(ehr)
+    second = ehr.post(f"{BASE}/$predict", json=parameters(corrected(), first["id"])).json()
+    third = ehr.post(f"{BASE}/$predict", json=parameters(BUNDLE, second["id"])).json()
+    assert third["identifier"] == second["identifier"] == first["identifier"]
+    ehr.post(f"{BASE}/{third['id']}/$withdraw")
+    shown = [ehr.get(f"{BASE}/{one['id']}").json() for one in (first, second, third)]
+    assert [one["status"] for one in shown] == ["entered-in-error"] * 3
+    assert all(one["identifier"] == first["identifier"] for one in shown)
+
+
 def test_only_the_same_patients_prediction_can_be_replaced(service, ehr):
     from records.models import Amendment
 
@@ -179,6 +191,47 @@ def test_the_same_prediction_as_an_observation(ehr):
     assert resource["interpretation"][0]["text"] == "Higher risk: Look at the patient"
     wrong = ehr.get(f"{BASE}/{resource['id']}", params={"_profile": "Flag"})
     assert wrong.status_code == 422
+
+
+def stored_by(transactions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a server that keeps to the rules of transactions holds afterwards, by identifier."""
+    held: dict[str, dict[str, Any]] = {}
+    for one in transactions:
+        (entry,) = one["entry"]
+        request, resource = entry["request"], entry["resource"]
+        identifier = f"{resource['identifier'][0]['system']}|{resource['identifier'][0]['value']}"
+        if request["method"] == "POST":
+            assert request["ifNoneExist"] == f"identifier={identifier}"
+            held.setdefault(identifier, resource)
+        else:
+            assert request["url"] == f"RiskAssessment?identifier={identifier}"
+            held[identifier] = resource
+    return held
+
+
+def test_a_prediction_can_be_had_as_the_transaction_that_stores_it_once(ehr):
+    """FHIR-11."""
+    profile = {"_profile": "http://hl7.org/fhir/StructureDefinition/Bundle"}
+    first = ehr.post(f"{BASE}/$predict", params={"model": NAME, **profile}, json=BUNDLE).json()
+    Bundle.model_validate(first)
+    (entry,) = first["entry"]
+    assert "id" not in entry["resource"]
+    id_ = entry["fullUrl"].removeprefix("urn:uuid:")
+    again = ehr.get(f"{BASE}/{id_}", params=profile).json()
+    body = parameters(corrected(), id_)
+    new = ehr.post(f"{BASE}/$predict", params=profile, json=body).json()
+    withdrawn = ehr.post(
+        f"{BASE}/{new['entry'][0]['fullUrl'].removeprefix('urn:uuid:')}/$withdraw", params=profile
+    ).json()
+    for one in (again, new, withdrawn):
+        Bundle.model_validate(one)
+    (held,) = stored_by([first, first]).values()
+    assert held["status"] == "final"
+    (held,) = stored_by([first, new, withdrawn]).values()
+    assert held["status"] == "entered-in-error"
+    (held,) = stored_by([first, new, new]).values()
+    assert held["status"] == "amended"
+    assert held["prediction"] == new["entry"][0]["resource"]["prediction"]
 
 
 def test_a_silent_models_observation_has_no_value(serve, sqlite_db, artefacts):
