@@ -7,6 +7,7 @@ import typer
 
 from auscult.commands import (
     audit,
+    corrections,
     data,
     decisions,
     evidence,
@@ -51,6 +52,7 @@ for panel, commands in {
         watch.monitor,
         outcomes.outcomes,
         lookback.lookback,
+        corrections.corrections,
         watch.console,
         decisions.work,
         demo_command.demo,

@@ -35,8 +35,11 @@ def monitor_model(
 ) -> "MonitorResult":
     """Monitor a registered version (or alias) through a day that has closed."""
     from models.profile import read_profile
+    from models.risk_model import RiskModel
+    from monitoring.corrections import Listed, list_affected
     from monitoring.job import monitor
-    from monitoring.notices import notify
+    from monitoring.notices import notify, notify_affected
+    from records.corrections import unlisted
     from training.registry import download, find_version
 
     registered = find_version(name, version, settings=settings)
@@ -53,7 +56,15 @@ def monitor_model(
         progress=step,
         interval=interval,
     )
-    for fault in notify(result.open_alarms, settings, now).faults:
+    listed = Listed(0, 0, 0)
+    if unlisted(name):
+        model = RiskModel.load(
+            artefact, version=registered.version, digest=registered.artefact_digest
+        )
+        listed = list_affected(model, now)
+    delivered = notify(result.open_alarms, settings, now)
+    affected = notify_affected(listed, name, registered.version, settings, now)
+    for fault in dict.fromkeys((*delivered.faults, *affected.faults)):
         sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
     return result
 

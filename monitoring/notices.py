@@ -23,6 +23,7 @@ import httpx
 
 from models.errors import SettingsError
 from monitoring.alarms import by_cause
+from monitoring.corrections import Listed
 from records.models import Alarm
 from records.settings import Settings
 
@@ -71,9 +72,44 @@ def notice_of(alarm: Alarm, consequences: list[Alarm], settings: Settings) -> di
     }
 
 
+def notify_affected(
+    listed: Listed, model: str, version: str, settings: Settings, now: datetime
+) -> Delivery:
+    """Tell of predictions whose sources were corrected, and deliver what is due."""
+    channels = open_channels(settings)
+    if not channels:
+        return Delivery(0, 0, ())
+    if listed.predictions:
+        enqueue(settings.outbox, affected_notice(listed, model, version, settings, now), now)
+    return deliver(settings.outbox, channels, now)
+
+
+def affected_notice(
+    listed: Listed, model: str, version: str, settings: Settings, now: datetime
+) -> dict[str, Any]:
+    """Return what is told of predictions that were withdrawn, as JSON may hold it."""
+    base = (settings.console_url or "").rstrip("/")
+    return {
+        "event": "predictions.withdrawn",
+        "alarm": None,
+        "listed_at": now.isoformat(),
+        "model": model,
+        "version": version,
+        "severity": "critical" if listed.band_changes else "warning",
+        "kind": "corrected sources",
+        "summary": f"{listed.predictions:,} predictions used results that were corrected or "
+        f"entered in error; the band of {listed.band_changes:,} changes. They are withdrawn.",
+        "since": None,
+        "raised_on": now.date().isoformat(),
+        "follows_from_it": [],
+        "link": f"{base}/models/{model}/corrections/" if base else None,
+    }
+
+
 def enqueue(outbox: Path, notice: Mapping[str, Any], now: datetime) -> None:
     """Keep a notice to be told, unless it was told or waits already."""
-    key = f"{notice['event']} {notice['model']} {notice['version']} {notice['alarm']}"
+    one = notice["alarm"] or notice["listed_at"]
+    key = f"{notice['event']} {notice['model']} {notice['version']} {one}"
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     told = outbox / "told"
     told.mkdir(mode=0o700, parents=True, exist_ok=True)

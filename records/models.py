@@ -323,6 +323,49 @@ class RetrainingRequest(models.Model):
         )
 
 
+class SourceCorrection(models.Model):
+    """A report that a source result was corrected or entered in error.
+
+    With `feature`, `value` is what the source should have said, in the definition's unit; null
+    where there is none. `listed_at` is when the predictions that used the source were listed.
+    """
+
+    model = models.CharField(max_length=64)
+    source = models.CharField(max_length=160)
+    status = models.CharField(max_length=16)
+    feature = models.CharField(max_length=64, blank=True)
+    value = models.JSONField(null=True)
+    reported_at = models.DateTimeField()
+    by = models.CharField(max_length=150)
+    listed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("model", "source"), name="correction_source"),)
+
+
+class AffectedPrediction(models.Model):
+    """A prediction that used a corrected source, what it would have been, and who has seen that.
+
+    `no_score` says why it can't be known, or that with the corrected value there is no score.
+    """
+
+    correction = models.ForeignKey(
+        SourceCorrection, on_delete=models.PROTECT, related_name="affected"
+    )
+    prediction = models.ForeignKey(Prediction, on_delete=models.PROTECT, related_name="+")
+    corrected_risk = models.FloatField(null=True)
+    corrected_band = models.CharField(max_length=64, blank=True)
+    band_changed = models.BooleanField(default=False)
+    no_score = models.CharField(max_length=300, blank=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    acknowledged_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("correction", "prediction"), name="affected_once"),
+        )
+
+
 class AuditEvent(Chained):
     """What someone or something did that must be accounted for, outside predictions."""
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from models.catalogue import definitions
 from monitoring.console.model_pages import auscult_settings
 from monitoring.heartbeat import Heartbeat, heartbeats
+from records import corrections
 from records.clients import authenticate
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,10 +40,12 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
     overdue = gauge("monitor_overdue", "1 where the job didn't complete within its interval")
     silent = gauge("feed_silent", "1 where requests stopped")
     completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
+    affected = gauge("corrections_open", "Predictions on corrected sources not seen to yet")
     alarms = gauge("alarms_open", "Open alarms that follow from no other", "severity")
     for one in found:
         overdue.labels(one.model, one.version).set(one.overdue)
         silent.labels(one.model, one.version).set(one.silent_since is not None)
+        affected.labels(one.model, one.version).set(corrections.open_of(one.model).count())
         if one.finished_at is not None:
             completed.labels(one.model, one.version).set(one.finished_at.timestamp())
         for severity in SEVERITIES:

@@ -166,6 +166,20 @@ class RetrainingForm(SignedForm):
     field_order = ("decision", "because", "password")
 
 
+class AcknowledgementForm(SignedForm):
+    """Which affected predictions were seen to, what was done, and the password that signs it."""
+
+    affected = forms.MultipleChoiceField(
+        error_messages={"required": "Choose the predictions that were seen to."}
+    )
+    field_order = ("affected", "because", "password")
+
+    def __init__(self, request: HttpRequest, user: User, still_open: list[str], *args: Any) -> None:
+        super().__init__(request, user, *args)
+        field = cast(forms.MultipleChoiceField, self.fields["affected"])
+        field.choices = [(one, one) for one in still_open]
+
+
 class TokenForm(forms.Form):
     """The first code of a new authenticator."""
 

@@ -22,7 +22,7 @@ from monitoring.console.trends import (
 )
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.streams import TRAFFIC
-from records import tenure
+from records import corrections, tenure
 from records.models import Alarm, RetrainingRequest, Tenure
 from records.settings import Settings
 
@@ -58,6 +58,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "expected": expectations(dossier.definition if dossier else definition, performance),
         "assurance": assurance(name, overview.version),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
+        "corrections_open": corrections.open_of(name).count(),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),
     }

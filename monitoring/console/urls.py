@@ -6,6 +6,7 @@ from django.urls import path
 from monitoring.console import (
     account_pages,
     alarm_pages,
+    correction_pages,
     decision_pages,
     documents,
     figures,
@@ -19,6 +20,12 @@ urlpatterns = [
     path("models/<slug:name>/", model_pages.one_model, name="model"),
     path("models/<slug:name>/decisions/", decision_pages.all_decisions, name="decisions"),
     path("models/<slug:name>/decisions/sign", decision_pages.sign_decision, name="sign-decision"),
+    path("models/<slug:name>/corrections/", correction_pages.all_affected, name="corrections"),
+    path(
+        "models/<slug:name>/corrections/acknowledge",
+        correction_pages.acknowledge,
+        name="acknowledge-corrections",
+    ),
     path("models/<slug:name>/retraining/", retraining_pages.all_requests, name="retraining"),
     path(
         "models/<slug:name>/retraining/<int:request_id>/sign",

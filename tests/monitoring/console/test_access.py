@@ -12,7 +12,7 @@ from tests.monitoring.console.people import PASSWORD
 
 Browse = Callable[[str], Client]
 OPEN = {"login", "livez", "metrics"}
-SIGNED = {"review", "sign-decision", "sign-retraining"}
+SIGNED = {"review", "sign-decision", "sign-retraining", "acknowledge-corrections"}
 
 
 def addresses(clinic: Clinic) -> dict[str, str]:
@@ -27,6 +27,8 @@ def addresses(clinic: Clinic) -> dict[str, str]:
         "model": f"/models/{clinic.model}/",
         "decisions": f"/models/{clinic.model}/decisions/",
         "sign-decision": f"/models/{clinic.model}/decisions/sign",
+        "corrections": f"/models/{clinic.model}/corrections/",
+        "acknowledge-corrections": f"/models/{clinic.model}/corrections/acknowledge",
         "retraining": f"/models/{clinic.model}/retraining/",
         "sign-retraining": f"/models/{clinic.model}/retraining/1/sign",
         "card": f"{version}/card/",

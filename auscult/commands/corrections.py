@@ -1,0 +1,33 @@
+"""Reporting source results that were corrected or entered in error."""
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from auscult.database import now, open_records
+from auscult.screen import out
+
+
+def corrections(
+    name: Annotated[str, typer.Argument(help="The model's name.")],
+    source: Annotated[
+        Path, typer.Argument(help="A .csv: source, status, and feature with its right value.")
+    ],
+    by: Annotated[
+        str, typer.Option(help="Who does it; the operating system's user by default.")
+    ] = "",
+) -> None:
+    """Record which sources were wrong; the next `auscult monitor` lists and withdraws their use."""
+    from models.catalogue import find_definition
+
+    settings = open_records()
+    definition = find_definition(name, settings.models).definition
+
+    from monitoring.corrections import read_file
+    from records.corrections import report
+
+    found = read_file(source, definition)
+    new = report(name, found, by=by or getpass.getuser(), now=now())
+    out.print(f"{new:,} corrections were recorded, {len(found) - new:,} were known already.")

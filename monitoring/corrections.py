@@ -1,0 +1,146 @@
+"""Listing the predictions that used a corrected source, scored again with what it should say."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.definition import Definition
+from models.encoding import complete_columns, encode_columns, row_faults
+from models.errors import RecordError
+from models.risk_model import RiskModel
+from records import corrections
+from records.corrections import CORRECTED, STATUSES, Correction
+from records.models import AffectedPrediction, Prediction, SourceCorrection
+
+COLUMNS = ("source", "status", "feature", "value")
+LONGEST = 160
+MOST_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What one run listed: reports, predictions that used their sources, and band changes."""
+
+    reports: int
+    predictions: int
+    band_changes: int
+
+
+def read_file(path: Path, definition: Definition) -> list[Correction]:
+    """Read a CSV of corrections whole; raise RecordError that names the faulty rows.
+
+    Columns: `source` as predictions name it (`Observation/123`), `status` (`corrected` or
+    `entered-in-error`), and optionally `feature` with its right `value`.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            unknown = set(table.fieldnames or ()) - set(COLUMNS)
+            if unknown or not {"source", "status"} <= set(table.fieldnames or ()):
+                raise RecordError(f"{path.name}: the columns must be {', '.join(COLUMNS)}")
+            rows = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecordError(f"{path.name}: can't be read as CSV ({type(error).__name__})") from error
+    found, faults = [], []
+    for number, row in enumerate(rows, start=1):
+        try:
+            found.append(_correction(row, definition))
+        except ValueError as error:
+            faults.append(f"row {number}: {error}")
+    if faults:
+        raise RecordError(f"{path.name}: nothing was recorded: {'; '.join(faults[:MOST_FAULTS])}")
+    return found
+
+
+def list_affected(model: RiskModel, now: datetime) -> Listed:
+    """List what is affected by every report that isn't listed yet, and withdraw it.
+
+    Predictions of other versions than the model's are listed without a score.
+    """
+    reports, total, changes = corrections.unlisted(model.definition.name), 0, 0
+    for report in reports:
+        affected = _affected(model, report, corrections.users_of(report))
+        corrections.list_affected(report, affected, now)
+        total += len(affected)
+        changes += sum(one.band_changed for one in affected)
+    return Listed(len(reports), total, changes)
+
+
+def _correction(row: dict[str, Any], definition: Definition) -> Correction:
+    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    if not 0 < len(cells["source"]) <= LONGEST:
+        raise ValueError(f"source must have 1 to {LONGEST} characters")
+    if cells["status"] not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
+    if cells["feature"] and cells["feature"] not in definition.given:
+        raise ValueError(f"{definition.name} measures no feature {cells['feature']!r}")
+    return Correction(cells["source"], cells["status"], cells["feature"], _value(cells, definition))
+
+
+def _value(cells: dict[str, str], definition: Definition) -> float | str | None:
+    if not cells["value"]:
+        if cells["status"] == CORRECTED and cells["feature"]:
+            raise ValueError("give the corrected value, or leave the feature out")
+        return None
+    if not cells["feature"] or cells["status"] != CORRECTED:
+        raise ValueError("a value needs a feature and the status corrected")
+    feature = definition.by_name[cells["feature"]]
+    if feature.kind == "categorical":
+        if cells["value"] not in feature.categories:
+            raise ValueError(f"value is none of {', '.join(feature.categories)}")
+        return cells["value"]
+    try:
+        number = float(cells["value"])
+    except ValueError:
+        raise ValueError("value is no number") from None
+    if not np.isfinite(number):
+        raise ValueError("value must be finite")
+    return number
+
+
+def _affected(
+    model: RiskModel, report: SourceCorrection, used: Sequence[Prediction]
+) -> list[AffectedPrediction]:
+    return [_scored_again(model, report, one) for one in used]
+
+
+def _scored_again(
+    model: RiskModel, report: SourceCorrection, one: Prediction
+) -> AffectedPrediction:
+    """Return what a prediction would have been; another feature than the report's stays."""
+    found = AffectedPrediction(correction=report, prediction=one)
+    if one.version != model.version:
+        found.no_score = f"made by version {one.version}, {model.version} is in use"
+    elif not report.feature:
+        found.no_score = "the report names no feature"
+    else:
+        _score(model, found, {**one.features, report.feature: report.value})
+    return found
+
+
+def _score(model: RiskModel, found: AffectedPrediction, features: dict[str, Any]) -> None:
+    definition = model.definition
+    columns = {
+        feature.name: np.array(
+            [np.nan if features[feature.name] is None else features[feature.name]]
+            if feature.kind == "numeric"
+            else [features[feature.name]],
+            dtype=np.float64 if feature.kind == "numeric" else object,
+        )
+        for feature in definition.features
+    }
+    table = complete_columns(definition, columns)
+    fault = next(row_faults(definition, table), None)
+    if fault is not None:
+        found.no_score = fault.words[:300]
+        found.band_changed = True
+        return
+    risk = float(model.scorer.explain_batch(encode_columns(definition, table)).risk[0])
+    found.corrected_risk = risk
+    found.corrected_band = definition.band(risk).name
+    found.band_changed = found.corrected_band != found.prediction.band

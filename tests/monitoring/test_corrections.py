@@ -1,0 +1,181 @@
+"""Predictions that used a corrected source: listed, scored again, withdrawn, acknowledged."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import RecordError
+from models.risk_model import RiskModel
+from monitoring.corrections import Listed, list_affected, read_file
+from monitoring.notices import affected_notice
+from records import corrections
+from records.corrections import Correction
+from records.models import AffectedPrediction, Amendment, AuditEvent, Prediction
+from tests.monitoring.clinic import FIRST, NOW, Clinic, log_odds
+
+SOURCE = "Observation/17"
+
+
+def used(clinic: Clinic, rows: int = 30, every: int = 3) -> list[Prediction]:
+    """Record a day of which every third prediction used a source."""
+    made = clinic.record(FIRST, rows)
+    chosen = [one for one in made if one.features["creatinine"] is not None][::every]
+    for one in chosen:
+        one.sources = ["Observation/171", SOURCE]
+        one.save()
+    other = next(one for one in made if one not in chosen)
+    other.sources = ["Observation/171"]
+    other.save()
+    return chosen
+
+
+def listed(clinic: Clinic, *reports: Correction, version: str = "1") -> Listed:
+    corrections.report(clinic.model, reports, by="lena", now=NOW)
+    return list_affected(RiskModel.load(clinic.reference.parent, version=version), NOW)
+
+
+def test_each_prediction_that_used_it_is_scored_with_the_right_value(any_clinic: Clinic) -> None:
+    made = {one.pk: one for one in used(any_clinic)}
+    found = listed(any_clinic, Correction(SOURCE, "corrected", "creatinine", 4.0))
+    rows = list(corrections.affected_first(any_clinic.model))
+    assert {row.prediction_id for row in rows} == set(made)
+    for row in rows:
+        age = made[row.prediction_id].features["age"]
+        odds = log_odds({"age": np.array([age]), "creatinine": np.array([4.0])})[0]
+        assert row.corrected_risk == pytest.approx(1 / (1 + np.exp(-odds)))
+        assert row.band_changed == (row.corrected_band != made[row.prediction_id].band)
+    changed = [row.band_changed for row in rows]
+    assert changed == sorted(changed, reverse=True)
+    assert found == Listed(1, len(made), sum(changed))
+    assert found.band_changes > 0
+
+
+def test_listing_withdraws_them_in_the_chain_and_once(any_clinic: Clinic) -> None:
+    made = used(any_clinic)
+    listed(any_clinic, Correction(SOURCE, "entered-in-error", "creatinine"))
+    withdrawn = Amendment.objects.all()
+    assert {one.prediction_id for one in withdrawn} == {one.pk for one in made}
+    assert {(one.status, one.source) for one in withdrawn} == {("entered-in-error", SOURCE)}
+    assert all(one.leaf for one in withdrawn)
+    model = RiskModel.load(any_clinic.reference.parent, version="1")
+    assert list_affected(model, NOW) == Listed(0, 0, 0)
+    again = Correction(SOURCE, "entered-in-error", "creatinine")
+    assert corrections.report(any_clinic.model, [again], by="lena", now=NOW) == 0
+    other = Correction(SOURCE, "corrected", "creatinine", 1.1)
+    assert corrections.report(any_clinic.model, [other], by="lena", now=NOW) == 1
+    assert list_affected(model, NOW).predictions == len(made)
+    assert withdrawn.count() == len(made)
+
+
+def test_without_the_value_the_risk_is_that_of_a_missing_one(clinic: Clinic) -> None:
+    used(clinic)
+    listed(clinic, Correction(SOURCE, "entered-in-error", "creatinine"))
+    row = AffectedPrediction.objects.select_related("prediction").first()
+    assert row is not None
+    age = row.prediction.features["age"]
+    odds = log_odds({"age": np.array([age]), "creatinine": np.array([np.nan])})[0]
+    assert row.corrected_risk == pytest.approx(1 / (1 + np.exp(-odds)))
+
+
+@pytest.mark.parametrize(
+    ("report", "version", "words"),
+    [
+        (Correction(SOURCE, "corrected"), "1", "names no feature"),
+        (Correction(SOURCE, "corrected", "creatinine", 4.0), "2", "made by version 1, 2 is in use"),
+        (Correction(SOURCE, "corrected", "creatinine", 900.0), "1", "outside the plausible range"),
+        (Correction(SOURCE, "entered-in-error", "age"), "1", "required and missing"),
+    ],
+)
+def test_where_no_score_can_be_given_it_says_why(
+    clinic: Clinic, report: Correction, version: str, words: str
+) -> None:
+    used(clinic)
+    listed(clinic, report, version=version)
+    rows = list(AffectedPrediction.objects.all())
+    assert rows
+    assert all(words in row.no_score and row.corrected_risk is None for row in rows)
+
+
+def test_acknowledgement_is_followed_to_none_open(any_clinic: Clinic) -> None:
+    made = used(any_clinic)
+    listed(any_clinic, Correction(SOURCE, "corrected", "creatinine", 4.0))
+    first, *others = [row.pk for row in corrections.affected_first(any_clinic.model)]
+
+    def acknowledge(chosen: list[int], because: str = "The wards were told") -> int:
+        return corrections.acknowledge(
+            any_clinic.model, chosen, by="rita", because=because, now=NOW
+        )
+
+    assert acknowledge([first]) == 1
+    assert corrections.open_of(any_clinic.model).count() == len(made) - 1
+    assert corrections.affected_first(any_clinic.model).last().pk == first
+    with pytest.raises(RecordError, match="none of these"):
+        acknowledge([first])
+    with pytest.raises(RecordError, match="say what was done"):
+        acknowledge(others, " ")
+    assert acknowledge([first, *others]) == len(made) - 1
+    assert corrections.open_of(any_clinic.model).count() == 0
+    actions = AuditEvent.objects.order_by("block", "position").values_list("action", flat=True)
+    assert list(actions) == [
+        "sources.corrected",
+        "sources.affected",
+        "sources.acknowledged",
+        "sources.acknowledged",
+    ]
+
+
+def test_a_file_is_read_whole_or_not_at_all(clinic: Clinic, tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(
+        "source,status,feature,value\nObservation/1,corrected,creatinine,1.2\n"
+        "Observation/2,entered-in-error,,\nObservation/3,corrected,ward,surgical\n"
+    )
+    assert read_file(path, clinic.definition) == [
+        Correction("Observation/1", "corrected", "creatinine", 1.2),
+        Correction("Observation/2", "entered-in-error"),
+        Correction("Observation/3", "corrected", "ward", "surgical"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (",corrected,,", "row 1: source must have 1 to 160"),
+        ("O/1,wrong,,", "status must be one of corrected, entered-in-error"),
+        ("O/1,corrected,potassium,1", "measures no feature 'potassium'"),
+        ("O/1,corrected,creatinine,", "give the corrected value"),
+        ("O/1,corrected,,4", "a value needs a feature"),
+        ("O/1,entered-in-error,creatinine,4", "a value needs a feature and the status"),
+        ("O/1,corrected,creatinine,much", "value is no number"),
+        ("O/1,corrected,creatinine,inf", "value must be finite"),
+        ("O/1,corrected,ward,garden", "value is none of medical"),
+    ],
+)
+def test_a_faulty_row_is_named_and_nothing_recorded(
+    clinic: Clinic, tmp_path: Path, row: str, words: str
+) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(f"source,status,feature,value\n{row}\n")
+    with pytest.raises(RecordError, match=words):
+        read_file(path, clinic.definition)
+
+
+def test_other_columns_are_refused(clinic: Clinic, tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text("source,status,patient\nO/1,corrected,Ann\n")
+    with pytest.raises(RecordError, match="the columns must be source, status, feature, value"):
+        read_file(path, clinic.definition)
+
+
+def test_the_notice_names_no_prediction_and_no_source(clinic: Clinic) -> None:
+    made = used(clinic)
+    found = listed(clinic, Correction(SOURCE, "corrected", "creatinine", 4.0))
+    notice = affected_notice(found, clinic.model, "1", clinic.settings, NOW + timedelta(hours=1))
+    text = json.dumps(notice)
+    assert f"{len(made)} predictions used results" in text
+    assert notice["severity"] == "critical"
+    assert SOURCE not in text
+    assert not any(str(one.pk) in text or one.patient in text for one in made)
