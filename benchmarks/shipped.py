@@ -2,19 +2,23 @@
 
     python -m benchmarks.shipped            # the newest version of each, in AUSCULT_HOME
     python -m benchmarks.shipped champion   # or the one that an alias means
+    python -m benchmarks.shipped --write    # and into the README
 
 Every figure is read from the sealed `evidence.json`; a model without a version says so.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import write_between
 from models.catalogue import definitions
 from models.errors import RegistryError
 from records.settings import Settings, read_settings
 
+README = Path(__file__).parents[1] / "README.md"
 FIGURES = {
     "auroc": "AUROC",
     "calibration_slope": "calibration slope",
@@ -24,12 +28,23 @@ FIGURES = {
 
 
 def main() -> None:
-    """Print the table."""
-    settings, which = read_settings(), (sys.argv[1:] or ["newest"])[0]
-    print("| model | judged on | " + " | ".join(FIGURES.values()) + " | regression's AUROC |")
-    print("| --- | --- |" + " --: |" * (len(FIGURES) + 1))
-    for name in definitions([]):
-        print(row(name, which, settings))
+    """Print the table, and write it where that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", nargs="?", default="newest", help="an alias, or newest")
+    parser.add_argument("--write", action="store_true", help="into the README too")
+    asked = parser.parse_args()
+    text = table(asked.which, read_settings())
+    print(text)
+    if asked.write:
+        write_between(README, "benchmarks.shipped", text)
+
+
+def table(which: str, settings: Settings) -> str:
+    """Return the table as Markdown."""
+    heads = ["model", "judged on", *FIGURES.values(), "regression's AUROC"]
+    rule = "| --- | --- |" + " --: |" * (len(FIGURES) + 1)
+    rows = [row(name, which, settings) for name in definitions([])]
+    return "\n".join(["| " + " | ".join(heads) + " |", rule, *rows])
 
 
 def row(name: str, which: str, settings: Settings) -> str:

@@ -40,10 +40,11 @@ def promote(
     """Let the alias `to` mean this version, if its evidence passes the definition's gates.
 
     Raises PromotionRefused with every gate that isn't passed and its figures. `override` lets
-    failed gates through and is recorded as such; it lets nobody promote a version of their own.
+    failed gates through and is recorded as such; only the settings let somebody promote a version
+    of their own.
     """
     registered = find_version(name, version, settings=settings)
-    _check_person(registered, to, by, because)
+    _check_person(registered, to, by, because, allowed=settings.trainer_may_promote)
     directory = _verified(registered, settings)
     results = _gate_results(directory, _beside_champion(registered, settings))
     open_gates = [result for result in results if not result.passed]
@@ -88,9 +89,13 @@ def history(name: str, *, settings: Settings) -> list["Tenure"]:
     return tenure.history(name)
 
 
-def _check_person(registered: RegisteredVersion, to: str, by: str, because: str) -> None:
+def _check_person(
+    registered: RegisteredVersion, to: str, by: str, because: str, *, allowed: bool
+) -> None:
     if not by.strip() or not because.strip():
         raise PromotionRefused("say who promotes the version (--by) and why (--because)")
+    if allowed:
+        return
     if to == CHAMPION and by.strip().casefold() == registered.trained_by.strip().casefold():
         raise PromotionRefused(
             f"{registered.name} version {registered.version} was trained by {by}, who can't be the "

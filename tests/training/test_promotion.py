@@ -44,6 +44,20 @@ def test_who_trained_a_version_may_not_promote_it(name: str, registry: Settings)
     _nothing_moved(registry)
 
 
+def test_only_a_setting_lets_who_trained_a_version_promote_it_and_gates_stay(
+    registry: Settings, stricter_version: str
+) -> None:
+    alone = registry.model_copy(update={"trainer_may_promote": True})
+
+    with pytest.raises(PromotionRefused, match=r"- failed: auroc"):
+        _promote(alone, stricter_version, by="Ada")
+    _nothing_moved(registry)
+    _promote(alone, by="Ada")
+
+    (tenure,) = history("readmission", settings=registry)
+    assert (tenure.by, tenure.evidence["trained_by"]) == ("Ada", "Ada")
+
+
 @pytest.mark.parametrize("missing", ["by", "because"])
 def test_a_promotion_says_who_and_why(missing: str, registry: Settings) -> None:
     with pytest.raises(PromotionRefused, match="say who"):
