@@ -1,11 +1,9 @@
 """The shipped definitions, each served: deleted features are named, real Bundles never fail."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,18 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import models
 from models.definition import Definition
 from records.clients import SCOPES
 from records.home import init_home
 from records.settings import Settings
 from serving.examples import fhir_bundle, hook_request
+from tests.serving.bundles import BUNDLES, DEFINITIONS, PAGE, bodies, fate, newest, paths, render
 from tests.serving.conftest import serving
 from tests.serving.shipped import fit_definition, levels, limits
 
-DEFINITIONS = sorted(Path(models.__file__).parent.glob("*/model.toml"))
 NAMES = [path.parent.name for path in DEFINITIONS]
-BUNDLES = Path(os.environ.get("AUSCULT_DATA_DIR", "/nowhere")) / "fhir_synthea"
 
 
 @pytest.fixture(scope="module")
@@ -168,32 +164,37 @@ def test_each_deleted_result_is_named_on_the_card_or_there_is_no_risk(client, sh
 
 @pytest.mark.skipif(not BUNDLES.is_dir(), reason="AUSCULT_DATA_DIR has no Synthea Bundles")
 @pytest.mark.parametrize("name", NAMES)
-def test_real_bundles_are_scored_or_refused_by_name(client, name):
-    """FHIR-4, FHIR-9: every Bundle, at the time of its newest Observation."""
-    listed = {}
-    for path in sorted(BUNDLES.glob("*.json")):
-        bundle = json.loads(path.read_text())
+def test_real_bundles_are_scored_or_refused_by_name(client, shipped, name):
+    """FHIR-4, FHIR-9: every Bundle, at the time of its newest Observation, as the page says."""
+    from records.models import Prediction
+
+    definition = shipped[name].definition
+    sent = [body for path in paths() for body in bodies(path, definition)]
+    assert len(paths()) == 12
+    assert len(sent) > 12
+    for body in sent:
+        expected = fate(body, definition)
         response = client.post(
             "/fhir/RiskAssessment/$predict",
-            params={"model": name, "predicted_at": _newest(bundle).isoformat()},
-            content=path.read_bytes(),
+            params={"model": name, "predicted_at": newest(json.loads(body)).isoformat()},
+            content=body,
             headers={"Content-Type": "application/fhir+json"},
         )
-        assert response.status_code in (200, 422), path.name
-        if response.status_code == 422:
+        assert response.status_code == (422 if expected.refused else 200), response.text
+        if expected.refused:
             (issue,) = response.json()["issue"]
-            listed[path.name] = issue["diagnostics"]
+            field, _, reason = issue["diagnostics"].rpartition(": ")
+            assert f"`{reason}`: {field}" == expected.refused
             assert "does not mean low risk" in issue["details"]["text"]
         else:
-            listed[path.name] = " ".join(note["text"] for note in response.json()["note"])
-    assert len(listed) == 12
-    assert all(listed.values())
+            row = Prediction.objects.get(id=response.json()["id"])
+            used = {feature for feature, value in row.features.items() if value is not None}
+            assert used == set(expected.used)
+            notes = " ".join(note["text"] for note in response.json()["note"])
+            unused = {one.title for one in definition.features if one.name not in used}
+            assert all(title in notes for title in unused)
 
 
-def _newest(bundle: dict[str, Any]) -> datetime:
-    times = [
-        datetime.fromisoformat(entry["resource"]["effectiveDateTime"])
-        for entry in bundle["entry"]
-        if entry["resource"]["resourceType"] == "Observation"
-    ]
-    return max(times).astimezone(UTC)
+@pytest.mark.skipif(not BUNDLES.is_dir(), reason="AUSCULT_DATA_DIR has no Synthea Bundles")
+def test_the_page_of_bundles_is_what_became_of_them():
+    assert PAGE.read_text() == render(), "run: python -m tests.serving.bundles"
