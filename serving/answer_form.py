@@ -48,7 +48,9 @@ class AnswerForm:
         self._sentences = Sentences(
             [_feature_text(feature) for feature in definition.features],
             end=_escaped(_AFTER) + b'"}',
+            frame=(b',"contributions":[', b",", b"]}"),
         )
+        self._numbers = np.zeros(len(definition.features), np.int64)
         self._variants = {
             feature.name: {code: FIRST_CATEGORY + i for i, code in enumerate(feature.categories)}
             for feature in definition.features
@@ -70,21 +72,21 @@ class AnswerForm:
             answer.risk, answer.band = risk.explanation.risk, self._bands[risk.band.name]
             if explained:
                 answer.base = risk.explanation.base
-                answer.contributions = self._contributions(risk)
+                written = self._contributions(risk)
+                if written is not None:
+                    # they come last, and so in the place of what closes the rest
+                    return _encode(answer)[:-1] + written
+                answer.contributions = contributions(self._definition, risk)
         return _encode(answer)
 
-    def _contributions(self, risk: ExplainedRisk) -> Any:
+    def _contributions(self, risk: ExplainedRisk) -> bytes | None:
         amounts = risk.explanation.contributions
         if self._definition.is_numeric:
-            values = risk.features.vector
-            variants = np.isnan(values).astype(np.int64) * MISSING
+            values, variants = risk.features.vector, self._numbers
         else:
             values, variants = self._mixed(risk.features.values)
         texts = _encode([*values.tolist(), *amounts.tolist()])[1:-1] + b","
-        written = self._sentences.write(values, variants, amounts, texts)
-        if written is None:
-            return contributions(self._definition, risk)
-        return msgspec.Raw(b"[" + written + b"]")
+        return self._sentences.write(values, variants, amounts, texts)
 
     def _mixed(self, values: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Return the features' numbers, and which variant of its text each takes."""

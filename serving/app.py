@@ -22,6 +22,7 @@ from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.cross_origin import CrossOrigin
+from serving.deadlines import Deadlines
 from serving.limits import Limits
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
@@ -72,6 +73,7 @@ def create_app(
         clock,
         Counters(),
         Limits(settings),
+        Deadlines(settings.request_timeout_s),
         gate,
     )
     log = make_log(settings.log_level, log_stream)

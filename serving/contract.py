@@ -14,6 +14,7 @@ from models.errors import MalformedInput
 from models.feature import Feature
 from models.misfit import json_fault, misfit
 from models.readings import Reading, Readings
+from serving.json_keys import check_keys
 from serving.problems import NotJson
 
 T = TypeVar("T")
@@ -59,23 +60,49 @@ class Contract:
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self._names = tuple(feature.name for feature in _given(definition))
+        self._categories = tuple(
+            f"f{i}" for i, feature in enumerate(_given(definition)) if feature.kind == "categorical"
+        )
         self.type = _request_type(definition)
         self._decoder = msgspec.json.Decoder(self.type)
         self._taken = {"": self.type.__struct_encode_fields__, "values": self._names}
 
     def read(self, body: bytes) -> Request:
-        """Read a request; raise MalformedInput that names the field, NotJson if it's none."""
+        """Read a request; raise MalformedInput that names the field, NotJson if it's none.
+
+        A key that stands twice in one object is named before any other fault.
+        """
         try:
             given = _decode(self._decoder, body, self._taken)
         except NotJson as error:
+            check_keys(body)
             raise self._not_finite(body) or error from error
+        except MalformedInput:
+            check_keys(body)
+            raise
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
         readings = {
             name: value if type(value) is float else _readings(value)
             for name, value in values
             if value is not None
         }
+        if b"\\" in body or body.count(b":") != self._colons(given, readings):
+            check_keys(body)
         return Request(readings, given.patient, given.predicted_at, given.site or "")
+
+    def _colons(self, given: Any, readings: Readings) -> int:
+        """Return how many colons the usual body has if none of its keys was lost to another.
+
+        Without an escape, each key has one, and so has each in a text. A body that says more, a
+        null or a unit, has more, and is looked at closely.
+        """
+        colons = 1 + len(readings) + (0 if given.site is None else 1)
+        for name in self._categories:
+            text = getattr(given.values, name)
+            colons += text.count(":") if type(text) is str else 0
+        if given.patient is not None:
+            colons += 3 + given.patient.system.count(":") + given.patient.value.count(":")
+        return colons
 
     def _not_finite(self, body: bytes) -> MalformedInput | None:
         """Return the place of NaN or Infinity, which JSON has no words for, if that is the fault.

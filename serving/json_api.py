@@ -72,7 +72,7 @@ async def describe(call: Call) -> Answer:
 async def predict_one(call: Call) -> Answer:
     """Predict one patient's risk; the answer follows once its record is on disk."""
     served = call.premises.served(call.path("name"))
-    body = await call.body()
+    body = await call.unchecked_body()
 
     explained = "explain" in call.caller.scopes
     if explained:

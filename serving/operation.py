@@ -60,7 +60,16 @@ class Call:
         return dict(parse_qsl(text, keep_blank_values=True)).get(name)
 
     async def body(self) -> bytes:
-        """Read the whole body; raise TooLarge as soon as it's longer than is allowed."""
+        """Read the whole body; raise TooLarge if it's too long, MalformedInput for doubled keys."""
+        body = await self.unchecked_body()
+        check_keys(body)
+        return body
+
+    async def unchecked_body(self) -> bytes:
+        """Read the whole body, whose reader must see to doubled keys; raise TooLarge.
+
+        It's raised as soon as the body is longer than is allowed.
+        """
         limit = self.premises.settings.max_body_bytes
         parts: list[bytes] = []
         length, more = 0, True
@@ -75,7 +84,6 @@ class Call:
             more = message.get("more_body", False)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         check_depth(body)
-        check_keys(body)
         return body
 
 

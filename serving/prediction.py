@@ -20,7 +20,7 @@ from records.identifiers import ordered_id
 from records.rows import PredictionRow, RefusalRow, Row
 from serving.operation import Call
 from serving.premises import Premises
-from serving.problems import DeadlinePassed, NotAllowed
+from serving.problems import NotAllowed
 from serving.recording import prediction_row, refusal_row
 
 # for these a request gets no score, and a record that it got none
@@ -145,13 +145,5 @@ async def record(premises: Premises, *rows: Row) -> None:
     """Return once the rows are on disk; raise DeadlinePassed if that takes too long."""
     loop = asyncio.get_running_loop()
     written = premises.writer.submit_async(rows, loop)
-    deadline = loop.call_later(premises.settings.request_timeout_s, _give_up, written)
-    try:
-        await written
-    finally:
-        deadline.cancel()
-
-
-def _give_up(written: asyncio.Future[None]) -> None:
-    if not written.done():
-        written.set_exception(DeadlinePassed("the record was not on disk in time"))
+    premises.deadlines.watch(written, loop)
+    await written

@@ -15,6 +15,7 @@ from serving.access import Clients
 from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.counters import Counters
+from serving.deadlines import Deadlines
 from serving.limits import Limits
 from serving.problems import NotFound
 
@@ -51,6 +52,7 @@ class Premises:
     clock: Callable[[], datetime]
     counters: Counters
     limits: Limits
+    deadlines: Deadlines
     gate: Gate | None = None
 
     def served(self, name: str) -> Served:

@@ -37,9 +37,12 @@ class FeatureText:
 class Sentences:
     """Writes all features' contributions, the largest first, as one text; safe for threads."""
 
-    def __init__(self, features: Sequence[FeatureText], end: bytes, between: bytes = b",") -> None:
+    def __init__(
+        self, features: Sequence[FeatureText], end: bytes, *, frame: tuple[bytes, bytes, bytes]
+    ) -> None:
+        """Prepare the features' texts, each closed by `end`, in a frame: before, between, after."""
         variants = [variant for feature in features for variant in feature.variants]
-        pieces = [piece for variant in variants for piece in variant] + [end, between]
+        pieces = [piece for variant in variants for piece in variant] + [end, *frame]
         first = np.cumsum([0, *(len(feature.variants) for feature in features)])[:-1]
         self._block = pack(
             np.frombuffer(b"".join(pieces), np.uint8),
@@ -49,16 +52,17 @@ class Sentences:
         )
         longest = sum(max(sum(map(len, v)) for v in feature.variants) for feature in features)
         numbers = len(features) * 2 * (_LONGEST_NUMBER + _LONGEST_FIXED)
-        self._room = longest + numbers + len(features) * len(end + between)
+        self._room = longest + numbers + (len(features) + 1) * len(end + b"".join(frame))
 
     def write(
         self, values: np.ndarray, variants: np.ndarray, amounts: np.ndarray, texts: bytes
     ) -> bytes | None:
         """Return the text of one row, or None where a number is too large to be written so.
 
-        `values` (features,) are float64; `variants` (features,) int64 say which text is taken;
-        `amounts` (features,) float64 are the contributions; `texts` has every value, then every
-        amount, shortest first that reads as the same double, each with a comma behind it.
+        `values` (features,) are float64, NaN for none; `variants` (features,) int64 say which
+        text is taken, where it's neither a number's nor none; `amounts` (features,) float64 are
+        the contributions; `texts` has every value, then every amount, in as few digits as
+        read as the same double, each with a comma behind it.
         """
         out = np.empty(self._room, np.uint8)
         length = _write(values, variants, amounts, np.frombuffer(texts, np.uint8), self._block, out)
@@ -156,20 +160,22 @@ def _write(
 ) -> Any:
     pieces, cut = part(block, 0), part(block, 1).view(np.int64)
     first, decimals = part(block, 2).view(np.int64), part(block, 3).view(np.int64)
-    count, last = values.size, cut.size - 1
+    count, end = values.size, cut.size - 5  # behind it come the pieces of the frame
     ends = _ends(texts, 2 * count)
-    at = 0
+    at = _put(out, 0, pieces[cut[end + 1] : cut[end + 2]])
+    start = at
     for f in _largest_first(amounts):
-        if at:
-            at = _put(out, at, pieces[cut[last - 1] : cut[last]])
-        p = _PIECES * (first[f] + variants[f])
+        if at > start:
+            at = _put(out, at, pieces[cut[end + 2] : cut[end + 3]])
+        variant = MISSING if variants[f] == 0 and np.isnan(values[f]) else variants[f]
+        p = _PIECES * (first[f] + variant)
         at = _put(out, at, pieces[cut[p] : cut[p + 1]])
-        if variants[f] == 0:
+        if variant == 0:
             at = _put(out, at, texts[ends[f - 1] + 1 if f else 0 : ends[f]])
         at = _put(out, at, pieces[cut[p + 1] : cut[p + 2]])
         at = _put(out, at, texts[ends[count + f - 1] + 1 : ends[count + f]])
         at = _put(out, at, pieces[cut[p + 2] : cut[p + 3]])
-        if variants[f] == 0:
+        if variant == 0:
             at = _put_fixed(out, at, values[f], decimals[f], False)
             if at < 0:
                 return -1
@@ -177,5 +183,5 @@ def _write(
         at = _put_fixed(out, at, amounts[f], AMOUNT_DECIMALS, True)
         if at < 0:
             return -1
-        at = _put(out, at, pieces[cut[last - 2] : cut[last - 1]])
-    return at
+        at = _put(out, at, pieces[cut[end] : cut[end + 1]])
+    return _put(out, at, pieces[cut[end + 3] : cut[end + 4]])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.definition import parse_definition
 from models.errors import MalformedInput
 from serving.contract import Contract, Request
+from serving.json_keys import check_keys
 from tests.factories import DEFINITION, VALUES
 
 DEFINED = parse_definition(DEFINITION.replace("STATUS", "demonstration").encode(), source="test")
@@ -95,7 +96,7 @@ def test_a_refusal_says_what_to_do_in_our_words(body, words):
 def test_a_number_is_read_to_the_last_bit(number):
     body = msgspec.json.encode({"values": {"age": number, "creatinine": {"value": number}}})
     values = CONTRACT.read(body).values
-    assert values["age"][0].value == values["creatinine"][0].value == number
+    assert values["age"] == values["creatinine"][0].value == number
 
 
 @pytest.mark.parametrize("comparator", ["<", "<=", ">=", ">"])
@@ -127,3 +128,48 @@ def test_the_description_says_what_a_hospital_must_send():
     assert "unit mmol/L, to be stated; plausible from 0.1 to 30" in text
     assert "a plain number is in mg/dL" in text
     assert "at most 7 days old, latest value" in text
+
+
+PARTS = st.sampled_from(
+    [
+        '"age": 71',
+        '"age": 17.5',
+        '"sex": "female"',
+        '"sex": "fe:male"',
+        '"sex": null',
+        r'"ward": "sur\u0067ery"',
+        '"ward": {"value": "surgery"}',
+        '"lactate": {"value": 3.1, "unit": "mmol/L", "unit": "mg/dL"}',
+        '"lactate": [{"value": 3.1, "time": "2026-03-02T08:00:00Z"}]',
+        '"creatinine": "1.4"',
+    ]
+)
+AROUND = st.sampled_from(
+    [
+        '"site": "north"',
+        '"patient": {"system": "urn:oid:1", "value": "1:2"}',
+        '"patient": {"system": "a", "value": "b", "value": "c"}',
+        '"patient": null',
+        '"predicted_at": "2026-03-02T08:00:00Z"',
+        '"values": {"age": 80}',
+        '"unknown": 1',
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=5), st.lists(AROUND, max_size=3), st.booleans())
+def test_a_doubled_key_is_named_before_any_other_fault(parts, around, last):
+    values = f'"values": {{{", ".join(parts)}}}'
+    body = f"{{{', '.join([*around, values] if last else [values, *around])}}}".encode()
+    found, doubled = read(body), twice(body)
+    if doubled or (isinstance(found, MalformedInput) and found.reason == "duplicate_key"):
+        assert str(found) == doubled
+
+
+def twice(body: bytes) -> str:
+    """Return what is said of a key that stands twice, or nothing."""
+    try:
+        check_keys(body)
+    except MalformedInput as error:
+        return str(error)
+    return ""

@@ -23,14 +23,15 @@ def joined(rows, decimals):
         head, middle, words, end = (piece.decode() for piece in (NUMBER, NONE, CATEGORY)[variant])
         plain, fixed = (repr(value), f"{value:.{decimals}f}") if variant == 0 else ("", "")
         parts.append(f"{head}{plain}{middle}{amount!r}{words}{fixed}{end}{amount:+.2f}}}")
-    return ",".join(parts)
+    return f"[{','.join(parts)}]"
 
 
 def written(rows, decimals):
     values, variants, amounts = (np.array(column) for column in zip(*rows, strict=True))
     one = FeatureText(decimals, (NUMBER, NONE, CATEGORY))
     texts = "".join(f"{number!r}," for number in [*values.tolist(), *amounts.tolist()])
-    return Sentences([one] * len(rows), end=b"}").write(values, variants, amounts, texts.encode())
+    sentences = Sentences([one] * len(rows), end=b"}", frame=(b"[", b",", b"]"))
+    return sentences.write(values, variants, amounts, texts.encode())
 
 
 @given(
@@ -66,3 +67,8 @@ def test_an_amount_that_has_no_hundredths_is_not_written(amount):
 def test_of_equal_contributions_the_first_feature_stays_first():
     rows = [(float(i), 0, amount) for i, amount in enumerate([0.5, -0.5, 1.0, 0.5])]
     assert written(rows, 0).decode() == joined(rows, 0)
+
+
+def test_nan_is_written_as_no_value():
+    rows = [(math.nan, 0, 0.5), (2.0, 0, 0.25)]
+    assert written(rows, 0).decode() == joined([(0.0, MISSING, 0.5), (2.0, 0, 0.25)], 0)
