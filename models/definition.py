@@ -210,6 +210,15 @@ class Definition(Part):
         return {feature.name: feature for feature in self.features}
 
     @cached_property
+    def by_coding(self) -> Mapping[tuple[str, str], tuple[Feature, ...]]:
+        """The observed features by each system and code under which they are reported."""
+        found: dict[tuple[str, str], tuple[Feature, ...]] = {}
+        for feature in self.features:
+            for coding in feature.codings if feature.source == "observation" else ():
+                found[coding] = (*found.get(coding, ()), feature)
+        return found
+
+    @cached_property
     def given(self) -> frozenset[str]:
         """The names of the features that are given, not derived from others."""
         return frozenset(feature.name for feature in self.features if feature.derived is None)

@@ -9,7 +9,7 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_observation import codes_of, is_of_interest, readings_of
+from models.fhir_observation import readings_of
 from models.fhir_resources import Bundle, Entry, Kind, Observation, OperationOutcome, Patient
 from models.fhir_subject import (
     PatientContext,
@@ -99,12 +99,9 @@ def read_entries(
     subjects: list[str] = []
     faults = [subject_fault(one.observation.subject, person, subjects, one.place) for one in found]
     readings = _demographics(definition, person)
-    codes = codes_of(definition.features)
     for one, fault in zip(found, faults, strict=True):
-        if not is_of_interest(one.observation, codes):
-            continue
         for feature, reading in readings_of(
-            one.observation, codes, place=one.place, source=one.source, fault=fault
+            one.observation, definition.by_coding, place=one.place, source=one.source, fault=fault
         ):
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":

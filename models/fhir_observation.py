@@ -19,54 +19,44 @@ from models.readings import Fault, Reading
 Codes = Mapping[tuple[str, str], Sequence[Feature]]
 
 
-def codes_of(features: Sequence[Feature]) -> dict[tuple[str, str], list[Feature]]:
-    """Return which features every accepted system and code stand for."""
-    codes: dict[tuple[str, str], list[Feature]] = {}
-    for feature in features:
-        if feature.source == "observation":
-            for coding in feature.codings:
-                codes.setdefault(coding, []).append(feature)
-    return codes
-
-
-def is_of_interest(observation: Observation, codes: Codes) -> bool:
-    """Say whether any code of an Observation or its components stands for a feature."""
-    return any(True for part in _parts(observation) for _ in _wanted(part.code, codes))
-
-
 def readings_of(
     observation: Observation, codes: Codes, *, place: str, source: str, fault: Fault | None
 ) -> Iterator[tuple[Feature, Reading]]:
     """Yield a reading for every feature that an Observation or its components give.
 
     `place` is its FHIRPath, for errors; `fault` is what already speaks against all of it.
-    Raises MalformedInput for a contradiction and for a time without an offset.
+    Raises MalformedInput for a contradiction and for a time without an offset, unless no code of
+    it stands for a feature.
     """
+    wanted = [
+        (part, feature, code)
+        for part in _parts(observation)
+        for feature, code in _wanted(part.code, codes)
+    ]
+    if not wanted:
+        return
     taken_at, time_fault = _effective(observation, place)
     issued = observation.issued
     issued_at = moment(issued, f"{place}.issued") if issued is not None else None
     rules = bool(observation.implicit_rules or observation.modifier_extension)
-    for part in _parts(observation):
-        for feature, code in _wanted(part.code, codes):
-            value, unit, comparator, value_fault = _value(part, feature, place)
-            modified: Fault | None = (
-                "unknown_modifier" if rules or part.modifier_extension else None
-            )
-            yield (
-                feature,
-                Reading(
-                    value,
-                    unit,
-                    taken_at,
-                    code,
-                    source,
-                    issued_at,
-                    comparator,
-                    observation.status or "unknown",
-                    _absent_because(part),
-                    fault or modified or time_fault or value_fault,
-                ),
-            )
+    for part, feature, code in wanted:
+        value, unit, comparator, value_fault = _value(part, feature, place)
+        modified: Fault | None = "unknown_modifier" if rules or part.modifier_extension else None
+        yield (
+            feature,
+            Reading(
+                value,
+                unit,
+                taken_at,
+                code,
+                source,
+                issued_at,
+                comparator,
+                observation.status or "unknown",
+                _absent_because(part),
+                fault or modified or time_fault or value_fault,
+            ),
+        )
 
 
 def _parts(observation: Observation) -> tuple[Measured, ...]:
