@@ -21,6 +21,7 @@ from monitoring.console.trends import (
     traffic_by_month,
 )
 from monitoring.dossier import Dossier, find_dossier
+from monitoring.feedback import feedback
 from monitoring.streams import TRAFFIC
 from records import corrections, tenure
 from records.models import Alarm, RetrainingRequest, Tenure
@@ -58,6 +59,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "expected": expectations(dossier.definition if dossier else definition, performance),
         "assurance": assurance(name, overview.version),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
+        "feedback": feedback(definition, overview.version),
         "corrections_open": corrections.open_of(name).count(),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),

@@ -8,7 +8,7 @@ from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
 from monitoring.console.wording import risk_words, share_words, with_unit
 from records import tenure
-from records.models import Alarm, AuditEvent, MonitorRun, Prediction
+from records.models import Alarm, AuditEvent, Feedback, MonitorRun, Prediction
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
@@ -233,3 +233,22 @@ def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, brows
     page = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
     assert "Risks are too low." in page
     assert "Evidence up to the alarm" not in page
+
+
+def test_what_clinicians_did_is_on_the_models_page(watched: Clinic, browse: Browse) -> None:
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Nobody reported what was done" in page
+    for number, one in enumerate(Prediction.objects.order_by("pk")[:20]):
+        Feedback.objects.create(
+            prediction=one,
+            card=one.pk,
+            model=watched.model,
+            outcome="overridden" if number < 5 else "accepted",
+            happened_at=one.predicted_at,
+            recorded_at=one.predicted_at,
+            protocol="json",
+            client="client",
+        )
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "25 % (11 to 47)" in page
+    assert "no reason given (5)" in page
