@@ -12,6 +12,7 @@ help:  ## show the targets
 install: $(VENV)/.installed  ## make .venv from the hashed lock
 
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@echo "Installing the locked packages into $(VENV); a minute or two, longer where they have to be fetched"
 	@if command -v uv >/dev/null 2>&1; then \
 	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" $(VENV); \
 	  VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes requirements-dev.lock && \

@@ -46,14 +46,16 @@ def revoke_key(key_id: str, *, by: str, now: datetime) -> None:
         audit.note("client revoked", by, {"key_id": key_id}, now)
 
 
-def only_key(name: str, *, by: str, now: datetime, scopes: tuple[str, ...]) -> str:
+def only_key(
+    name: str, *, by: str, now: datetime, scopes: tuple[str, ...], is_test: bool = False
+) -> str:
     """Return a new key of a client whose earlier keys are revoked."""
     from records.models import Client
 
     live = Client.objects.filter(name=name, revoked_at=None)
     for key_id in list(live.values_list("key_id", flat=True)):
         revoke_key(key_id, by=by, now=now)
-    return new_client(name, now=now, by=by, scopes=scopes, valid_days=30)
+    return new_client(name, now=now, by=by, scopes=scopes, is_test=is_test, valid_days=30)
 
 
 def new_user(name: str, *, role: "Role") -> str:

@@ -90,7 +90,9 @@ def show_monitored(result: "MonitorResult") -> None:
             out.print(f"      follows from it: {one.summary}")
     if not result.open_alarms:
         out.print("No alarm is open.")
-    out.print(f"Report: {result.report_path}")
+    out.print(
+        f"Report: {result.report_path}" if result.report_path else "No report: no day closed."
+    )
 
 
 def show_status(found: "Sequence[Heartbeat]") -> None:

@@ -17,6 +17,9 @@ def check_coherence(definition: "Definition") -> None:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"features: {sorted(twice)} stand twice")
+    bands = [band.name for band in definition.bands]
+    if len(set(bands)) < len(bands):
+        raise ValueError(f"bands: {sorted({b for b in bands if bands.count(b) > 1})} stand twice")
     by_name = {feature.name: feature for feature in definition.features}
     for place, name in _named_features(definition):
         if name not in by_name:

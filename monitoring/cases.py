@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.definition import Definition
 from monitoring import alarms, chapters, ledger
 from monitoring.alarms import Case, Described
+from monitoring.evidence.state import Counts
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
@@ -67,6 +68,9 @@ class Cases:
         through = chapters.last_day(alarm, through)
         watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
+        if "against" in alarm.details:
+            before = self._chapter_before(alarm, books, onset)
+            return Case(watched, int(alarm.details["bet"]), onset, before, _placed(days))
         twin = TWIN if alarm.details.get("fixed") else ""
         before = by_kind(books.states[f"{twin}{alarm.stream}"].reference)
         if not twin:
@@ -78,8 +82,14 @@ class Cases:
             before = less if less.any() else before
         # days of a kind not seen before are compared with the other kind
         before = np.where(before.any(axis=1, keepdims=True), before, before.sum(axis=0))
-        placed = tuple((day, of_its_kind(day, rows)) for day, rows in days)
-        return Case(watched, int(alarm.details["bet"]), onset, before, placed)
+        return Case(watched, int(alarm.details["bet"]), onset, before, _placed(days))
+
+    def _chapter_before(self, alarm: Alarm, books: Ledger, onset: date) -> Counts:
+        """Count the days with which a turn is compared: those of the alarm before it."""
+        first = date.fromisoformat(alarm.details["against"])
+        earlier = ledger.day_counts(books, alarm.stream, first, onset - ONE_DAY)
+        before = np.sum([of_its_kind(day, rows) for day, rows in earlier], axis=0)
+        return np.asarray(np.where(before.any(axis=1, keepdims=True), before, before[::-1]))
 
     def _unit(self, case: Case, through: date) -> UnitFinding | None:
         if case.watched.subject != "value" or case.watched.feature is None:
@@ -136,6 +146,10 @@ class Cases:
             pair for pair in rows.values_list("field", "reason") if refusal_group(pair[1]) == group
         )
         return {"reasons": [[*pair, count] for pair, count in counted.most_common(MOST_REASONS)]}
+
+
+def _placed(days: Sequence[tuple[date, Counts]]) -> tuple[tuple[date, Counts], ...]:
+    return tuple((day, of_its_kind(day, rows)) for day, rows in days)
 
 
 def _last_silent(books: Ledger, onset: date, through: date) -> date:

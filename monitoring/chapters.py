@@ -7,7 +7,7 @@ after the open alarm also alarm in another form when they are weighed against th
 itself. A turn ends the chapter of the alarm before it, whose words stay with what it saw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -26,8 +26,8 @@ def may_turn(alarm: Alarm, bet: Bet, onset: date) -> bool:
     return onset > alarm.raised_on and not _is_form(alarm, bet)
 
 
-def turned_on(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> date | None:
-    """Return since when the days after an alarm are of another form than those that raised it.
+def turn_of(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> tuple[date, Bet] | None:
+    """Return since when the days after an alarm differ from those that raised it, and how.
 
     `days` begin with the alarm's onset; those until it was raised are what later ones, which join
     them one by one, are compared with.
@@ -39,8 +39,9 @@ def turned_on(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> date 
             continue
         closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
         state = closing.state
-        if closing.alarm and closing.leading and not _is_form(alarm, closing.leading):
-            return closing.onset
+        bet = closing.leading
+        if closing.alarm and closing.onset and bet and not _is_form(alarm, bet):
+            return closing.onset, bet
     return None
 
 
@@ -64,9 +65,13 @@ def is_ended(alarm: Alarm) -> bool:
     return "until" in alarm.details
 
 
-def end(alarm: Alarm, turn: Alarm) -> None:
-    """End an alarm's chapter where another begins."""
+def end(alarm: Alarm, turn: Alarm, describe: Callable[[Alarm], None]) -> None:
+    """End an alarm's chapter where another begins, and say so in its words."""
     alarm.details = {**alarm.details, "until": turn.details["onset"]}
+    describe(alarm)
+    alarm.summary = (
+        f"{alarm.summary.removesuffix('.')}, until it turned on {alarm.details['until']}."
+    )
 
 
 def rejoin(alarms: Sequence[Alarm], turn: Alarm) -> list[Alarm]:

@@ -10,6 +10,7 @@ from models.definition import Definition
 from monitoring import chapters, strata, windows
 from monitoring import ledger as books
 from monitoring.cases import Cases
+from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, Closing, close_day, own_stratum
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
@@ -85,28 +86,22 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     """Return the alarm that a closing raised, if it isn't of a change that has one already."""
     if closing.leading is None or closing.onset is None:
         return []
-    bet = closing.leading
-    details = {
-        "onset": closing.onset.isoformat(),
-        "bet": one.stream.bets.index(bet),
-        "family": bet.family,
-        "direction": bet.direction,
-        "fixed": one.is_twin,
-    }
     earlier = ledger.open_alarms.get(one.base, [])
     if not earlier:
+        details = _details(one, closing.leading, closing.onset)
         return [_raise(job, ledger, one.base, closing.day, details)]
-    if not chapters.may_turn(earlier[-1], bet, closing.onset):
+    if not chapters.may_turn(earlier[-1], closing.leading, closing.onset):
         return []
     begun = date.fromisoformat(earlier[-1].details["onset"])
     days = books.day_counts(ledger, one.base, begun, closing.day)
-    turned_on = chapters.turned_on(earlier[-1], one.stream, days, job.budget)
-    if turned_on is None:
+    found = chapters.turn_of(earlier[-1], one.stream, days, job.budget)
+    if found is None:
         return []
-    details["onset"] = details["held_from"] = turned_on.isoformat()
+    onset, bet = found
+    details = _details(one, bet, onset)
+    details |= {"held_from": onset.isoformat(), "against": begun.isoformat()}
     turn = _described(job, ledger, one.base, closing.day, details)
-    chapters.end(earlier[-1], turn)
-    job.cases.describe(earlier[-1], ledger, closing.day)
+    chapters.end(earlier[-1], turn, lambda one: job.cases.describe(one, ledger, closing.day))
     ledger.turned.append(earlier[-1])
     earlier.append(turn)
     return [turn]
@@ -130,6 +125,16 @@ def _weigh(
     closing = close_day(one.stream, state, day, job.budget, joins=joins, bag=bag)
     ledger.states[one.key] = closing.state
     return closing
+
+
+def _details(one: Watched, bet: Bet, onset: date) -> dict[str, object]:
+    return {
+        "onset": onset.isoformat(),
+        "bet": one.stream.bets.index(bet),
+        "family": bet.family,
+        "direction": bet.direction,
+        "fixed": one.is_twin,
+    }
 
 
 def watch_traffic(

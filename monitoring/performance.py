@@ -132,7 +132,7 @@ def evaluate_year(
         reason=reason,
         figures=figures,
         bounds=bounds(followed.risk, events, settled)
-        if today > closes_on and not settled.all()
+        if today > closes_on and not settled.all() and _may_suffice(definition, counts)
         else {},
         expected=asdict(RiskHistogram.of(followed.risk, thresholds).expected()),
         **counts,
@@ -178,9 +178,19 @@ def _not_claimed(
         )
     for kind, needed in (("events", least.events), ("non_events", least.non_events)):
         if counts[kind] < needed:
-            words = kind.replace("_", "-")
+            words = kind.replace("_", "-").removesuffix("s" if counts[kind] == 1 else "")
             return f"not claimed: {counts[kind]} {words}, {needed} are needed"
     return None
+
+
+def _may_suffice(definition: Definition, counts: Mapping[str, int]) -> bool:
+    """Say whether there could be events and non-events enough, whatever the unknown ones are."""
+    least, unknown = definition.smallest_group, counts["censored"] + counts["unreported"]
+    return (
+        counts["patients"] >= least.people
+        and counts["events"] + unknown >= least.events
+        and counts["non_events"] + unknown >= least.non_events
+    )
 
 
 def _estimates(

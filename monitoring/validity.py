@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from monitoring import chapters
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.streams import TRAFFIC
 from records.models import Alarm
@@ -20,8 +21,13 @@ class Validity:
 
 
 def validity(alarms: Iterable[Alarm]) -> Validity:
-    """Judge by the open alarms on inputs and score; one that follows from another adds nothing."""
-    still_open = [alarm for alarm in alarms if alarm.state in OPEN_STATES]
+    """Judge by the open alarms on inputs and score.
+
+    One that follows from another adds nothing, nor does one whose stream turned since.
+    """
+    still_open = [
+        alarm for alarm in alarms if alarm.state in OPEN_STATES and not chapters.is_ended(alarm)
+    ]
     reasons = tuple(
         alarm.summary
         for alarm, _ in by_cause(still_open)

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from types import FrameType
@@ -91,18 +91,17 @@ def run(*, stay: bool) -> None:
     """
     from auscult.demo.summary import show_addresses, show_told
 
-    with _ended_by_signals(), progress() as step:
-        story = Story(read_settings(), step, _library_pages(read_settings()) if stay else ())
-        try:
+    with _ended_by_signals(), ExitStack() as servers:
+        with progress() as step:
+            story = Story(read_settings(), step, _library_pages(read_settings()) if stay else ())
+            servers.callback(story.stop)
             told = tell(story)
-            show_told(told, story.seconds)
-            if stay:
-                for server in story.library_pages:
-                    story.start(server)
-                show_addresses(told, {one.name: one.address for one in story.library_pages})
-                _wait()
-        finally:
-            story.stop()
+        show_told(told, story.seconds)
+        if stay:
+            for server in story.library_pages:
+                story.start(server)
+            show_addresses(told, {one.name: one.address for one in story.library_pages})
+            _wait()
 
 
 def tell(story: Story) -> Told:
@@ -116,7 +115,8 @@ def tell(story: Story) -> Told:
     key = only_key("demonstration EHR", by="demo", now=moment, scopes=SCOPES)
     password = renewed_reviewer("demo-reviewer")
     trained = _train_and_promote(story)
-    bento, caller, answer = _package_and_serve(story, key)
+    trial = only_key("demonstration trial", by="demo", now=moment, scopes=SCOPES, is_test=True)
+    bento, caller, answer = _package_and_serve(story, key, trial)
     people, deaths = _replay(story, caller)
     links = {one.name: one.address for one in story.library_pages}
     port = free_port(story.settings.console_port)
@@ -157,7 +157,7 @@ def _train_and_promote(story: Story) -> "TrainedVersion":
         trained.version,
         to="champion",
         by="demo-safety-officer",
-        because="Demonstration: the gates pass on people unused for fitting and calibration",
+        because="Demonstration: the gates pass, each fold judged by a model that never saw it",
         override=False,
         settings=story.settings,
         now=now(),
@@ -165,7 +165,8 @@ def _train_and_promote(story: Story) -> "TrainedVersion":
     return trained
 
 
-def _package_and_serve(story: Story, key: str) -> tuple[str, Caller, dict[str, Any]]:
+def _package_and_serve(story: Story, key: str, trial: str) -> tuple[str, Caller, dict[str, Any]]:
+    """Serve the model; a test client, which monitoring leaves out, gets the first answer."""
     from auscult.packaging import package
 
     story.step("Packaging a Bento", 0, 1)
@@ -175,10 +176,9 @@ def _package_and_serve(story: Story, key: str) -> tuple[str, Caller, dict[str, A
     story.step("Starting the service", 0, 1)
     story.start(server).wait_until_ready()
     story.step("Starting the service", 1, 1)
-    caller = Caller(server.address, key)
-    answer = caller.predict(MODEL, FIRST_PERSON)
+    answer = Caller(server.address, trial).predict(MODEL, FIRST_PERSON)
     story.mark("first explained answer")
-    return bento, caller, answer
+    return bento, Caller(server.address, key), answer
 
 
 def _replay(story: Story, caller: Caller) -> tuple[int, int]:

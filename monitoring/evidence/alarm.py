@@ -218,8 +218,9 @@ def _sentence(
             what = f"among the {side} {_percent(bet.tail_mass)} of before"
         return f"{name} is {what} in {shares}, was {_percent(size.before)}"
     if size.scale == "ratio of SDs":
-        return f"{name} is {bet.direction}: {_figures(size)} times as wide as before"
-    text = f"{name} runs {bet.direction} by {_figures(size, bet.direction == 'lower')} SD"
+        text = f"{name} is {bet.direction}: {_figures(size)} times as wide as before"
+    else:
+        text = f"{name} runs {bet.direction} by {_figures(size, bet.direction == 'lower')} SD"
     if medians is not None and np.isfinite(medians).all():
         text += f" (median {medians[1]:.4g}, was {medians[0]:.4g})"
     return text

@@ -6,6 +6,7 @@ import pytest
 from monitoring import ledger
 from monitoring.evidence.state import StreamState
 from monitoring.streams import watched_streams
+from monitoring.validity import validity
 from records.models import Alarm, DayCount, Review, Stream
 from tests.monitoring.clinic import FIRST, NOW, Clinic, older
 
@@ -65,6 +66,17 @@ def test_a_turn_of_an_alarmed_feature_is_an_alarm_of_its_own(clinic: Clinic) -> 
     assert first.details["until"] == turn.details["onset"]
     assert first.details["size"]["low"] > 0 > turn.details["size"]["high"]
     assert " by -" not in turn.summary
+    assert first.summary.endswith(f"until it turned on {turn.details['onset']}.")
+    assert validity(ages()).reasons == (turn.summary,)
+
+
+def test_a_turn_is_measured_against_the_days_of_the_alarm_before_it(clinic: Clinic) -> None:
+    record_turn(clinic)
+    clinic.watch(LAST)
+    _, turn = ages()
+    before, now = turn.details["medians"][0], turn.details["medians"][1]
+    assert before == pytest.approx(65 + 8, abs=2)
+    assert now == pytest.approx(65 - 14, abs=2)
 
 
 def test_a_turn_is_found_alike_day_by_day_and_all_at_once(clinic: Clinic) -> None:

@@ -214,7 +214,7 @@ def test_the_model_page_says_what_is_expected_and_that_it_is_blind(
     assert "Expected if still calibrated" in page
     assert "it is blind to risks that no longer hold" in page
     assert "Events among alerts at 20 %" in page
-    assert "whatever they are, the AUROC lies between 0.00 and 1.00" in page
+    assert "without allowance for chance, the AUROC lies between 0.00 and 1.00" in page
 
 
 def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, browse: Browse) -> None:
