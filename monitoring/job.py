@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
+
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
@@ -30,6 +32,7 @@ from monitoring.performance import (
 )
 from monitoring.report import Report, write_reports
 from monitoring.streams import budget_of, watched_streams
+from records.agreement import note_alarms
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
 from records.settings import Settings
@@ -161,7 +164,7 @@ def _close(
             seen += rows.answered
             done += 1
             progress("closing days", done, plan.days)
-        books.write(ledger, job.watched, last, [*settled, *news])
+        books.write(ledger, job.watched, last, [*settled, *news], job.now)
         raised += news
     return raised, seen
 
@@ -176,8 +179,10 @@ def _refresh(job: Job, ledger: Ledger) -> None:
         if not chapters.is_ended(alarm):  # its reference may be another by now
             job.cases.describe(alarm, ledger, ledger.closed_through)
     Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
-    for alarm in still_open:
-        alarm.save(update_fields=books.DESCRIBED)
+    with transaction.atomic():
+        for alarm in still_open:
+            alarm.save(update_fields=books.DESCRIBED)
+        note_alarms(still_open, job.now)
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
     ).update(state=OPEN, muted_until=None)
@@ -194,7 +199,7 @@ def _watch_calibration(job: Job, followed: Mapping[int, Followed]) -> list[Alarm
     if found is None:
         return []
     size = {"scale": "share", "now": found.observed, "low": found.low, "high": found.high}
-    alarm = Alarm.objects.create(
+    alarm = Alarm(
         model=job.model,
         version=job.version,
         stream=CALIBRATION,
@@ -213,6 +218,9 @@ def _watch_calibration(job: Job, followed: Mapping[int, Followed]) -> list[Alarm
             "settled": True,
         },
     )
+    with transaction.atomic():
+        alarm.save()
+        note_alarms([alarm], job.now)
     return [alarm]
 
 

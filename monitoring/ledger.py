@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 from django.db import transaction
@@ -14,6 +14,7 @@ from monitoring.alarms import ACCEPT, CLOSED, FALSE, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.streams import TRAFFIC, Seen, Watched
+from records.agreement import note_alarms
 from records.models import Alarm, DayCount, Review, Stream
 
 # what describing an alarm anew may change
@@ -185,7 +186,11 @@ def note_evidence(ledger: Ledger, twin: str, day: date, log_evidence: float) -> 
 
 
 def write(
-    ledger: Ledger, watched: Sequence[Watched], closed_through: date, alarms: Sequence[Alarm]
+    ledger: Ledger,
+    watched: Sequence[Watched],
+    closed_through: date,
+    alarms: Sequence[Alarm],
+    now: datetime,
 ) -> None:
     """Write a batch of closed days, all or nothing; refuse if another run closed days meanwhile."""
     kinds = {one.key: one.kind for one in watched}
@@ -208,6 +213,7 @@ def write(
             alarm.save(update_fields=["details"] if alarm.pk else None)
         for alarm in ledger.turned:
             alarm.save(update_fields=DESCRIBED)
+        note_alarms([*alarms, *ledger.turned], now)
     ledger.closed_through = closed_through
     ledger.day_counts.clear()
     ledger.turned.clear()

@@ -27,9 +27,9 @@ def sign() -> None:
 
 @app.command()
 def verify() -> None:
-    """Verify every record, block and signed head; exit 4 where something was changed."""
+    """Verify records, blocks, heads, and tables beside them; exit 4 where one was changed."""
     settings = open_records()
-    from records import heads, verification
+    from records import agreement, heads, verification
 
     public = heads.read_signing_key(settings.signing_key).public_key()
     found = verification.verify(heads.known(settings.heads), public)
@@ -38,4 +38,7 @@ def verify() -> None:
     out.print(f"Signed until: {signed}")
     for fault in found.faults:
         out.print(f"[red]Chain {fault.writer}, block {fault.block}[/red]: {fault.words}")
-    raise typer.Exit(4 if found.faults else 0)
+    disagreements = agreement.disagreements()
+    for one in disagreements:
+        out.print(f"[red]{one.table} disagrees with the chain[/red]: {one.words}")
+    raise typer.Exit(4 if found.faults or disagreements else 0)

@@ -275,7 +275,7 @@ def test_two_runs_at_once_do_not_both_close_a_day(clinic: Clinic) -> None:
     watched = ledger.load(clinic.model, clinic.version, streams_of(clinic))
     clinic.watch(last_day(2))
     with pytest.raises(RecordError, match="another run closed days meanwhile"):
-        ledger.write(watched, streams_of(clinic), last_day(2), [])
+        ledger.write(watched, streams_of(clinic), last_day(2), [], NOW)
 
 
 def streams_of(clinic: Clinic) -> Any:
