@@ -1,5 +1,6 @@
 """What the training rows look like before anything is fitted, and what looks suspicious in them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from models.definition import Definition
 from models.encoding import is_missing
 from models.evaluation.discrimination import RankedScores
+from models.evaluation.suppression import withheld
 from models.feature import Feature
 from training.population import FloatArray, Population
 
@@ -26,7 +28,8 @@ class FeatureQuality:
     """One feature's completeness, its distribution, and how far it tells the outcome alone.
 
     `auroc` and `missingness_auroc` are None where they can't be computed; below 0.5 a feature
-    falls with the outcome.
+    falls with the outcome. A category's count is None where it is withheld as a subgroup's would
+    be; `largest_share` is that of the most frequent known value.
     """
 
     feature: str
@@ -38,7 +41,8 @@ class FeatureQuality:
     missing_share_without_event: float
     distinct: int
     quantiles: dict[str, float] | None
-    categories: dict[str, int] | None
+    categories: dict[str, int | None] | None
+    largest_share: float
     auroc: float | None
     missingness_auroc: float | None
 
@@ -73,7 +77,13 @@ def assess_quality(
     weights = population.weights()
     counted = weights > 0
     features = tuple(
-        _feature_quality(feature, population.columns[feature.name], population.outcome, weights)
+        _feature_quality(
+            feature,
+            population.columns[feature.name],
+            population.outcome,
+            weights,
+            fewest=definition.smallest_group.people,
+        )
         for feature in definition.features
     )
     events = int(population.outcome[counted].sum())
@@ -96,9 +106,12 @@ def _feature_quality(
     column: npt.NDArray[np.generic],
     outcome: FloatArray,
     weights: FloatArray,
+    *,
+    fewest: int,
 ) -> FeatureQuality:
     missing = is_missing(feature, column)
     known = column[~missing]
+    counts = Counter(known.tolist())
     event, no_event = (outcome == 1) & (weights > 0), (outcome == 0) & (weights > 0)
     numeric = feature.kind == "numeric"
     levels = ("min", "q01", "q25", "median", "q75", "q99", "max")
@@ -115,16 +128,25 @@ def _feature_quality(
         missing_share=float(missing.mean()),
         missing_share_with_event=float(missing[event].mean()),
         missing_share_without_event=float(missing[no_event].mean()),
-        distinct=len(set(known.tolist())),
+        distinct=len(counts),
         quantiles=None if amounts is None else dict(zip(levels, amounts.tolist(), strict=True)),
-        categories=None if numeric else _tally(feature.categories, known),
+        categories=None if numeric else _tally(feature.categories, counts, fewest),
+        largest_share=max(counts.values()) / known.size if known.size else 0.0,
         auroc=_auroc(column[~missing], outcome[~missing], weights[~missing]) if numeric else None,
         missingness_auroc=_auroc(missing, outcome, weights),
     )
 
 
-def _tally(categories: Mapping[str, str], known: npt.NDArray[np.generic]) -> dict[str, int]:
-    return {title: int((known == name).sum()) for name, title in categories.items()}
+def _tally(
+    categories: Mapping[str, str], counts: Mapping[Any, int], fewest: int
+) -> dict[str, int | None]:
+    """Count people by category; small groups can't be got back from the others and the total."""
+    there = [name for name in categories if name in counts]
+    cells = np.array([[counts[name]] for name in there]).reshape(-1, 1)
+    small = {name for name, hide in zip(there, withheld(cells, [fewest]), strict=True) if hide}
+    return {
+        title: None if name in small else counts.get(name, 0) for name, title in categories.items()
+    }
 
 
 def _auroc(
@@ -164,10 +186,9 @@ def _suspicions(quality: FeatureQuality) -> list[str]:
         )
     if quality.distinct == 2 and quality.quantiles is not None:
         found.append(f"{quality.title}: a number with only two values; is it a category?")
-    if quality.categories is not None and quality.missing_share < 1:
-        largest = max(quality.categories.values()) / sum(quality.categories.values())
-        if largest > NEARLY_CONSTANT_SHARE:
-            found.append(f"{quality.title}: {largest:.1%} of known rows are of one category")
+    if quality.largest_share > NEARLY_CONSTANT_SHARE:
+        what = "of one category" if quality.quantiles is None else "the same number"
+        found.append(f"{quality.title}: {quality.largest_share:.1%} of known rows are {what}")
     return found
 
 

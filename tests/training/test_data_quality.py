@@ -3,9 +3,12 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from models.definition import Definition
+from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, followed, people
 from training.data_quality import DataQuality, FeatureQuality, assess_quality
 from training.population import admit
@@ -91,3 +94,35 @@ def test_a_feature_that_is_missing_twice_as_often_without_the_event_is_named(
 
 def test_sound_data_raise_no_suspicion(definition: Definition, now: datetime) -> None:
     assert _assess(people(), definition, now).suspicions == ()
+
+
+def test_a_number_that_hardly_ever_changes_is_named(definition: Definition, now: datetime) -> None:
+    frame = people()
+    frame["crp"] = np.where(frame.index < 3, frame["crp"], 4.0)
+
+    (words,) = _assess(frame, definition, now).suspicions
+
+    assert words == "C-reactive protein: 99.6% of known rows are the same number"
+
+
+@settings(max_examples=40)
+@given(sizes=st.lists(st.integers(0, 40), min_size=3, max_size=3))
+def test_a_category_of_few_can_not_be_got_back_from_the_others(
+    sizes: list[int], definition: Definition
+) -> None:
+    frame = people(250)
+    names = np.repeat(["medicine", "surgery", "geriatrics"], sizes)
+    frame["ward"] = None
+    frame.loc[: len(names) - 1, "ward"] = names
+    assume(len(set(names)) > 1)
+
+    tally = _feature(_assess(frame, definition, NOW), "ward").categories
+
+    assert tally is not None
+    there = dict(zip(("Medicine", "Surgery", "Geriatrics"), sizes, strict=True))
+    hidden = [name for name, shown in tally.items() if shown is None]
+    assert all(tally[name] in (there[name], None) for name in there)
+    assert all(name in hidden for name, size in there.items() if 0 < size < 5)
+    if hidden:  # what the total less the others gives is a sum over several, and not a small one
+        assert len(hidden) > 1 or len(set(names)) == 1
+        assert sum(there[name] for name in hidden) >= 5 or len(hidden) == len(set(names))
