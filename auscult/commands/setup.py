@@ -51,10 +51,15 @@ def models() -> None:
     """List the models that are defined, shipped and your own."""
     from rich.table import Table
 
-    table = Table("Name", "Title", "Status", "Features", "Review by", "Definition", box=None)
+    table = Table(box=None)
+    table.add_column("Name", no_wrap=True)
+    for heading in ("Title", "Status", "Features", "Review by", "Definition"):
+        table.add_column(heading)
     for name, file in sorted(definitions(read_settings().models).items()):
         it = file.definition
-        names = ", ".join(feature.name for feature in it.features)
-        row = (name, it.title, it.status, names, f"{it.review_by}", file.digest[:12])
-        table.add_row(*row)
+        overdue = ", overdue" if it.review_by < now().date() else ""
+        count = str(len(it.features))
+        table.add_row(
+            name, it.title, it.status, count, f"{it.review_by}{overdue}", file.digest[:12]
+        )
     out.print(table)

@@ -51,6 +51,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "model": overview,
         "definition": definition,
         "dossier": dossier,
+        "review_overdue": definition.review_by < timezone.now().date(),
         "tenures": tenure.history(name)[:CLOSED_SHOWN],
         "closed": Alarm.objects.filter(model=name, state="closed").order_by("-raised_on")[
             :CLOSED_SHOWN

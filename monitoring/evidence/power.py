@@ -114,7 +114,8 @@ def shifted_shares(stream: Stream, reference: Floats, shift: float) -> Floats:
 
 def _reading(stream: Stream, reference: Floats, shift: float | None) -> str:
     if shift is None:
-        return f"no change of up to {LARGEST_SHIFT:g} SD"
+        numeric = isinstance(stream, NumericStream)
+        return f"no shift of up to {LARGEST_SHIFT:g} SD" if numeric else "no rise, however large"
     if isinstance(stream, NumericStream):
         return f"a shift of {shift:.2g} SD"
     before, after = reference / reference.sum(), shifted_shares(stream, reference, shift)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from django.test import Client
@@ -205,6 +206,18 @@ def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Brow
     assert "season: less than one year of reference" in page
     alarm = Alarm.objects.get(stream="value:age")
     assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+
+
+def test_the_model_page_says_when_its_review_is_due_and_that_it_is_overdue(
+    watched: Clinic, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "1 Jan 2030" in page
+    assert "overdue</strong>" not in page.split("Review due")[1].split("</div>")[0]
+    late = watched.definition.model_copy(update={"review_by": date(2020, 1, 1)})
+    monkeypatch.setattr("monitoring.console.model_pages.known_definition", lambda _: late)
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "overdue" in page.split("Review due")[1].split("</div>")[0]
 
 
 def test_the_model_page_says_what_is_expected_and_that_it_is_blind(

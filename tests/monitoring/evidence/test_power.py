@@ -81,7 +81,7 @@ def test_a_constant_column_sees_no_shift_and_says_so():
     stream = NumericStream("x", edges_from([4.0]))
     found = power(stream, open_stream(stream, [0, 500, 0]), 100, BUDGET, (7,))[0]
     assert found.shift is None
-    assert found.reading == "no change of up to 5 SD"
+    assert found.reading == "no shift of up to 5 SD"
 
 
 @pytest.mark.parametrize("rows", [0, -1, float("nan")])
