@@ -62,6 +62,10 @@ def monitor_model(
             artefact, version=registered.version, digest=registered.artefact_digest
         )
         listed = list_affected(model, now)
+        sys.stderr.write(
+            f"auscult: {listed.predictions:,} predictions used corrected results and were "
+            f"withdrawn; the band of {listed.band_changes:,} changes\n"
+        )
     delivered = notify(result.open_alarms, settings, now)
     affected = notify_affected(listed, name, registered.version, settings, now)
     for fault in dict.fromkeys((*delivered.faults, *affected.faults)):

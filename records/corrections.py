@@ -4,13 +4,14 @@ Such a prediction isn't right any more: listing it withdraws it, and it stays op
 acknowledges it.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from models.errors import RecordError
@@ -55,8 +56,12 @@ def unlisted(model: str) -> list[SourceCorrection]:
 def users_of(correction: SourceCorrection) -> list[Prediction]:
     """Return the predictions that used the source of a report, test clients' left out."""
     text = Prediction.objects.annotate(named=Cast("sources", TextField()))
+    # the writer stores letters beyond ASCII as they are, Django's own JSON escapes them
+    plain, escaped = (json.dumps(correction.source, ensure_ascii=one) for one in (False, True))
     found = text.filter(
-        model=correction.model, is_test=False, named__contains=correction.source
+        Q(named__contains=plain) | Q(named__contains=escaped),
+        model=correction.model,
+        is_test=False,
     ).order_by("predicted_at", "pk")
     return [one for one in found.iterator() if correction.source in one.sources]
 

@@ -70,6 +70,16 @@ def test_listing_withdraws_them_in_the_chain_and_once(any_clinic: Clinic) -> Non
     assert withdrawn.count() == len(made)
 
 
+@pytest.mark.parametrize("name", ['urn:lab:"7"', "Observation/ö%_", "a\\b"])
+def test_a_source_of_any_name_is_found_and_no_other(any_clinic: Clinic, name: str) -> None:
+    first, second, third, *_ = any_clinic.record(FIRST, 5)
+    for one, sources in ((first, ["x", name]), (second, [f"{name}1"]), (third, [name.upper()])):
+        one.sources = sources
+        one.save()
+    assert listed(any_clinic, Correction(name, "corrected")).predictions == 1
+    assert AffectedPrediction.objects.get().prediction_id == first.pk
+
+
 def test_without_the_value_the_risk_is_that_of_a_missing_one(clinic: Clinic) -> None:
     used(clinic)
     listed(clinic, Correction(SOURCE, "entered-in-error", "creatinine"))
