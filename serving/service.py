@@ -24,7 +24,11 @@ HEALTH = ("/livez", "/readyz", "/healthz")
 SPARE_SECONDS = 1.0
 COLLECT_AFTER = 20_000  # more objects than at the last collection
 
-settings = read_settings()
+try:
+    settings = read_settings()
+except AuscultError as error:
+    # the command line shows this as one line
+    raise click.ClickException(str(error)) from error
 
 
 class Entrance:

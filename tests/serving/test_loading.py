@@ -1,6 +1,10 @@
 """What a worker refuses to start with."""
 
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +132,17 @@ def test_a_version_for_clinical_use_is_served_only_once_a_safety_officer_signed_
         check_approved(packed)
     decisions.sign(NAME, "4", "approve", **signed)
     check_approved(packed)
+
+
+def test_a_setting_that_is_none_stops_bentoml_with_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "serve", "serving.service:service"],
+        env={"PATH": os.environ["PATH"], "AUSCULT_HOME": str(tmp_path), "AUSCULT_WORKER": "2"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "AUSCULT_WORKER is no setting (did you mean AUSCULT_WORKERS?)" in done.stderr
+    assert "Traceback" not in done.stderr
