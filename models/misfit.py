@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from models.errors import MalformedInput
 
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+# a feature's name may look so; what has more digits may be somebody's number
+_NAME = re.compile(r"(?!.*\d{4})[a-z][a-z0-9_]{0,62}")
 _TIME = "2026-01-05T10:15:00Z"
 _NOUNS = {
     "array": "a list",
