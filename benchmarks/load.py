@@ -46,8 +46,33 @@ def http_request(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
+def connect(port: int) -> socket.socket:
+    """Open a connection."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
 def run_load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Load:
     """Let so many clients each ask again as soon as they are answered.
+
+    Raises RuntimeError for any answer but 200.
+    """
+    return load_over([connect(port) for _ in range(clients)], requests, seconds)
+
+
+def ask(connection: socket.socket, request: bytes) -> None:
+    """Ask once over a connection, and wait for the answer."""
+    client = _Client(connection)
+    client.ask(request)
+    while not _complete(client):
+        pass
+
+
+def load_over(
+    connections: Sequence[socket.socket], requests: Sequence[bytes], seconds: float
+) -> Load:
+    """Let a client on each connection ask again as soon as it's answered; close them then.
 
     Raises RuntimeError for any answer but 200.
     """
@@ -58,9 +83,7 @@ def run_load(port: int, requests: Sequence[bytes], clients: int, seconds: float)
     gc.collect()
     gc.disable()
     try:
-        for _ in range(clients):
-            client = _Client(socket.create_connection(("127.0.0.1", port)))
-            client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for client in map(_Client, connections):
             asking[client.connection.fileno()] = client
             poll.register(client.connection, select.EPOLLIN)
             client.ask(next(following))
@@ -76,8 +99,8 @@ def run_load(port: int, requests: Sequence[bytes], clients: int, seconds: float)
     finally:
         gc.enable()
         poll.close()
-        for client in asking.values():
-            client.connection.close()
+        for connection in connections:
+            connection.close()
     ordered = sorted(waits)
     p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
     return Load(len(waits) / (now - began), 1e3 * statistics.median(ordered), 1e3 * p99)

@@ -148,8 +148,8 @@ def two_workers(installed: Installation, cores: set[int], options: Options) -> I
     for name, measured in found.items():
         yield f"| {name} | {measured} |"
     yield (
-        f"\nTwo workers answer {ratio:.2f} times what one does. The load generator runs on one of "
-        f"their {len(cores)} cores, so two workers have less than two cores."
+        f"\nTwo workers answer {ratio:.2f} times what one does, with as many connections each. The "
+        f"load generator runs on one of their {len(cores)} cores, so they have less than all."
     )
 
 

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -16,11 +17,12 @@ import msgspec
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from auscult.processes import free_port
-from benchmarks.load import Load, http_request, run_load
+from benchmarks.load import Load, ask, connect, http_request, load_over, run_load
 from benchmarks.made_up import NAME, NAMES, Installation, people
 from records.telemetry import SWITCHES
 
 SECONDS_TO_START = 120.0
+_MOST_CONNECTIONS = 1000
 _PREDICT = f"/v1/models/{NAME}/predict"
 _SAVE_MLFLOW_MODEL = (
     "import sys, mlflow; mlflow.pyfunc.save_model(sys.argv[1], python_model=sys.argv[2], "
@@ -35,12 +37,44 @@ class Server:
     port: int
     process: psutil.Process
     requests: list[bytes]
+    workers: int = 1
 
     def measure(self, clients: int, seconds: float) -> tuple[Load, float]:
         """Return the load that was borne, and milliseconds of the server's CPU a request."""
+        connections = self._connections(clients)
         before = self._cpu_seconds()
-        load = run_load(self.port, self.requests, clients, seconds)
+        load = load_over(connections, self.requests, seconds)
         return load, 1e3 * (self._cpu_seconds() - before) / (load.rate * seconds)
+
+    def _connections(self, clients: int) -> list[socket.socket]:
+        """Connect to each worker equally often, as a balancer in front of them would see to.
+
+        The kernel lets any worker that is awake accept, and so gives most to one.
+        """
+        if self.workers == 1:
+            return [connect(self.port) for _ in range(clients)]
+        share = clients // self.workers
+        by_worker: dict[int, list[socket.socket]] = {}
+        for _ in range(_MOST_CONNECTIONS):
+            connection = connect(self.port)
+            held = by_worker.setdefault(self._worker_of(connection), [])
+            if len(held) < share:
+                held.append(connection)
+            else:
+                connection.close()
+            if sum(map(len, by_worker.values())) == share * self.workers:
+                return [one for held in by_worker.values() for one in held]
+        raise RuntimeError(f"{_MOST_CONNECTIONS} connections were not accepted by all workers")
+
+    def _worker_of(self, connection: socket.socket) -> int:
+        """Ask once over a connection, and return the process that answered."""
+        ask(connection, self.requests[0])
+        ours = connection.getsockname()[1]
+        for worker in self.process.children(recursive=True):
+            ports = {one.raddr.port for one in worker.net_connections("tcp") if one.raddr}
+            if ours in ports:
+                return int(worker.pid)
+        raise RuntimeError(f"no worker holds the connection from port {ours}")
 
     def _cpu_seconds(self) -> float:
         family = [self.process, *self.process.children(recursive=True)]
@@ -74,7 +108,7 @@ def ours(
     headers = {"Authorization": f"Bearer {installed.key}"}
     command = ["bentoml", "serve", f"{service}:service"]
     with _serving(command, cores, settings, path, bodies, headers) as server:
-        yield server
+        yield replace(server, workers=workers)
 
 
 @contextmanager

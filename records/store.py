@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import chain
@@ -19,6 +20,7 @@ Rows = Mapping[str, list[tuple[Sql, ...]]]
 COLUMNS = {table.name: table.sql_columns for table in TABLES.values()}
 # rows a statement, each a power of two so that few statements are prepared
 _MOST_ROWS = 32
+_SHORTEST_WAIT, _LONGEST_WAIT = 2e-4, 1e-2  # seconds
 
 
 class Store(Protocol):
@@ -82,6 +84,8 @@ class SqliteStore:
             )
             for pragma in SQLITE_PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
+            # only a transaction's begin finds the database locked, and `_begin` waits better
+            self._connection.execute("PRAGMA busy_timeout=0")
         except sqlite3.Error as error:
             raise WriterStopped(f"the database {self._path} can't be opened: {error}") from error
         self._file = self._file_now()
@@ -106,12 +110,26 @@ class SqliteStore:
             # SQLite would go on writing to the deleted file without a complaint
             raise WriterStopped(f"the database {self._path} was moved or deleted")
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        self._begin()
         execute(_insert("chainblock", BLOCK_COLUMNS, "?"), block.values)
         for table, values in rows.items():
             for statement, several in _many(table, values):
                 execute(statement, several)
         execute("COMMIT")
+
+    def _begin(self) -> None:
+        """Wait for the database's lock; SQLite itself sleeps for longer than a commit takes."""
+        until, wait = time.monotonic() + BUSY_SECONDS, _SHORTEST_WAIT
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(wait)
+                wait = min(1.2 * wait, _LONGEST_WAIT)
+            else:
+                return
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
