@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -274,6 +275,39 @@ def test_monitoring_a_quiet_model_says_that_no_alarm_is_open(story, served):
     served.post("/v1/models/readmission_week/predict", json={"values": {"age": 60}})
     shown = story.run("monitor", "readmission_week")
     assert "No alarm is open" in shown
+
+
+def test_a_prediction_on_a_corrected_result_is_withdrawn_by_the_next_run(story, served):
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    sodium = {
+        "resourceType": "Observation",
+        "id": "s17",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "2951-2"}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": at.isoformat(),
+        "valueQuantity": {
+            "value": 131, "system": "http://unitsofmeasure.org", "code": "mmol/L",
+        },
+    }  # fmt: skip
+    patient = {"resourceType": "Patient", "id": "p1", "birthDate": "1940-05-01"}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": one} for one in (patient, sodium)],
+    }
+    answer = served.post("/fhir/RiskAssessment/$predict?model=readmission_week", json=bundle).json()
+    assert answer["resourceType"] == "RiskAssessment", answer
+    assert {"reference": "Observation/s17"} in answer["basis"]
+    path = story.directory / "corrected.csv"
+    path.write_text("source,status,feature,value\nObservation/s17,corrected,sodium,118\n")
+    assert "1 corrections were recorded" in story.run(
+        "corrections", "readmission_week", path.name, "--by", "lena"
+    )
+    assert "1 predictions used corrected results" in story.run("monitor", "readmission_week")
+    read = served.get(f"/fhir/RiskAssessment/{answer['id']}").json()
+    assert read["status"] == "entered-in-error"
+    assert "probabilityDecimal" not in json.dumps(read)
 
 
 def test_the_history_says_who_promoted_and_why(story, served):
