@@ -51,11 +51,30 @@ class Outbound:
         """Return a document with its headers; raise OutboundError for anything but a 200."""
         if not self.allows(url, plain_http=plain_http):
             raise OutboundError("the server isn't one that may be asked")
+        return await self._ask("GET", url, headers, None, seconds)
+
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], content: bytes, seconds: float
+    ) -> bytes:
+        """Return the answer to what is posted; raise OutboundError for anything but a 200."""
+        if not self.allows(url):
+            raise OutboundError("the server isn't one that may be asked")
+        body, _ = await self._ask("POST", url, headers, content, seconds)
+        return body
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        seconds: float,
+    ) -> tuple[bytes, httpx.Headers]:
         target = httpx.URL(url)
         try:
             async with asyncio.timeout(seconds):
                 address = await self._address(target)
-                return await self._read(target, address, headers)
+                return await self._read(method, target, address, headers, content)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise OutboundError("the server didn't answer in time") from error
         except (httpx.HTTPError, OSError, ssl.SSLError) as error:
@@ -74,13 +93,19 @@ class Outbound:
         return addresses[0]
 
     async def _read(
-        self, target: httpx.URL, address: str, headers: Mapping[str, str]
+        self,
+        method: str,
+        target: httpx.URL,
+        address: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
     ) -> tuple[bytes, httpx.Headers]:
         netloc = target.netloc.decode("ascii")
         request = self._http().build_request(
-            "GET",
+            method,
             target.copy_with(host=address),
             headers={**headers, "host": netloc},
+            content=content,
             extensions={"sni_hostname": target.host},
         )
         response = await self._http().send(request, stream=True)

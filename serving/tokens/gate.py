@@ -20,7 +20,8 @@ from serving.outbound import Outbound
 from serving.problems import NotAuthenticated
 from serving.subject import BOUND_PATIENT
 from serving.tokens.issuers import read_issuers
-from serving.tokens.verifier import CDS_PATH, TokenRefused, Verifier
+from serving.tokens.refusal import TokenRefused
+from serving.tokens.verifier import CDS_PATH, Verifier
 
 if TYPE_CHECKING:
     from records.models import Client

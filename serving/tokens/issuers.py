@@ -34,13 +34,20 @@ class IssuedClient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Issuer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An issuer: how its tokens are verified, and which clients it speaks for."""
+    """An issuer: how its tokens are verified, and which clients it speaks for.
+
+    Its keys verify signed tokens; of opaque ones it is asked at `introspection_url`, where
+    `introspection_id` and the secret in a file tell who asks.
+    """
 
     iss: str
     kind: Literal["cds-client", "access-token"]
     client: tuple[IssuedClient, ...]
     jwks_url: str | None = None
     jwks_file: str | None = None
+    introspection_url: str | None = None
+    introspection_id: str | None = None
+    introspection_secret_file: str | None = None
     audience: tuple[str, ...] = ()
     algorithms: tuple[str, ...] = DEFAULT_ALGORITHMS
     typ: str = "JWT"
@@ -70,6 +77,10 @@ def read_issuers(path: Path) -> tuple[Issuer, ...]:
         raise SettingsError(f"{path}: not TOML: {error}") from error
     for issuer in issuers:
         _check(path, issuer)
+    if sum(one.introspection_url is not None for one in issuers) > 1:
+        raise SettingsError(
+            f"{path}: two issuers are to be asked of opaque tokens, and nothing tells whose one is"
+        )
     names = [one.name for issuer in issuers for one in issuer.client]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len({one.iss for one in issuers}) < len(issuers):
@@ -82,10 +93,9 @@ def _check(path: Path, issuer: Issuer) -> None:
     unknown = [name for name in issuer.algorithms if name not in ALGORITHMS]
     if unknown or not issuer.algorithms:
         raise SettingsError(f"{where}: algorithms {unknown} are none of {', '.join(ALGORITHMS)}")
-    if (issuer.jwks_url is None) == (issuer.jwks_file is None):
-        raise SettingsError(f"{where}: give either jwks_url or jwks_file")
-    if issuer.jwks_url is not None and not issuer.jwks_url.startswith("https://"):
-        raise SettingsError(f"{where}: jwks_url must be https")
+    _check_ways(where, issuer)
+    if issuer.introspection_url is not None:
+        _check_introspection(where, issuer)
     if (issuer.kind == "access-token") != bool(issuer.audience):
         raise SettingsError(f"{where}: an access-token's issuer, and no other, needs audience")
     if not issuer.client:
@@ -97,3 +107,22 @@ def _check(path: Path, issuer: Issuer) -> None:
                 f"{where}: client {client.name}: give scopes out of {', '.join(SCOPES)}, not "
                 f"{wrong}, and a name that is no key's id"
             )
+
+
+def _check_ways(where: str, issuer: Issuer) -> None:
+    ways = (issuer.jwks_url, issuer.jwks_file, issuer.introspection_url)
+    if sum(way is not None for way in ways) != 1:
+        raise SettingsError(f"{where}: give one of jwks_url, jwks_file and introspection_url")
+    for name in ("jwks_url", "introspection_url"):
+        url = getattr(issuer, name)
+        if url is not None and not url.startswith("https://"):
+            raise SettingsError(f"{where}: {name} must be https")
+
+
+def _check_introspection(where: str, issuer: Issuer) -> None:
+    if issuer.kind != "access-token":
+        raise SettingsError(f"{where}: a CDS client signs its own tokens; give jwks_url")
+    if not issuer.introspection_id or not issuer.introspection_secret_file:
+        raise SettingsError(
+            f"{where}: introspection_url needs introspection_id and introspection_secret_file"
+        )

@@ -14,8 +14,10 @@ from joserfc.errors import JoseError
 from joserfc.util import urlsafe_b64decode
 
 from serving.outbound import Outbound
+from serving.tokens.introspection import Introspector
 from serving.tokens.issuers import ALGORITHMS, IssuedClient, Issuer
 from serving.tokens.key_sets import IssuerKeys
+from serving.tokens.refusal import TokenRefused
 from serving.tokens.smart_scopes import BY_URI, Granted, granted
 
 if TYPE_CHECKING:
@@ -24,10 +26,6 @@ if TYPE_CHECKING:
 MAX_TOKEN_BYTES = 16_384
 SKEW_SECONDS = 60
 CDS_PATH = "/cds-services"
-
-
-class TokenRefused(Exception):
-    """A token isn't taken; the reason is for the audit log only (CDS-20)."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -68,12 +66,18 @@ class Verifier:
 
     def __init__(self, issuers: tuple[Issuer, ...], outbound: Outbound, public_url: str) -> None:
         self._issuers: Mapping[str, tuple[Issuer, IssuerKeys]] = {
-            one.iss: (one, IssuerKeys(one, outbound)) for one in issuers
+            one.iss: (one, IssuerKeys(one, outbound))
+            for one in issuers
+            if one.introspection_url is None
         }
+        asked = (one for one in issuers if one.introspection_url is not None)
+        self._introspector = next((Introspector(one, outbound) for one in asked), None)
         self._public_url = public_url.rstrip("/")
 
     async def verify(self, token: str, path: str, now: datetime) -> Bearer:
         """Return who calls; raise TokenRefused with the reason."""
+        if self._introspector is not None and token.count(".") != 2:
+            return await self._ask(self._introspector, token, now)
         header, claims = _parse(token)
         issuer, keys = self._issuer(claims.iss)
         await _check_signature(token, header, issuer, keys, now)
@@ -85,6 +89,23 @@ class Verifier:
             client = _registered(issuer, claims.iss)
             await _check_first_use(claims, now)
             return Bearer(_client(client, client.scopes, claims, now), None)
+        return self._access(issuer, claims, now)
+
+    async def _ask(self, introspector: Introspector, token: str, now: datetime) -> Bearer:
+        """Return who calls by a token that only its issuer can read."""
+        if len(token) > MAX_TOKEN_BYTES:
+            raise TokenRefused("the token is too long")
+        issuer, told = introspector.issuer, await introspector.ask(token, now)
+        claims = Claims(
+            iss=issuer.iss,
+            aud=issuer.audience,
+            exp=told.exp,
+            iat=now.timestamp(),
+            jti="",
+            client_id=told.client_id,
+            scope=told.scope,
+            patient=told.patient,
+        )
         return self._access(issuer, claims, now)
 
     def _issuer(self, iss: str) -> tuple[Issuer, IssuerKeys]:

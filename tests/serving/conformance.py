@@ -90,7 +90,7 @@ WAITS = {
 LIMITS = """
 ## What holds with a limit
 
-- **AUTH-5**: JWTs only. Opaque tokens and introspection (RFC 7662) wait.
+- **AUTH-5**: opaque tokens of one issuer, since nothing tells whose an opaque token is.
 - **CDS-9**, **API-7**: a private address may be asked only if the host stands in
   `AUSCULT_OUTBOUND_PRIVATE_HOSTS`, since most hospitals' FHIR servers have one.
 - **FHIR-11**: the transaction is returned to the caller, who posts it: Auscult writes to no server.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import uuid4
 
 from cryptography import x509
@@ -72,6 +73,8 @@ class KeyServer:
     cache_control: str = "max-age=60"
     broken: bool = False
     asked: int = 0
+    tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
+    credentials: list[str] = field(default_factory=list)
     url: str = ""
     host: str = ""
     ca_file: Path = Path()
@@ -90,6 +93,17 @@ def key_server(directory: Path) -> Iterator[KeyServer]:
             body = json.dumps({"keys": [key.as_dict(private=False) for key in served.keys]})
             self.send_response(500 if served.broken else 200)
             self.send_header("cache-control", served.cache_control)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def do_POST(self) -> None:
+            served.asked += 1
+            served.credentials.append(self.headers.get("authorization", ""))
+            form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+            known = served.tokens.get(form["token"][0], {"active": False})
+            body = json.dumps(known)
+            self.send_response(500 if served.broken else 200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body.encode())

@@ -2,6 +2,7 @@
 
 import json
 import time
+from base64 import b64decode
 from datetime import timedelta
 
 import pytest
@@ -353,3 +354,118 @@ def test_issuers_without_a_public_address_stop_the_start(sqlite_db, tmp_path):
     writer = Writer(sqlite_db.database, queue=1)
     with pytest.raises(SettingsError, match="AUSCULT_PUBLIC_URL"):
         make_gate(file, sqlite_db, Nobody(), writer, Outbound(sqlite_db))
+
+
+OPAQUE = """
+[[issuer]]
+iss = "https://login.example.org"
+kind = "access-token"
+introspection_url = "{url}"
+introspection_id = "auscult"
+introspection_secret_file = "{secret}"
+audience = ["{public}/fhir"]
+[[issuer.client]]
+id = "ward-app"
+name = "ward-app"
+scopes = ["predict", "read"]
+"""
+GOOD_TOKEN = {"active": True, "client_id": "ward-app", "scope": "system/RiskAssessment.c"}
+
+
+@pytest.fixture
+def asking(serve, sqlite_db, keys, tmp_path):
+    """A service that asks the issuer of opaque tokens."""
+    (tmp_path / "secret").write_text("a secret: of two words\n")
+    file = tmp_path / "opaque.toml"
+    secret = tmp_path / "secret"
+    file.write_text(OPAQUE.format(url=keys.url, secret=secret, public=PUBLIC))
+    settings = Settings(
+        home=sqlite_db.home,
+        issuers_file=file,
+        public_url=PUBLIC,
+        outbound_private_hosts=(keys.host,),
+        outbound_ca_file=keys.ca_file,
+    )
+    return serve(settings)
+
+
+def test_an_opaque_token_is_asked_of_its_issuer_and_kept_for_a_minute(asking, keys):
+    """AUTH-5: RFC 7662, with the name and secret by which the issuer knows us."""
+    keys.tokens["opaque-1"] = {**GOOD_TOKEN, "exp": seconds(minutes=5)}
+    assert send_bundle(asking, "opaque-1").status_code == 200
+    assert send_bundle(asking, "opaque-1").status_code == 200
+    assert keys.asked == 1
+    name, _, secret = b64decode(keys.credentials[0].removeprefix("Basic ")).decode().partition(":")
+    assert (name, secret) == ("auscult", "a+secret%3A+of+two+words")
+    keys.tokens["opaque-1"] = {"active": False}
+    asking.now = NOW + timedelta(seconds=61)
+    assert send_bundle(asking, "opaque-1").status_code == 401
+    assert keys.asked == 2
+
+
+def test_an_opaque_token_grants_what_its_scopes_say_for_its_patient(asking, keys):
+    """AUTH-5, AUTH-7."""
+    good = {**GOOD_TOKEN, "exp": seconds(minutes=5)}
+    keys.tokens["reads"] = {**good, "scope": "system/RiskAssessment.r"}
+    assert send_bundle(asking, "reads").status_code == 403
+    keys.tokens["bound"] = {**good, "scope": "patient/RiskAssessment.c", "patient": "p2"}
+    assert send_bundle(asking, "bound").status_code == 403
+    keys.tokens["own"] = {**good, "scope": "patient/RiskAssessment.c", "patient": "p1"}
+    assert send_bundle(asking, "own").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"active": False}, "isn't active"),
+        ({"exp": seconds(minutes=-1)}, "has expired"),
+        ({"exp": None}, "can't be read"),
+        ({"nbf": seconds(minutes=3)}, "isn't valid yet"),
+        ({"iss": "https://other.example.org"}, "issuer is another"),
+        ({"aud": "https://other.example.org"}, "audience is another"),
+        ({"client_id": "other"}, "isn't registered"),
+        ({"active": "yes"}, "can't be read"),
+    ],
+)
+def test_an_opaque_token_that_is_not_good_is_refused(asking, keys, changed, reason):
+    """AUTH-5."""
+    keys.tokens["opaque"] = {**GOOD_TOKEN, "exp": seconds(minutes=5), **changed}
+    assert send_bundle(asking, "opaque").status_code == 401
+    assert reason in wait_for_reason()
+
+
+def test_an_issuer_that_can_not_be_asked_lets_nobody_in(asking, keys):
+    """AUTH-5."""
+    keys.tokens["opaque"] = {**GOOD_TOKEN, "exp": seconds(minutes=5)}
+    keys.broken = True
+    assert send_bundle(asking, "opaque").status_code == 401
+    keys.broken = False
+    assert send_bundle(asking, "opaque").status_code == 200
+
+
+def wait_for_reason() -> str:
+    deadline = time.monotonic() + 10
+    while not reasons() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return " ".join(reasons())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kind = "access-token"', 'kind = "cds-client"', "signs its own tokens"),
+        ('introspection_id = "auscult"', "", "needs introspection_id"),
+        ("https://127", "http://127", "introspection_url must be https"),
+        ("audience =", 'jwks_file = "x"\naudience =', "give one of"),
+        ("audience =", 'audiense = ["x"]\naudience =', r"audiense is not known here"),
+    ],
+)
+def test_a_wrong_way_to_ask_stops_the_start(tmp_path, old, new, says):
+    text = OPAQUE.format(url="https://127.0.0.1/x", secret="s", public=PUBLIC)
+    file = tmp_path / "issuers.toml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(SettingsError, match=says):
+        read_issuers(file)
+    file.write_text(text + text.replace("login", "other").replace("ward-app", "ward-two"))
+    with pytest.raises(SettingsError, match="two issuers"):
+        read_issuers(file)
