@@ -1,16 +1,19 @@
 """What an exact explanation costs here, beside SHAP and XGBoost.
 
 All candidates run in turn in one process on one pinned core, on the same rows; each figure is the
-median of the repeats, warm-up excluded, in microseconds of processor time a row. Prints Markdown.
-woodelf and ONNX Runtime aren't among the dependencies and don't take part.
+median of the repeats, warm-up excluded, in microseconds of processor time a row. woodelf and ONNX
+Runtime aren't among the dependencies: they run in environments of their own, on the same core and
+rows, between two measurements of ours. Prints Markdown.
 """
 
 import argparse
 import os
 import platform
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -19,10 +22,38 @@ from typing import Any
 import numpy as np
 import xgboost
 
+from benchmarks.environments import NotInstalled, python_of
 from models.scoring.calibration import Sigmoid
 from models.scoring.scorer import Scorer, load_scorer, save_scorer
 
 Work = Callable[[np.ndarray], object]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer with an environment of its own, and the rows a call at which it's at its best."""
+
+    title: str
+    script: str
+    rows: int
+    packages: tuple[str, ...]
+
+
+XGBOOST = "xgboost-cpu==3.2.0"
+PEERS = (
+    Peer(
+        "ONNX Runtime, score only",
+        "onnx_scores",
+        1024,
+        ("onnxruntime==1.31.1", "onnxmltools==1.16.0", "scikit-learn==1.9.1", XGBOOST),
+    ),
+    Peer(
+        "woodelf, path-dependent",
+        "woodelf_rows",
+        100_000,
+        ("woodelf-explainer==0.4.8", XGBOOST),
+    ),
+)
 
 
 def main() -> None:
@@ -36,14 +67,42 @@ def main() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     X = patients(20_000, asked.features)
     booster = fit(X, asked.trees, asked.depth)
-    with tempfile.TemporaryDirectory() as directory:
-        scorer = as_scorer(booster, asked.features, Path(directory))
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        scorer = as_scorer(booster, asked.features, directory)
         scorer.verify(X[:2000])
         candidates = all_candidates(scorer, booster)
         print(heading(asked.trees, asked.depth, asked.features))
         for rows in (1, 32, 1024):
             print(table(rows, measure(candidates, X, rows, asked.repeats)))
-    print("\n- woodelf and ONNX Runtime skipped: they are not among the dependencies")
+        for peer in PEERS:
+            print(beside(peer, scorer, directory, asked.repeats))
+
+
+def beside(peer: Peer, scorer: Scorer, directory: Path, repeats: int) -> str:
+    """Measure a peer in its own environment, and ours before and after it; say how they compare."""
+    try:
+        python = python_of(peer.script, peer.packages)
+    except NotInstalled as error:
+        return f"\n- {peer.title}: skipped, {error}"
+    rows = directory / "rows.npy"
+    X = patients(peer.rows, len(scorer.features))
+    np.save(rows, X)
+    ours = {"ours": lambda part: scorer.explain_batch(part)}
+    before = measure(ours, X, len(X), repeats)["ours"]
+    script = Path(__file__).with_name("peers") / f"{peer.script}.py"
+    command = [python, script, directory / "trees.ubj", rows, str(repeats)]
+    try:
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    except subprocess.SubprocessError as error:
+        return f"\n- {peer.title}: skipped, it failed ({type(error).__name__})"
+    ours_now = (before + measure(ours, X, len(X), repeats)["ours"]) / 2
+    figure, difference = map(float, done.stdout.split()[-2:])
+    return (
+        f"\n- {peer.title}, {peer.rows:,} rows a call: {figure:,.1f} microseconds a row, ours "
+        f"{ours_now:,.1f} with score and explanation: {figure / ours_now:,.1f} times ours. It "
+        f"differs from XGBoost by {difference:.1g} at most. ({', '.join(peer.packages)})"
+    )
 
 
 def patients(rows: int, features: int) -> np.ndarray:
