@@ -45,6 +45,10 @@ class Supplied:
     next_page: str | None = None
 
 
+_RESOURCES = msgspec.json.Decoder(Resource)
+_NOTHING = Supplied("data")  # a search that found nothing, as most do where there are many codes
+
+
 @dataclass(slots=True)
 class Gathered:
     """The resources by key, and the keys of which it isn't known what there is."""
@@ -93,7 +97,7 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
     if raw.strip() == _NULL:
         return Supplied("none")
     try:
-        resource = msgspec.json.decode(raw, type=Resource)
+        resource = _RESOURCES.decode(raw)
         if template.key == PATIENT_KEY:
             if resource.resource_type != "Patient":
                 return Supplied("error")
@@ -102,6 +106,8 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
             return Supplied("error")
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return Supplied("error")
+    if not resource.entry and not resource.total and not resource.link:
+        return _NOTHING
     next_page = next((one.url for one in resource.link if one.relation == "next"), None)
     return page_of(resource.entry, resource.total or 0, next_page)
 
