@@ -23,6 +23,7 @@ from training.stability import Stability
 
 FORMAT = 1
 RETRAINING = "retraining"
+RECALIBRATED = "recalibrated_from"
 BASELINE_TITLE = (
     "penalised logistic regression with splines and indicators of missing values, calibrated "
     "likewise"

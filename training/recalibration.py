@@ -22,13 +22,12 @@ from training.candidate import Progress
 from training.card import card_files
 from training.cohort import Cohort
 from training.evaluation import evaluate_beside_on
-from training.evidence import describe_part, not_assessed
+from training.evidence import RECALIBRATED, describe_part, not_assessed
 from training.gates import check_gates
 from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
 from training.registry import RunRecord, download, register_run
-from training.reproduction import RECALIBRATED
 from training.run import TrainedVersion
 from training.run_files import write_pages
 from training.run_record import typical_row

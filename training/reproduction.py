@@ -2,19 +2,21 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from models.artefact import MANIFEST
-from models.definition import read_definition
+from models.definition import DefinitionFile, read_definition
 from models.errors import RegistryError
 from records.settings import Settings
+from training.booster import ANY_GROWTH
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
-from training.evidence import RETRAINING
+from training.evidence import RECALIBRATED, RETRAINING
 from training.options import TrainOptions
 from training.provenance import code_tags
 from training.registry import (
@@ -23,8 +25,8 @@ from training.registry import (
     find_version,
     run_tags,
 )
+from training.retraining import growth_of, recorded_cohort
 
-RECALIBRATED: Final = "recalibrated_from"
 _CIRCUMSTANCES: Final = {"lock_digest": "the lock", "code_version": "Auscult's version"}
 
 
@@ -53,14 +55,18 @@ def reproduce(
 ) -> Reproduction:
     """Make a version again in a scratch directory, as its record says, and compare every file.
 
-    Searches repeat the number of trials that were done, not the time that they were given. Raises
-    RegistryError for a version that no training made.
+    Searches repeat the number of trials that were done, not the time that they were given. For a
+    challenger `cohort` is the original one; its records are read again as they were known then.
+    Raises RegistryError for a version that no training made.
     """
     registered = find_version(name, version, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     first = download(registered, place, settings=settings)
     file = read_definition(first / "model.toml")
-    options = _options(registered, first, settings)
+    evidence: dict[str, Any] = json.loads((first / "evidence.json").read_bytes())
+    options = _options(registered, evidence, file)
+    if RETRAINING in evidence:
+        cohort = _with_records(file, cohort, evidence[RETRAINING], settings)
     with tempfile.TemporaryDirectory() as scratch:
         again, files = Path(scratch) / "artefact", Path(scratch) / "run"
         again.mkdir()
@@ -75,20 +81,25 @@ def reproduce(
     return Reproduction(registered, built.digest, differences)
 
 
-def _options(registered: RegisteredVersion, artefact: Path, settings: Settings) -> TrainOptions:
-    evidence: dict[str, Any] = json.loads((artefact / "evidence.json").read_bytes())
+def _with_records(
+    file: DefinitionFile, original: Cohort, then: Mapping[str, Any], settings: Settings
+) -> Cohort:
+    """Return the table that a challenger was made from, as its records were known by then."""
+    champion = find_version(file.definition.name, then["challenges"], settings=settings)
+    known_by = datetime.fromisoformat(then["known_by"])
+    return recorded_cohort(file, original, champion, known_by=known_by, settings=settings)
+
+
+def _options(
+    registered: RegisteredVersion, evidence: Mapping[str, Any], file: DefinitionFile
+) -> TrainOptions:
     if RECALIBRATED in evidence:
         raise RegistryError(
             f"{registered.name} version {registered.version} is version {evidence[RECALIBRATED]} "
             "recalibrated; reproduce that one, and validate it again with --recalibrate"
         )
-    if RETRAINING in evidence:
-        raise RegistryError(
-            f"{registered.name} version {registered.version} was made from records of "
-            f"{evidence[RETRAINING]['known_by']} too; only versions made from a table alone can be "
-            "reproduced"
-        )
     own = evidence["model_evidence"]
+    plan = file.definition.change_plan if RETRAINING in evidence else None
     searched = (own["trials"], *evidence["split"]["nested_trials"])
     return TrainOptions(
         trained_by=registered.trained_by,
@@ -97,6 +108,7 @@ def _options(registered: RegisteredVersion, artefact: Path, settings: Settings) 
         seed=evidence["seed"],
         repeated_trials=() if evidence["quick"] else searched,
         stability=evidence["stability"]["runs"] if evidence["stability"] else 0,
+        growth=ANY_GROWTH if plan is None else growth_of(plan),
     )
 
 

@@ -15,7 +15,7 @@ from training.booster import Growth
 from training.candidate import Progress
 from training.champion import FILE, read_comparison
 from training.cohort import Cohort
-from training.evidence import RETRAINING
+from training.evidence import RECALIBRATED, RETRAINING
 from training.options import TrainOptions
 from training.registry import (
     RegisteredVersion,
@@ -24,7 +24,6 @@ from training.registry import (
     find_version,
     read_run_file,
 )
-from training.reproduction import RECALIBRATED
 from training.run import TrainedVersion, train
 
 _FIXED: Final = ("features", "outcome", "inclusion", "smallest_set")
@@ -45,7 +44,9 @@ class Retrained:
 
 
 @dataclass(frozen=True, eq=False)
-class _Champion:
+class _Base:
+    """A champion, the digest of the table that it was made from, and what records it learnt."""
+
     version: RegisteredVersion
     original_digest: str
     learnt_through: datetime | None
@@ -67,27 +68,54 @@ def retrain(
     CohortError where the original cohort is another or nothing has closed, RegistryError without
     a champion.
     """
+    champion = champion_of(file.definition.name, settings=settings)
+    if champion is None:
+        raise RegistryError(
+            f"{file.definition.name} has no champion to challenge; promote a version with "
+            "`auscult promote`"
+        )
+    progress("Reading closed predictions", 0, 1)
+    cohort = recorded_cohort(file, original, champion, known_by=now, settings=settings)
+    progress("Reading closed predictions", 1, 1)
+    bounded = replace(options, growth=growth_of(_plan(file)))
+    trained = train(file, cohort, bounded, settings=settings, progress=progress, now=now)
+    made_from = dict(cohort.retraining or {})
+    _note(trained, made_from, options.trained_by, now)
+    differences = _differences(trained, settings)
+    return Retrained(trained, champion.version, made_from, cohort.notes, differences)
+
+
+def recorded_cohort(
+    file: DefinitionFile,
+    original: Cohort,
+    champion: RegisteredVersion,
+    *,
+    known_by: datetime,
+    settings: Settings,
+) -> Cohort:
+    """Return what a challenger of this champion learns from and is judged by, as known by a time.
+
+    The same records and the same time give the same table again. Raises as `retrain` does.
+    """
     plan = _plan(file)
-    champion = _champion(file, settings)
-    _check_original(original, champion)
+    base = _base(file, champion, settings)
+    _check_original(original, base)
     configure(settings)
     from training.joining import join  # Django's tables can be imported only once it's configured
     from training.recorded import closed_predictions
 
-    progress("Reading closed predictions", 0, 1)
     closed = closed_predictions(
         file.definition,
         plan,
         lambda version, digest: _is_alike(file.definition, version, digest, settings),
-        known_by=now,
+        known_by=known_by,
     )
-    joined = join(file.definition, original, closed, champion.learnt_through)
-    progress("Reading closed predictions", 1, 1)
+    joined = join(file.definition, original, closed, base.learnt_through)
     shown = int(closed.frame["shown"].sum())
     made_from = {
-        "challenges": champion.version.version,
+        "challenges": champion.version,
         "original_cohort": {"source": original.source, "digest": original.digest},
-        "known_by": now.isoformat(),
+        "known_by": known_by.isoformat(),
         "closed_through": closed.through.isoformat(),
         "learnt_through": joined.learnt_through,
         "recorded": len(closed.frame),
@@ -97,12 +125,12 @@ def retrain(
         "training": joined.training,
         "test": joined.test,
     }
-    cohort = replace(joined.cohort, retraining=made_from)
-    bounded = replace(options, growth=Growth(plan.max_depth, plan.learning_rate))
-    trained = train(file, cohort, bounded, settings=settings, progress=progress, now=now)
-    _note(trained, made_from, options.trained_by, now)
-    differences = _differences(trained, settings)
-    return Retrained(trained, champion.version.version, made_from, cohort.notes, differences)
+    return replace(joined.cohort, retraining=made_from)
+
+
+def growth_of(plan: ChangePlan) -> Growth:
+    """Return how trees may grow under a change plan."""
+    return Growth(plan.max_depth, plan.learning_rate)
 
 
 def _plan(file: DefinitionFile) -> ChangePlan:
@@ -114,13 +142,8 @@ def _plan(file: DefinitionFile) -> ChangePlan:
     return file.definition.change_plan
 
 
-def _champion(file: DefinitionFile, settings: Settings) -> _Champion:
+def _base(file: DefinitionFile, version: RegisteredVersion, settings: Settings) -> _Base:
     name = file.definition.name
-    version = champion_of(name, settings=settings)
-    if version is None:
-        raise RegistryError(
-            f"{name} has no champion to challenge; promote a version with `auscult promote`"
-        )
     artefact = _fetched(version, settings)
     champion = read_definition(artefact / "model.toml").definition
     for part in _FIXED:
@@ -136,12 +159,12 @@ def _champion(file: DefinitionFile, settings: Settings) -> _Champion:
         evidence = _evidence(_fetched(base, settings))
     before = evidence.get(RETRAINING)
     if before is None:
-        return _Champion(version, base.cohort_digest, None)
+        return _Base(version, base.cohort_digest, None)
     learnt_through = datetime.fromisoformat(before["learnt_through"])
-    return _Champion(version, before["original_cohort"]["digest"], learnt_through)
+    return _Base(version, before["original_cohort"]["digest"], learnt_through)
 
 
-def _check_original(original: Cohort, champion: _Champion) -> None:
+def _check_original(original: Cohort, champion: _Base) -> None:
     if original.digest != champion.original_digest:
         raise CohortError(
             f"{original.source} has SHA-256 {original.digest}, but version "

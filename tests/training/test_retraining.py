@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -84,15 +84,34 @@ def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves
     assert event.by == "Ada"
     assert event.details["version"] == found.trained.version
     assert event.details["challenges"] == "1"
-    with pytest.raises(RegistryError, match="was made from records of 2026-05-01"):
-        reproduce(
-            "readmission",
-            found.trained.version,
-            trained.cohort,
-            settings=registry,
-            progress=lambda *_: None,
-            now=NOW,
-        )
+
+
+def test_a_challenger_is_made_again_byte_for_byte_whatever_was_reported_since(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+    found = _retrain(planned, trained, registry)
+    late = followed(50, seed=9).assign(patient_id=lambda f: "L" + f["patient_id"])
+    after = NOW + timedelta(days=1)
+    predictions = record(
+        trained.file.definition,
+        late,
+        artefact_digest=trained.version.artefact_digest,
+        recorded_at=after,
+    )
+    report(trained.file.definition, predictions, late, reported_at=after)
+
+    again = reproduce(
+        "readmission",
+        found.trained.version,
+        trained.cohort,
+        settings=registry,
+        progress=lambda *_: None,
+        now=NOW + timedelta(days=2),
+    )
+
+    assert again.differences == ()
+    assert again.equal
 
 
 def test_a_search_stays_within_the_plan_and_missing_values_are_seen_through(
