@@ -11,7 +11,7 @@ AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
     "init", "migrate", "env", "models", "train", "retrain", "promote", "rollback", "history",
     "package", "serve", "suspend", "restore", "score", "monitor", "lookback", "corrections",
-    "export", "console", "work", "demo",
+    "export", "console", "work", "demo", "reproduce", "validate",
 )  # fmt: skip
 
 
