@@ -35,6 +35,7 @@ SECTIONS = {
     "explain": Section("One explanation", "explain", ("--repeats", "3")),
     "growth": Section("How an explanation's cost grows", "growth", ("--repeats", "3")),
     "writer": Section("What durability costs", "writer", ("--seconds", "1")),
+    "cold": Section("From a cold start to ready", "cold"),
     "http": Section("An answer over HTTP", "over_http"),
     "cds": Section("A card over CDS Hooks", "cds"),
     "monitoring": Section("Watching", "monitoring", ("--evidently-rows", "10000")),

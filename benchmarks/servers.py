@@ -91,8 +91,12 @@ def ours(
     slower_ms: float = 0.0,
     asking: tuple[str, list[bytes]] | None = None,
     more: Mapping[str, str] | None = None,
+    wait: bool = True,
 ) -> Iterator[Server]:
-    """Serve what is installed by BentoML, every answer recorded; `more` are further settings."""
+    """Serve what is installed by BentoML, every answer recorded; `more` are further settings.
+
+    Without `wait` it isn't waited for until it answers.
+    """
     service = "benchmarks.peers.slow_disk" if slower_ms else "serving.service"
     settings = {
         "AUSCULT_HOME": os.fspath(installed.settings.root),
@@ -107,7 +111,7 @@ def ours(
     path, bodies = asking or (_PREDICT, [_json({"values": one}) for one in people()])
     headers = {"Authorization": f"Bearer {installed.key}"}
     command = ["bentoml", "serve", f"{service}:service"]
-    with _serving(command, cores, settings, path, bodies, headers) as server:
+    with _serving(command, cores, settings, path, bodies, headers, wait=wait) as server:
         yield replace(server, workers=workers)
 
 
@@ -169,6 +173,8 @@ def _serving(
     path: str,
     bodies: list[bytes],
     headers: Mapping[str, str] | None = None,
+    *,
+    wait: bool = True,
 ) -> Iterator[Server]:
     """Run a server on these cores until the block ends; its port comes last."""
     port = free_port(4700)
@@ -184,7 +190,8 @@ def _serving(
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
         try:
-            _wait_until_it_answers(process, port, requests, log)
+            if wait:
+                _wait_until_it_answers(process, port, requests, log)
             yield Server(port, psutil.Process(process.pid), requests)
         finally:
             _stop(process)

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from models.errors import ArtefactError, ExplanationMismatch
-from models.scoring import kernels
+from models.scoring import kernels, sentences
 from models.scoring.calibration import Sigmoid
 from models.scoring.engines import (
     BoosterContributions,
@@ -149,6 +149,7 @@ class Scorer:
         for rows in (1, 256):
             self.explain_batch(np.full((rows, len(self.columns)), np.nan))
         self.explain(np.full(len(self.columns), np.nan))
+        sentences.warm()
 
     def _compare(self, where: str, margin: np.ndarray, other: np.ndarray) -> None:
         excess = np.abs(margin - other) / np.maximum(1.0, np.abs(other))

@@ -69,6 +69,13 @@ class Sentences:
         return None if length < 0 else out[:length].tobytes()
 
 
+def warm() -> None:
+    """Compile what writes (or load it from the cache), so that no request waits for it."""
+    one = FeatureText(AMOUNT_DECIMALS, ((b"", b"", b"", b""), (b"", b"", b"", b"")))
+    number, variant = np.zeros(1), np.zeros(1, np.int64)
+    Sentences([one], b"", frame=(b"", b"", b"")).write(number, variant, number, b"0.0,0.0,")
+
+
 @njit(cache=True)
 def _put(out: np.ndarray, at: int, text: np.ndarray) -> int:
     for i in range(text.size):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.scoring import sentences
 from models.scoring.sentences import FIRST_CATEGORY, MISSING, FeatureText, Sentences
 
 NUMBER = (b"{", b" of ", b": ", b" mmol/L, ")
@@ -30,8 +31,8 @@ def written(rows, decimals):
     values, variants, amounts = (np.array(column) for column in zip(*rows, strict=True))
     one = FeatureText(decimals, (NUMBER, NONE, CATEGORY))
     texts = "".join(f"{number!r}," for number in [*values.tolist(), *amounts.tolist()])
-    sentences = Sentences([one] * len(rows), end=b"}", frame=(b"[", b",", b"]"))
-    return sentences.write(values, variants, amounts, texts.encode())
+    row = Sentences([one] * len(rows), end=b"}", frame=(b"[", b",", b"]"))
+    return row.write(values, variants, amounts, texts.encode())
 
 
 @given(
@@ -72,3 +73,10 @@ def test_of_equal_contributions_the_first_feature_stays_first():
 def test_nan_is_written_as_no_value():
     rows = [(math.nan, 0, 0.5), (2.0, 0, 0.25)]
     assert written(rows, 0).decode() == joined([(0.0, MISSING, 0.5), (2.0, 0, 0.25)], 0)
+
+
+def test_what_was_warmed_is_all_that_a_request_needs():
+    sentences.warm()
+    compiled = list(sentences._write.signatures)
+    assert written([(1.5, 0, 0.5), (2.0, FIRST_CATEGORY, -0.5)], 1) is not None
+    assert sentences._write.signatures == compiled
