@@ -229,7 +229,7 @@ def _ended_by_signals() -> Iterator[None]:
     """Let SIGTERM end the demonstration as Ctrl-C does, so that no server outlives it."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # which an event loop, if one runs, knows how to end by
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
