@@ -37,8 +37,10 @@ def test_it_gives_the_same_values_and_nearly_the_same_intervals(seed: int, slope
     for name, one in found.items():
         assert one.value == whole[name].value
         width = whole[name].high - whole[name].low
-        assert one.low == pytest.approx(whole[name].low, abs=0.02 * width), name
-        assert one.high == pytest.approx(whole[name].high, abs=0.02 * width), name
+        # within a cell all risks are tied, which a precision feels most
+        near = (0.05 if name == "auprc" else 0.02) * width
+        assert one.low == pytest.approx(whole[name].low, abs=near), name
+        assert one.high == pytest.approx(whole[name].high, abs=near), name
 
 
 def test_censoring_is_weighted_anew_in_every_draw() -> None:
