@@ -155,7 +155,7 @@ def _digest(alarm: Alarm) -> str:
     """Return the digest of all that an alarm says; its state follows from its reviews."""
     said = (
         *(alarm.model, alarm.version, alarm.stream, alarm.kind, alarm.severity, alarm.summary),
-        *(str(alarm.raised_on), str(alarm.since), alarm.details),
+        *(str(alarm.raised_on), str(alarm.since), alarm.assigned_to, alarm.details),
     )
     return sha256(_text(said).encode()).hexdigest()
 

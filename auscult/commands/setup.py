@@ -52,14 +52,11 @@ def models() -> None:
     from rich.table import Table
 
     table = Table(box=None)
-    table.add_column("Name", no_wrap=True)
-    for heading in ("Title", "Status", "Features", "Review by", "Definition"):
-        table.add_column(heading)
+    for heading in ("Name", "Title", "Status", "Features", "Review by", "Definition"):
+        table.add_column(heading, no_wrap=heading != "Title")
     for name, file in sorted(definitions(read_settings().models).items()):
         it = file.definition
         overdue = ", overdue" if it.review_by < now().date() else ""
         count = str(len(it.features))
-        table.add_row(
-            name, it.title, it.status, count, f"{it.review_by}{overdue}", file.digest[:12]
-        )
+        table.add_row(name, it.title, it.status, count, f"{it.review_by}{overdue}", file.digest[:8])
     out.print(table)

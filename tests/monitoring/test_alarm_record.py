@@ -42,6 +42,7 @@ def test_runs_reviews_and_a_turn_leave_nothing_to_disagree_about(alarmed: Clinic
         ({"summary": "Creatinine is well"}, "was changed"),
         ({"severity": "notice"}, "was changed"),
         ({"details": {}}, "was changed"),
+        ({"assigned_to": "mallory"}, "was changed"),
         ({"state": "closed"}, "closed without a review"),
     ],
 )
