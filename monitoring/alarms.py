@@ -24,9 +24,6 @@ Severity = Literal["critical", "warning", "notice"]
 OPEN, ACKNOWLEDGED, MUTED, CLOSED = "open", "acknowledged", "muted", "closed"
 OPEN_STATES = (OPEN, ACKNOWLEDGED, "assigned", MUTED)
 
-# how an alarm may be closed, which decides what becomes of its days
-ACCEPT, FAULT, FALSE = "accept", "fault", "false"
-
 # sizes from which a change is critical or a warning, by the scale it's measured on
 CRITICAL = {"SD": 1.0, "ratio of SDs": 2.0, "share": 0.25}
 WARNING = {"SD": 0.3, "ratio of SDs": 1.3, "share": 0.05}

@@ -18,7 +18,7 @@ from monitoring.evidence.state import Counts
 from monitoring.evidence.units import UnitFinding
 from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
-from monitoring.strata import by_kind, of_its_kind
+from monitoring.strata import by_kind, filled, local, of_its_kind
 from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched
 from monitoring.windows import ONE_DAY, start_of
 from records import predictions
@@ -69,7 +69,10 @@ class Cases:
         watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
         if "against" in alarm.details:
-            before = self._chapter_before(alarm, books, onset)
+            # a turn is compared with the days of the alarm before it
+            first = date.fromisoformat(alarm.details["against"])
+            earlier = ledger.day_counts(books, alarm.stream, first, onset - ONE_DAY)
+            before = filled(by_kind(local(earlier, watched.stream.bins)))
             return Case(watched, int(alarm.details["bet"]), onset, before, _placed(days))
         twin = TWIN if alarm.details.get("fixed") else ""
         before = by_kind(books.states[f"{twin}{alarm.stream}"].reference)
@@ -80,16 +83,7 @@ class Cases:
             less = np.maximum(before - np.sum(joined, axis=0), 0) if joined else before
             # a stream without a reference of its own: all there is
             before = less if less.any() else before
-        # days of a kind not seen before are compared with the other kind
-        before = np.where(before.any(axis=1, keepdims=True), before, before.sum(axis=0))
-        return Case(watched, int(alarm.details["bet"]), onset, before, _placed(days))
-
-    def _chapter_before(self, alarm: Alarm, books: Ledger, onset: date) -> Counts:
-        """Count the days with which a turn is compared: those of the alarm before it."""
-        first = date.fromisoformat(alarm.details["against"])
-        earlier = ledger.day_counts(books, alarm.stream, first, onset - ONE_DAY)
-        before = np.sum([of_its_kind(day, rows) for day, rows in earlier], axis=0)
-        return np.asarray(np.where(before.any(axis=1, keepdims=True), before, before[::-1]))
+        return Case(watched, int(alarm.details["bet"]), onset, filled(before), _placed(days))
 
     def _unit(self, case: Case, through: date) -> UnitFinding | None:
         if case.watched.subject != "value" or case.watched.feature is None:

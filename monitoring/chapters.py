@@ -10,12 +10,10 @@ itself. A turn ends the chapter of the alarm before it, whose words stay with wh
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
-import numpy as np
-
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, Stream, close_day, open_stream
 from monitoring.evidence.state import Counts
-from monitoring.strata import by_kind, kind, local
+from monitoring.strata import by_kind, filled, kind, local
 from records.models import Alarm
 
 Days = Sequence[tuple[date, Counts]]
@@ -32,8 +30,8 @@ def turn_of(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> tuple[d
     `days` begin with the alarm's onset; those until it was raised are what later ones, which join
     them one by one, are compared with.
     """
-    before = by_kind(local([row for row in days if row[0] <= alarm.raised_on], stream.bins))
-    state = open_stream(stream, np.where(before.any(axis=1, keepdims=True), before, before[::-1]))
+    raising = local([row for row in days if row[0] <= alarm.raised_on], stream.bins)
+    state = open_stream(stream, filled(by_kind(raising)))
     for day, counts in days:
         if day <= alarm.raised_on:
             continue

@@ -61,9 +61,7 @@ class Consequences:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if alarm.stream == SCORE]
         for alarm in alarms:
-            found = self._causes(alarm, causes)
-            if not found and alarm.stream.startswith("alerts:"):
-                found = self._causes(alarm, score)
+            found = self._causes(alarm, causes, score if alarm.stream.startswith("alerts:") else [])
             alarm.details["follows"] = found[0].pk if found else None
             alarm.details["together_with"] = [one.pk for one in found[1:]]
 
@@ -76,19 +74,31 @@ class Consequences:
             return None
         return feature
 
-    def _causes(self, alarm: Alarm, causes: Sequence[Alarm]) -> list[Alarm]:
-        """Return what explains an alarm, most first: a single alarm, else as few as suffice."""
+    def _causes(
+        self, alarm: Alarm, causes: Sequence[Alarm], otherwise: Sequence[Alarm]
+    ) -> list[Alarm]:
+        """Return what explains an alarm, most first, from the causes or else from the others."""
         if alarm.stream == TRAFFIC or alarm.stream.startswith("refusals:"):
             return []
         if self._feature(alarm) is not None:
             return []
         case = self.cases.case(alarm, self.books, self.through)
-        possible = [one for one in causes if one is not alarm and self._spans(one, case.onset)]
-        if not possible:
+        groups = [
+            [one for one in group if one is not alarm and self._spans(one, case.onset)]
+            for group in (causes, otherwise)
+        ]
+        if not any(groups):
             return []
         window, enough = self._window(case, alarm.raised_on), EVIDENCE_LEFT * self.budget.log_limit
         if self._evidence_left(case, window, []) < enough:  # too few rows to explain away
             return []
+        explained = (self._explained(case, window, possible, enough) for possible in groups)
+        return next((chosen for chosen in explained if chosen), [])
+
+    def _explained(
+        self, case: Case, window: Window, possible: list[Alarm], enough: float
+    ) -> list[Alarm]:
+        """Return a single alarm that leaves too little evidence, or as few as do together."""
         chosen: list[Alarm] = []
         while possible:
             left = [self._evidence_left(case, window, [*chosen, one]) for one in possible]

@@ -10,11 +10,12 @@ from django.db.models import Min
 
 from models.errors import RecordError
 from monitoring import chapters, strata
-from monitoring.alarms import ACCEPT, CLOSED, FALSE, OPEN_STATES
+from monitoring.alarms import CLOSED, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.streams import TRAFFIC, Seen, Watched
 from records.agreement import note_alarms
+from records.decisions import ACCEPT, FALSE
 from records.models import Alarm, DayCount, Review, Stream
 
 # what describing an alarm anew may change

@@ -57,6 +57,11 @@ def local(days: Iterable[tuple[date, Counts]], bins: int) -> Counts:
     return reference
 
 
+def filled(seen: Counts) -> Counts:
+    """Return [weekdays and weekends, bins]; a kind not seen before has the other's counts."""
+    return np.asarray(np.where(seen.any(axis=1, keepdims=True), seen, seen.sum(axis=0)))
+
+
 def of_its_kind(day: date, counts: Counts) -> Counts:
     """Return a day's counts, [bins], as [weekdays and weekends, bins]."""
     placed = np.zeros((KINDS, counts.size), dtype=np.int64)

@@ -16,11 +16,11 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from records import audit
+from records.decisions import CLOSING
 from records.models import Alarm, AuditEvent, Review, Suspension, Tenure
 
 MONITOR: Final = "auscult monitor"
 WORDS: Final = "alarm.words"
-CLOSING: Final = ("fault", "accept", "false")
 
 
 @dataclass(frozen=True, slots=True)

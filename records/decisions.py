@@ -13,6 +13,10 @@ from models.errors import RecordError
 from records import audit
 from records.models import Review
 
+# how an alarm may be closed, which decides what becomes of its days
+ACCEPT, FAULT, FALSE = "accept", "fault", "false"
+CLOSING: Final = (FAULT, ACCEPT, FALSE)
+
 APPROVE: Final = "approve"
 PROMOTE: Final = "promote"
 ROLL_BACK: Final = "roll back"

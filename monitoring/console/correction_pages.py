@@ -20,7 +20,6 @@ SHOWN = 200
 @viewers
 def all_affected(request: HttpRequest, name: str) -> HttpResponse:
     """Show what corrected sources affect, and to reviewers the form that acknowledges it."""
-    known_definition(name)
     return _page(request, name, _form(request, name))
 
 

@@ -7,20 +7,19 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
+from models.definition import Definition
 from monitoring.console.accounts import may_approve, may_sign, person, reviewers, viewers
 from monitoring.console.forms import DecisionForm
 from monitoring.console.model_pages import known_definition
-from records import decisions, tenure
+from records import decisions
 
 
 @require_safe
 @viewers
 def all_decisions(request: HttpRequest, name: str) -> HttpResponse:
     """Show what was decided on a model's versions, and to reviewers the form that signs more."""
-    known_definition(name)
-    return _page(
-        request, name, DecisionForm(request, person(request), may_approve(person(request)))
-    )
+    user = person(request)
+    return _page(request, known_definition(name), DecisionForm(request, user, may_approve(user)))
 
 
 @sensitive_post_parameters("password")
@@ -28,11 +27,10 @@ def all_decisions(request: HttpRequest, name: str) -> HttpResponse:
 @reviewers
 def sign_decision(request: HttpRequest, name: str) -> HttpResponse:
     """Take a signed decision on a version."""
-    known_definition(name)
-    user = person(request)
+    definition, user = known_definition(name), person(request)
     form = DecisionForm(request, user, may_approve(user), request.POST)
     if not form.is_valid():
-        return _page(request, name, form, status=422)
+        return _page(request, definition, form, status=422)
     decisions.sign(
         name,
         form.cleaned_data["version"],
@@ -45,12 +43,13 @@ def sign_decision(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("decisions", name=name)
 
 
-def _page(request: HttpRequest, name: str, form: DecisionForm, status: int = 200) -> HttpResponse:
+def _page(
+    request: HttpRequest, definition: Definition, form: DecisionForm, status: int = 200
+) -> HttpResponse:
     context = {
-        "definition": known_definition(name),
-        "decisions": decisions.history(name),
+        "definition": definition,
+        "decisions": decisions.history(definition.name),
         "carried_out": decisions.CARRIED_OUT,
-        "tenures": tenure.history(name),
         "form": form,
         "may_sign": may_sign(person(request)),
         "may_approve": may_approve(person(request)),

@@ -11,9 +11,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django_otp import devices_for_user, match_token
 
-from monitoring.alarms import ACCEPT, FALSE, FAULT
 from monitoring.console.lockout import locked_out
-from records.decisions import APPROVE, PROMOTE, ROLL_BACK
+from records.decisions import ACCEPT, APPROVE, FALSE, FAULT, PROMOTE, ROLL_BACK
 from records.retraining import DECLINE, RETRAIN
 
 ACKNOWLEDGE, MUTE = "acknowledge", "mute"

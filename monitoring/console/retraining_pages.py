@@ -20,7 +20,6 @@ from records.models import RetrainingRequest
 @viewers
 def all_requests(request: HttpRequest, name: str) -> HttpResponse:
     """Show a model's requests, and to reviewers the form that signs the open one."""
-    known_definition(name)
     return _page(request, name, RetrainingForm(request, person(request)))
 
 
