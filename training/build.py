@@ -25,7 +25,7 @@ from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
 from training.fitting import fit_calibrated
 from training.judging import Judged, judge_by_folds, judge_on_test
-from training.learning_curve import learning_curve
+from training.learning_curve import LearningPoint, learning_curve
 from training.options import TrainOptions
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
@@ -176,14 +176,7 @@ def _evaluate(
         seed=options.seed,
     )
     progress("Evaluating", 1, 1)
-    progress("Drawing the learning curve", 0, 1)
-    curve = learning_curve(
-        file.definition,
-        parts.training,
-        BoosterParameters.from_dict(pair.trees.parameters),
-        options.seed,
-    )
-    progress("Drawing the learning curve", 1, 1)
+    curve = _curve(file, parts, pair, options, progress)
     trees, baseline = pair.trees, pair.baseline
     repeated = _repeated(file, parts, pair, options, progress)
     evidence = RunEvidence(
@@ -219,6 +212,16 @@ def _evaluate(
         seed=options.seed,
     )
     return evidence, found.comparisons.get(CHAMPION)
+
+
+def _curve(
+    file: DefinitionFile, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
+) -> tuple[LearningPoint, ...]:
+    progress("Drawing the learning curve", 0, 1)
+    parameters = BoosterParameters.from_dict(pair.trees.parameters)
+    curve = learning_curve(file.definition, parts.training, parameters, options.seed)
+    progress("Drawing the learning curve", 1, 1)
+    return curve
 
 
 def _repeated(

@@ -27,8 +27,8 @@ from training.gates import check_gates
 from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
-from training.registry import RunRecord, download, register_run
-from training.run import TrainedVersion
+from training.registry import RunRecord
+from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
 from training.run_record import typical_row
 from training.split import FOLDS, folds
@@ -89,26 +89,16 @@ def recalibrate(
             card=card,
             seed=seed,
         )
-        progress("Registering the version", 0, 1)
-        registered = register_run(
+        return register_version(
             examined.file.definition,
             cohort,
             _record(examined, values, files, digest, by, draws, seed),
             artefact,
             typical_row(examined.file, rows),
+            beside.own,
             settings=settings,
+            progress=progress,
         )
-    place = settings.cache / "artefacts" / digest
-    directory = download(registered, place, settings=settings)
-    progress("Registering the version", 1, 1)
-    return TrainedVersion(
-        name=registered.name,
-        version=registered.version,
-        run_id=registered.run_id,
-        artefact_digest=digest,
-        directory=directory,
-        evaluation=beside.own,
-    )
 
 
 def _cross_fitted(rows: Population, before: FloatArray, seed: int) -> FloatArray:

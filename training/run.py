@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from models.definition import DefinitionFile
+import pandas as pd
+
+from models.definition import Definition, DefinitionFile
 from models.evaluation.evaluation import Evaluation
 from records.settings import Settings
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
 from training.options import TrainOptions
-from training.registry import download, register_run
+from training.registry import RunRecord, download, register_run
 from training.stages import Stages
 
 
@@ -49,23 +51,40 @@ def train(
         built = build(
             file, cohort, options, artefact, files, settings=settings, progress=stages, now=now
         )
-        progress("Registering the version", 0, 1)
-        registered = register_run(
+        return register_version(
             file.definition,
             cohort,
             replace(built.record, metrics={**built.record.metrics, **stages.metrics()}),
             artefact,
             built.example,
+            built.evaluation,
             settings=settings,
+            progress=progress,
         )
-    place = settings.cache / "artefacts" / built.digest
+
+
+def register_version(
+    definition: Definition,
+    cohort: Cohort,
+    record: RunRecord,
+    artefact: Path,
+    example: pd.DataFrame,
+    evaluation: Evaluation,
+    *,
+    settings: Settings,
+    progress: Progress,
+) -> TrainedVersion:
+    """Register a sealed artefact with its run's record, and bring it into the cache."""
+    progress("Registering the version", 0, 1)
+    registered = register_run(definition, cohort, record, artefact, example, settings=settings)
+    place = settings.cache / "artefacts" / registered.artefact_digest
     directory = download(registered, place, settings=settings)
     progress("Registering the version", 1, 1)
     return TrainedVersion(
         name=registered.name,
         version=registered.version,
         run_id=registered.run_id,
-        artefact_digest=built.digest,
+        artefact_digest=registered.artefact_digest,
         directory=directory,
-        evaluation=built.evaluation,
+        evaluation=evaluation,
     )
