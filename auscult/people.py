@@ -25,12 +25,12 @@ def new_client(
     from django.db import transaction
 
     from records import audit
+    from records.agreement.clients import particulars
     from records.clients import create_client
 
     with transaction.atomic():
         key, client = create_client(name, scopes, is_test=is_test, valid_days=valid_days, now=now)
-        details = {"key_id": client.key_id, "name": name, "scopes": client.scopes}
-        audit.note("client created", by, details, now)
+        audit.note("client created", by, particulars(client), now)
     return key
 
 

@@ -32,7 +32,7 @@ from monitoring.performance import (
 )
 from monitoring.report import Report, write_reports
 from monitoring.streams import budget_of, watched_streams
-from records.agreement import note_alarms
+from records.agreement.alarms import note_alarms, words_of
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
 from records.settings import Settings
@@ -180,9 +180,10 @@ def _refresh(job: Job, ledger: Ledger) -> None:
             job.cases.describe(alarm, ledger, ledger.closed_through)
     Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
     with transaction.atomic():
+        before = words_of(still_open)
         for alarm in still_open:
             alarm.save(update_fields=books.DESCRIBED)
-        note_alarms(still_open, job.now)
+        note_alarms(still_open, job.now, before)
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
     ).update(state=OPEN, muted_until=None)
@@ -220,7 +221,7 @@ def _watch_calibration(job: Job, followed: Mapping[int, Followed]) -> list[Alarm
     )
     with transaction.atomic():
         alarm.save()
-        note_alarms([alarm], job.now)
+        note_alarms([alarm], job.now, {})
     return [alarm]
 
 

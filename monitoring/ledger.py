@@ -14,7 +14,7 @@ from monitoring.alarms import CLOSED, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.streams import TRAFFIC, Seen, Watched
-from records.agreement import note_alarms
+from records.agreement.alarms import note_alarms, words_of
 from records.decisions import ACCEPT, FALSE
 from records.models import Alarm, DayCount, Review, Stream
 
@@ -197,6 +197,7 @@ def write(
     kinds = {one.key: one.kind for one in watched}
     with transaction.atomic():
         _refuse_rivals(ledger)
+        before = words_of([*alarms, *ledger.turned])
         DayCount.objects.bulk_create(
             ledger.day_counts,
             batch_size=500,
@@ -214,7 +215,7 @@ def write(
             alarm.save(update_fields=["details"] if alarm.pk else None)
         for alarm in ledger.turned:
             alarm.save(update_fields=DESCRIBED)
-        note_alarms([*alarms, *ledger.turned], now)
+        note_alarms([*alarms, *ledger.turned], now, before)
     ledger.closed_through = closed_through
     ledger.day_counts.clear()
     ledger.turned.clear()

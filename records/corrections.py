@@ -16,6 +16,7 @@ from django.db.models.functions import Cast
 
 from models.errors import RecordError
 from records import audit, chain
+from records.agreement.corrections import affected_digest
 from records.models import AffectedPrediction, Amendment, Prediction, SourceCorrection
 from records.rows import AmendmentRow
 
@@ -77,12 +78,14 @@ def list_affected(
             chain.append(withdrawn, now)
         SourceCorrection.objects.filter(pk=correction.pk).update(listed_at=now)
         details = {
+            "correction": correction.pk,
             "model": correction.model,
             "source": correction.source,
             "status": correction.status,
             "predictions": len(affected),
             "band_changes": sum(one.band_changed for one in affected),
             "withdrawn": len(withdrawn),
+            "found": {str(one.prediction_id): affected_digest(one) for one in affected},
         }
         audit.note("sources.affected", MONITORING, details, now)
 
@@ -112,11 +115,16 @@ def acknowledge(model: str, chosen: Sequence[int], *, by: str, because: str, now
         raise RecordError("say what was done about the affected predictions")
     with transaction.atomic():
         still_open = open_of(model).select_for_update(of=("self",)).filter(pk__in=list(chosen))
-        found = [str(one) for one in still_open.values_list("prediction_id", flat=True)]
+        found = dict(still_open.order_by("pk").values_list("pk", "prediction_id"))
         if not found:
             raise RecordError("none of these predictions is open any more")
-        open_of(model).filter(pk__in=list(chosen)).update(acknowledged_by=by, acknowledged_at=now)
-        details = {"model": model, "predictions": found, "because": because}
+        open_of(model).filter(pk__in=list(found)).update(acknowledged_by=by, acknowledged_at=now)
+        details = {
+            "model": model,
+            "affected": list(found),
+            "predictions": [str(one) for one in found.values()],
+            "because": because,
+        }
         audit.note("sources.acknowledged", by, details, now)
     return len(found)
 

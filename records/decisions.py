@@ -13,6 +13,8 @@ from models.errors import RecordError
 from records import audit
 from records.models import Review
 
+# what doesn't close an alarm
+ACKNOWLEDGE, MUTE = "acknowledge", "mute"
 # how an alarm may be closed, which decides what becomes of its days
 ACCEPT, FAULT, FALSE = "accept", "fault", "false"
 CLOSING: Final = (FAULT, ACCEPT, FALSE)

@@ -21,7 +21,7 @@ from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
 from monitoring.consequences import COMPARED_DAYS
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
-from monitoring.console.forms import ACKNOWLEDGE, DECISIONS, MUTE, ReviewForm
+from monitoring.console.forms import DECISIONS, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
 from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities
@@ -29,6 +29,7 @@ from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.streams import TWIN, budget_of, watched_streams
 from records import audit
+from records.decisions import ACKNOWLEDGE, MUTE
 from records.models import Alarm, DayCount, Review
 
 STATES = {ACKNOWLEDGE: ACKNOWLEDGED, MUTE: MUTED}

@@ -12,10 +12,18 @@ from django.utils import timezone
 from django_otp import devices_for_user, match_token
 
 from monitoring.console.lockout import locked_out
-from records.decisions import ACCEPT, APPROVE, FALSE, FAULT, PROMOTE, ROLL_BACK
+from records.decisions import (
+    ACCEPT,
+    ACKNOWLEDGE,
+    APPROVE,
+    FALSE,
+    FAULT,
+    MUTE,
+    PROMOTE,
+    ROLL_BACK,
+)
 from records.retraining import DECLINE, RETRAIN
 
-ACKNOWLEDGE, MUTE = "acknowledge", "mute"
 DECISIONS = {
     ACKNOWLEDGE: "Acknowledge: seen, and someone is looking into it",
     MUTE: "Mute until a date: it stays open, and is shown as muted",

@@ -6,7 +6,7 @@ import pytest
 
 from monitoring.console.alarm_pages import record_review
 from records.agreement import disagreements
-from records.models import Alarm
+from records.models import Alarm, AuditEvent, ChainBlock
 from tests.monitoring.clinic import FIRST, Clinic, older, without_creatinine
 
 FAULTY = FIRST + timedelta(days=8)
@@ -44,6 +44,8 @@ def test_runs_reviews_and_a_turn_leave_nothing_to_disagree_about(alarmed: Clinic
         ({"details": {}}, "was changed"),
         ({"assigned_to": "mallory"}, "was changed"),
         ({"state": "closed"}, "closed without a review"),
+        ({"state": "acknowledged"}, "acknowledged without a review"),
+        ({"state": "muted", "muted_until": FAULTY}, "muted otherwise than a review says"),
     ],
 )
 def test_an_alarm_that_was_changed_past_the_chain_is_found(
@@ -59,3 +61,28 @@ def test_an_alarm_that_was_deleted_is_found(alarmed: Clinic) -> None:
     Alarm.objects.filter(stream="missing:creatinine").delete()
     (one,) = disagreements()
     assert "was deleted" in one.words
+
+
+def test_a_mute_that_was_lengthened_past_the_chain_is_found(alarmed: Clinic) -> None:
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    signed = {"decision": "mute", "because": "Being repaired", "muted_until": FAULTY}
+    record_review(alarm.pk, "rita", signed)
+    assert disagreements() == []
+    Alarm.objects.filter(pk=alarm.pk).update(muted_until=FAULTY + timedelta(days=400))
+    (one,) = disagreements()
+    assert "muted otherwise" in one.words
+
+
+def test_a_run_that_changes_nothing_writes_nothing_into_the_chain(alarmed: Clinic) -> None:
+    blocks, last = ChainBlock.objects.count(), AuditEvent.objects.latest("block")
+    alarmed.watch(FAULTY + timedelta(days=4))
+    assert ChainBlock.objects.count() == blocks
+    assert last.action == "alarm.words"
+
+
+def test_no_run_speaks_for_an_alarm_that_was_forged(alarmed: Clinic) -> None:
+    Alarm.objects.filter(stream="missing:creatinine").update(assigned_to="mallory")
+    alarmed.record_days(FAULTY + timedelta(days=5), 1, change=without_creatinine(0.9))
+    alarmed.watch(FAULTY + timedelta(days=5))
+    (one,) = disagreements()
+    assert "was changed" in one.words
