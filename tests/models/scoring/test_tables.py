@@ -141,6 +141,14 @@ def test_every_depth_from_1_to_10_is_explained(depth: int, tmp_path: Path) -> No
     assert scorer.kind == "trees"
 
 
+def test_20000_rows_are_explained_with_missing_values_and_values_equal_to_thresholds(
+    tmp_path: Path,
+) -> None:
+    X = patients(20_000, 20, missing=0.1)
+    booster = fit_booster(X, trees=60, max_depth=5, eta=0.2)
+    assert_explains_as_xgboost(booster, tmp_path, with_thresholds(booster, X))
+
+
 def test_2000_trees_are_explained(tmp_path: Path) -> None:
     X = patients(200, 8)
     booster = fit_booster(X, trees=2000, max_depth=2, eta=0.05)
