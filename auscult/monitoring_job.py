@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from auscult.screen import Step
@@ -12,7 +13,9 @@ from models.errors import AuscultError
 from records.settings import Settings
 
 if TYPE_CHECKING:
+    from monitoring.corrections import Listed
     from monitoring.job import MonitorResult
+    from training.registry import RegisteredVersion
 
 _INTERVAL = re.compile(r"(\d{1,4})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -33,18 +36,20 @@ def monitor_model(
     step: Step,
     interval: timedelta = timedelta(days=1),
 ) -> "MonitorResult":
-    """Monitor a registered version (or alias) through a day that has closed."""
+    """List what used corrected sources, then watch a registered version (or alias) through a day.
+
+    The day must have closed. Listing comes first, so that it waits for nothing that watching does.
+    """
     from models.profile import read_profile
-    from models.risk_model import RiskModel
-    from monitoring.corrections import Listed, list_affected
     from monitoring.job import monitor
     from monitoring.notices import notify, notify_affected
-    from records.corrections import unlisted
     from training.registry import download, find_version
 
     registered = find_version(name, version, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     artefact = download(registered, place, settings=settings)
+    listed = _list_affected(registered, artefact, now)
+    told = notify_affected(listed, name, registered.version, settings, now)
     result = monitor(
         name,
         version=registered.version,
@@ -56,21 +61,26 @@ def monitor_model(
         progress=step,
         interval=interval,
     )
-    listed = Listed(0, 0, 0)
-    if unlisted(name):
-        model = RiskModel.load(
-            artefact, version=registered.version, digest=registered.artefact_digest
-        )
-        listed = list_affected(model, now)
-        sys.stderr.write(
-            f"auscult: {listed.predictions:,} predictions used corrected results and were "
-            f"withdrawn; the band of {listed.band_changes:,} changes\n"
-        )
     delivered = notify(result.open_alarms, settings, now)
-    affected = notify_affected(listed, name, registered.version, settings, now)
-    for fault in dict.fromkeys((*delivered.faults, *affected.faults)):
+    for fault in dict.fromkeys((*told.faults, *delivered.faults)):
         sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
     return result
+
+
+def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetime) -> "Listed":
+    from models.risk_model import RiskModel
+    from monitoring.corrections import Listed, list_affected
+    from records.corrections import unlisted
+
+    if not unlisted(registered.name):
+        return Listed(0, 0, 0)
+    model = RiskModel.load(artefact, version=registered.version, digest=registered.artefact_digest)
+    listed = list_affected(model, now)
+    sys.stderr.write(
+        f"auscult: {listed.predictions:,} predictions used corrected results and were "
+        f"withdrawn; the band of {listed.band_changes:,} changes\n"
+    )
+    return listed
 
 
 def parse_interval(text: str) -> timedelta:

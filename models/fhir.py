@@ -22,7 +22,14 @@ from models.fhir_subject import (
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
 
-__all__ = ["BundleReadings", "PatientContext", "read_bundle", "read_entries"]
+__all__ = [
+    "BundleReadings",
+    "FoundObservation",
+    "PatientContext",
+    "read_bundle",
+    "read_entries",
+    "read_observations",
+]
 
 # A transaction or batch is read for the data that it carries; nothing of it is carried out.
 MAX_ENTRIES = 3_000
@@ -41,7 +48,7 @@ class BundleReadings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class FoundObservation:
     """An Observation with its place in the Bundle."""
 
     index: int
@@ -50,20 +57,33 @@ class _Found:
 
     @property
     def place(self) -> str:
+        """Where it stands, as FHIRPath."""
         return f"Bundle.entry[{self.index}].resource"
 
     @property
     def version(self) -> tuple[str, str]:
+        """What orders the versions of one Observation."""
         meta = self.observation.meta
         return (meta.last_updated or "" if meta else "", self.observation.id or "")
 
     @property
+    def is_named(self) -> bool:
+        """Whether it's known by more than its place."""
+        return self.observation.id is not None or self.full_url is not None
+
+    @property
+    def name(self) -> str:
+        """What it is called, whatever its version."""
+        own = self.observation.id
+        return f"Observation/{own}" if own is not None else self.full_url or self.place
+
+    @property
     def source(self) -> str:
+        """What it is called in a prediction's sources: with its version, if it has one."""
         own, meta = self.observation.id, self.observation.meta
-        if own is None:
-            return self.full_url or self.place
-        version = f"/_history/{meta.version_id}" if meta and meta.version_id else ""
-        return f"Observation/{own}{version}"
+        if own is None or meta is None or not meta.version_id:
+            return self.name
+        return f"{self.name}/_history/{meta.version_id}"
 
 
 def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> BundleReadings:
@@ -83,13 +103,7 @@ def read_entries(
 
     Raises as `read_bundle` does.
     """
-    if len(entries) > MAX_ENTRIES:
-        raise TooMuchData(
-            f"{len(entries)} resources are more than the {MAX_ENTRIES} that are read at once; send "
-            "those of the look-backs, the newest of each code",
-            field="Bundle.entry",
-            reason="too_many_entries",
-        )
+    _check_size(entries, "send those of the look-backs, the newest of each code")
     findings: list[Finding] = []
     people, found = _sort_out(entries, findings)
     person = _the_person(people)
@@ -108,6 +122,26 @@ def read_entries(
                 words = f"{feature.title}: a value carries a rule that isn't known here"
                 findings.append(Finding(feature.name, "flagged", "unknown_modifier", words))
     return BundleReadings(readings, context_of(person, subjects), tuple(findings))
+
+
+def read_observations(body: bytes) -> list[FoundObservation]:
+    """Read the newest version of each Observation in a Bundle, of whatever patients.
+
+    Raises MalformedInput for what isn't a Bundle, TooMuchData for one of more than MAX_ENTRIES.
+    """
+    entries = _bundle(body).entry
+    _check_size(entries, "send them in several Bundles")
+    return _sort_out(entries, [])[1]
+
+
+def _check_size(entries: Sequence[Entry], instead: str) -> None:
+    if len(entries) > MAX_ENTRIES:
+        raise TooMuchData(
+            f"{len(entries)} resources are more than the {MAX_ENTRIES} that are read at once; "
+            f"{instead}",
+            field="Bundle.entry",
+            reason="too_many_entries",
+        )
 
 
 def _bundle(body: bytes) -> Bundle:
@@ -136,10 +170,10 @@ def _bundle(body: bytes) -> Bundle:
 
 def _sort_out(
     entries: Sequence[Entry], findings: list[Finding]
-) -> tuple[list[Person], list[_Found]]:
+) -> tuple[list[Person], list[FoundObservation]]:
     """Return the people and the newest version of each Observation, older ones first."""
     people: list[Person] = []
-    newest: dict[str, _Found] = {}
+    newest: dict[str, FoundObservation] = {}
     for index, entry in enumerate(entries):
         raw = bytes(entry.resource)
         if not raw:
@@ -153,7 +187,7 @@ def _sort_out(
         elif kind == "Patient":
             people.append(Person(_read(raw, Patient, place), entry.full_url))
         elif kind == "Observation":
-            one = _Found(index, entry.full_url, _read(raw, Observation, place))
+            one = FoundObservation(index, entry.full_url, _read(raw, Observation, place))
             key = one.observation.id or place
             if key not in newest or newest[key].version <= one.version:
                 newest[key] = one

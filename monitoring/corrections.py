@@ -1,7 +1,9 @@
 """Listing the predictions that used a corrected source, scored again with what it should say."""
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from models.corrections import CORRECTED, Correction, check_correction
 from models.definition import Definition
 from models.encoding import complete_columns, encode_columns, row_faults
-from models.errors import RecordError
+from models.errors import MalformedInput, RecordError
 from models.risk_model import RiskModel
 from records import corrections
-from records.corrections import CORRECTED, STATUSES, Correction
 from records.models import AffectedPrediction, Prediction, SourceCorrection
 
 COLUMNS = ("source", "status", "feature", "value")
-LONGEST = 160
 MOST_FAULTS = 20
+# values that are the same but for what converting their unit leaves
+CLOSE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def read_file(path: Path, definition: Definition) -> list[Correction]:
     for number, row in enumerate(rows, start=1):
         try:
             found.append(_correction(row, definition))
-        except ValueError as error:
+        except MalformedInput as error:
             faults.append(f"row {number}: {error}")
     if faults:
         raise RecordError(f"{path.name}: nothing was recorded: {'; '.join(faults[:MOST_FAULTS])}")
@@ -62,9 +65,11 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
 
     Predictions of other versions than the model's are listed without a score.
     """
-    reports, total, changes = corrections.unlisted(model.definition.name), 0, 0
+    name = model.definition.name
+    reports, total, changes = corrections.unlisted(name), 0, 0
+    users = corrections.users_of(name, {report.source for report in reports}) if reports else {}
     for report in reports:
-        affected = _affected(model, report, corrections.users_of(report))
+        affected = _affected(model, report, corrections.predictions(users[report.source]))
         corrections.list_affected(report, affected, now)
         total += len(affected)
         changes += sum(one.band_changed for one in affected)
@@ -73,40 +78,30 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
 
 def _correction(row: dict[str, Any], definition: Definition) -> Correction:
     cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    if not 0 < len(cells["source"]) <= LONGEST:
-        raise ValueError(f"source must have 1 to {LONGEST} characters")
-    if cells["status"] not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    if cells["feature"] and cells["feature"] not in definition.given:
-        raise ValueError(f"{definition.name} measures no feature {cells['feature']!r}")
-    return Correction(cells["source"], cells["status"], cells["feature"], _value(cells, definition))
-
-
-def _value(cells: dict[str, str], definition: Definition) -> float | str | None:
-    if not cells["value"]:
-        if cells["status"] == CORRECTED and cells["feature"]:
-            raise ValueError("give the corrected value, or leave the feature out")
-        return None
-    if not cells["feature"] or cells["status"] != CORRECTED:
-        raise ValueError("a value needs a feature and the status corrected")
-    feature = definition.by_name[cells["feature"]]
-    if feature.kind == "categorical":
-        if cells["value"] not in feature.categories:
-            raise ValueError(f"value is none of {', '.join(feature.categories)}")
-        return cells["value"]
-    try:
-        number = float(cells["value"])
-    except ValueError:
-        raise ValueError("value is no number") from None
-    if not np.isfinite(number):
-        raise ValueError("value must be finite")
-    return number
+    value: float | str | None = cells["value"] or None
+    feature = definition.by_name.get(cells["feature"])
+    if value is not None and feature is not None and feature.kind == "numeric":
+        with suppress(ValueError):
+            value = float(value)
+    found = Correction(cells["source"], cells["status"], cells["feature"], value)
+    check_correction(found, definition)
+    return found
 
 
 def _affected(
-    model: RiskModel, report: SourceCorrection, used: Sequence[Prediction]
+    model: RiskModel, report: SourceCorrection, used: Iterable[Prediction]
 ) -> list[AffectedPrediction]:
-    return [_scored_again(model, report, one) for one in used]
+    return [_scored_again(model, report, one) for one in used if not _is_right(report, one)]
+
+
+def _is_right(report: SourceCorrection, one: Prediction) -> bool:
+    """Say whether a prediction used the corrected value already."""
+    if report.status != CORRECTED or not report.feature:
+        return False
+    used, right = one.features.get(report.feature), report.value
+    if isinstance(used, float | int) and isinstance(right, float | int):
+        return math.isclose(used, right, rel_tol=CLOSE)
+    return bool(used == right)
 
 
 def _scored_again(

@@ -15,7 +15,10 @@ from django.db import DatabaseError, connection
 from models.errors import RecordError
 from records.models import Client
 
-SCOPES = ("predict", "explain", "outcome", "read", "replay", "bulk", "feedback", "suspend")
+SCOPES = (
+    *("predict", "explain", "outcome", "read", "replay", "bulk", "feedback", "correct"),
+    "suspend",
+)
 LIVE_KEYS = 2
 REFRESH_SECONDS = 1.0
 LOOKS_PER_REFRESH = 10

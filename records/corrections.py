@@ -4,36 +4,29 @@ Such a prediction isn't right any more: listing it withdraws it, and it stays op
 acknowledges it.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
+import orjson
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, TextField
+from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from models.corrections import IN_ERROR, Correction
 from models.errors import RecordError
 from records import audit, chain
 from records.agreement.corrections import affected_digest
+from records.answers import raw_rows
 from records.models import AffectedPrediction, Amendment, Prediction, SourceCorrection
 from records.rows import AmendmentRow
 
-CORRECTED: Final = "corrected"
-IN_ERROR: Final = "entered-in-error"
-STATUSES: Final = (CORRECTED, IN_ERROR)
 MONITORING: Final = "monitoring"
-
-
-@dataclass(frozen=True)
-class Correction:
-    """What a report says of a source; `value` is in the definition's unit, None where none is."""
-
-    source: str
-    status: str
-    feature: str = ""
-    value: float | str | None = None
+ROWS_AT_ONCE = 20_000
+PREDICTIONS_AT_ONCE = 500
+# what FHIR puts between a resource's name and its version
+VERSION: Final = "/_history/"
 
 
 def report(model: str, corrections: Iterable[Correction], *, by: str, now: datetime) -> int:
@@ -54,17 +47,31 @@ def unlisted(model: str) -> list[SourceCorrection]:
     return list(SourceCorrection.objects.filter(model=model, listed_at=None).order_by("pk"))
 
 
-def users_of(correction: SourceCorrection) -> list[Prediction]:
-    """Return the predictions that used the source of a report, test clients' left out."""
-    text = Prediction.objects.annotate(named=Cast("sources", TextField()))
-    # the writer stores letters beyond ASCII as they are, Django's own JSON escapes them
-    plain, escaped = (json.dumps(correction.source, ensure_ascii=one) for one in (False, True))
-    found = text.filter(
-        Q(named__contains=plain) | Q(named__contains=escaped),
-        model=correction.model,
-        is_test=False,
-    ).order_by("predicted_at", "pk")
-    return [one for one in found.iterator() if correction.source in one.sources]
+def users_of(model: str, sources: Iterable[str]) -> dict[str, list[UUID]]:
+    """Return which predictions used each source, test clients' left out.
+
+    A source without a version stands for all of its versions. All are looked for in one pass over
+    the model's predictions, so that no index has to be kept with each of them.
+    """
+    found: dict[str, list[UUID]] = {source: [] for source in sources}
+    rows = (
+        Prediction.objects.filter(model=model, is_test=False)
+        .exclude(sources=[])
+        .values_list("pk", Cast("sources", TextField()))
+    )
+    for chunk in raw_rows(rows, ROWS_AT_ONCE):
+        for key, named in chunk:
+            for source in _wanted(orjson.loads(named), found):
+                found[source].append(key if isinstance(key, UUID) else UUID(key))
+    return found
+
+
+def predictions(keys: Sequence[UUID]) -> Iterator[Prediction]:
+    """Yield predictions in the order of their keys."""
+    for first in range(0, len(keys), PREDICTIONS_AT_ONCE):
+        chosen = keys[first : first + PREDICTIONS_AT_ONCE]
+        found = Prediction.objects.in_bulk(chosen)
+        yield from (found[key] for key in chosen)
 
 
 def list_affected(
@@ -127,6 +134,12 @@ def acknowledge(model: str, chosen: Sequence[int], *, by: str, because: str, now
         }
         audit.note("sources.acknowledged", by, details, now)
     return len(found)
+
+
+def _wanted(named: Iterable[str], wanted: Mapping[str, object]) -> set[str]:
+    """Return the wanted sources among those that a prediction names."""
+    names = {part for one in named for part in (one, one.partition(VERSION)[0])}
+    return names & wanted.keys()
 
 
 def _is_known(model: str, one: Correction) -> bool:

@@ -16,7 +16,16 @@ from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
 from records.settings import Settings
 from records.writer import Writer
-from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, own_api
+from serving import (
+    cds_hooks,
+    corrections,
+    fhir_api,
+    fhir_corrections,
+    fhir_records,
+    json_api,
+    json_records,
+    own_api,
+)
 from serving.access import Clients
 from serving.answer_form import AnswerForm
 from serving.contract import Contract
@@ -81,8 +90,10 @@ def create_app(
     operations = (
         *json_api.operations(served),
         *json_records.operations(),
+        *corrections.operations(),
         *fhir_api.operations(),
         *fhir_records.operations(),
+        *fhir_corrections.operations(),
         *cds_hooks.operations(served, outbound),
         *own_api.operations(),
     )

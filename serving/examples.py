@@ -90,9 +90,22 @@ def _examples(models: Mapping[str, Served], now: datetime) -> dict[str, Any]:
         "json_records.predict_batch": {"requests": [request, request]},
         "json_records.report_feedback": {"prediction_id": NO_ID, "outcome": "accepted"},
         "fhir_api.predict_bundle": {"resourceType": "Parameters", "parameter": parameters},
+        "corrections.report_corrections": {
+            "model": definition.name,
+            "corrections": [{"source": "Observation/1", "status": "entered-in-error"}],
+        },
+        "fhir_corrections.report_corrected": _corrected(definition, now),
         "services.answer": hook_request((hooked or [definition])[0], now),
         "services.report": {"feedback": [done]},
     }
+
+
+def _corrected(definition: Definition, at: datetime) -> dict[str, Any]:
+    resource: dict[str, Any] = {"resourceType": "Observation", "id": "1"}
+    for feature in _coded(definition)[:1]:
+        resource = _observation(definition, feature, at)
+    entry = {"resource": {**resource, "status": "corrected"}}
+    return {"resourceType": "Bundle", "type": "collection", "entry": [entry]}
 
 
 def _with_example(operation: dict[str, Any], example: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from serving.risk_assessment import URL
 
 PREDICT = f"{URL}/OperationDefinition/predict"
+REPORT_CORRECTED = f"{URL}/OperationDefinition/report-corrected"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
@@ -37,6 +38,10 @@ def capability(today: date) -> dict[str, Any]:
                         "searchParam": [{"name": n, "type": t} for n, t in searchable],
                         "operation": [{"name": "predict", "definition": PREDICT}],
                     },
+                    {
+                        "type": "Observation",
+                        "operation": [{"name": "report-corrected", "definition": REPORT_CORRECTED}],
+                    },
                     {"type": "OperationDefinition", "interaction": [{"code": "read"}]},
                 ],
             }
@@ -46,29 +51,59 @@ def capability(today: date) -> dict[str, Any]:
 
 def operation_definition() -> dict[str, Any]:
     """Return the OperationDefinition of `$predict`."""
-    return {
-        "resourceType": "OperationDefinition",
-        "id": "predict",
-        "url": PREDICT,
-        "name": "Predict",
-        "title": "Predict the risk of the patient in a Bundle",
-        "status": "active",
-        "kind": "operation",
-        "affectsState": True,
-        "code": "predict",
-        "resource": ["RiskAssessment"],
-        "system": False,
-        "type": True,
-        "instance": False,
-        "parameter": [
+    return _operation(
+        "predict",
+        "Predict the risk of the patient in a Bundle",
+        "RiskAssessment",
+        [
             _parameter("model", "code", "The model's name; or ?model= beside a Bundle", 1),
             _parameter("bundle", "Bundle", "One Patient and the Observations", 1),
             _parameter("predictedAt", "dateTime", "Another time than now; never a later one"),
             _parameter("site", "string", "Where the patient is"),
             _parameter("replaces", "uuid", "The prediction that this one corrects"),
-            {**_parameter("return", "RiskAssessment", "The risk, recorded", 1), "use": "out"},
+            _result("return", "RiskAssessment", "The risk, recorded"),
         ],
+    )
+
+
+def correction_definition() -> dict[str, Any]:
+    """Return the OperationDefinition of `$report-corrected`."""
+    return _operation(
+        "report-corrected",
+        "Report Observations that were corrected or entered in error",
+        "Observation",
+        [
+            _parameter("bundle", "Bundle", "Only corrected, amended or entered-in-error ones", 1),
+            _result("observations", "integer", "How many Observations were read"),
+            _result("recorded", "integer", "How many reports were recorded, a model each"),
+            _result("known", "integer", "How many were known already"),
+        ],
+    )
+
+
+def _operation(
+    code: str, title: str, resource: str, parameters: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "resourceType": "OperationDefinition",
+        "id": code,
+        "url": f"{URL}/OperationDefinition/{code}",
+        "name": code.title().replace("-", ""),
+        "title": title,
+        "status": "active",
+        "kind": "operation",
+        "affectsState": True,
+        "code": code,
+        "resource": [resource],
+        "system": False,
+        "type": True,
+        "instance": False,
+        "parameter": parameters,
     }
+
+
+def _result(name: str, type_: str, about: str) -> dict[str, Any]:
+    return {**_parameter(name, type_, about, 1), "use": "out"}
 
 
 def _parameter(name: str, type_: str, about: str, least: int = 0) -> dict[str, Any]:

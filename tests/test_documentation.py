@@ -27,7 +27,16 @@ from models.scoring.calibration import Sigmoid
 from models.scoring.scorer import save_scorer
 from records.clients import SCOPES, create_client
 from records.settings import Settings
-from serving import cds_hooks, fhir_api, fhir_records, json_api, json_records, own_api
+from serving import (
+    cds_hooks,
+    corrections,
+    fhir_api,
+    fhir_corrections,
+    fhir_records,
+    json_api,
+    json_records,
+    own_api,
+)
 from serving.operation import Operation
 from serving.outbound import Outbound
 from serving.problems import TABLE
@@ -366,6 +375,8 @@ def operations() -> list[Operation]:
     return [
         *json_api.operations({}),
         *json_records.operations(),
+        *corrections.operations(),
+        *fhir_corrections.operations(),
         *fhir_api.operations(),
         *fhir_records.operations(),
         *cds_hooks.operations({}, Outbound(Settings())),

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.corrections import Correction
 from models.errors import RecordError
 from models.risk_model import RiskModel
 from monitoring.corrections import Listed, list_affected, read_file
 from monitoring.notices import affected_notice
 from records import corrections
-from records.corrections import Correction
 from records.models import AffectedPrediction, Amendment, AuditEvent, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic, log_odds
 
@@ -78,6 +78,34 @@ def test_a_source_of_any_name_is_found_and_no_other(any_clinic: Clinic, name: st
         one.save()
     assert listed(any_clinic, Correction(name, "corrected")).predictions == 1
     assert AffectedPrediction.objects.get().prediction_id == first.pk
+
+
+@pytest.mark.parametrize(
+    ("reported", "found"),
+    [("Observation/7", {0, 1, 2}), ("Observation/7/_history/1", {1}), ("Observation/70", {3})],
+)
+def test_a_source_without_a_version_stands_for_all_of_its_versions(
+    any_clinic: Clinic, reported: str, found: set[int]
+) -> None:
+    made = any_clinic.record(FIRST, 4)
+    names = ("7", "7/_history/1", "7/_history/2", "70/_history/1")
+    for one, name in zip(made, names, strict=True):
+        one.sources = ["x", f"Observation/{name}"]
+        one.save()
+    listed(any_clinic, Correction(reported, "entered-in-error"))
+    keys = AffectedPrediction.objects.values_list("prediction_id", flat=True)
+    assert set(keys) == {made[number].pk for number in found}
+
+
+def test_a_prediction_that_used_the_corrected_value_already_stays(any_clinic: Clinic) -> None:
+    first, second, third, *_ = used(any_clinic)
+    for one, value in ((first, 4.0), (second, 4.0 * (1 + 1e-12)), (third, 4.001)):
+        one.features |= {"creatinine": value}
+        one.save()
+    listed(any_clinic, Correction(SOURCE, "corrected", "creatinine", 4.0))
+    keys = set(AffectedPrediction.objects.values_list("prediction_id", flat=True))
+    assert keys.isdisjoint({first.pk, second.pk})
+    assert third.pk in keys
 
 
 def test_without_the_value_the_risk_is_that_of_a_missing_one(clinic: Clinic) -> None:
@@ -155,10 +183,10 @@ def test_a_file_is_read_whole_or_not_at_all(clinic: Clinic, tmp_path: Path) -> N
     [
         (",corrected,,", "row 1: source must have 1 to 160"),
         ("O/1,wrong,,", "status must be one of corrected, entered-in-error"),
-        ("O/1,corrected,potassium,1", "measures no feature 'potassium'"),
+        ("O/1,corrected,potassium,1", "feature is none of those that kidney_failure measures"),
         ("O/1,corrected,creatinine,", "give the corrected value"),
-        ("O/1,corrected,,4", "a value needs a feature"),
-        ("O/1,entered-in-error,creatinine,4", "a value needs a feature and the status"),
+        ("O/1,corrected,,4", "value needs a feature"),
+        ("O/1,entered-in-error,creatinine,4", "value needs a feature and the status"),
         ("O/1,corrected,creatinine,much", "value is no number"),
         ("O/1,corrected,creatinine,inf", "value must be finite"),
         ("O/1,corrected,ward,garden", "value is none of medical"),

@@ -257,6 +257,6 @@ def test_the_operation_is_defined_where_the_statement_says(ehr):
     """FHIR-14."""
     response = ehr.get("/fhir/OperationDefinition/predict")
     OperationDefinition.model_validate_json(response.content)
-    (resource, _) = ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
+    resource, *_ = ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
     assert resource["operation"][0]["definition"] == response.json()["url"]
     assert {one["code"] for one in resource["interaction"]} == {"read", "search-type"}

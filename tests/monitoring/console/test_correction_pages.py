@@ -3,12 +3,12 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
+from models.corrections import Correction
 from models.risk_model import RiskModel
 from monitoring.console.figures import exposed
 from monitoring.corrections import list_affected
 from monitoring.heartbeat import heartbeats
 from records import corrections
-from records.corrections import Correction
 from records.models import AffectedPrediction, Prediction
 from tests.monitoring.clinic import NOW, Clinic
 from tests.monitoring.console.people import PASSWORD

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from django.db.models import Model
 
+from models.corrections import Correction
 from records import chain, corrections
 from records.agreement import disagreements
-from records.corrections import Correction
 from records.models import AffectedPrediction, SourceCorrection
 from records.settings import Settings
 from tests.records.made_up import NOW, prediction
@@ -28,8 +28,9 @@ def told(records_db: Settings) -> Settings:
     """A database with corrected sources, one of which two predictions used."""
     chain.append([prediction(id=one) for one in IDS], NOW)
     corrections.report("sepsis", REPORTS, by="lena", now=NOW)
+    users = corrections.users_of("sepsis", ["Observation/1", "Observation/9"])
     for report in corrections.unlisted("sepsis"):
-        used = corrections.users_of(report)
+        used = corrections.predictions(users[report.source])
         corrections.list_affected(report, [affected(report, one) for one in used], LATER)
     chosen = AffectedPrediction.objects.order_by("pk").values_list("pk", flat=True)[:3]
     given: dict[str, Any] = {"by": "rita", "because": "The ward was told", "now": LATER}

@@ -1,0 +1,195 @@
+"""Corrected sources reported over real HTTP, as JSON and as FHIR."""
+
+import copy
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.operationdefinition import OperationDefinition
+from fhir.resources.R4B.parameters import Parameters
+
+from models.corrections import Correction
+from monitoring.corrections import list_affected
+from records.clients import SCOPES
+from tests.factories import BUNDLE, NAME, NOW
+from tests.serving.test_fhir_records import BASE, predict
+
+PATH = "/v1/corrections"
+FHIR = "/fhir/Observation/$report-corrected"
+LACTATE = BUNDLE["entry"][1]["resource"]
+
+
+def body(*corrections: dict[str, Any], model: str = NAME) -> dict[str, Any]:
+    return {"model": model, "corrections": list(corrections)}
+
+
+def reported() -> list[Correction]:
+    from records.models import SourceCorrection
+
+    fields = ("source", "status", "feature", "value")
+    rows = SourceCorrection.objects.order_by("pk").values(*fields)
+    return [Correction(**row) for row in rows]
+
+
+def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
+    entries = [{"resource": one} for one in resources]
+    return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+
+def observation(**changes: Any) -> dict[str, Any]:
+    changed = {**copy.deepcopy(LACTATE), "status": "corrected", **changes}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+def versioned(version: str, value: float, status: str = "final") -> dict[str, Any]:
+    """The prediction's Bundle with a lactate of this version and value."""
+    found = copy.deepcopy(BUNDLE)
+    found["entry"][1]["resource"] |= {"meta": {"versionId": version}, "status": status}
+    found["entry"][1]["resource"]["valueQuantity"]["value"] = value
+    return found
+
+
+@pytest.fixture
+def any_service(serve, records_db):
+    """The made-up model served from a database of each kind."""
+    return serve(records_db)
+
+
+def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
+    from records.agreement import disagreements
+    from records.models import AuditEvent
+
+    client = any_service.client("correct")
+    first = {"source": "Observation/1", "status": "corrected", "feature": "lactate", "value": 4.0}
+    second = {"source": "Observation/2", "status": "entered-in-error"}
+    answer = client.post(PATH, json=body(first, second))
+    assert answer.status_code == 201
+    assert answer.json() == {"model": NAME, "recorded": 2, "known": 0}
+    assert client.post(PATH, json=body(first, second)).json()["known"] == 2
+    assert reported() == [
+        Correction("Observation/1", "corrected", "lactate", 4.0),
+        Correction("Observation/2", "entered-in-error"),
+    ]
+    (event,) = AuditEvent.objects.filter(action="sources.corrected")
+    assert client.headers["authorization"].startswith(f"Bearer auk_{event.by}_")
+    by_key = [one for one in disagreements() if one.table != "records_client"]
+    assert by_key == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "field"),
+    [
+        ({"source": ""}, 422, "corrections[0].source"),
+        ({"source": "x" * 161}, 422, "corrections[0].source"),
+        ({"status": "final"}, 422, "corrections[0].status"),
+        ({"feature": "potassium"}, 422, "corrections[0].feature"),
+        ({"value": None}, 422, "corrections[0].value"),
+        ({"value": "much"}, 422, "corrections[0].value"),
+        ({"feature": "sex", "value": "unknowable"}, 422, "corrections[0].value"),
+        ({"status": "entered-in-error"}, 422, "corrections[0].value"),
+        ({"patient": "Ann"}, 422, "corrections[0].patient"),
+    ],
+)
+def test_what_can_not_be_understood_is_refused_whole(service, changes, status, field):
+    good = {"source": "Observation/1", "status": "corrected", "feature": "lactate", "value": 4.0}
+    answer = service.client("correct").post(PATH, json=body({**good, **changes}, good))
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+    assert reported() == []
+
+
+def test_another_model_too_many_and_a_test_client_are_refused(service):
+    client, one = service.client("correct"), {"source": "O/1", "status": "entered-in-error"}
+    assert client.post(PATH, json=body(one, model="unknown")).status_code == 404
+    assert client.post(PATH, json=body()).status_code == 413
+    assert client.post(PATH, json=body(*[one] * 1001)).status_code == 413
+    test = service.client("correct", is_test=True)
+    assert test.post(PATH, json=body(one)).status_code == 403
+    assert test.post(FHIR, json=bundle(observation())).status_code == 403
+    assert reported() == []
+
+
+def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
+    client = service.client("correct")
+    milligrams = {"value": 18.016, "system": "http://unitsofmeasure.org", "code": "mg/dL"}
+    sent = bundle(
+        observation(id="a"),
+        observation(id="b", status="amended", valueQuantity=milligrams),
+        observation(id="c", status="entered-in-error", valueQuantity=None),
+        observation(id="d", subject={"reference": "Patient/another"}),
+        observation(id="e", code={"coding": [{"system": "http://loinc.org", "code": "0-0"}]}),
+        observation(id="f", valueQuantity={**milligrams, "code": "bushel"}),
+        observation(id="g", valueQuantity=None),
+    )
+    answer = client.post(FHIR, json=sent)
+    assert answer.status_code == 201, answer.text
+    Parameters.model_validate_json(answer.content)
+    counts = {one["name"]: one["valueInteger"] for one in answer.json()["parameter"]}
+    assert counts == {"observations": 7, "recorded": 7, "known": 0}
+    value = LACTATE["valueQuantity"]["value"]
+    found = {one.source.removeprefix("Observation/"): one for one in reported()}
+    assert found["a"] == Correction("Observation/a", "corrected", "lactate", value)
+    assert found["b"].value == pytest.approx(2.0, rel=1e-3)
+    assert found["c"] == Correction("Observation/c", "entered-in-error", "lactate")
+    assert found["d"].feature == "lactate"
+    for alone in "efg":
+        assert found[alone] == Correction(f"Observation/{alone}", "corrected")
+    again = client.post(FHIR, json=sent).json()["parameter"]
+    assert [one["valueInteger"] for one in again] == [7, 0, 7]
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (bundle(), "missing_field"),
+        (bundle(observation(status="final")), "unknown_status"),
+        (bundle(observation(), observation(id="x", status=None)), "unknown_status"),
+        (bundle(observation(id=None)), "missing_field"),
+        (bundle(observation(id="x" * 161)), "missing_field"),
+        (LACTATE, "bundle_type"),
+    ],
+)
+def test_a_bundle_of_anything_else_is_refused_whole(service, sent, reason):
+    answer = service.client("correct").post(FHIR, json=sent)
+    assert answer.status_code == 422
+    (issue,) = answer.json()["issue"]
+    assert issue["diagnostics"].endswith(reason)
+    assert "No risk was calculated" not in answer.text
+    assert reported() == []
+
+
+def test_what_used_another_version_of_the_result_is_withdrawn_and_the_right_one_stays(
+    any_service, model
+):
+    from records.models import Amendment
+
+    client = any_service.client(*SCOPES)
+    wrong = predict(client, versioned("1", 2.1))
+    right = predict(client, versioned("2", 3.3, "corrected"))
+    other = copy.deepcopy(BUNDLE)
+    other["entry"][1]["resource"]["id"] += "0"
+    unrelated = predict(client, other)
+    report = bundle(versioned("2", 3.3, "corrected")["entry"][1]["resource"])
+    assert client.post(FHIR, json=report).status_code == 201
+    assert list_affected(model, NOW).predictions == 1
+    (withdrawn,) = Amendment.objects.all()
+    assert (str(withdrawn.prediction_id), withdrawn.status) == (wrong["id"], "entered-in-error")
+    assert str(withdrawn.prediction_id) not in (right["id"], unrelated["id"])
+
+
+def test_what_was_withdrawn_reads_so(service, ehr, model):
+    answered = predict(ehr)
+    ehr.post(FHIR, json=bundle(observation(status="entered-in-error")))
+    list_affected(model, NOW)
+    read = ehr.get(f"{BASE}/{answered['id']}").json()
+    assert read["status"] == "entered-in-error"
+    assert "probabilityDecimal" not in str(read)
+
+
+def test_the_operation_describes_itself(ehr):
+    answer = ehr.get("/fhir/OperationDefinition/report-corrected")
+    OperationDefinition.model_validate_json(answer.content)
+    (stated,) = [
+        one
+        for one in ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
+        if one["type"] == "Observation"
+    ]
+    assert stated["operation"][0]["definition"] == answer.json()["url"]
