@@ -127,6 +127,16 @@ def _add(directory: Path, name: str, text: str = WARD) -> None:
     (directory / name / "card.md").write_text("# A card\n")
 
 
+def test_shipped_definitions_ask_to_retrain_where_their_gates_would_refuse() -> None:
+    for name, file in definitions([]).items():
+        triggers = file.definition.retraining_triggers
+        assert triggers is not None, name
+        gates = {gate.metric: (gate.at_least, gate.at_most) for gate in file.definition.gates}
+        assert triggers.calibration_slope == gates["calibration_slope"]
+        assert triggers.calibration_in_the_large == gates["calibration_in_the_large"]
+        assert triggers.severity == "critical"
+
+
 def test_a_hospitals_own_definitions_are_found_beside_the_shipped_ones(tmp_path: Path) -> None:
     _add(tmp_path, "ward")
     assert set(definitions([tmp_path])) == {*definitions([]), "ward"}
