@@ -6,18 +6,17 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import By, Name
 from auscult.database import now, open_records
 from auscult.screen import out
 
 
 def corrections(
-    name: Annotated[str, typer.Argument(help="The model's name.")],
+    name: Name,
     source: Annotated[
         Path, typer.Argument(help="A .csv: source, status, and feature with its right value.")
     ],
-    by: Annotated[
-        str, typer.Option(help="Who does it; the operating system's user by default.")
-    ] = "",
+    by: By = "",
 ) -> None:
     """Record which sources were wrong; the next `auscult monitor` lists and withdraws their use."""
     from models.catalogue import find_definition

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from auscult.commands.model import By, Name, Version
+from auscult.commands.arguments import By, Name
+from auscult.commands.model import Number
 from auscult.database import open_records
 from auscult.screen import out, progress
 
@@ -16,7 +17,7 @@ Seed = Annotated[int, typer.Option(min=0)]
 
 def reproduce(
     name: Name,
-    version: Version,
+    version: Number,
     cohort: Annotated[
         Path | None, typer.Option(help="The table that it was made from; the shipped one else.")
     ] = None,
@@ -38,7 +39,7 @@ def reproduce(
 
 def validate(
     name: Name,
-    version: Version,
+    version: Number,
     cohort: Annotated[Path, typer.Option(help="A table of another population.")],
     recalibrate: Annotated[
         bool, typer.Option(help="Also register a version with its calibration fitted to these.")

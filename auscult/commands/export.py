@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import By, Name, Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
 
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Export recorded predictions for ot
 
 @app.command()
 def seismometer(
-    name: Annotated[str, typer.Argument(help="The model's name.")],
+    name: Name,
     target: Annotated[Path, typer.Option("--out", help="A directory that isn't there yet.")],
     since: Annotated[
         datetime | None,
@@ -26,10 +27,8 @@ def seismometer(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Through this day; through today else."),
     ] = None,
-    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
-    by: Annotated[
-        str, typer.Option(help="Who does it; the operating system's user by default.")
-    ] = "",
+    version: Version = "champion",
+    by: By = "",
 ) -> None:
     """Write predictions, outcomes and dictionaries that Epic's seismometer opens as they are."""
     from auscult.scoring_job import load_version

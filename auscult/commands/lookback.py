@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import By, Name, Version
 from auscult.database import now, open_records
 from auscult.screen import out
 from models.errors import AuscultError
 
 
 def lookback(
-    name: Annotated[str, typer.Argument(help="The model's name.")],
+    name: Name,
     feature: Annotated[str, typer.Option(help="The feature that was faulty.")],
     between: Annotated[
         tuple[datetime, datetime],
@@ -21,10 +22,8 @@ def lookback(
     ],
     target: Annotated[Path, typer.Option("--out", help="A .csv that isn't there yet.")],
     correct: Annotated[str, typer.Option(help="What x should have been, such as x/88.4.")] = "",
-    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
-    by: Annotated[
-        str, typer.Option(help="Who does it; the operating system's user by default.")
-    ] = "",
+    version: Version = "champion",
+    by: By = "",
 ) -> None:
     """List the predictions that used a feature, scored again with corrected values if given."""
     from auscult.scoring_job import load_version

@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import Because, By, Name, Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
 from records.settings import read_settings
 
-Name = Annotated[str, typer.Argument(help="The model's name, as `auscult models` lists it.")]
-Version = Annotated[str, typer.Argument(help="The version's number in the registry.")]
-By = Annotated[str, typer.Option(help="Who does it; the operating system's user by default.")]
-Because = Annotated[str, typer.Option(help="Why; it stays in the record.")]
+Number = Annotated[str, typer.Argument(help="The version's number in the registry.")]
 
 
 def train(
@@ -95,7 +93,7 @@ def retrain(
 
 def promote(
     name: Name,
-    version: Version,
+    version: Number,
     because: Because,
     to: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
     by: By = "",
@@ -142,7 +140,7 @@ def history(
 
 def package(
     names: Annotated[list[str], typer.Argument(help="One model or more.")],
-    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
+    version: Version = "champion",
 ) -> None:
     """Make a Bento of registered versions, their artefacts' digests verified."""
     from auscult.packaging import package as make_bento

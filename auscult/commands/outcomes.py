@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import Name
 from auscult.database import open_records
 from auscult.screen import out, progress
 from models.errors import AuscultError
 
 
 def outcomes(
-    name: Annotated[str, typer.Argument(help="The model's name.")],
+    name: Name,
     source: Annotated[
         Path,
         typer.Argument(help="A .csv or .parquet: prediction_id or patient_id, happened, known_at."),

@@ -6,18 +6,19 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import Name, Version
 from auscult.database import open_records
 from auscult.screen import out, rows_progress
 from models.errors import SettingsError
 
 
 def score(
-    name: Annotated[str, typer.Argument(help="The model's name, as `auscult models` lists it.")],
+    name: Name,
     source: Annotated[
         Path, typer.Option("--in", help="A .parquet, .csv or .csv.gz: the features by name.")
     ],
     target: Annotated[Path, typer.Option("--out", help="A .parquet or .csv that isn't there yet.")],
-    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
+    version: Version = "champion",
     record: Annotated[bool, typer.Option(help="Log the rows as predictions.")] = False,
     key_file: Annotated[
         Path | None, typer.Option(help="With --record: a file with the API key of a client.")

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import By, Name
 from auscult.database import now, open_records
 from auscult.screen import out
 from models.errors import DefinitionError
 from records.settings import Settings
 
-Name = Annotated[str, typer.Argument(help="The model's name, as `auscult models` lists it.")]
-By = Annotated[str, typer.Option(help="Who does it; the operating system's user by default.")]
 Because = Annotated[str, typer.Option(help="Why; callers are told, and it stays in the record.")]
 
 

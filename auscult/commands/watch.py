@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from auscult.commands.arguments import Version
 from auscult.database import now, open_records
 from auscult.screen import progress
 from models.errors import AuscultError
@@ -20,7 +21,7 @@ def monitor(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Close days up to this one; yesterday else."),
     ] = None,
-    version: Annotated[str, typer.Option(help="An alias or a version.")] = "champion",
+    version: Version = "champion",
     every: Annotated[str, typer.Option(help="Run on, each interval such as 1h.")] = "",
     status: Annotated[bool, typer.Option("--status", help="Only say if it runs as due.")] = False,
 ) -> None:
