@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 import numpy as np
+from django.db.models import Count
 from numpy.typing import NDArray
 
 from models.encoding import complete_columns, encode_columns, row_faults
@@ -18,6 +19,7 @@ from models.errors import RecordError
 from models.risk_model import RiskModel
 from monitoring.streams import is_missing
 from monitoring.windows import ONE_DAY, start_of
+from records.models import Prediction
 from records.predictions import WindowFrame, windows
 
 Column = NDArray[Any]
@@ -32,7 +34,10 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True)
 class Affected:
-    """One prediction as it was, and with the corrected value; no score says why."""
+    """One prediction as it was, and with the corrected value.
+
+    `no_score` says why there would be no score any more, which is a change of band as well.
+    """
 
     prediction_id: str
     patient: str
@@ -58,7 +63,7 @@ class Correction:
         try:
             with np.errstate(all="ignore"):
                 found = _computed(ast.parse(self.text, mode="eval").body, values)
-        except (SyntaxError, ValueError, ZeroDivisionError):
+        except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
             raise RecordError(
                 f"{self.text!r} is no correction: use x, numbers, + - * / and brackets, "
                 "such as x/88.4"
@@ -97,6 +102,22 @@ def lookback(
     )
 
 
+def made_by_others(model: RiskModel, first: date, last: date) -> dict[str, int]:
+    """Count the predictions of the same days that other versions made, by version."""
+    rows = (
+        Prediction.objects.filter(
+            model=model.definition.name,
+            is_test=False,
+            predicted_at__gte=start_of(first),
+            predicted_at__lt=start_of(last + ONE_DAY),
+        )
+        .exclude(version=model.version)
+        .values("version")
+        .annotate(made=Count("pk"))
+    )
+    return dict(rows.order_by("version").values_list("version", "made"))
+
+
 def write_csv(found: list[Affected], target: TextIO) -> None:
     """Write what was affected as CSV, with a header."""
     rows = csv.writer(target)
@@ -106,11 +127,14 @@ def write_csv(found: list[Affected], target: TextIO) -> None:
 
 def summary(found: list[Affected]) -> dict[str, int]:
     """Count what was affected, which bands change, and what would get no score."""
-    moves = Counter(f"{one.band} to {one.corrected_band}" for one in found if one.band_changed)
+    moves = Counter(
+        f"{one.band} to {'no score' if one.no_score else one.corrected_band}"
+        for one in found
+        if one.band_changed
+    )
     return {
         "predictions": len(found),
         "patients": len({one.patient for one in found if one.patient}),
-        "no score": sum(bool(one.no_score) for one in found),
         **dict(sorted(moves.items())),
     }
 
@@ -174,7 +198,11 @@ def _of_row(
 ) -> dict[str, Any]:
     values, risks, refused = changed
     if row in refused:
-        return {"corrected_value": float(values[row]), "no_score": refused[row]}
+        return {
+            "corrected_value": float(values[row]),
+            "band_changed": True,
+            "no_score": refused[row],
+        }
     risk = float(risks[row])
     new = model.definition.band(risk).name
     return {

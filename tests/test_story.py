@@ -1,5 +1,6 @@
 """A user's own model, from a definition and a table to an alarm's page, by the commands alone."""
 
+import csv
 import json
 import os
 import re
@@ -299,6 +300,7 @@ def test_a_prediction_on_a_corrected_result_is_withdrawn_by_the_next_run(story, 
     answer = served.post("/fhir/RiskAssessment/$predict?model=readmission_week", json=bundle).json()
     assert answer["resourceType"] == "RiskAssessment", answer
     assert {"reference": "Observation/s17"} in answer["basis"]
+    _look_back(story, answer["id"], at.date().isoformat())
     path = story.directory / "corrected.csv"
     path.write_text("source,status,feature,value\nObservation/s17,corrected,sodium,118\n")
     assert "1 corrections were recorded" in story.run(
@@ -308,6 +310,20 @@ def test_a_prediction_on_a_corrected_result_is_withdrawn_by_the_next_run(story, 
     read = served.get(f"/fhir/RiskAssessment/{answer['id']}").json()
     assert read["status"] == "entered-in-error"
     assert "probabilityDecimal" not in json.dumps(read)
+
+
+def _look_back(story, prediction, day):
+    """What a look back says of a FHIR prediction whose sodium was 10 too high."""
+    target = story.directory / "affected.csv"
+    story.run(
+        *("lookback", "readmission_week", "--feature", "sodium", "--between", day, day),
+        *("--correct", "x - 10", "--out", target.name),
+    )
+    assert target.stat().st_mode & 0o077 == 0
+    (row,) = [one for one in csv.DictReader(target.open()) if one["prediction_id"] == prediction]
+    assert (float(row["value"]), float(row["corrected_value"])) == (131, 121)
+    assert 0 < float(row["corrected_risk"]) < 1
+    assert float(row["corrected_risk"]) != float(row["risk"])
 
 
 def test_the_history_says_who_promoted_and_why(story, served):

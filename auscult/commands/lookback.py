@@ -1,6 +1,7 @@
 """Looking back: which predictions a faulty feature touched."""
 
 import getpass
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ def lookback(
     if target.exists():
         raise AuscultError(f"{target} is there already; name a file that isn't")
 
-    from monitoring.lookback import Correction, lookback, summary, write_csv
+    from monitoring.lookback import Correction, lookback, made_by_others, summary, write_csv
     from records import audit
 
     model = load_version(name, version, settings=settings)
@@ -49,8 +50,12 @@ def lookback(
         **figures,
     }
     audit.note("lookback", by or getpass.getuser(), details, now())
-    with target.open("x", newline="", encoding="utf-8") as file:
+    # pseudonyms and values: the owner alone may read them
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", newline="", encoding="utf-8") as file:
         write_csv(found, file)
     for words, count in figures.items():
         out.print(f"{count:>10,}  {words}")
-    out.print(f"Written to {target}, band changes first.")
+    for other, count in made_by_others(model, first, last).items():
+        out.print(f"{count:>10,}  by version {other}, which this doesn't look at: name it")
+    out.print(f"Written to {target}{', band changes first' if correction else ''}.")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from models.errors import RecordError
 from models.risk_model import RiskModel
-from monitoring.lookback import Correction, lookback, summary, write_csv
+from monitoring.lookback import Correction, lookback, made_by_others, summary, write_csv
+from monitoring.windows import start_of
 from records.models import Prediction
 from tests.monitoring.clinic import FIRST, Clinic, log_odds
 
@@ -27,8 +28,10 @@ def faulty(clinic: Clinic) -> RiskModel:
     return RiskModel.load(clinic.reference.parent, version="1")
 
 
-def test_corrected_predictions_are_what_the_right_values_would_have_given(clinic: Clinic) -> None:
-    model = faulty(clinic)
+def test_corrected_predictions_are_what_the_right_values_would_have_given(
+    any_clinic: Clinic,
+) -> None:
+    model = faulty(any_clinic)
     found = lookback(model, "creatinine", FAULT, FAULT + timedelta(days=1), Correction("x / 4"))
     made = {str(one.pk): one for one in Prediction.objects.all()}
     used = [one for one in made.values() if one.features["creatinine"] is not None]
@@ -41,7 +44,7 @@ def test_corrected_predictions_are_what_the_right_values_would_have_given(clinic
         )[0]
         assert one.corrected_value == pytest.approx(right)
         assert one.corrected_risk == pytest.approx(1 / (1 + np.exp(-odds)))
-        assert one.band_changed == (one.band != clinic.definition.band(one.corrected_risk).name)
+        assert one.band_changed == (one.band != any_clinic.definition.band(one.corrected_risk).name)
 
 
 def test_band_changes_come_first_and_are_counted(clinic: Clinic) -> None:
@@ -69,7 +72,27 @@ def test_a_corrected_value_that_can_not_be_right_gives_no_score(clinic: Clinic) 
     assert found
     assert all("outside the plausible range" in one.no_score for one in found)
     assert {one.corrected_risk for one in found} == {None}
-    assert summary(found)["no score"] == len(found)
+    assert all(one.band_changed for one in found)
+    counts = summary(found)
+    assert sum(counts[f"{band} to no score"] for band in {one.band for one in found}) == len(found)
+
+
+def test_what_would_lose_its_score_comes_before_what_stays_as_it_is(clinic: Clinic) -> None:
+    found = lookback(faulty(clinic), "creatinine", FIRST, FAULT, Correction("x*60"))
+    changed = [bool(one.band_changed) for one in found]
+    assert changed == sorted(changed, reverse=True)
+    assert {bool(one.no_score) for one in found if one.band_changed} == {True, False}
+    assert not any(one.no_score for one in found if not one.band_changed)
+
+
+def test_predictions_of_other_versions_are_counted(any_clinic: Clinic) -> None:
+    model = faulty(any_clinic)
+    others = Prediction.objects.filter(predicted_at__lt=start_of(FIRST + timedelta(days=1)))
+    others.update(version="2")
+    found = lookback(model, "creatinine", FIRST, FIRST + timedelta(days=1), Correction("x/4"))
+    assert {one.predicted_at[:10] for one in found} == {str(FIRST + timedelta(days=1))}
+    assert made_by_others(model, FIRST, FIRST) == {"2": others.count()}
+    assert made_by_others(model, FAULT, FAULT) == {}
 
 
 def test_records_of_another_model_are_not_corrected(clinic: Clinic) -> None:
@@ -88,6 +111,9 @@ def test_records_of_another_model_are_not_corrected(clinic: Clinic) -> None:
         ("creatinine", "x**2", "is no correction"),
         ("creatinine", "y/2", "is no correction"),
         ("creatinine", "x/", "is no correction"),
+        ("creatinine", "1/0", "is no correction"),
+        ("creatinine", f"x + 1{'0' * 400}", "is no correction"),
+        ("creatinine", f"{'-' * 100_000}x", "is no correction"),
     ],
 )
 def test_what_can_not_be_corrected_is_refused(
