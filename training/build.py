@@ -1,6 +1,6 @@
 """A version made from a cohort: fitted, judged and sealed, not yet registered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -131,6 +131,8 @@ def _prepare(
         unordered_because=cohort.unordered_because,
         designated=cohort.designated,
     )
+    if divided.outer:  # rows that aren't divided by their times aren't calibrated by them either
+        population = replace(population, time=None)
     training, test = population.part(divided.training), population.part(divided.test)
     progress("Checking the cohort", 1, 1)
     return _Parts(quality, divided, training, test)
@@ -185,6 +187,7 @@ def _evaluate(
         quality=parts.quality,
         split=parts.divided,
         training=parts.training,
+        calibrating=parts.training.part(trees.fitted.calibrated_on),
         test=judged.rows,
         trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, found.own),
         baseline=CandidateEvidence(

@@ -1,11 +1,41 @@
 """The sigmoid that turns out-of-fold margins into risks, affine on the log-odds."""
 
+from typing import Final
+
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import CohortError
 from models.evaluation.logistic import fit_logistic
 from models.scoring.calibration import Sigmoid
-from training.population import FloatArray
+from training.population import FloatArray, Population
+
+LATEST_SHARE: Final = 0.2
+FEWEST_OF_EACH: Final = 200  # events and non-events (Collins et al., Stat Med 2016;35:214)
+
+
+def calibrating_rows(training: Population) -> npt.NDArray[np.intp]:
+    """Return the rows whose margins calibrate: the latest fifth where times are known, else all.
+
+    Care changes while a cohort is gathered, and the risks are for people who come after it. The
+    part reaches further back until it holds 200 events and 200 non-events of known outcome; where
+    it would have to hold everyone, all rows calibrate.
+    """
+    everyone = np.arange(len(training))
+    if training.time is None:
+        return everyone
+    order = np.argsort(training.time, kind="stable")
+    known = training.weights()[order] > 0
+    event = training.outcome[order] == 1
+    first = round((1.0 - LATEST_SHARE) * len(order))
+    for kind in (known & event, known & ~event):
+        from_here = np.cumsum(kind[::-1])[::-1]
+        enough = np.flatnonzero(from_here >= FEWEST_OF_EACH)
+        if not enough.size:
+            return everyone
+        first = min(first, int(enough[-1]))
+    times = np.asarray(training.time)
+    return np.flatnonzero(times >= times[order[first]])
 
 
 def fit_sigmoid(margins: FloatArray, outcome: FloatArray, weights: FloatArray) -> Sigmoid:

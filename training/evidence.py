@@ -58,6 +58,7 @@ class RunEvidence:
     quality: DataQuality
     split: Split
     training: Population
+    calibrating: Population
     test: Population
     trees: CandidateEvidence
     baseline: CandidateEvidence
@@ -91,6 +92,7 @@ class RunEvidence:
             "split": {
                 "method": self.split.method,
                 "training": describe_part(self.training),
+                "calibrating": describe_part(self.calibrating),
                 "test": describe_part(self.test),
                 "left_out": self.split.left_out,
                 "nested_folds": len(self.split.outer),

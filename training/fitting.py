@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from models.scoring.calibration import Sigmoid, risk_of_margin
-from training.calibration import fit_sigmoid
+from training.calibration import calibrating_rows, fit_sigmoid
 from training.population import FloatArray, Population
 from training.split import folds
 
@@ -26,15 +27,16 @@ Step = Callable[[], None]
 
 @dataclass(frozen=True, eq=False)
 class Calibrated(Generic[M]):
-    """A fit on all training rows, and the sigmoid of its out-of-fold margins.
+    """A fit on all training rows, and the sigmoid of out-of-fold margins.
 
     `held_out` holds the margin of each training row, not yet calibrated, from a fit that did not
-    see its patient.
+    see its patient; those of the rows `calibrated_on` gave the sigmoid.
     """
 
     model: M
     sigmoid: Sigmoid
     held_out: FloatArray
+    calibrated_on: npt.NDArray[np.intp]
 
     @property
     def out_of_fold(self) -> FloatArray:
@@ -51,12 +53,14 @@ class Calibrated(Generic[M]):
 
 
 def fit_calibrated(fit: Fit[M], training: Population, seed: int, step: Step) -> Calibrated[M]:
-    """Fit each fold for its held-out margins, the sigmoid on those, and then all rows."""
+    """Fit each fold for its held-out margins, the sigmoid on the latest, and then all rows."""
     held = out_of_fold(fit, training, seed, step)
-    sigmoid = fit_sigmoid(held, training.outcome, training.weights())
+    rows = calibrating_rows(training)
+    part = training.part(rows)
+    sigmoid = fit_sigmoid(held[rows], part.outcome, part.weights())
     model = fit(training)
     step()
-    return Calibrated(model, sigmoid, held)
+    return Calibrated(model, sigmoid, held, rows)
 
 
 def out_of_fold(fit: Fit[M], population: Population, seed: int, step: Step) -> FloatArray:

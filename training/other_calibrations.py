@@ -22,7 +22,8 @@ def otherwise_calibrated(
     fitted: Calibrated[M], training: Population, inputs: FloatArray
 ) -> dict[str, FloatArray]:
     """Return the risks of model inputs under each calibration, fitted as the sigmoid was."""
-    margins, outcome, weights = fitted.held_out, training.outcome, training.weights()
+    part = training.part(fitted.calibrated_on)
+    margins, outcome, weights = fitted.held_out[fitted.calibrated_on], part.outcome, part.weights()
     new = fitted.model.margins(inputs)
     return {
         UNCALIBRATED: risk_of_margin(new),

@@ -1,6 +1,7 @@
 """The plots of a run, each as a picture and as the numbers in it."""
 
 import io
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ _MODEL, _BASELINE, _REFERENCE = "#1f5fa8", "#b3541e", "#777777"
 _BINS = 40
 _SIZE_INCHES = (5.2, 4.2)
 _DOTS_PER_INCH = 110
+_TITLE_LETTERS = 60
+_LINE_INCHES = 0.14
 
 Plot = tuple[dict[str, Any], Callable[[Axes], None]]
 
@@ -54,15 +57,30 @@ def drawings(
     }
     for place, (title, (values, sizes)) in enumerate((dependence or {}).items(), start=1):
         plots[f"dependence_{place}"] = _dependence(title, values, sizes)
-    return {
-        name: Drawing(plot[0], _picture(plot[1]))
-        for name, plot in plots.items()
-        if plot is not None
-    }
+    return {name: _drawing(name, plot) for name, plot in plots.items() if plot is not None}
 
 
-def _picture(draw: Callable[[Axes], None]) -> bytes:
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
+def importance_drawing(importance: Mapping[str, float]) -> Drawing:
+    """Return the mean size of each feature's contribution, by its title, as a plot."""
+    return _drawing("importance", _importance(importance))
+
+
+def _drawing(name: str, plot: Plot) -> Drawing:
+    numbers, draw = plot
+    return Drawing(numbers, _picture(draw, _size(name, numbers)))
+
+
+def _size(name: str, numbers: Mapping[str, Any]) -> tuple[float, float]:
+    """Return a plot's inches; that of importance has room for every feature's title."""
+    width, height = _SIZE_INCHES
+    if name != "importance":
+        return width, height
+    longest = max(len(textwrap.wrap(title, _TITLE_LETTERS)) for title in numbers)
+    return 1.6 * width, max(height, 0.9 + _LINE_INCHES * longest * len(numbers))
+
+
+def _picture(draw: Callable[[Axes], None], size: tuple[float, float]) -> bytes:
+    figure = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout="constrained")
     draw(figure.subplots())
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -139,7 +157,10 @@ def _importance(importance: Mapping[str, float]) -> Plot:
     ranked = sorted(importance.items(), key=lambda item: item[1])
 
     def draw(axes: Axes) -> None:
-        axes.barh([title for title, _ in ranked], [size for _, size in ranked], color=_MODEL)
+        titles = [textwrap.fill(title, _TITLE_LETTERS) for title, _ in ranked]
+        axes.barh(titles, [size for _, size in ranked], color=_MODEL)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.margins(y=0.01)
         axes.set(xlabel="Mean |SHAP value| (log-odds)")
 
     return dict(reversed(ranked)), draw

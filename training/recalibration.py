@@ -151,6 +151,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
             "method": f"the trees are those of version {version}; their calibration was fitted to "
             f"this population, and is judged by {FOLDS}-fold cross-validation by patient",
             "training": part,
+            "calibrating": part,
             "test": part,
             "left_out": 0,
             "nested_folds": FOLDS,

@@ -140,7 +140,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
         "analyses": "; ".join(
             f"{part}: {split[part]['rows']} rows, {split[part]['events']} events"
-            for part in ("training", "test")
+            for part in ("training", "calibrating", "test")
         ),
         "specification": "trees.ubj and scorer.json of the version's artefact",
         "fairness_approach": "Every subgroup is reported apart, with intervals that hold for all "

@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -13,11 +15,14 @@ from models.definition import Definition
 from models.errors import CohortError
 from models.scoring.calibration import risk_of_margin
 from models.scoring.linear import decode_linear, encode_linear
+from tests.training.conftest import NOW
+from tests.training.readmissions import cohort
+from tests.training.readmissions import people as people_frame
 from training.baseline import BaselineParameters, fit_baseline
 from training.booster import BoosterParameters, fit_trees, monotone_constraints
-from training.calibration import fit_sigmoid
+from training.calibration import calibrating_rows, fit_sigmoid
 from training.fitting import fit_calibrated, out_of_fold, weighted_log_loss
-from training.population import FloatArray, Population
+from training.population import FloatArray, Population, admit
 
 SMALL = BoosterParameters(rounds=20)
 
@@ -169,6 +174,67 @@ def test_margins_that_fall_with_the_outcome_are_refused() -> None:
 
     with pytest.raises(CohortError, match="out-of-fold scores don't rise with the outcome"):
         fit_sigmoid(margins, outcome, np.ones(200))
+
+
+def test_without_times_all_rows_calibrate(population: Population) -> None:
+    assert calibrating_rows(population).tolist() == list(range(len(population)))
+
+
+def test_where_times_are_known_the_latest_fifth_calibrates_with_events_enough(
+    population: Population,
+) -> None:
+    many = np.tile(np.arange(len(population)), 5)
+    times = np.random.default_rng(3).permutation(len(many)).astype(float)
+    people = replace(population.part(many), time=times)
+
+    rows = calibrating_rows(people)
+
+    assert times[rows].min() == round(0.8 * len(many))
+    assert people.outcome[rows].sum() >= 200 <= (people.outcome[rows] == 0).sum()
+
+
+@given(rate=st.floats(0.02, 0.98), seed=st.integers(0, 99), ties=st.integers(1, 300))
+def test_the_calibrating_part_reaches_back_until_it_holds_200_of_each_outcome(
+    rate: float, seed: int, ties: int, censored_population: Population
+) -> None:
+    generator = np.random.default_rng(seed)
+    rows = len(censored_population)
+    people = replace(
+        censored_population,
+        outcome=(generator.random(rows) < rate).astype(float),
+        time=generator.integers(0, ties, rows),
+    )
+    known = people.weights() > 0
+    of_each = [int((known & (people.outcome == outcome)).sum()) for outcome in (0, 1)]
+
+    found = calibrating_rows(people)
+
+    chosen = np.isin(np.arange(rows), found)
+    if min(of_each) < 200:
+        assert chosen.all()
+        return
+    assert chosen.sum() >= 0.2 * rows
+    assert people.time is not None
+    assert chosen.all() or people.time[chosen].min() > people.time[~chosen].max()
+    for outcome in (0, 1):
+        assert (known & chosen & (people.outcome == outcome)).sum() >= 200
+
+
+def test_a_risk_that_has_fallen_is_calibrated_as_it_is_now(definition: Definition) -> None:
+    frame = people_frame(6000).assign(time=np.arange(6000))
+    fallen = (frame["time"] >= 4000) & (np.random.default_rng(2).random(6000) < 0.5)
+    frame.loc[fallen, "outcome"] = 0
+    rows = admit(cohort(frame), definition, NOW)[0]
+
+    fitted = fit_calibrated(
+        lambda part: fit_trees(definition, part, SMALL, 1), rows, 1, lambda: None
+    )
+
+    late = fitted.calibrated_on
+    risks = risk_of_margin(fitted.out_of_fold)
+    assert len(late) == 1200
+    assert risks[late].mean() == pytest.approx(rows.outcome[late].mean(), abs=1e-6)
+    assert risks.mean() < rows.outcome.mean() - 0.05
 
 
 def test_calibrated_risks_average_to_the_event_rate_out_of_fold(

@@ -28,7 +28,7 @@ def test_served_contributions_are_those_of_the_shap_library(
         check_on=population.inputs,
     )
     served = scorer.explain_batch(population.inputs).contributions
-    fitted = Calibrated(trees, sigmoid, np.zeros(len(population)))
+    fitted = Calibrated(trees, sigmoid, np.zeros(len(population)), np.arange(len(population)))
 
     found = shap_contributions(definition, fitted, population.inputs)
 
