@@ -28,7 +28,8 @@ from models.errors import RegistryError
 from models.profile import read_profile
 from monitoring import strata
 from monitoring.evidence.detector import DAYS_A_YEAR, Budget, close_day, open_stream
-from monitoring.streams import DayRows, Watched, budget_of, watched_streams
+from monitoring.streams import DayRows, Watched
+from monitoring.watchlist import budget_of, watched_streams
 from records.settings import Settings, read_settings
 
 Columns = Mapping[str, NDArray[Any]]

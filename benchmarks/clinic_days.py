@@ -105,7 +105,8 @@ def days_in_memory(artefact: Path, rows: int, days: int) -> list[Any]:
         picked = rng.integers(0, POOL, size)
         X = np.asfortranarray(pool.X[picked])
         columns = dict(zip(NAMES, X.T, strict=True))
-        made.append(DayRows(columns, pool.margin[picked], pool.risk[picked], {}, size))
+        shares = pool.contributions[picked]
+        made.append(DayRows(columns, pool.margin[picked], pool.risk[picked], {}, size, shares))
     return made
 
 

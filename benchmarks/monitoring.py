@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -218,21 +219,22 @@ def in_memory(home: str, artefact: str, rows: int, days: int) -> Found:
     from monitoring import ledger as books
     from monitoring.cases import Cases
     from monitoring.closing import Job, close_rows
-    from monitoring.streams import budget_of, watched_streams
+    from monitoring.watchlist import watched_streams
 
     assert settings
     text = (Path(artefact) / "model.toml").read_bytes()
     definition = parse_definition(text, source="benchmark")
     streams = watched_streams(definition, read_profile(Path(artefact) / "profile.json"))
     cases = Cases(definition, "1", streams, Path(artefact) / "reference.parquet")
-    job = Job(definition, "1", streams, budget_of(definition, streams), cases, NOW)
+    job = Job(definition, "1", streams, cases, NOW)
     ledger = books.load(definition.name, "1", streams)
     made = days_in_memory(Path(artefact), rows, days)
     counting = cpu_of(lambda: [s.see(day) for day in made for s in streams if not s.is_twin])
+    anew = [replace(day) for day in made]  # what a day has counted, it keeps
     both = cpu_of(
         lambda: [
             close_rows(job, ledger, FIRST + timedelta(days=number), day, {})
-            for number, day in enumerate(made)
+            for number, day in enumerate(anew)
         ]
     )
     return {"counting": counting, "closing": both - counting, "streams": len(streams)}

@@ -65,7 +65,7 @@ def describe(case: Case, unit: UnitFinding | None = None) -> Described:
         state, last, True, np.zeros(0), 0.0, 0.0, bet, case.onset, counts, joined=False
     )
     history = History(tuple(PastDay(day, rows, joined=False) for day, rows in case.days))
-    found = evidence_alarm.describe(stream, closing, history, unit)
+    found = evidence_alarm.describe(stream, closing, history, unit, case.watched.rows_are)
     figures = {
         "size": asdict(found.size),
         "medians": found.medians if found.medians and np.isfinite(found.medians).all() else None,

@@ -50,7 +50,7 @@ class Assurance:
 
 
 def assurances(
-    watched: Sequence[Watched], ledger: Ledger, budget: Budget, through: date
+    watched: Iterable[Watched], ledger: Ledger, budget: Budget, through: date
 ) -> dict[str, Assurance]:
     """Return the assurance of every stream that has days to judge by."""
     alarmed = _alarmed_days(ledger, through)

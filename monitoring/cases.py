@@ -1,7 +1,7 @@
 """What an open alarm rests on, gathered from the records and put into words."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -16,16 +16,20 @@ from monitoring import alarms, chapters, ledger
 from monitoring.alarms import Case, Described
 from monitoring.evidence.state import Counts
 from monitoring.evidence.units import UnitFinding
+from monitoring.flags import FLAGS, flag_group
 from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
+from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import by_kind, filled, local, of_its_kind
-from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched
-from monitoring.windows import ONE_DAY, start_of
-from records import predictions
+from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched, site_of
+from monitoring.watchlist import Watchlist
+from records.answers import Answers, answers, joined
 from records.models import Alarm, Prediction, Refusal
 
 # a missed conversion shows in the first days; more of them would only cost time
 UNIT_DAYS = timedelta(days=30)
+# what a site was like before it changed
+EARLIER = timedelta(days=90)
 MOST_REASONS = 5
 
 
@@ -35,7 +39,7 @@ class Cases:
 
     definition: Definition
     version: str
-    watched: Sequence[Watched]
+    watched: Watchlist
     reference: Path
 
     def describe(self, alarm: Alarm, books: Ledger, through: date) -> None:
@@ -54,7 +58,7 @@ class Cases:
         alarm.details = {
             **alarm.details,
             **described.figures,
-            **self._reach(described, through),
+            **self._reach(alarm, described, through),
             **self._reasons(alarm, described, through),
         }
 
@@ -90,11 +94,35 @@ class Cases:
             return None
         feature = self.definition.by_name[case.watched.feature]
         last = min(through, case.onset + UNIT_DAYS)
-        frame = predictions.window(
-            self.definition.name, self.version, start_of(case.onset), start_of(last + ONE_DAY)
-        )
+        frame = self.answers(case.onset, last)
         recent = np.asarray(frame.features[feature.name], dtype=np.float64)
-        return alarms.recognise(feature, self.reference_column(feature.name), recent)
+        usual = self.reference_column(feature.name)
+        if case.watched.site is not None:
+            recent = recent[frame.site == case.watched.site]
+            usual = self.earlier_column(case.watched.site, case.onset)(feature.name)
+        return alarms.recognise(feature, usual, recent)
+
+    def answers(self, first: date, last: date) -> Answers:
+        """Read the predictions of some days, with their contributions and sites."""
+        start, end = start_of(first), start_of(last + ONE_DAY)
+        more = ("site", "contributions")
+        return joined(list(answers(self.definition, self.version, start, end, more=more)))
+
+    def earlier_column(self, site: str, before: date) -> Callable[[str], NDArray[Any]]:
+        """Return what gives a feature's values at a site in the weeks before a day, or its score.
+
+        Where the site had none then, they are those of the reference's rows.
+        """
+        frame = self.answers(before - EARLIER, before - ONE_DAY)
+        chosen = frame.site == site
+
+        def column(name: str) -> NDArray[Any]:
+            if not chosen.any():
+                return self.reference_column(name)
+            values = frame.margin if name == SCORE else frame.features[name]
+            return np.asarray(values[chosen])
+
+        return column
 
     def reference_column(self, name: str) -> NDArray[Any]:
         """Return a feature's values in the reference's rows, or their score as log-odds."""
@@ -112,34 +140,44 @@ class Cases:
 
         return parquet.read_table(self.reference)
 
-    def _reach(self, described: Described, through: date) -> dict[str, int]:
-        """Count the predictions and the patients since the onset."""
-        rows = Prediction.objects.filter(
-            model=self.definition.name,
-            version=self.version,
-            is_test=False,
-            predicted_at__gte=start_of(described.since),
-            predicted_at__lt=start_of(through + ONE_DAY),
-        )
+    def _reach(self, alarm: Alarm, described: Described, through: date) -> dict[str, int]:
+        """Count the predictions and the patients since the onset, at the alarm's site if any."""
+        rows = Prediction.objects.filter(**self._recorded(described.since, through))
+        if site := site_of(alarm.stream):
+            rows = rows.filter(site=site)
         patients = rows.exclude(patient="").values("patient").distinct().count()
         return {"predictions_since": rows.count(), "patients_since": patients}
 
     def _reasons(self, alarm: Alarm, described: Described, through: date) -> dict[str, Any]:
-        """Name the fields and reasons of the refusals that an alarm is about, commonest first."""
-        group = alarm.stream.removeprefix("refusals:")
-        if group == alarm.stream:
+        """Name the fields and reasons of what an alarm on a group of reasons is about."""
+        subject, _, group = alarm.stream.partition(":")
+        chosen = self._recorded(described.since, through)
+        if f"{subject}:" == FLAGS:
+            rows = Prediction.objects.filter(**chosen).exclude(findings=[])
+            found = (
+                one for row in rows.values_list("findings", flat=True).iterator() for one in row
+            )
+            counted = Counter(
+                (one["feature"], one["reason"])
+                for one in found
+                if flag_group(one["kind"], one["reason"]) == group
+            )
+        elif subject == "refusals":
+            pairs = Refusal.objects.filter(**chosen).values_list("field", "reason")
+            counted = Counter(pair for pair in pairs if refusal_group(pair[1]) == group)
+        else:
             return {}
-        rows = Refusal.objects.filter(
-            model=self.definition.name,
-            version=self.version,
-            is_test=False,
-            predicted_at__gte=start_of(described.since),
-            predicted_at__lt=start_of(through + ONE_DAY),
-        )
-        counted = Counter(
-            pair for pair in rows.values_list("field", "reason") if refusal_group(pair[1]) == group
-        )
         return {"reasons": [[*pair, count] for pair, count in counted.most_common(MOST_REASONS)]}
+
+    def _recorded(self, first: date, last: date) -> dict[str, Any]:
+        """Return which records are of this version and of some days, without test clients'."""
+        return {
+            "model": self.definition.name,
+            "version": self.version,
+            "is_test": False,
+            "predicted_at__gte": start_of(first),
+            "predicted_at__lt": start_of(last + ONE_DAY),
+        }
 
 
 def _placed(days: Sequence[tuple[date, Counts]]) -> tuple[tuple[date, Counts], ...]:

@@ -1,6 +1,6 @@
 """Closing a day: its rows are counted and weighed in every stream, and alarms are raised."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -16,6 +16,7 @@ from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
 from monitoring.traffic import silent_since
+from monitoring.watchlist import Watchlist, budget_of
 from records.models import Alarm
 
 
@@ -25,10 +26,14 @@ class Job:
 
     definition: Definition
     version: str
-    watched: Sequence[Watched]
-    budget: Budget
+    watched: Watchlist
     cases: Cases
     now: datetime
+
+    @property
+    def budget(self) -> Budget:
+        """Return the budget that all streams share, those that have opened by now."""
+        return budget_of(self.definition, self.watched)
 
     @property
     def model(self) -> str:
@@ -40,9 +45,9 @@ def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str,
     """Return what closed days hold more than was counted of them, and correct their counts."""
     extra: dict[str, Counts] = {}
     for day in late:
-        for _, rows in windows.rows_by_day(job.model, job.version, day, day):
+        for _, rows in windows.rows_by_day(job.definition, job.version, day, day):
             for one in job.watched:
-                if not one.is_twin:
+                if not one.is_twin and books.is_open(ledger, one.key, day):
                     _add_late(ledger, one, day, one.see(rows), extra)
             books.note_traffic(ledger, day, rows.requests)
     return extra

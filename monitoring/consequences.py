@@ -1,13 +1,13 @@
 """One cause, one alarm: which open alarms follow from another one, and what that does to risk.
 
-An alarm of the score, of an alert rate or of a derived feature follows from the alarm of a
-measured feature when its onset lies in the other's span, and when little of its evidence is left
-once the same patients are scored with that feature as in the reference. Where it takes several
-such features, it joins the alarm of the one that explains most. It keeps its evidence; where too
-much is left, it stands alone.
+An alarm of the score, of an alert rate, of a share of explanations or of a derived feature follows
+from the alarm of a measured feature when its onset lies in the other's span, and when little of its
+evidence is left once the same patients are scored with that feature as in the reference. Where it
+takes several such features, it joins the alarm of the one that explains most. It keeps its
+evidence; where too much is left, it stands alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -20,11 +20,11 @@ from monitoring.alarms import Case
 from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget, close_day, open_stream
+from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.strata import kind
-from monitoring.streams import SCORE, TRAFFIC, DayRows
-from monitoring.windows import ONE_DAY, first_of_stay, start_of
-from records import predictions
+from monitoring.streams import SCORE, TRAFFIC, DayRows, everywhere, site_of
+from monitoring.windows import first_of_stay
 from records.models import Alarm
 
 # both onsets are estimates
@@ -33,6 +33,9 @@ ONSET_SLACK = timedelta(days=3)
 COMPARED_DAYS, COMPARED_ROWS = 30, 50_000
 # an alarm is explained when the log evidence that is left is below this share of its limit
 EVIDENCE_LEFT = 0.5
+# what may be a cause where its feature is measured, and what a cause may explain
+ABOUT_A_FEATURE = ("value", "missing", "category")
+EXPLAINED = (*ABOUT_A_FEATURE, "score", "alerts", "share")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +62,18 @@ class Consequences:
         causes = [alarm for alarm in alarms if self._feature(alarm) is not None]
         for cause in causes:
             cause.details["risk"] = self._risk(cause)
-        score = [alarm for alarm in alarms if alarm.stream == SCORE]
+        score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
         for alarm in alarms:
-            found = self._causes(alarm, causes, score if alarm.stream.startswith("alerts:") else [])
+            found = self._causes(alarm, causes, score if self._subject(alarm) == "alerts" else [])
             alarm.details["follows"] = found[0].pk if found else None
             alarm.details["together_with"] = [one.pk for one in found[1:]]
 
+    def _subject(self, alarm: Alarm) -> str:
+        return TRAFFIC if alarm.stream == TRAFFIC else self.cases.watched_by(alarm.stream).subject
+
     def _feature(self, alarm: Alarm) -> str | None:
         """Return the measured feature that an alarm is about, if it is about one."""
-        if alarm.stream == TRAFFIC:
+        if self._subject(alarm) not in ABOUT_A_FEATURE:
             return None
         feature = self.cases.watched_by(alarm.stream).feature
         if feature is None or self.cases.definition.by_name[feature].derived is not None:
@@ -78,13 +84,11 @@ class Consequences:
         self, alarm: Alarm, causes: Sequence[Alarm], otherwise: Sequence[Alarm]
     ) -> list[Alarm]:
         """Return what explains an alarm, most first, from the causes or else from the others."""
-        if alarm.stream == TRAFFIC or alarm.stream.startswith("refusals:"):
-            return []
-        if self._feature(alarm) is not None:
+        if self._subject(alarm) not in EXPLAINED or self._feature(alarm) is not None:
             return []
         case = self.cases.case(alarm, self.books, self.through)
         groups = [
-            [one for one in group if one is not alarm and self._spans(one, case.onset)]
+            [one for one in group if one is not alarm and self._spans(one, case)]
             for group in (causes, otherwise)
         ]
         if not any(groups):
@@ -108,10 +112,13 @@ class Consequences:
                 return chosen
         return []
 
-    def _spans(self, cause: Alarm, onset: date) -> bool:
-        if cause.since is None or onset < cause.since - ONSET_SLACK:
+    def _spans(self, cause: Alarm, case: Case) -> bool:
+        """Say whether a case begins in a cause's span, and at its site if it has one."""
+        if cause.since is None or case.onset < cause.since - ONSET_SLACK:
             return False
-        return onset <= chapters.last_day(cause, self.through)
+        if site_of(cause.stream) not in (None, case.watched.site):
+            return False
+        return case.onset <= chapters.last_day(cause, self.through)
 
     def _window(self, case: Case, raised_on: date) -> Window:
         """Load the days from an onset until its alarm was raised, or as many as are compared."""
@@ -121,40 +128,46 @@ class Consequences:
             if rows >= COMPARED_ROWS or day > through:
                 break
             rows, last = rows + int(counts.sum()), day
-        definition = self.cases.definition
-        frame = predictions.window(
-            definition.name,
-            self.cases.version,
-            start_of(case.onset),
-            start_of(last + ONE_DAY),
-            categorical=[f.name for f in definition.features if f.kind == "categorical"],
+        frame = self.cases.answers(case.onset, last)
+        chosen = first_of_stay(self.cases.definition.name, self.cases.version, frame, case.onset)
+        if case.watched.site is not None:
+            chosen = chosen & (frame.site == case.watched.site)
+        days = np.asarray(frame.predicted_at[chosen], dtype="datetime64[D]")
+        columns = {name: column[chosen] for name, column in frame.features.items()}
+        scored = Scored(
+            columns,
+            frame.margin[chosen],
+            frame.risk[chosen],
+            frame.contributions[chosen],
+            frame.site[chosen],
         )
-        counted = first_of_stay(definition.name, self.cases.version, frame, case.onset)
-        days = np.asarray(frame.predicted_at[counted], dtype="datetime64[D]")
-        columns = {name: column[counted] for name, column in frame.features.items()}
-        return Window(Scored(columns, frame.margin[counted], frame.risk[counted]), days)
+        return Window(scored, days)
 
     def _evidence_left(self, case: Case, window: Window, causes: Sequence[Alarm]) -> float:
         """Return the most log evidence that the stream would have without these causes."""
         rows = window.rows
         for cause in causes:
-            changed = window.since(cause.since or cause.raised_on)
-            rows = self._means.restored(rows, [self._feature(cause) or SCORE], changed)
-        state, most = open_stream(case.watched.stream, case.before), -np.inf
-        for day in np.unique(window.days).astype(object):
-            chosen = window.days == np.datetime64(day)
-            counts = case.watched.see(_of_day(rows, chosen)).counts
-            closing = close_day(
-                case.watched.stream, state.observe(counts, kind(day)), day, self.budget
-            )
-            state, most = closing.state, max(most, closing.log_total)
-        return float(most)
+            rows = self._restored(cause, rows, window.since(cause.since or cause.raised_on))
+        days = ((day, window.days == np.datetime64(day)) for day in _distinct(window.days))
+        counted = ((day, case.watched.see(_of_day(rows, chosen)).counts) for day, chosen in days)
+        return most_evidence(case, counted, self.budget)
+
+    def _restored(
+        self, cause: Alarm, rows: Scored, changed: NDArray[np.bool_] | slice = slice(None)
+    ) -> Scored:
+        """Return the rows with what a cause is about as it was before, at its site if any."""
+        site, feature = site_of(cause.stream), self._feature(cause) or SCORE
+        if site is None:
+            return self._means.restored(rows, [feature], changed)
+        onset = cause.since or cause.raised_on
+        usual = self.cases.earlier_column(site, onset)
+        return self._means.restored(rows, [feature], changed, usual)
 
     def _risk(self, cause: Alarm) -> Mapping[str, object]:
         """Say what a feature's change does to the risk over the days since its onset."""
         case = self.cases.case(cause, self.books, self.through)
         window = self._window(case, cause.raised_on)
-        usual = self._means.restored(window.rows, [self._feature(cause) or SCORE])
+        usual = self._restored(cause, window.rows)
         return effect_on_risk(self.cases.definition, window.rows, usual)
 
     @cached_property
@@ -166,6 +179,28 @@ class Consequences:
         return Counterfactual(self.cases.definition, self.cases.reference_column, model.scorer)
 
 
+def most_evidence(case: Case, days: Iterable[tuple[date, Counts]], budget: Budget) -> float:
+    """Return the most log evidence that a case's stream has over some days' counts, [bins]."""
+    stream = case.watched.stream
+    state, most = open_stream(stream, case.before), -np.inf
+    for day, counts in days:
+        closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
+        state, most = closing.state, max(most, closing.log_total)
+    return float(most)
+
+
+def _distinct(days: NDArray[np.datetime64]) -> list[date]:
+    return list(np.unique(days).astype(object))
+
+
 def _of_day(rows: Scored, chosen: NDArray[np.bool_]) -> DayRows:
     columns = {name: column[chosen] for name, column in rows.features.items()}
-    return DayRows(columns, rows.margin[chosen], rows.risk[chosen], {}, int(chosen.sum()))
+    return DayRows(
+        columns,
+        rows.margin[chosen],
+        rows.risk[chosen],
+        {},
+        int(chosen.sum()),
+        rows.contributions[chosen],
+        site=rows.site[chosen],
+    )

@@ -1,7 +1,7 @@
 """The same patients with a feature as it was in the reference, and what that does to their risk."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +22,16 @@ SEED = 20262
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """Rows of predictions as columns, with the score that these columns give."""
+    """Rows of predictions as columns, with the score that these columns give.
+
+    `contributions` are (n, features) in the definition's order, `site` is (n,).
+    """
 
     features: Mapping[str, Column]
     margin: Floats
     risk: Floats
+    contributions: Floats
+    site: Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +42,37 @@ class Counterfactual:
     reference: Callable[[str], Column]
     scorer: "Scorer"
 
-    def rescored(self, columns: Mapping[str, Column]) -> Scored:
+    def rescored(self, rows: Scored, columns: Mapping[str, Column]) -> Scored:
         """Score columns in the definition's units anew, whatever limits their values break."""
         table = complete_columns(self.definition, columns)
         found = self.scorer.explain_batch(encode_columns(self.definition, table))
-        return Scored(table, found.margin, found.risk)
+        return Scored(table, found.margin, found.risk, found.contributions, rows.site)
 
     def restored(
-        self, rows: Scored, names: Iterable[str], changed: NDArray[np.bool_] | slice = slice(None)
+        self,
+        rows: Scored,
+        names: Iterable[str],
+        changed: NDArray[np.bool_] | slice = slice(None),
+        reference: Callable[[str], Column] | None = None,
     ) -> Scored:
         """Return the rows with some features (or the score alone) as in the reference.
 
         Only `changed` rows are touched. Restoring the score leaves the features as they are.
+        `reference` gives the columns to restore from, where they aren't those of training.
         """
+        usual = reference or self.reference
         chosen = set(names)
         columns = dict(rows.features)
         for name in sorted(chosen - {SCORE}):
             column = np.array(columns[name])
-            column[changed] = as_in(self.reference(name), column[changed])
+            column[changed] = as_in(usual(name), column[changed])
             columns[name] = column
-        found = self.rescored(columns) if chosen - {SCORE} else rows
+        found = self.rescored(rows, columns) if chosen - {SCORE} else rows
         if SCORE not in chosen:
             return found
         margin = found.margin.copy()
-        margin[changed] = as_in(self.reference(SCORE), margin[changed])
-        return Scored(found.features, margin, risk_of_margin(margin))
+        margin[changed] = as_in(usual(SCORE), margin[changed])
+        return replace(found, margin=margin, risk=risk_of_margin(margin))
 
 
 def as_in(reference: Column, recent: Column) -> Column:

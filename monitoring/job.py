@@ -31,7 +31,7 @@ from monitoring.performance import (
     watch_calibration,
 )
 from monitoring.report import Report, write_reports
-from monitoring.streams import budget_of, watched_streams
+from monitoring.watchlist import watched_streams
 from records.agreement.alarms import note_alarms, words_of
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
@@ -79,10 +79,7 @@ def monitor(
         raise RecordError(f"{through} hasn't closed yet (UTC); watch through an earlier day")
     definition = read_watched_definition(name, profile, reference)
     watched = watched_streams(definition, profile)
-    budget = budget_of(definition, watched)
-    job = Job(
-        definition, version, watched, budget, Cases(definition, version, watched, reference), now
-    )
+    job = Job(definition, version, watched, Cases(definition, version, watched, reference), now)
     keep_dossier(settings, name, version, reference.parent)
     ledger = books.load(name, version, watched)
     plan = windows.plan(name, version, ledger.closed_through, through)
@@ -157,7 +154,7 @@ def _close(
             late = late_counts(job, ledger, plan.late)
         requests = books.traffic(ledger)
         news: list[Alarm] = []
-        for day, rows in windows.rows_by_day(job.model, job.version, first, last, job.definition):
+        for day, rows in windows.rows_by_day(job.definition, job.version, first, last):
             news += close_rows(job, ledger, day, rows, late)
             news += watch_traffic(job, ledger, day, rows, requests)
             late = {}

@@ -13,7 +13,9 @@ from monitoring import chapters, strata
 from monitoring.alarms import CLOSED, OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
-from monitoring.streams import TRAFFIC, Seen, Watched
+from monitoring.stays import ONE_DAY
+from monitoring.streams import TRAFFIC, Seen, Watched, site_of
+from monitoring.watchlist import Watchlist
 from records.agreement.alarms import note_alarms, words_of
 from records.decisions import ACCEPT, FALSE
 from records.models import Alarm, DayCount, Review, Stream
@@ -27,7 +29,8 @@ class Ledger:
     """Where every stream of a model version stands, and what this batch of days adds.
 
     `began` has the first day of each stream's reference, with which its twin's year begins;
-    `open_alarms` each stream's, oldest first; `turned` those that a later one took over from.
+    `opened` the first day of each stream that opened later than the others; `open_alarms` each
+    stream's, oldest first; `turned` those that a later one took over from.
     """
 
     model: str
@@ -36,29 +39,41 @@ class Ledger:
     closed_through: date | None
     open_alarms: dict[str, list[Alarm]]
     began: dict[str, date]
+    opened: dict[str, date]
     day_counts: list[DayCount] = field(default_factory=list)
     turned: list[Alarm] = field(default_factory=list)
 
 
-def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
-    """Load every stream's state, opening those that are new with their reference."""
+def load(model: str, version: str, watched: Watchlist) -> Ledger:
+    """Load every stream's state, opening those that are new with their reference.
+
+    A stream that the records don't know yet, as after an upgrade, opens with the next day that is
+    closed; what is known of the others stays as it is, to the bit. Sites that are watched by
+    themselves are added to what is watched.
+    """
     rows = {row.name: row for row in Stream.objects.filter(model=model, version=version)}
     days = {row.closed_through for row in rows.values()}
-    if rows and set(rows) != {one.key for one in watched}:
+    for site in {site_of(name) for name in rows} - {None}:
+        watched.open(str(site))
+    strange = sorted(set(rows) - {one.key for one in watched})
+    if strange:
         raise RecordError(
-            f"{model} version {version}: its recorded streams are others than its definition's; "
-            "a version's definition can't change, register it anew"
+            f"{model} version {version}: its recorded streams are others than its definition's "
+            f"({strange[0]}); a version's definition can't change, register it anew"
         )
     if len(days) > 1:
         raise RecordError(f"{model} version {version}: its streams are closed to different days")
+    closed_through = days.pop() if days else None
     states = {
-        one.key: (
-            StreamState.from_bytes(bytes(rows[one.key].state))
-            if one.key in rows
-            else open_stream(one.stream, strata.opened(one.reference))
-        )
+        one.key: StreamState.from_bytes(bytes(rows[one.key].state))
+        if one.key in rows
+        else opened(one)
         for one in watched
     }
+    later = {name: row.opened_on for name, row in rows.items() if row.opened_on}
+    if closed_through:
+        new = (one.key for one in watched if one.key not in rows)
+        later |= dict.fromkeys(new, closed_through + ONE_DAY)
     alarmed: dict[str, list[Alarm]] = {}
     found = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
     for alarm in found.order_by("pk"):
@@ -67,10 +82,21 @@ def load(model: str, version: str, watched: Sequence[Watched]) -> Ledger:
         model,
         version,
         states,
-        days.pop() if days else None,
+        closed_through,
         alarmed,
         _began(model, version),
+        later,
     )
+
+
+def opened(watched: Watched) -> StreamState:
+    """Return the state of a stream that has seen nothing but its reference."""
+    return open_stream(watched.stream, strata.opened(watched.reference))
+
+
+def is_open(ledger: Ledger, stream: str, day: date) -> bool:
+    """Say whether a stream was open on a day; one that opened later leaves earlier rows alone."""
+    return day >= ledger.opened.get(stream, day)
 
 
 def _began(model: str, version: str) -> dict[str, date]:
@@ -87,7 +113,7 @@ def _began(model: str, version: str) -> dict[str, date]:
     return first
 
 
-def settle(ledger: Ledger, watched: Sequence[Watched]) -> list[Alarm]:
+def settle(ledger: Ledger, watched: Watchlist) -> list[Alarm]:
     """Apply what reviewers decided on closed alarms, and return those, to be saved as settled.
 
     The days of a false alarm join the reference, those of a fault leave it for good, and with an
@@ -188,7 +214,7 @@ def note_evidence(ledger: Ledger, twin: str, day: date, log_evidence: float) -> 
 
 def write(
     ledger: Ledger,
-    watched: Sequence[Watched],
+    watched: Watchlist,
     closed_through: date,
     alarms: Sequence[Alarm],
     now: datetime,
@@ -231,6 +257,7 @@ def _row(ledger: Ledger, name: str, kind: str, closed_through: date) -> Stream:
         epoch=state.epoch,
         state=state.to_bytes(),
         closed_through=closed_through,
+        opened_on=ledger.opened.get(name),
     )
 
 

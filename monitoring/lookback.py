@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from models.encoding import complete_columns, encode_columns, row_faults
 from models.errors import RecordError
 from models.risk_model import RiskModel
+from monitoring.stays import ONE_DAY, start_of
 from monitoring.streams import is_missing
-from monitoring.windows import ONE_DAY, start_of
 from records.models import Prediction
 from records.predictions import WindowFrame, windows
 

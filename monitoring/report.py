@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.definition import Definition
+from monitoring.stays import ONE_DAY, start_of
 from monitoring.streams import SCORE
-from monitoring.windows import ONE_DAY, start_of
 from monitoring.workspace import RISK, Workspace
 from records.answers import answers
 from records.models import DayCount

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from models.definition import Definition
 from models.errors import RecordError
 from monitoring import seismometer_config as config
-from monitoring.windows import ONE_DAY, start_of
+from monitoring.stays import ONE_DAY, start_of
 from records.answers import times
 from records.follow_up import FollowUp, follow_up, prediction_keys
 from records.models import Amendment, Feedback, Prediction

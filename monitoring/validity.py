@@ -8,8 +8,8 @@ from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.streams import TRAFFIC
 from records.models import Alarm
 
-# alarms on these say that requests fail or stop, not that the people are others
-NOT_ABOUT_PEOPLE = (TRAFFIC, "refusals:")
+# alarms on these say that requests fail, stop or come otherwise, not that the people are others
+NOT_ABOUT_PEOPLE = (TRAFFIC, "refusals:", "flags:", "overrides")
 
 
 @dataclass(frozen=True)

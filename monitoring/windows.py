@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock_time
+from datetime import UTC, date
 from itertools import pairwise
 
 import numpy as np
@@ -12,12 +11,13 @@ from numpy.typing import NDArray
 
 from models.definition import Definition
 from models.errors import RecordError
+from monitoring.flags import flags_of
+from monitoring.stays import ONE_DAY, firsts, start_of
 from monitoring.streams import TRAFFIC, DayRows
-from records.answers import Answers, answers, joined
+from records.answers import MORE, Answers, answers, joined
 from records.models import DayCount, Prediction, Refusal
-from records.predictions import WindowFrame, days, window
+from records.predictions import days
 
-ONE_DAY = timedelta(days=1)
 ROWS_AT_ONCE = 100_000
 DAYS_AT_ONCE = 92
 
@@ -36,11 +36,6 @@ class Plan:
     def days(self) -> int:
         """Return how many days are to be closed."""
         return sum((last - first).days + 1 for first, last in self.batches)
-
-
-def start_of(day: date) -> datetime:
-    """Return a day's first moment; days are those of UTC."""
-    return datetime.combine(day, clock_time(), UTC)
 
 
 def plan(model: str, version: str, closed_through: date | None, through: date) -> Plan:
@@ -92,24 +87,14 @@ def refusals_a_day(
 
 
 def rows_by_day(
-    model: str,
-    version: str,
-    first: date,
-    last: date,
-    definition: Definition | None = None,
+    definition: Definition, version: str, first: date, last: date
 ) -> Iterator[tuple[date, DayRows]]:
-    """Yield every day from first to last with its rows, days without any included.
-
-    With the definition, features are read from the vectors, in a fraction of the time.
-    """
+    """Yield every day from first to last with its rows, days without any included."""
     start, end = start_of(first), start_of(last + ONE_DAY)
-    frame = (
-        joined(list(answers(definition, version, start, end)))
-        if definition
-        else window(model, version, start, end)
-    )
-    counted = first_of_stay(model, version, frame, first)
-    refused = refusals_a_day(model, version, first, last)
+    frame = joined(list(answers(definition, version, start, end, more=MORE)))
+    counted = first_of_stay(definition.name, version, frame, first)
+    refused = refusals_a_day(definition.name, version, first, last)
+    flags = flags_of(frame.findings.tolist())
     span = _span(first, last)
     moments = np.asarray(frame.predicted_at, dtype="datetime64[us]")
     order = np.argsort(moments, kind="stable")
@@ -125,13 +110,14 @@ def rows_by_day(
                 frame.risk[chosen],
                 refused.get(day, Counter()),
                 int(high - low),
+                frame.contributions[chosen],
+                {group: marked[chosen] for group, marked in flags.items()},
+                frame.site[chosen],
             ),
         )
 
 
-def first_of_stay(
-    model: str, version: str, frame: WindowFrame | Answers, first: date
-) -> NDArray[np.bool_]:
+def first_of_stay(model: str, version: str, frame: Answers, first: date) -> NDArray[np.bool_]:
     """Return which predictions are the first of a patient's stay, from the day `first` on.
 
     Nothing recorded names a stay, so predictions of a patient on days on end count as one. They
@@ -144,15 +130,9 @@ def first_of_stay(
         predicted_at__gte=start_of(first - ONE_DAY),
         predicted_at__lt=start_of(first),
     ).exclude(patient="")
-    eve = np.datetime64(first - ONE_DAY).astype(int)
-    last_seen = dict.fromkeys(before.values_list("patient", flat=True).distinct(), int(eve))
-    found = np.ones(len(frame), dtype=np.bool_)
-    days = np.asarray(frame.predicted_at, dtype="datetime64[D]").astype(int).tolist()
-    for row, (patient, day) in enumerate(zip(frame.patient, days, strict=True)):
-        if patient:
-            found[row] = day - last_seen.get(patient, day - 2) > 1
-            last_seen[patient] = day
-    return found
+    eve = set(before.values_list("patient", flat=True).distinct())
+    days = np.asarray(frame.predicted_at, dtype="datetime64[D]")
+    return firsts(frame.patient.tolist(), days, eve, first)
 
 
 def _batches(

@@ -4,8 +4,8 @@ A prediction holds its features twice: as JSON for people and SQL, and as the mo
 The vector takes a tenth of the time to read, and means the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from records.models import Prediction
 
 ROWS_AT_ONCE = 20_000
 COLUMNS = ("patient", "margin", "risk", "vector")
+# what is read beside, if it's asked for
+MORE = ("site", "contributions", "findings")
 Floats = NDArray[np.float64]
 
 
@@ -29,7 +31,9 @@ class Answers:
     """Predictions in order of prediction time, as columns of (n,).
 
     `features` maps each feature, in the definition's order, to its values in the definition's
-    unit: float64 with NaN where missing, or objects with None for a category.
+    unit: float64 with NaN where missing, or objects with None for a category. `contributions`
+    are (n, features) in that order, `findings` the recorded JSON; both and `site` are empty unless
+    they were asked for.
     """
 
     predicted_at: NDArray[np.datetime64]
@@ -37,6 +41,9 @@ class Answers:
     features: Mapping[str, NDArray[Any]]
     margin: Floats
     risk: Floats
+    site: NDArray[np.object_]
+    contributions: Floats
+    findings: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.margin)
@@ -49,11 +56,13 @@ def answers(
     end: datetime,
     *,
     rows: int = ROWS_AT_ONCE,
+    more: Collection[str] = (),
 ) -> Iterator[Answers]:
     """Yield a version's predictions from start to before end, test clients' left out.
 
-    `definition` is the one that the version was trained with. Each part has so many rows at most,
-    so memory doesn't grow with the window. Raises RecordError where a vector isn't of its length.
+    `definition` is the one that the version was trained with; `more` names what to read of
+    `MORE`. Each part has so many rows at most, so memory doesn't grow with the window. Raises
+    RecordError where a vector isn't of its length.
     """
     chosen = Prediction.objects.filter(
         model=definition.name,
@@ -62,32 +71,47 @@ def answers(
         predicted_at__lt=end,
         is_test=False,
     )
-    columns = chosen.order_by("predicted_at", "id").values_list(Moment("predicted_at"), *COLUMNS)
+    names = [*COLUMNS, *more]
+    columns = chosen.order_by("predicted_at", "id").values_list(Moment("predicted_at"), *names)
     for chunk in raw_rows(columns, rows):
-        predicted_at, patient, margin, risk, vector = zip(*chunk, strict=True)
+        predicted_at, *others = zip(*chunk, strict=True)
+        found = dict(zip(names, others, strict=True))
         yield Answers(
             times(predicted_at),
-            objects(patient),
-            decoded(definition, vector),
-            np.array(margin, dtype=np.float64),
-            np.array(risk, dtype=np.float64),
+            objects(found["patient"]),
+            decoded(definition, found["vector"]),
+            np.array(found["margin"], dtype=np.float64),
+            np.array(found["risk"], dtype=np.float64),
+            objects(found.get("site", ())),
+            _matrix(found.get("contributions", ()), len(definition.features)),
+            objects(found.get("findings", ())),
         )
+
+
+def _matrix(blobs: Sequence[bytes], width: int) -> Floats:
+    """Return rows of so many numbers; raise RecordError where one has another length."""
+    wrong = next((one for one in blobs if len(one) != 8 * width), None)
+    if wrong is not None:
+        raise RecordError(f"a prediction has {len(wrong) / 8:g} contributions of {width} features")
+    return np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), width)
 
 
 def joined(parts: Sequence[Answers]) -> Answers:
     """Return parts one after the other as one; no part gives no rows and no features."""
     if not parts:
-        nothing = np.zeros(0)
-        return Answers(nothing.astype("datetime64[us]"), objects(()), {}, nothing, nothing)
+        nothing, nobody = np.zeros(0), objects(())
+        moments = nothing.astype("datetime64[us]")
+        table = np.zeros((0, 0))
+        return Answers(moments, nobody, {}, nothing, nothing, nobody, table, nobody)
+
+    def column(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    names = parts[0].features
+    features = {name: np.concatenate([part.features[name] for part in parts]) for name in names}
     return Answers(
-        np.concatenate([part.predicted_at for part in parts]),
-        np.concatenate([part.patient for part in parts]),
-        {
-            name: np.concatenate([part.features[name] for part in parts])
-            for name in parts[0].features
-        },
-        np.concatenate([part.margin for part in parts]),
-        np.concatenate([part.risk for part in parts]),
+        features=features,
+        **{each.name: column(each.name) for each in fields(Answers) if each.name != "features"},
     )
 
 

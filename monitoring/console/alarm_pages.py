@@ -27,7 +27,8 @@ from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
-from monitoring.streams import TWIN, budget_of, watched_streams
+from monitoring.streams import TWIN
+from monitoring.watchlist import budget_of, watched_streams
 from records import audit
 from records.decisions import ACKNOWLEDGE, MUTE
 from records.models import Alarm, DayCount, Review

@@ -11,7 +11,8 @@ from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitoring.console.charts import Point, Scale, bars, spark, trend
 from monitoring.console.wording import share_words, with_unit
-from monitoring.streams import SCORE, shown_category
+from monitoring.input_streams import shown_category
+from monitoring.streams import SCORE
 from records.models import Alarm, DayCount
 
 DAILY, WEEKLY = timedelta(days=90), timedelta(days=730)

@@ -54,11 +54,16 @@ class Alarm:
 
 
 def describe(
-    stream: Stream, closing: Closing, history: History, unit: UnitFinding | None = None
+    stream: Stream,
+    closing: Closing,
+    history: History,
+    unit: UnitFinding | None = None,
+    rows_are: str = "requests",
 ) -> Alarm:
     """Describe the alarm that closing a day raised; `history` includes that day.
 
-    `unit` is what `units.recognise_unit` found in the stream's values, if they were at hand.
+    `unit` is what `units.recognise_unit` found in the stream's values, if they were at hand;
+    `rows_are` says what a share is of.
     """
     if not closing.alarm or closing.leading is None or closing.onset is None:
         raise EvidenceError(f"stream {stream.name} raised no alarm on {closing.day}")
@@ -67,7 +72,7 @@ def describe(
     size = _size(stream, bet, before, now)
     kind = _kind(stream, bet, unit)
     medians = _medians(stream, before, now) if isinstance(stream, NumericStream) else None
-    change = _sentence(stream, bet, size, medians, unit)
+    change = _sentence(stream, bet, size, medians, unit, rows_are)
     return Alarm(
         stream.name,
         kind,
@@ -205,13 +210,15 @@ def _sentence(
     size: Size,
     medians: tuple[float, float] | None,
     unit: UnitFinding | None,
+    rows_are: str,
 ) -> str:
     name = stream.name
     if unit is not None:
         interval = f"{_percent(unit.share_low)} to {_percent(unit.share_high)}"
         return f"{_percent(unit.share)} ({interval}) of {name} values look like {unit.change.name}"
     if size.scale == "share":
-        shares = f"{_percent(size.now)} ({_percent(size.low)} to {_percent(size.high)}) of requests"
+        interval = f"{_percent(size.low)} to {_percent(size.high)}"
+        shares = f"{_percent(size.now)} ({interval}) of {rows_are}"
         what = bet.direction.split(" ", 1)[1]
         if bet.family == "tail" and bet.tail_mass is not None:
             side = "highest" if bet.direction == "upper tail" else "lowest"

@@ -20,15 +20,19 @@ class MonitorRun(models.Model):
 
 
 class Stream(models.Model):
-    """The sequential evidence of one stream: its exact state, and the last day that it holds."""
+    """The sequential evidence of one stream: its exact state, and the last day that it holds.
+
+    `opened_on` is the first day of a stream that opened later than its version's others.
+    """
 
     model = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
-    name = models.CharField(max_length=120)
+    name = models.CharField(max_length=200)
     kind = models.CharField(max_length=16)
     epoch = models.IntegerField(default=0)
     state = models.BinaryField()
     closed_through = models.DateField(null=True)
+    opened_on = models.DateField(null=True)
 
     class Meta:
         constraints = (
@@ -45,7 +49,7 @@ class DayCount(models.Model):
 
     model = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
-    stream = models.CharField(max_length=120)
+    stream = models.CharField(max_length=200)
     day = models.DateField()
     total = models.IntegerField()
     missing = models.IntegerField()
@@ -66,7 +70,7 @@ class Alarm(models.Model):
 
     model = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
-    stream = models.CharField(max_length=120)
+    stream = models.CharField(max_length=200)
     kind = models.CharField(max_length=32)
     severity = models.CharField(max_length=16)
     raised_on = models.DateField()

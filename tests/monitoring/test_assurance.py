@@ -6,7 +6,7 @@ import pytest
 from monitoring import ledger as books
 from monitoring.assurance import Assurance, assurances, overall_claim
 from monitoring.evidence.detector import Budget, close_day, open_stream
-from monitoring.streams import budget_of, watched_streams
+from monitoring.watchlist import budget_of, watched_streams
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Clinic, without_creatinine
 
@@ -77,7 +77,7 @@ def test_the_change_that_is_promised_within_a_week_is_seen_within_a_week(clinic:
                 one.stream,
                 state.observe([60 - missing, missing]),
                 FIRST + timedelta(day),
-                budget_of(clinic.definition, list(stream.values())),
+                budget_of(clinic.definition, watched_streams(clinic.definition, clinic.profile)),
             )
             state = closing.state
             if closing.alarm:

@@ -5,8 +5,8 @@ import pytest
 
 from monitoring import ledger
 from monitoring.evidence.state import StreamState
-from monitoring.streams import watched_streams
 from monitoring.validity import validity
+from monitoring.watchlist import watched_streams
 from records.models import Alarm, DayCount, Review, Stream
 from tests.monitoring.clinic import FIRST, NOW, Clinic, older
 

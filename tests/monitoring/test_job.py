@@ -279,7 +279,7 @@ def test_two_runs_at_once_do_not_both_close_a_day(clinic: Clinic) -> None:
 
 
 def streams_of(clinic: Clinic) -> Any:
-    from monitoring.streams import watched_streams
+    from monitoring.watchlist import watched_streams
 
     return watched_streams(clinic.definition, clinic.profile)
 

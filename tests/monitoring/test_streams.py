@@ -8,8 +8,9 @@ from models.errors import EvidenceError
 from monitoring.alarms import severity, unit_changes
 from monitoring.evidence.alarm import Size
 from monitoring.refusals import refusal_group
-from monitoring.streams import DayRows, watched_streams
+from monitoring.streams import DayRows
 from monitoring.validity import validity
+from monitoring.watchlist import watched_streams
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Clinic, without_creatinine
 
@@ -39,6 +40,15 @@ def test_every_feature_has_a_stream_and_only_optional_ones_can_go_missing(clinic
         "fixed:missing:lactate",
         "fixed:missing:ward",
         "fixed:score",
+        "share:age",
+        "share:creatinine",
+        "share:lactate",
+        "share:ward",
+        "flags:left_out_unit",
+        "flags:left_out",
+        "flags:converted",
+        "flags:code_unit",
+        "flags:doubtful",
     ]
 
 

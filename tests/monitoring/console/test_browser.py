@@ -111,6 +111,6 @@ def test_a_reviewer_logs_in_looks_at_the_model_and_signs(watched: Clinic, addres
         browser.close()
     assert seen.complaints == []
     assert all(url.startswith(address) for url in seen.asked)
-    assert Review.objects.get().by == "rita"
+    assert Review.objects.get(alarm__stream="missing:creatinine").by == "rita"
     assert Alarm.objects.get(stream="missing:creatinine").state == "closed"
     assert AuditEvent.objects.filter(action="console.logout", by="rita").exists()
