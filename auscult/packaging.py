@@ -25,8 +25,8 @@ _ROOT = Path(__file__).parents[1]
 _BUILD_SECONDS = 300
 _KERNELS = Path("models", "scoring")
 _LOAD = (
-    "from pathlib import Path; from serving.loading import load_models; "
-    "load_models(Path('artefacts'))"
+    "from pathlib import Path; import serving.json_scan; "
+    "from serving.loading import load_models; load_models(Path('artefacts'))"
 )
 
 

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from serving.access import authorise
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
+from serving.json_scan import is_plain
 from serving.message import Answer
 from serving.premises import Premises
 from serving.problems import CallerGone, MediaTypeNotSupported, NotAllowed, TooLarge
@@ -61,15 +62,20 @@ class Call:
 
     async def body(self) -> bytes:
         """Read the whole body; raise TooLarge if it's too long, MalformedInput for doubled keys."""
-        body = await self.unchecked_body()
-        check_keys(body)
+        body = await self._whole_body()
+        if not is_plain(body):
+            check_depth(body)
+            check_keys(body)
         return body
 
     async def unchecked_body(self) -> bytes:
-        """Read the whole body, whose reader must see to doubled keys; raise TooLarge.
+        """Read the whole body, whose reader must see to doubled keys; raise TooLarge."""
+        body = await self._whole_body()
+        check_depth(body)
+        return body
 
-        It's raised as soon as the body is longer than is allowed.
-        """
+    async def _whole_body(self) -> bytes:
+        """Read the body; raise TooLarge as soon as it's longer than is allowed."""
         limit = self.premises.settings.max_body_bytes
         parts: list[bytes] = []
         length, more = 0, True
@@ -82,9 +88,7 @@ class Call:
             if length > limit:
                 raise _too_large(limit)
             more = message.get("more_body", False)
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        check_depth(body)
-        return body
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
