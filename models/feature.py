@@ -16,7 +16,7 @@ from pydantic import (
 
 from models.formulas import FORMULAS
 from models.loinc import LOINC, check_loinc
-from models.units import check_codes, check_convertible
+from models.units import check_codes, check_convertible, is_as_it_is
 
 LoincCode = Annotated[str, AfterValidator(check_loinc)]
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -143,6 +143,13 @@ class Feature(BaseModel):
         """The systems and codes under which values are reported, LOINC first."""
         local = ((one.system, one.code) for one in self.codes)
         return (*((LOINC, code) for code in self.loinc), *local)
+
+    @cached_property
+    def plain_codes(self) -> frozenset[str]:
+        """The codes under which a number in the feature's unit is its value as it is."""
+        unit = self.unit or "1"
+        codes = frozenset(code for _, code in self.codings)
+        return frozenset(code for code in codes if is_as_it_is(unit, self.analyte, code))
 
     @cached_property
     def look_back(self) -> timedelta | None:

@@ -122,9 +122,12 @@ def _given_value(
     sources: list[str],
 ) -> Value:
     readings = (Reading(given),) if isinstance(given, float) else given
-    value = plain_number(feature, readings[0]) if len(readings) == 1 else None
+    value = plain_number(feature, readings[0], predicted_at) if len(readings) == 1 else None
     if value is None:
         return _measured(feature, readings, predicted_at, findings, sources)
+    source = readings[0].source
+    if source is not None:
+        sources.append(source)
     return value
 
 

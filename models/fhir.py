@@ -3,21 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_observation import readings_of
-from models.fhir_resources import Bundle, Entry, Kind, Observation, OperationOutcome, Patient
+from models.fhir_observation import readings_of, wanted_parts
+from models.fhir_resources import (
+    AnyEntry,
+    Bundle,
+    Kind,
+    Observation,
+    OperationOutcome,
+    Patient,
+    Search,
+    place_of,
+)
 from models.fhir_subject import (
     PatientContext,
     Person,
+    Subjects,
     check_alive,
     check_rules,
-    context_of,
-    subject_fault,
 )
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
@@ -36,6 +45,8 @@ MAX_ENTRIES = 3_000
 _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
+_BY_VERSION = attrgetter("version")
+_OBSERVATIONS = msgspec.json.Decoder(Observation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +58,10 @@ class BundleReadings:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundObservation:
-    """An Observation with its place in the Bundle."""
+class FoundObservation(msgspec.Struct, frozen=True, gc=False):
+    """An Observation with its version and its place in the Bundle."""
 
+    version: tuple[str, str]
     index: int
     full_url: str | None
     observation: Observation
@@ -58,13 +69,7 @@ class FoundObservation:
     @property
     def place(self) -> str:
         """Where it stands, as FHIRPath."""
-        return f"Bundle.entry[{self.index}].resource"
-
-    @property
-    def version(self) -> tuple[str, str]:
-        """What orders the versions of one Observation."""
-        meta = self.observation.meta
-        return (meta.last_updated or "" if meta else "", self.observation.id or "")
+        return place_of(self.index)
 
     @property
     def is_named(self) -> bool:
@@ -97,7 +102,7 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
 
 
 def read_entries(
-    entries: Sequence[Entry], definition: Definition, predicted_at: datetime
+    entries: Sequence[AnyEntry], definition: Definition, predicted_at: datetime
 ) -> BundleReadings:
     """Read the entries of one Bundle or of several, of which no two have one fullUrl.
 
@@ -110,18 +115,21 @@ def read_entries(
     if person is not None:
         check_rules(person.patient)
         check_alive(person.patient, predicted_at)
-    subjects: list[str] = []
-    faults = [subject_fault(one.observation.subject, person, subjects, one.place) for one in found]
+    subjects, codes = Subjects(person), definition.by_coding
+    faults = [subjects.fault(one.observation.subject, one.index) for one in found]
     readings = _demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
+        wanted = wanted_parts(one.observation, codes)
+        if not wanted:
+            continue
         for feature, reading in readings_of(
-            one.observation, definition.by_coding, place=one.place, source=one.source, fault=fault
+            one.observation, wanted, index=one.index, source=one.source, fault=fault
         ):
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":
                 words = f"{feature.title}: a value carries a rule that isn't known here"
                 findings.append(Finding(feature.name, "flagged", "unknown_modifier", words))
-    return BundleReadings(readings, context_of(person, subjects), tuple(findings))
+    return BundleReadings(readings, subjects.context, tuple(findings))
 
 
 def read_observations(body: bytes) -> list[FoundObservation]:
@@ -134,7 +142,7 @@ def read_observations(body: bytes) -> list[FoundObservation]:
     return _sort_out(entries, [])[1]
 
 
-def _check_size(entries: Sequence[Entry], instead: str) -> None:
+def _check_size(entries: Sequence[AnyEntry], instead: str) -> None:
     if len(entries) > MAX_ENTRIES:
         raise TooMuchData(
             f"{len(entries)} resources are more than the {MAX_ENTRIES} that are read at once; "
@@ -169,29 +177,58 @@ def _bundle(body: bytes) -> Bundle:
 
 
 def _sort_out(
-    entries: Sequence[Entry], findings: list[Finding]
+    entries: Sequence[AnyEntry], findings: list[Finding]
 ) -> tuple[list[Person], list[FoundObservation]]:
     """Return the people and the newest version of each Observation, older ones first."""
     people: list[Person] = []
-    newest: dict[str, FoundObservation] = {}
+    newest: dict[str | int, FoundObservation] = {}
     for index, entry in enumerate(entries):
-        raw = bytes(entry.resource)
-        if not raw:
-            continue
-        place = f"Bundle.entry[{index}].resource"
-        kind = _read(raw, Kind, place).resource_type
-        if kind == "OperationOutcome":
-            findings.extend(_messages(_read(raw, OperationOutcome, place)))
-        elif entry.search is not None and entry.search.mode == "outcome":
-            continue
-        elif kind == "Patient":
-            people.append(Person(_read(raw, Patient, place), entry.full_url))
-        elif kind == "Observation":
-            one = FoundObservation(index, entry.full_url, _read(raw, Observation, place))
-            key = one.observation.id or place
-            if key not in newest or newest[key].version <= one.version:
-                newest[key] = one
-    return people, sorted(newest.values(), key=lambda one: one.version)
+        resource = _resource(entry, index)
+        if isinstance(resource, Observation):
+            meta, own = resource.meta, resource.id or ""
+            version = (meta.last_updated or "" if meta is not None else "", own)
+            known = newest.get(own or index)
+            if known is None or known.version <= version:
+                newest[own or index] = FoundObservation(version, index, entry.full_url, resource)
+        elif isinstance(resource, Patient):
+            people.append(Person(resource, entry.full_url))
+        elif resource is not None:
+            findings.extend(_messages(resource))
+    return people, sorted(newest.values(), key=_BY_VERSION)
+
+
+def _resource(entry: AnyEntry, index: int) -> Observation | Patient | OperationOutcome | None:
+    """Return what an entry holds, or None where it's nothing that is read here."""
+    resource, search = entry.resource, entry.search
+    if isinstance(resource, msgspec.Raw):
+        observation = _observation(resource)
+        if observation is None:
+            return _any_resource(bytes(resource), place_of(index), search)
+        resource = observation
+    return resource if search is None or search.mode != "outcome" else None
+
+
+def _observation(raw: msgspec.Raw) -> Observation | None:
+    """Return an Observation, as nearly all are; what isn't one needs a closer look."""
+    try:
+        return _OBSERVATIONS.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _any_resource(
+    raw: bytes, place: str, search: Search | None
+) -> Observation | Patient | OperationOutcome | None:
+    if not raw:
+        return None
+    kind = _read(raw, Kind, place).resource_type
+    if kind == "OperationOutcome":
+        return _read(raw, OperationOutcome, place)
+    if search is not None and search.mode == "outcome":
+        return None
+    if kind == "Patient":
+        return _read(raw, Patient, place)
+    return _read(raw, Observation, place) if kind == "Observation" else None
 
 
 def _the_person(people: Sequence[Person]) -> Person | None:

@@ -9,7 +9,7 @@ from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import FoundObservation, read_observations
-from models.fhir_observation import readings_of
+from models.fhir_observation import readings_of, wanted_parts
 from models.readings import Reading
 from models.values import value_of
 
@@ -56,11 +56,8 @@ def corrections_for(
 
 def _reports(definition: Definition, one: FoundObservation, now: datetime) -> Iterator[Correction]:
     status = STATUSES[one.observation.status or ""]
-    read = list(
-        readings_of(
-            one.observation, definition.by_coding, place=one.place, source=one.name, fault=None
-        )
-    )
+    wanted = wanted_parts(one.observation, definition.by_coding)
+    read = list(readings_of(one.observation, wanted, index=one.index, source=one.name, fault=None))
     if not read:
         yield Correction(one.name, status)
     for feature, reading in read:

@@ -7,40 +7,51 @@ from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_resources import (
     UCUM,
-    CodeableConcept,
     Measured,
     Observation,
     Quantity,
     known_reason,
+    place_of,
 )
 from models.fhir_time import moment
 from models.readings import Fault, Reading
 
 Codes = Mapping[tuple[str, str], Sequence[Feature]]
+Wanted = tuple[Measured, Feature, str]
+
+
+def wanted_parts(observation: Observation, codes: Codes) -> list[Wanted]:
+    """Return every part of an Observation that a code of it says stands for a feature."""
+    wanted = _wanted(observation, codes)
+    for component in observation.component:
+        wanted += _wanted(component, codes)
+    return wanted
 
 
 def readings_of(
-    observation: Observation, codes: Codes, *, place: str, source: str, fault: Fault | None
+    observation: Observation,
+    wanted: Sequence[Wanted],
+    *,
+    index: int,
+    source: str,
+    fault: Fault | None,
 ) -> Iterator[tuple[Feature, Reading]]:
-    """Yield a reading for every feature that an Observation or its components give.
+    """Yield the readings that the wanted parts of an Observation give.
 
-    `place` is its FHIRPath, for errors; `fault` is what already speaks against all of it.
-    Raises MalformedInput for a contradiction and for a time without an offset, unless no code of
-    it stands for a feature.
+    `index` is its place in the Bundle, for errors; `fault` is what already speaks against all of
+    it.
+    Raises MalformedInput for a contradiction and for a time without an offset, unless nothing is
+    wanted.
     """
-    wanted = [
-        (part, feature, code)
-        for part in _parts(observation)
-        for feature, code in _wanted(part.code, codes)
-    ]
     if not wanted:
         return
-    taken_at, time_fault = _effective(observation, place)
+    taken_at, time_fault = _effective(observation, index)
     issued = observation.issued
-    issued_at = moment(issued, f"{place}.issued") if issued is not None else None
+    issued_at = moment(issued, "issued", index) if issued is not None else None
     rules = bool(observation.implicit_rules or observation.modifier_extension)
+    status = observation.status or "unknown"
     for part, feature, code in wanted:
-        value, unit, comparator, value_fault = _value(part, feature, place)
+        value, unit, comparator, value_fault = _value(part, feature, index)
         modified: Fault | None = "unknown_modifier" if rules or part.modifier_extension else None
         yield (
             feature,
@@ -52,36 +63,33 @@ def readings_of(
                 source,
                 issued_at,
                 comparator,
-                observation.status or "unknown",
+                status,
                 _absent_because(part),
                 fault or modified or time_fault or value_fault,
             ),
         )
 
 
-def _parts(observation: Observation) -> tuple[Measured, ...]:
-    return (observation, *observation.component)
-
-
-def _wanted(concept: CodeableConcept | None, codes: Codes) -> Iterator[tuple[Feature, str]]:
-    """Yield each feature that a concept stands for once, with the code that says so."""
-    seen: set[str] = set()
-    for coding in concept.coding if concept is not None else ():
-        if coding.system is None or coding.code is None:
+def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
+    """Return each feature that a part's concept stands for once, with the code that says so."""
+    wanted: list[Wanted] = []
+    for coding in part.code.coding if part.code is not None else ():
+        system, code = coding.system, coding.code
+        if system is None or code is None:
             continue
-        for feature in codes.get((coding.system, coding.code), ()):
-            if feature.name not in seen:
-                seen.add(feature.name)
-                yield feature, coding.code
+        for feature in codes.get((system, code), ()):
+            if not wanted or all(feature is not known for _, known, _ in wanted):
+                wanted.append((part, feature, code))
+    return wanted
 
 
-def _effective(observation: Observation, place: str) -> tuple[datetime | None, Fault | None]:
+def _effective(observation: Observation, index: int) -> tuple[datetime | None, Fault | None]:
     text = observation.effective_date_time or observation.effective_instant
     if text is None and observation.effective_period is not None:
         text = observation.effective_period.end
     if text is None:
         return None, "undated"
-    taken_at = moment(text, f"{place}.effective")
+    taken_at = moment(text, "effective", index)
     return taken_at, "partial_time" if taken_at is None else None
 
 
@@ -93,11 +101,15 @@ def _absent_because(part: Measured) -> str | None:
 
 
 def _value(
-    part: Measured, feature: Feature, place: str
+    part: Measured, feature: Feature, index: int
 ) -> tuple[float | str | None, str | None, str | None, Fault | None]:
     """Return value, unit, comparator and fault."""
+    amount = part.amount
+    if amount is not None and feature.kind == "numeric":
+        return _quantity(amount, feature)
     values = part.values
     if len(values) > 1 or (values and part.data_absent_reason is not None):
+        place = place_of(index)
         raise MalformedInput(
             f"{place}: {feature.title} has more than one value, or a value and a reason for its "
             "absence; give one",

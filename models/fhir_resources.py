@@ -1,8 +1,9 @@
 """The parts of FHIR R4 resources that are read here, as msgspec structs."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 UCUM = "http://unitsofmeasure.org"
 # FHIR-16; a code that isn't one of these may be anything, so it's never repeated
@@ -26,6 +27,7 @@ ABSENT_REASONS = frozenset(
     )
 )
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_NOTHING_ELSE = (None,) * 11
 
 
 def known_reason(code: str | None) -> str:
@@ -33,7 +35,12 @@ def known_reason(code: str | None) -> str:
     return code if code in ABSENT_REASONS else "unknown"
 
 
-class Element(msgspec.Struct, frozen=True, rename="camel"):
+def place_of(index: int) -> str:
+    """Return the FHIRPath of a Bundle's resource, for errors."""
+    return f"Bundle.entry[{index}].resource"
+
+
+class Element(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An element of a resource, of which unknown fields are left unread."""
 
 
@@ -127,6 +134,11 @@ class Measured(Element, frozen=True):
     modifier_extension: tuple[Any, ...] = ()
 
     @property
+    def amount(self) -> Quantity | None:
+        """Return the quantity if nothing else is given, as is nearly always so."""
+        return self.value_quantity if astuple(self)[2:13] == _NOTHING_ELSE else None
+
+    @property
     def values(self) -> list[Any]:
         """Return every value that is given; there may be at most one."""
         given = (
@@ -145,9 +157,10 @@ class Measured(Element, frozen=True):
         return [value for value in given if value is not None]
 
 
-class Observation(Measured, frozen=True):
+class Observation(Measured, frozen=True, kw_only=True):
     """A measurement of a patient, or a panel of them as components."""
 
+    resource_type: Literal["Observation"]
     id: str | None = None
     meta: Meta | None = None
     implicit_rules: str | None = None
@@ -206,6 +219,17 @@ class Entry(Element, frozen=True):
     full_url: str | None = None
     resource: msgspec.Raw = msgspec.Raw()
     search: Search | None = None
+
+
+class ObservationEntry(Element, frozen=True, kw_only=True):
+    """An Observation in a Bundle, and its address."""
+
+    full_url: str | None = None
+    resource: Observation
+    search: Search | None = None
+
+
+AnyEntry = Entry | ObservationEntry
 
 
 class Bundle(Element, frozen=True):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from models.errors import OutOfScope, UnusableValue
-from models.fhir_resources import Patient, Reference
+from models.fhir_resources import Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
 _HISTORY = re.compile(r"/_history/[^/]+$")
@@ -71,25 +71,48 @@ def check_rules(patient: Patient) -> None:
         )
 
 
-def subject_fault(
-    subject: Reference | None, person: Person | None, others: list[str], place: str
-) -> Literal["no_subject"] | None:
-    """Return `no_subject` where it can't be told whom an Observation is about, else None.
+class Subjects:
+    """Whom the Observations of a Bundle are about: the Patient in it, or else one and the same."""
 
-    `others` collects subjects where there is no Patient to compare with. Raises UnusableValue
-    for an Observation of somebody else.
-    """
+    def __init__(self, person: Person | None) -> None:
+        self._person = person
+        self._others: list[str] = []
+        # nearly all have one and the same reference
+        self._told: dict[str, Literal["no_subject"] | None] = {}
+
+    @property
+    def context(self) -> PatientContext:
+        """Whom the Bundle is about."""
+        return context_of(self._person, self._others)
+
+    def fault(self, subject: Reference | None, index: int) -> Literal["no_subject"] | None:
+        """Return `no_subject` where it can't be told whom an Observation is about, else None.
+
+        Raises UnusableValue for an Observation of somebody else.
+        """
+        reference = None if subject is None else subject.reference
+        if reference is None:
+            return _fault(subject, self._person, self._others, index)
+        if reference not in self._told:
+            self._told[reference] = _fault(subject, self._person, self._others, index)
+        return self._told[reference]
+
+
+def _fault(
+    subject: Reference | None, person: Person | None, others: list[str], index: int
+) -> Literal["no_subject"] | None:
+    """Return as `Subjects.fault`; `others` collects subjects where there is no Patient."""
     if subject is None or not _can_be_told(subject):
         return "no_subject"
     if person is not None:
         if not _is_person(subject, person):
-            raise _foreign(place)
+            raise _foreign(place_of(index))
         return None
     reference = _HISTORY.sub("", subject.reference or "")
     if not reference:
         return "no_subject"
     if others and not _same(others[0], reference):
-        raise _foreign(place)
+        raise _foreign(place_of(index))
     others.append(reference)
     return None
 

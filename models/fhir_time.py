@@ -4,32 +4,38 @@ import re
 from datetime import date, datetime
 
 from models.errors import MalformedInput
+from models.fhir_resources import place_of
 
-_MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?$")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})?$"
+)
 _PARTIAL = re.compile(r"^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
 
 
-def moment(text: str, field: str) -> datetime | None:
+def moment(text: str, name: str, index: int | None = None) -> datetime | None:
     """Return an aware time, or None where the text is a date or less (FHIR-5).
 
-    Raises MalformedInput for a time without an offset and for what isn't a time.
+    `name` is the field, of the resource at `index` where it's one in a Bundle. Raises
+    MalformedInput for a time without an offset and for what isn't a time.
     """
-    if _PARTIAL.match(text):
-        first_day(text, field)
-        return None
     found = _MOMENT.match(text)
-    if found is None:
-        raise _not_a_time(field)
-    if found[2] is None:
+    if found is not None and found[1] is not None:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            raise _not_a_time(_field(name, index)) from error
+    field = _field(name, index)
+    if found is not None:
         raise MalformedInput(
             f"{field} is a time without an offset; give one, such as 2026-01-05T10:15:00Z",
             field=field,
             reason="naive_time",
         )
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _not_a_time(field) from error
+    if _PARTIAL.match(text) is None:
+        raise _not_a_time(field)
+    first_day(text, field)
+    return None
 
 
 def first_day(text: str, field: str) -> date:
@@ -41,6 +47,10 @@ def first_day(text: str, field: str) -> date:
         return date(int(found[1]), int(found[2] or 1), int(found[3] or 1))
     except ValueError as error:
         raise _not_a_time(field) from error
+
+
+def _field(name: str, index: int | None) -> str:
+    return name if index is None else f"{place_of(index)}.{name}"
 
 
 def _not_a_time(field: str) -> MalformedInput:

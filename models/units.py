@@ -140,6 +140,11 @@ def contradicts_code(unit: str, code: str) -> bool:
     return code in MASS_CODES if molar else code in MOLAR_CODES
 
 
+def is_as_it_is(unit: str, analyte: str | None, code: str) -> bool:
+    """Whether a value in the unit that's wanted stands under a code that agrees with it."""
+    return _scales(unit, unit, analyte, code) is None and not contradicts_code(unit, code)
+
+
 def unit_words(unit: str) -> str:
     """Write a UCUM unit as people read it; a pure number has none."""
     return _WORDS.get(unit, "" if _ANNOTATION.match(unit) else unit)

@@ -27,8 +27,8 @@ _FAULTS = {
 }
 
 
-def plain_number(feature: Feature, reading: Reading) -> float | None:
-    """Return what `value_of` would of a current number in the feature's unit and its range.
+def plain_number(feature: Feature, reading: Reading, predicted_at: datetime) -> float | None:
+    """Return what `value_of` would of a usable number in the feature's unit and its range.
 
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
@@ -39,11 +39,32 @@ def plain_number(feature: Feature, reading: Reading) -> float | None:
         and plausible[0] <= value <= plausible[1]
         and isfinite(value)
         and (not feature.unit_mandatory if reading.unit is None else reading.unit == feature.unit)
-        and astuple(reading)[2:] == _CURRENT
         and (not feature.is_whole or value.is_integer())
+        and (
+            astuple(reading)[2:] == _CURRENT
+            if reading.code is None
+            else _is_usable(feature, reading, predicted_at)
+        )
     ):
         return value
     return None
+
+
+def _is_usable(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
+    """Say whether nothing speaks against a reading under a code of the feature's own unit."""
+    taken_at, look_back = reading.taken_at, feature.look_back
+    return (
+        reading.status == "final"
+        and reading.fault is None
+        and reading.comparator is None
+        and reading.issued_at is None
+        and taken_at is not None
+        and taken_at.tzinfo is not None
+        and taken_at <= predicted_at
+        and (look_back is None or taken_at >= predicted_at - look_back)
+        and feature.source == "observation"
+        and reading.code in feature.plain_codes
+    )
 
 
 def value_of(

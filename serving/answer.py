@@ -101,14 +101,15 @@ def missing_features(findings: Sequence[Finding]) -> list[str]:
     return [finding.feature for finding in findings if finding.kind in ("missing", "excluded")]
 
 
-def contributions(definition: Definition, risk: ExplainedRisk) -> list[Contribution]:
-    """Return every feature's contribution in clinical words, the largest first."""
-    amounts = risk.explanation.contributions.tolist()
-    described = [
-        _contribution(feature, risk.features.values[feature.name], amount)
-        for feature, amount in zip(definition.features, amounts, strict=True)
-    ]
-    return sorted(described, key=lambda one: abs(one.contribution), reverse=True)
+def contributions(
+    definition: Definition, risk: ExplainedRisk, most: int | None = None
+) -> list[Contribution]:
+    """Return every feature's contribution in clinical words, or the `most` largest, those first."""
+    features, amounts = definition.features, risk.explanation.contributions.tolist()
+    sizes = [abs(amount) for amount in amounts]
+    largest = sorted(range(len(features)), key=sizes.__getitem__, reverse=True)[:most]
+    values = risk.features.values
+    return [_contribution(features[i], values[features[i].name], amounts[i]) for i in largest]
 
 
 def _contribution(feature: Feature, value: float | str | None, amount: float) -> Contribution:
@@ -125,7 +126,7 @@ def value_in_words(feature: Feature, value: float | str | None) -> str:
     if value is None:
         return f"{feature.title} (no value)"
     if isinstance(value, str):
-        return f"{feature.title} {feature.categories[value]}"
+        return f"{feature.title}: {feature.categories[value]}"
     return _number_words(feature.title, feature.decimals, feature.unit) % value
 
 

@@ -1,5 +1,7 @@
 """One compiled pass over a JSON body that tells whether its form needs any closer look."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 
@@ -24,7 +26,7 @@ def is_plain(body: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _end_of_string(body: np.ndarray, start: int) -> int:
+def _end_of_string(body: np.ndarray, start: Any) -> Any:
     """Return where the string that starts here ends, or behind the body if it doesn't."""
     at, length = start, np.uintp(body.size)
     while at < length and body[at] != _QUOTE:
@@ -33,7 +35,7 @@ def _end_of_string(body: np.ndarray, start: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _is_new(body: np.ndarray, start: int, end: int, others: np.ndarray) -> bool:
+def _is_new(body: np.ndarray, start: Any, end: Any, others: np.ndarray) -> Any:
     """Say whether a key is none of the others; with an escape in it, that can't be told here."""
     for at in range(start, end):
         if body[at] == _BACKSLASH:
@@ -50,7 +52,7 @@ def _is_new(body: np.ndarray, start: int, end: int, others: np.ndarray) -> bool:
 
 
 @njit(types.boolean(_BYTES), cache=True, nogil=True)
-def _is_plain(body: np.ndarray) -> bool:
+def _is_plain(body: np.ndarray) -> Any:
     first = np.zeros(MAX_DEPTH + 2, np.int64)  # of each open object, its first key
     cuts = np.empty((MOST_KEYS, 2), np.uintp)
     keys, depth = 0, 0

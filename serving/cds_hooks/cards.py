@@ -18,33 +18,68 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&])")
 _SAID = ("missing", "excluded", "flagged")
 
 
-def risk_cards(
-    prediction: Prediction, about: CdsHooks, console_url: str | None
-) -> list[dict[str, Any]]:
-    """Return the card of a risk, or none where its band asks for none and nothing is missing."""
-    definition, band = prediction.model.definition, prediction.risk.band
-    said = [one for one in prediction.findings if one.kind in _SAID]
-    names = [one.name for one in definition.bands]
-    asked = names.index(band.name) >= names.index(about.card_from)
-    if not asked and not said:
-        return []
-    risk = f"{100 * prediction.risk.explanation.risk:.1f} %"
-    incomplete = ", incomplete" if any(one.kind != "flagged" for one in said) else ""
-    card: dict[str, Any] = {
-        "uuid": str(prediction.id),
-        "summary": _summary(definition, f"{definition.title}: {risk} ({band.title}{incomplete})"),
-        "indicator": band.indicator if asked else "info",
-        "detail": _detail(prediction, said),
-        "source": {"label": f"{definition.title}, version {prediction.model.version}"},
-        "suggestions": [{"label": band.action, "uuid": str(suggestion_id(prediction.id))}],
-        "selectionBehavior": "at-most-one",
-    }
-    if about.override_reasons:
-        card["overrideReasons"] = [one.model_dump() for one in about.override_reasons]
-    if console_url is not None:
-        address = f"{console_url.rstrip('/')}/predictions/{prediction.id}/"
-        card["links"] = [{"label": "How this risk came about", "url": address, "type": "absolute"}]
-    return [card]
+class CardForm:
+    """Writes the cards of one model; what is the same on every card is prepared once."""
+
+    def __init__(self, model: RiskModel, about: CdsHooks) -> None:
+        definition = model.definition
+        days = definition.outcome.horizon_days
+        within = f"{escape(definition.outcome.title)} within {days} day{'s' if days > 1 else ''}"
+        names = [band.name for band in definition.bands]
+        self._definition = definition
+        self._asked = frozenset(names[names.index(about.card_from) :])
+        self._heads = {
+            band.name: f"**{escape(band.title)}** for {within}: {escape(band.action)}"
+            for band in definition.bands
+        }
+        self._source = {"label": f"{definition.title}, version {model.version}"}
+        self._reasons = [one.model_dump() for one in about.override_reasons]
+
+    def risk_cards(self, prediction: Prediction, console_url: str | None) -> list[dict[str, Any]]:
+        """Return the card of a risk, or none if its band asks for none and nothing is missing."""
+        band = prediction.risk.band
+        said = [one for one in prediction.findings if one.kind in _SAID]
+        asked = band.name in self._asked
+        if not asked and not said:
+            return []
+        card: dict[str, Any] = {
+            "uuid": str(prediction.id),
+            "summary": self._summary(prediction, said),
+            "indicator": band.indicator if asked else "info",
+            "detail": self._detail(prediction, said),
+            "source": self._source,
+            "suggestions": [{"label": band.action, "uuid": str(suggestion_id(prediction.id))}],
+            "selectionBehavior": "at-most-one",
+        }
+        if self._reasons:
+            card["overrideReasons"] = self._reasons
+        if console_url is not None:
+            address = f"{console_url.rstrip('/')}/predictions/{prediction.id}/"
+            link = {"label": "How this risk came about", "url": address, "type": "absolute"}
+            card["links"] = [link]
+        return [card]
+
+    def _summary(self, prediction: Prediction, said: Sequence[Finding]) -> str:
+        definition = self._definition
+        risk = f"{100 * prediction.risk.explanation.risk:.1f} %"
+        incomplete = ", incomplete" if any(one.kind != "flagged" for one in said) else ""
+        words = f"{definition.title}: {risk} ({prediction.risk.band.title}{incomplete})"
+        return _shortened(
+            words, f", {NOT_FOR_CLINICAL_USE}" if definition.for_demonstration else ""
+        )
+
+    def _detail(self, prediction: Prediction, said: Sequence[Finding]) -> str:
+        top = contributions(self._definition, prediction.risk, most=TOP)
+        parts = [
+            self._heads[prediction.risk.band.name],
+            "What contributed most to the score (which is not what causes the outcome):",
+            "\n".join([f"- {escape(one.words)}" for one in top]),
+        ]
+        if said:
+            parts.append("What is to be known about the data:")
+            words = [f"- {one.kind.capitalize()}: {escape(one.words)}" for one in said]
+            parts.append("\n".join(words))
+        return "\n\n".join(parts) + _not_for_clinical_use(self._definition)
 
 
 def no_score_card(model: RiskModel, about: CdsHooks, because: str, card_id: UUID) -> dict[str, Any]:
@@ -72,28 +107,8 @@ def escape(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
-def _detail(prediction: Prediction, said: Sequence[Finding]) -> str:
-    definition, band = prediction.model.definition, prediction.risk.band
-    top = contributions(definition, prediction.risk)[:TOP]
-    days = definition.outcome.horizon_days
-    parts = [
-        f"**{escape(band.title)}** for {escape(definition.outcome.title)} within {days} "
-        f"day{'s' if days > 1 else ''}: {escape(band.action)}",
-        "What contributed most to the score (which is not what causes the outcome):",
-        "\n".join(f"- {escape(one.words)}" for one in top),
-    ]
-    if said:
-        parts.append("What is to be known about the data:")
-        parts.append("\n".join(f"- {one.kind.capitalize()}: {escape(one.words)}" for one in said))
-    return "\n\n".join(parts) + _not_for_clinical_use(definition)
-
-
 def _not_for_clinical_use(definition: Definition) -> str:
     return f"\n\n**{NOT_FOR_CLINICAL_USE.capitalize()}.**" if definition.for_demonstration else ""
-
-
-def _summary(definition: Definition, text: str) -> str:
-    return _shortened(text, f", {NOT_FOR_CLINICAL_USE}" if definition.for_demonstration else "")
 
 
 def _shortened(text: str, ending: str = "") -> str:

@@ -1,6 +1,6 @@
 """What a prefetch says: data, that there are none, an error, or only the first of many."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -11,7 +11,13 @@ from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
 from models.fhir import read_entries
-from models.fhir_resources import Entry, Observation, OperationOutcome
+from models.fhir_resources import (
+    AnyEntry,
+    Entry,
+    Observation,
+    ObservationEntry,
+    OperationOutcome,
+)
 from models.fhir_time import moment
 from serving.cds_hooks.discovery import PATIENT_KEY, Template
 
@@ -35,17 +41,27 @@ class Resource(msgspec.Struct, frozen=True, rename="camel"):
     entry: tuple[Entry, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Supplied:
+class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What most searches give: a Bundle of Observations and nothing else."""
+
+    resource_type: Literal["Bundle"]
+    id: str | None = None
+    total: int | None = None
+    link: tuple[Link, ...] = ()
+    entry: tuple[ObservationEntry, ...] = ()
+
+
+class Supplied(msgspec.Struct, frozen=True):
     """What is known of one key; of a Bundle, how many it should have and where it goes on."""
 
     state: Literal["data", "none", "error", "truncated"]
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[AnyEntry, ...] = ()
     total: int = 0
     next_page: str | None = None
 
 
 _RESOURCES = msgspec.json.Decoder(Resource)
+_NONE = Supplied("none")
 _NOTHING = Supplied("data")  # a search that found nothing, as most do where there are many codes
 
 
@@ -56,9 +72,9 @@ class Gathered:
     by_key: dict[str, Supplied] = field(default_factory=dict)
     unknown: list[Template] = field(default_factory=list)
 
-    def entries(self, full_url: str) -> list[Entry]:
+    def entries(self, full_url: str) -> list[AnyEntry]:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
-        entries: list[Entry] = []
+        entries: list[AnyEntry] = []
         urls: set[str] = set()
         for key, supplied in self.by_key.items():
             for entry in supplied.entries:
@@ -68,34 +84,46 @@ class Gathered:
                     url = None
                 elif url is not None:
                     urls.add(url)
-                entries.append(Entry(url, entry.resource, entry.search))
+                same = url == entry.full_url
+                entries.append(entry if same else msgspec.structs.replace(entry, full_url=url))
         return entries
 
 
 def gather(
     asked: Sequence[Template],
-    prefetch: Mapping[str, msgspec.Raw],
+    supplied: Sequence[Supplied | None],
     definition: Definition,
     predicted_at: datetime,
 ) -> Gathered:
-    """Sort a prefetch by what is known; what isn't has to be read back (CDS-6 to CDS-8)."""
+    """Sort a prefetch by what is known; what isn't has to be read back (CDS-6 to CDS-8).
+
+    `supplied` has for every key what came under it, or None.
+    """
     gathered = Gathered()
-    for template in asked:
-        if template.key not in prefetch:
-            gathered.unknown.append(template)
-            continue
-        supplied = read_supplied(bytes(prefetch[template.key]), template)
-        if is_known(supplied, template, definition, predicted_at):
-            gathered.by_key[template.key] = supplied
+    for template, one in zip(asked, supplied, strict=True):
+        if one is not None and is_known(one, template, definition, predicted_at):
+            gathered.by_key[template.key] = one
         else:
             gathered.unknown.append(template)
     return gathered
 
 
+def read_value(
+    value: Results | msgspec.Raw | msgspec.UnsetType | None, template: Template
+) -> Supplied | None:
+    """Return what came under a key, of which results were read already; None if nothing came."""
+    if isinstance(value, Results):
+        return _found(value)
+    if isinstance(value, msgspec.Raw):
+        raw = bytes(value)
+        return read_supplied(raw, template) if raw else None
+    return _NONE if value is None else None
+
+
 def read_supplied(raw: bytes, template: Template) -> Supplied:
     """Read the value of one key; a resource that wasn't asked for is an error, not "none"."""
     if raw.strip() == _NULL:
-        return Supplied("none")
+        return _NONE
     try:
         resource = _RESOURCES.decode(raw)
         if template.key == PATIENT_KEY:
@@ -106,13 +134,17 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
             return Supplied("error")
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return Supplied("error")
-    if not resource.entry and not resource.total and not resource.link:
+    return _found(resource)
+
+
+def _found(bundle: Resource | Results) -> Supplied:
+    if not bundle.entry and not bundle.total and not bundle.link:
         return _NOTHING
-    next_page = next((one.url for one in resource.link if one.relation == "next"), None)
-    return page_of(resource.entry, resource.total or 0, next_page)
+    next_page = next((one.url for one in bundle.link if one.relation == "next"), None)
+    return page_of(bundle.entry, bundle.total or 0, next_page)
 
 
-def page_of(entries: tuple[Entry, ...], total: int, next_page: str | None) -> Supplied:
+def page_of(entries: tuple[AnyEntry, ...], total: int, next_page: str | None) -> Supplied:
     """Return what a search found, and whether that is all."""
     matches = [e for e in entries if e.search is None or e.search.mode in (None, "match")]
     truncated = next_page is not None or total > len(matches)
@@ -146,8 +178,10 @@ def is_known(
         return False
 
 
-def _time(entry: Entry) -> datetime | None:
-    observation = msgspec.json.decode(entry.resource, type=Observation)
+def _time(entry: AnyEntry) -> datetime | None:
+    observation = entry.resource
+    if isinstance(observation, msgspec.Raw):
+        observation = msgspec.json.decode(observation, type=Observation)
     period = observation.effective_period
     text = observation.effective_date_time or observation.effective_instant
     text = text or (period.end if period else None)

@@ -7,7 +7,7 @@ from datetime import datetime
 import httpx
 
 from models.definition import Definition
-from models.fhir_resources import Entry
+from models.fhir_resources import AnyEntry
 from serving.cds_hooks.discovery import Template, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
 from serving.cds_hooks.request import HookRequest
@@ -95,7 +95,7 @@ class _Reader:
     async def _read(self, asked: Sequence[Template]) -> Supplied:
         """Read page by page until it's known what there is of every key."""
         url: str | None = url_of(asked, self._server, self._patient_id)
-        entries: tuple[Entry, ...] = ()
+        entries: tuple[AnyEntry, ...] = ()
         for _ in range(MAX_PAGES):
             # the token goes to the server that it's for, and to no other (AUTH-4)
             if url is None or not _same_origin(url, self._server):

@@ -1,13 +1,15 @@
 """A CDS Hooks request: the hook, whom it is about, what was fetched before, and where to read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from models.errors import MalformedInput
+from serving.cds_hooks.discovery import Template
+from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_value
 from serving.contract import read_json
 from serving.problems import BadHookRequest, NotJson
 
@@ -51,25 +53,72 @@ class HookRequest(msgspec.Struct, frozen=True, rename="camel"):
         """The patient's FHIR id."""
         return str(self.context["patientId"])
 
-    @property
-    def prefetched(self) -> Mapping[str, msgspec.Raw]:
-        """What the EHR fetched, by key."""
-        return self.prefetch or {}
+
+class HookForm:
+    """Reads the requests of one service, and what came under each key of its prefetch."""
+
+    def __init__(self, hooks: tuple[str, ...], asked: Sequence[Template]) -> None:
+        self._hooks = hooks
+        self._asked = asked
+        self._usual = msgspec.json.Decoder(_usual_request(asked))
+
+    def read(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]]:
+        """Read a request of one of the hooks, and what was supplied of every key, None if nothing.
+
+        Raises BadHookRequest that names the member.
+        """
+        read = self._read_at_once(body) or self._read_closely(body)
+        request, _ = read
+        if request.hook not in self._hooks:
+            words = f"this service is called at {', '.join(self._hooks)}"
+            raise _bad(words, "hook", "wrong_hook")
+        _check_context(request)
+        _check_authorization(request)
+        return read
+
+    def _read_at_once(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]] | None:
+        """Read a request whose results are all Observations; None is for any other."""
+        try:
+            request: Any = self._usual.decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+        if request.prefetch is None:
+            return request, [None] * len(self._asked)
+        values = msgspec.structs.astuple(request.prefetch)
+        return request, [read_value(*one) for one in zip(values, self._asked, strict=True)]
+
+    def _read_closely(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]]:
+        try:
+            request = read_json(body, HookRequest)
+        except NotJson:
+            raise
+        except MalformedInput as error:
+            raise BadHookRequest(str(error), field=error.field, reason=error.reason) from error
+        found = request.prefetch or {}
+        return request, [
+            read_supplied(bytes(found[one.key]), one) if one.key in found else None
+            for one in self._asked
+        ]
 
 
-def read_request(body: bytes, hooks: tuple[str, ...]) -> HookRequest:
-    """Read a request of one of these hooks; raise BadHookRequest that names the member."""
-    try:
-        request = read_json(body, HookRequest)
-    except NotJson:
-        raise
-    except MalformedInput as error:
-        raise BadHookRequest(str(error), field=error.field, reason=error.reason) from error
-    if request.hook not in hooks:
-        raise _bad(f"this service is called at {', '.join(hooks)}", "hook", "wrong_hook")
-    _check_context(request)
-    _check_authorization(request)
-    return request
+def _usual_request(asked: Sequence[Template]) -> Any:
+    """Return the type of a request whose searches found Observations or nothing."""
+    # attributes get names of our own, since a key may be any text
+    keys = {f"f{i}": template.key for i, template in enumerate(asked)}
+    fields = [
+        (name, msgspec.Raw, msgspec.Raw())
+        if template.feature is None
+        else (name, Results | None | msgspec.UnsetType, msgspec.UNSET)
+        for name, template in zip(keys, asked, strict=True)
+    ]
+    prefetch = msgspec.defstruct("Prefetch", fields, frozen=True, rename=keys)
+    return msgspec.defstruct(
+        "UsualRequest",
+        [("prefetch", prefetch | None, None)],
+        bases=(HookRequest,),
+        frozen=True,
+        rename="camel",
+    )
 
 
 def _check_context(request: HookRequest) -> None:

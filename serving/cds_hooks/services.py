@@ -1,6 +1,6 @@
 """The operations of CDS Hooks: from a request through a recorded prediction to cards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,14 +18,15 @@ from models.errors import (
     UnusableValue,
 )
 from models.fhir import read_entries
+from models.fhir_resources import Entry
 from models.risk_model import RiskModel
 from records.rows import AuditRow
-from serving.cds_hooks.cards import no_score_card, risk_cards
+from serving.cds_hooks.cards import CardForm, no_score_card
 from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
 from serving.cds_hooks.feedback import Feedback, read_reports
-from serving.cds_hooks.prefetch import Gathered, Resource, gather
+from serving.cds_hooks.prefetch import Gathered, Resource, Supplied, gather
 from serving.cds_hooks.readback import read_back
-from serving.cds_hooks.request import HookRequest, read_request
+from serving.cds_hooks.request import HookForm, HookRequest
 from serving.feedback import NO_SCORE_CARD, feedback_row
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -55,6 +56,8 @@ class Service:
     model: RiskModel
     about: CdsHooks
     asked: tuple[Template, ...]
+    form: HookForm
+    cards: CardForm
 
 
 class Services:
@@ -70,7 +73,14 @@ class Services:
                 continue
             if about.id in self._services:
                 raise SettingsError(f"two models call their CDS Hooks service {about.id!r}")
-            self._services[about.id] = Service(served.model, about, templates(definition))
+            asked = templates(definition)
+            self._services[about.id] = Service(
+                served.model,
+                about,
+                asked,
+                HookForm(about.hooks, asked),
+                CardForm(served.model, about),
+            )
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -89,10 +99,10 @@ class Services:
     async def answer(self, call: Call) -> Answer:
         """Predict the risk of the patient in view, and answer with cards."""
         service = self._service(call)
-        request = read_request(await call.body(), service.about.hooks)
+        request, supplied = service.form.read(await call.body())
         check_bound(call.scope, f"Patient/{request.patient_id}")
         try:
-            cards = await self._risk_cards(call, service, request)
+            cards = await self._risk_cards(call, service, request, supplied)
         except AuscultError as error:
             silent = service.model.definition.status is Status.SILENT
             if isinstance(error, _CALLERS_FAULT) or silent or service.about.no_score == "error":
@@ -115,9 +125,13 @@ class Services:
         return service
 
     async def _risk_cards(
-        self, call: Call, service: Service, request: HookRequest
+        self,
+        call: Call,
+        service: Service,
+        request: HookRequest,
+        supplied: Sequence[Supplied | None],
     ) -> list[dict[str, Any]]:
-        found = await self._gather(call, service, request)
+        found = await self._gather(call, service, request, supplied)
 
         def read() -> Ask:
             if isinstance(found, InputError):
@@ -127,16 +141,20 @@ class Services:
         prediction = await predict(call, service.model, PROTOCOL, read)
         if service.model.definition.status is Status.SILENT:
             return []
-        return risk_cards(prediction, service.about, call.premises.settings.console_url)
+        return service.cards.risk_cards(prediction, call.premises.settings.console_url)
 
     async def _gather(
-        self, call: Call, service: Service, request: HookRequest
+        self,
+        call: Call,
+        service: Service,
+        request: HookRequest,
+        supplied: Sequence[Supplied | None],
     ) -> Gathered | InputError:
         """Return what the EHR knows, or the error, which is recorded by who predicts."""
         definition, settings = service.model.definition, call.premises.settings
         try:
             call.premises.suspensions.check(definition.name)
-            gathered = gather(service.asked, request.prefetched, definition, call.now)
+            gathered = gather(service.asked, supplied, definition, call.now)
             await read_back(
                 gathered,
                 request,
@@ -204,8 +222,12 @@ def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered)
 def _check_patient(gathered: Gathered, request: HookRequest) -> None:
     """Raise UnusableValue where the Patient isn't the one of the context."""
     for entry in gathered.by_key[PATIENT_KEY].entries if gathered.by_key else ():
-        if msgspec.json.decode(entry.resource, type=Resource).id != request.patient_id:
+        if not isinstance(entry, Entry) or _id(entry) != request.patient_id:
             raise _foreign(f"prefetch.{PATIENT_KEY}")
+
+
+def _id(entry: Entry) -> str | None:
+    return msgspec.json.decode(entry.resource, type=Resource).id
 
 
 def _foreign(place: str) -> UnusableValue:

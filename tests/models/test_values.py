@@ -20,6 +20,7 @@ FEATURES = st.builds(
         kind="numeric",
         unit="mmol/L",
         analyte="lactate",
+        loinc=("2524-7", "14118-4"),
         unit_mandatory=mandatory,
         plausible=plausible,
         look_back_days=1,
@@ -32,7 +33,7 @@ READINGS = st.builds(
     value=NUMBERS | st.sampled_from(["3.1", None, True, 3]),
     unit=st.sampled_from([None, "mmol/L", "mg/dL", "furlong"]),
     taken_at=st.sampled_from([None, NOW - timedelta(hours=1), NOW + timedelta(hours=1)]),
-    code=st.sampled_from([None, "2524-7"]),
+    code=st.sampled_from([None, "2524-7", "14118-4"]),
     source=st.sampled_from([None, "Observation/o1"]),
     issued_at=st.sampled_from([None, NOW + timedelta(hours=1)]),
     comparator=st.sampled_from([None, "<"]),
@@ -43,26 +44,85 @@ READINGS = st.builds(
 PLAIN = st.builds(Reading, value=NUMBERS, unit=st.sampled_from([None, "mmol/L", "mg/dL"]))
 
 
-@given(FEATURES, READINGS | PLAIN)
+USABLE = {"unit": "mmol/L", "taken_at": NOW, "code": "2524-7", "source": "Observation/o1"}
+RESULTS = st.builds(
+    Reading,
+    value=NUMBERS,
+    unit=st.sampled_from([None, "mmol/L"]),
+    taken_at=st.sampled_from([NOW, NOW - timedelta(days=1), NOW - timedelta(days=1, seconds=1)]),
+    code=st.just("2524-7"),
+    source=st.just("Observation/o1"),
+)
+
+
+@given(FEATURES, READINGS | RESULTS | PLAIN)
 def test_a_plain_number_is_what_a_closer_look_would_give(feature, reading):
-    number = plain_number(feature, reading)
+    number = plain_number(feature, reading, NOW)
     if number is not None:
         findings: list = []
         kept, _ = choose(feature, [reading], NOW)
         assert kept == [reading]
         assert value_of(feature, reading, NOW, findings) == number
-        assert (findings, reading.source) == ([], None)
+        assert findings == []
 
 
-@given(FEATURES, PLAIN)
+@given(FEATURES, PLAIN | RESULTS)
 def test_a_number_that_is_refused_is_no_plain_one(feature, reading):
+    kept, _ = choose(feature, [reading], NOW)
     try:
         value = value_of(feature, reading, NOW, [])
     except InputError:
-        assert plain_number(feature, reading) is None
+        assert plain_number(feature, reading, NOW) is None
     else:
         converted = reading.unit == "mg/dL"
-        assert plain_number(feature, reading) == (None if converted else value)
+        expected = value if kept and not converted else None
+        assert plain_number(feature, reading, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "amended"},
+        {"status": "preliminary"},
+        {"comparator": "<"},
+        {"issued_at": NOW},
+        {"fault": "unknown_modifier"},
+        {"taken_at": NOW + timedelta(seconds=1)},
+        {"taken_at": NOW.replace(tzinfo=None)},
+        {"taken_at": None},
+        {"unit": "mg/dL"},
+        {"value": 30.1},
+        {"value": "3.1"},
+        {"code": "0000-0"},
+    ],
+)
+def test_a_result_that_anything_speaks_against_needs_a_closer_look(change):
+    feature = Feature(
+        name="lactate",
+        title="Lactate in blood",
+        kind="numeric",
+        unit="mmol/L",
+        analyte="lactate",
+        loinc=("2524-7",),
+        plausible=(0.1, 30.0),
+        look_back_days=1,
+    )
+    assert plain_number(feature, Reading(3.1, **USABLE), NOW) == 3.1
+    assert plain_number(feature, Reading(**{"value": 3.1, **USABLE, **change}), NOW) is None
+
+
+def test_a_code_that_states_another_substance_or_kind_of_amount_needs_a_closer_look():
+    urea = Feature(
+        name="urea_nitrogen",
+        title="Urea nitrogen in serum",
+        kind="numeric",
+        unit="mg/dL",
+        analyte="urea_nitrogen",
+        loinc=("3094-0", "22664-7"),
+        plausible=(1.0, 200.0),
+        look_back_days=1,
+    )
+    assert urea.plain_codes == {"3094-0"}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -75,5 +135,5 @@ def test_an_infinite_number_is_not_plain_even_where_anything_is_plausible(value)
         plausible=(-math.inf, math.inf),
         look_back_days=1,
     )
-    assert plain_number(feature, Reading(value)) is None
-    assert plain_number(feature, Reading(3.0)) == 3.0
+    assert plain_number(feature, Reading(value), NOW) is None
+    assert plain_number(feature, Reading(3.0), NOW) == 3.0

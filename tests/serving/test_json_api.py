@@ -43,7 +43,7 @@ def test_an_answer_is_in_clinical_words_and_says_what_it_is_not_for(service, ehr
     words = {one["feature"]: one["words"] for one in answer["contributions"]}
     assert words["age"].startswith("Age 71 years contributed ")
     assert words["lactate"].startswith("Lactate in blood 3.1 mmol/L contributed ")
-    assert words["sex"].startswith("Sex Female contributed ")
+    assert words["sex"].startswith("Sex: Female contributed ")
 
 
 def test_the_largest_contribution_comes_first(service, ehr):
