@@ -104,7 +104,7 @@ def _page(template: str, **values: Any) -> bytes:
         trim_blocks=True,
     )
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-    environment.globals.update(number=_number, percent=_percent, joint=_joint)
+    environment.globals.update(number=_number, amount=_amount, percent=_percent, joint=_joint)
     return environment.get_template(template).render(css=css, **values).encode()
 
 
@@ -116,6 +116,10 @@ def _authors_text(text: str) -> str:
 
 def _number(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
+
+
+def _amount(value: float | None) -> str:
+    return "withheld" if value is None else f"{value:g}"
 
 
 def _percent(share: float) -> str:

@@ -21,6 +21,7 @@ MISSING_DIFFERENCE = 0.05
 MISSING_RATIO = 2.0
 NEARLY_CONSTANT_SHARE = 0.99
 MUCH_MISSING_SHARE = 0.5
+QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class FeatureQuality:
 
     `auroc` and `missingness_auroc` are None where they can't be computed; below 0.5 a feature
     falls with the outcome. A category's count is None where it is withheld as a subgroup's would
-    be; `largest_share` is that of the most frequent known value.
+    be, and so is a quantile at or beyond which fewer than the smallest group lie, whose value
+    would be single people's; there are no extremes. `largest_share` is that of the most frequent
+    known value.
     """
 
     feature: str
@@ -40,7 +43,7 @@ class FeatureQuality:
     missing_share_with_event: float
     missing_share_without_event: float
     distinct: int
-    quantiles: dict[str, float] | None
+    quantiles: dict[str, float | None] | None
     categories: dict[str, int | None] | None
     largest_share: float
     auroc: float | None
@@ -114,12 +117,6 @@ def _feature_quality(
     counts = Counter(known.tolist())
     event, no_event = (outcome == 1) & (weights > 0), (outcome == 0) & (weights > 0)
     numeric = feature.kind == "numeric"
-    levels = ("min", "q01", "q25", "median", "q75", "q99", "max")
-    amounts = (
-        np.quantile(known.astype(np.float64), (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1))
-        if (numeric and known.size)
-        else None
-    )
     return FeatureQuality(
         feature=feature.name,
         title=feature.title,
@@ -129,12 +126,22 @@ def _feature_quality(
         missing_share_with_event=float(missing[event].mean()),
         missing_share_without_event=float(missing[no_event].mean()),
         distinct=len(counts),
-        quantiles=None if amounts is None else dict(zip(levels, amounts.tolist(), strict=True)),
+        quantiles=_quantiles(known.astype(np.float64), fewest) if numeric and known.size else None,
         categories=None if numeric else _tally(feature.categories, counts, fewest),
         largest_share=max(counts.values()) / known.size if known.size else 0.0,
         auroc=_auroc(column[~missing], outcome[~missing], weights[~missing]) if numeric else None,
         missingness_auroc=_auroc(missing, outcome, weights),
     )
+
+
+def _quantiles(known: FloatArray, fewest: int) -> dict[str, float | None]:
+    found = zip(QUANTILES, np.quantile(known, tuple(QUANTILES.values())).tolist(), strict=True)
+    return {
+        name: value
+        if min(np.count_nonzero(known <= value), np.count_nonzero(known >= value)) >= fewest
+        else None
+        for name, value in found
+    }
 
 
 def _tally(

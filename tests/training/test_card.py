@@ -6,7 +6,7 @@ import pytest
 
 from models.evaluation.bootstrap import Estimate
 from tests.training.conftest import Trained
-from training.card import card_files
+from training.card import card_files, quality_page
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,17 @@ def test_the_differences_of_a_group_to_everybody_else_are_on_the_card(
         interval = found["simultaneous_low"], found["simultaneous_high"]
         assert f"{found['value']:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" in page
     assert "equal-opportunity difference" in page
+
+
+def test_the_data_quality_page_shows_no_single_persons_value(
+    trained: Trained, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    column = evidence["data_quality"]["features"][0]
+    column |= {"quantiles": {"q01": None, "q25": 20.0, "median": 55.5, "q75": 70.0, "q99": None}}
+    page = quality_page(trained.file, evidence).decode()
+    assert "1st percentile, median, 99th percentile" in page
+    assert '<td class="number">withheld, 55.5, withheld</td>' in page
+    assert not re.search("minimum|maximum", page, re.IGNORECASE)
+    column |= {"quantiles": None, "categories": None}
+    assert '<td class="number"></td>' in quality_page(trained.file, evidence).decode()

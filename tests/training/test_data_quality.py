@@ -106,6 +106,31 @@ def test_a_number_that_hardly_ever_changes_is_named(definition: Definition, now:
 
 
 @settings(max_examples=40)
+@given(
+    values=st.lists(st.floats(0, 50), min_size=1, max_size=250),
+    repeated=st.integers(0, 40),
+)
+def test_no_quantile_is_the_value_of_few(
+    values: list[float], repeated: int, definition: Definition
+) -> None:
+    frame = people(300)
+    known = np.array([*values, *[values[0]] * repeated])
+    assume(len(np.unique(known)) > 1)
+    frame["crp"] = np.nan
+    frame.loc[: len(known) - 1, "crp"] = known
+
+    shown = _feature(_assess(frame, definition, NOW), "crp").quantiles
+
+    assert shown is not None
+    assert list(shown) == ["q01", "q25", "median", "q75", "q99"]
+    levels = (0.01, 0.25, 0.5, 0.75, 0.99)
+    for (name, value), level in zip(shown.items(), levels, strict=True):
+        expected = np.quantile(known, level)
+        beyond = min((known <= expected).sum(), (known >= expected).sum())
+        assert value == (expected if beyond >= 5 else None), name
+
+
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(0, 40), min_size=3, max_size=3))
 def test_a_category_of_few_can_not_be_got_back_from_the_others(
     sizes: list[int], definition: Definition
