@@ -7,7 +7,7 @@ from datetime import date, datetime
 import numpy as np
 
 from models.definition import Definition
-from monitoring import chapters, strata, windows
+from monitoring import chapters, overrides, strata, windows
 from monitoring import ledger as books
 from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
@@ -18,6 +18,8 @@ from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
 from monitoring.traffic import silent_since
 from monitoring.watchlist import Watchlist, budget_of
 from records.models import Alarm
+
+NO_ROWS = DayRows({}, np.zeros(0), np.zeros(0), {}, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,19 @@ def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str,
                     _add_late(ledger, one, day, one.see(rows), extra)
             books.note_traffic(ledger, day, rows.requests)
     return extra
+
+
+def late_reports(job: Job, ledger: Ledger, before: date, extra: dict[str, Counts]) -> None:
+    """Add to `extra` what clinicians reported since on days before one, and correct the counts."""
+    streams = [one for one in job.watched if one.subject == "overrides"]
+    for day in overrides.late_days(job.model, job.version, before):
+        chosen = [one for one in streams if books.is_open(ledger, one.key, day)]
+        if not chosen:
+            continue
+        reports = overrides.reports_by_day(job.definition, job.version, day, day)
+        rows = replace(NO_ROWS, reports=reports[day])
+        for one in chosen:
+            _add_late(ledger, one, day, one.see(rows), extra)
 
 
 def _add_late(

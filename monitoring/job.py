@@ -18,9 +18,10 @@ from monitoring import ledger as books
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.calibration import CALIBRATION
 from monitoring.cases import Cases
-from monitoring.closing import Job, close_rows, late_counts, watch_traffic
+from monitoring.closing import Job, close_rows, late_counts, late_reports, watch_traffic
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
+from monitoring.evidence.state import Counts
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
 from monitoring.performance import (
@@ -148,10 +149,13 @@ def _close(
     raised: list[Alarm] = []
     seen = done = 0
     for first, last in plan.batches:
-        settled, late = [], {}
+        settled: list[Alarm] = []
+        late: dict[str, Counts] = {}
         if not done:
             settled = books.settle(ledger, job.watched)
             late = late_counts(job, ledger, plan.late)
+            if ledger.closed_through:
+                late_reports(job, ledger, first, late)
         requests = books.traffic(ledger)
         news: list[Alarm] = []
         for day, rows in windows.rows_by_day(job.definition, job.version, first, last):

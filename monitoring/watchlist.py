@@ -9,6 +9,7 @@ from monitoring.attribution import attribution_streams
 from monitoring.evidence.detector import Budget
 from monitoring.flags import flag_streams
 from monitoring.input_streams import answer_streams, input_streams, refusal_streams
+from monitoring.overrides import override_streams
 from monitoring.streams import TWINNED, Watched, at_site, twin
 
 # what is watched at each site too; a refusal names no site, and shares follow from values
@@ -59,6 +60,7 @@ def watched_streams(definition: Definition, profile: ReferenceProfile) -> Watchl
                 twins,
                 attribution_streams(definition),
                 flag_streams(definition),
+                override_streams(definition),
             )
         )
     )

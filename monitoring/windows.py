@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from models.definition import Definition
 from models.errors import RecordError
 from monitoring.flags import flags_of
+from monitoring.overrides import reports_by_day
 from monitoring.stays import ONE_DAY, firsts, start_of
-from monitoring.streams import TRAFFIC, DayRows
+from monitoring.streams import TRAFFIC, DayRows, no_reports
 from records.answers import MORE, Answers, answers, joined
 from records.models import DayCount, Prediction, Refusal
 from records.predictions import days
@@ -95,6 +96,7 @@ def rows_by_day(
     counted = first_of_stay(definition.name, version, frame, first)
     refused = refusals_a_day(definition.name, version, first, last)
     flags = flags_of(frame.findings.tolist())
+    reports = reports_by_day(definition, version, first, last)
     span = _span(first, last)
     moments = np.asarray(frame.predicted_at, dtype="datetime64[us]")
     order = np.argsort(moments, kind="stable")
@@ -113,6 +115,7 @@ def rows_by_day(
                 frame.contributions[chosen],
                 {group: marked[chosen] for group, marked in flags.items()},
                 frame.site[chosen],
+                reports.get(day, no_reports()),
             ),
         )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.errors import RecordError
 from models.risk_model import RiskModel
 from monitoring.lookback import Correction, lookback, made_by_others, summary, write_csv
-from monitoring.windows import start_of
+from monitoring.stays import start_of
 from records.models import Prediction
 from tests.monitoring.clinic import FIRST, Clinic, log_odds
 

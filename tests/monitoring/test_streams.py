@@ -49,6 +49,7 @@ def test_every_feature_has_a_stream_and_only_optional_ones_can_go_missing(clinic
         "flags:converted",
         "flags:code_unit",
         "flags:doubtful",
+        "overrides",
     ]
 
 

@@ -1,0 +1,113 @@
+"""How often clinicians override shown risks, and for which reasons, as streams of their reports.
+
+A report belongs to the day on which it happened. The reports on a patient on days on end count as
+one, by the first; silence is no report. The share that was accepted is what overriding leaves.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date
+
+import numpy as np
+from django.db.models import Count, DateField, Func, QuerySet
+from numpy.typing import NDArray
+
+from models.definition import Definition
+from monitoring.evidence.binary import BinaryStream
+from monitoring.feedback import ACCEPTED, OVERRIDDEN
+from monitoring.stays import ONE_DAY, firsts, start_of
+from monitoring.streams import AT, DayRows, Reports, Seen, Watched
+from records.answers import objects
+from records.models import DayCount, Feedback
+
+OVERRIDES = "overrides"
+SHOWN = "A shown risk"
+LONGEST_CODE = 64
+
+
+def override_streams(definition: Definition) -> Iterator[Watched]:
+    """Yield the stream of overrides, and those of each reason that the definition offers.
+
+    Nobody overrode anything in training, so a stream's own past is its reference.
+    """
+    tau = definition.monitoring.smallest_drift_sd
+    yield _overrides(OVERRIDES, "overridden", None, tau)
+    offered = reasons(definition)
+    for code, display in offered.items():
+        key = f"{OVERRIDES}:{code.replace(AT, '%40')}"
+        yield _overrides(key, f"overridden as “{display}”", code, tau)
+    if offered:
+        yield _overrides(f"{OVERRIDES}:", "overridden for another reason or none", "", tau)
+
+
+def reasons(definition: Definition) -> dict[str, str]:
+    """Return the words of each reason's code that the definition offers, and a record can hold."""
+    offered = definition.cds_hooks.override_reasons if definition.cds_hooks else ()
+    return {one.code: one.display for one in offered if len(one.code) <= LONGEST_CODE}
+
+
+def _overrides(key: str, event: str, reason: str | None, tau: float) -> Watched:
+    stream = BinaryStream(SHOWN, event, tau)
+
+    def see(rows: DayRows) -> Seen:
+        told = rows.reports
+        events = told.overridden if reason is None else told.overridden & (told.reason == reason)
+        rate = float(events.mean()) if events.size else None
+        return Seen(stream.count(events), told.received, told.received - events.size, rate)
+
+    nothing = np.zeros(2, dtype=np.int64)
+    return Watched(key, "overrides", f"{SHOWN} {event}", "binary", stream, nothing, see)
+
+
+def reports_by_day(
+    definition: Definition, version: str, first: date, last: date
+) -> dict[date, Reports]:
+    """Return the reports of each day from first to last that has any, in order of time."""
+    told = _told(definition.name, version).filter(
+        happened_at__gte=start_of(first - ONE_DAY), happened_at__lt=start_of(last + ONE_DAY)
+    )
+    columns = ("happened_at", "prediction__patient", "outcome", "reason_code", "prediction__site")
+    rows = list(told.order_by("happened_at", "pk").values_list(*columns))
+    if not rows:
+        return {}
+    moments, patients, outcomes, codes, sites = zip(*rows, strict=True)
+    days = np.array([moment.astimezone(UTC).date() for moment in moments], dtype="datetime64[D]")
+    own = days >= np.datetime64(first)
+    eve = {patient for patient, later in zip(patients, own, strict=True) if not later and patient}
+    known = reasons(definition)
+    table = Reports(
+        np.array([outcome == OVERRIDDEN for outcome in outcomes], dtype=np.bool_)[own],
+        objects([code if code in known else "" for code in codes])[own],
+        objects(sites)[own],
+        int(own.sum()),
+    )
+    counted = firsts(objects(patients)[own].tolist(), days[own], eve, first)
+    return {
+        day: _of_day(table, days[own] == day, counted)
+        for day in np.unique(days[own]).astype(object)
+    }
+
+
+def _of_day(table: Reports, chosen: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Reports:
+    part = table.part(chosen & counted)
+    return Reports(part.overridden, part.reason, part.site, int(chosen.sum()))
+
+
+def late_days(model: str, version: str, before: date) -> list[date]:
+    """Return the days before one of which more reports are recorded than were counted."""
+    told = _told(model, version).filter(happened_at__lt=start_of(before))
+    day = Func("happened_at", function="DATE", output_field=DateField())
+    received = Counter(dict(told.annotate(day=day).values_list("day").annotate(Count("pk"))))
+    counts = DayCount.objects.filter(model=model, version=version, stream=OVERRIDES)
+    counted = dict(counts.values_list("day", "total"))
+    return sorted(day for day, rows in received.items() if rows > counted.get(day, 0))
+
+
+def _told(model: str, version: str) -> QuerySet[Feedback]:
+    """Return the reports that say what was done with a version's risks."""
+    return Feedback.objects.filter(
+        model=model,
+        prediction__version=version,
+        is_test=False,
+        outcome__in=(ACCEPTED, OVERRIDDEN),
+    )
