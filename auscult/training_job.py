@@ -31,6 +31,7 @@ def train_model(
     trained_by: str,
     timeout_seconds: float | None = None,
     stability: int = 0,
+    stability_trials: int = 10,
 ) -> "TrainedVersion":
     """Train `name` on a table, or on its shipped cohort where none is given."""
     from training.options import TrainOptions
@@ -45,6 +46,7 @@ def train_model(
         trained_by=trained_by,
         timeout_seconds=timeout_seconds,
         stability=stability,
+        stability_trials=stability_trials,
     )
     table = _cohort(definition_file, cohort, settings, step)
     return train(definition_file, table, options, settings=settings, progress=step, now=now())

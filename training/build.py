@@ -13,9 +13,9 @@ from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
-from training.booster import BoosterParameters, fit_trees
+from training.booster import BoosterParameters
 from training.calibration_figures import calibration_figures
-from training.candidate import Making, Pair, Progress, each_with_trials, make
+from training.candidate import Making, Pair, Progress, each_with_trials, make, make_trees
 from training.card import card_files
 from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
@@ -23,7 +23,6 @@ from training.comparators import formula_evidence
 from training.data_quality import DataQuality, assess_quality
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
-from training.fitting import fit_calibrated
 from training.judging import Judged, judge_by_folds, judge_on_test
 from training.learning_curve import LearningPoint, learning_curve
 from training.options import TrainOptions
@@ -101,8 +100,9 @@ def build(
     checked = None if options.quick else pair.trees.fitted
     shown = explain_some(file.definition, parts.test, checked, explained, seed=options.seed)
     champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
+    repeated = _repeated(makings[0], parts, pair, options, progress)
     evidence, beside = _evaluate(
-        file, cohort, parts, pair, judged, shown, options, progress, champion
+        file, cohort, parts, pair, judged, shown, options, progress, champion, repeated
     )
     compared = write_comparisons(files, judged, champion, beside)
     digest = _write(artefact, files, evidence, judged, pair, explained, shown)
@@ -161,6 +161,7 @@ def _evaluate(
     options: TrainOptions,
     progress: Progress,
     champion: ChampionRisks | None,
+    repeated: Stability | None,
 ) -> tuple[RunEvidence, Comparison | None]:
     """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
     others = {_BASELINE: judged.baseline_risk}
@@ -180,7 +181,6 @@ def _evaluate(
     progress("Evaluating", 1, 1)
     curve = _curve(file, parts, pair, options, progress)
     trees, baseline = pair.trees, pair.baseline
-    repeated = _repeated(file, parts, pair, options, progress)
     evidence = RunEvidence(
         file=file,
         cohort=cohort,
@@ -228,23 +228,19 @@ def _curve(
 
 
 def _repeated(
-    file: DefinitionFile, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
+    making: Making, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
 ) -> Stability | None:
-    """Make the trees again from bootstrap samples, if that was asked for."""
+    """Make the trees again from bootstrap samples, their search included, if that was asked for."""
     if not options.stability:
         return None
-    parameters = BoosterParameters.from_dict(pair.trees.parameters)
+    trials = min(len(pair.trees.trials), options.stability_trials)
+    again = replace(making, trials=trials, seconds=None)
     return stability(
-        lambda rows: fit_calibrated(
-            lambda part: fit_trees(file.definition, part, parameters, options.seed),
-            rows,
-            options.seed,
-            lambda: None,
-        ),
+        lambda rows: make_trees(again, rows, lambda *_: None).fitted,
         parts.training,
         pair.trees.fitted,
         runs=options.stability,
-        searched=not pair.trees.trials,
+        trials=trials,
         seed=options.seed,
         step=lambda done, total: progress("Repeating on bootstrap samples", done, total),
     )

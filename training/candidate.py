@@ -59,11 +59,12 @@ class Pair:
 
 def make(making: Making, rows: Population, progress: Progress) -> Pair:
     """Search, fit and calibrate both models on these rows."""
-    trees, baseline = _make_trees(making, rows, progress), _make_baseline(making, rows, progress)
+    trees, baseline = make_trees(making, rows, progress), _make_baseline(making, rows, progress)
     return Pair(trees, baseline, _make_uninformed(making, rows, baseline, progress))
 
 
-def _make_trees(making: Making, rows: Population, progress: Progress) -> Candidate[Trees]:
+def make_trees(making: Making, rows: Population, progress: Progress) -> Candidate[Trees]:
+    """Search, fit and calibrate the trees on these rows."""
     parameters, tried = BoosterParameters().within(making.growth), tuple[Trial, ...]()
     if making.trials:
         stage = "Searching how trees grow"

@@ -6,6 +6,7 @@ from typing import Final
 from training.booster import ANY_GROWTH, Growth
 
 QUICK_DRAWS: Final = 200
+STABILITY_TRIALS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,8 @@ class TrainOptions:
 
     `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
     repeats a run whose searches were ended by time. `stability` is the number of bootstrap samples
-    from which the trees are made again, with the parameters that were found. `growth` bounds how
-    trees may grow.
+    from which the trees are made again, each with a search of `stability_trials` trials at most.
+    `growth` bounds how trees may grow.
     """
 
     trained_by: str
@@ -26,6 +27,7 @@ class TrainOptions:
     timeout_seconds: float | None = None
     repeated_trials: tuple[int, ...] = ()
     stability: int = 0
+    stability_trials: int = STABILITY_TRIALS
     growth: Growth = ANY_GROWTH
 
     @property

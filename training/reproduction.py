@@ -107,9 +107,14 @@ def _options(
         draws=own["evaluation"]["draws"],
         seed=evidence["seed"],
         repeated_trials=() if evidence["quick"] else searched,
-        stability=evidence["stability"]["runs"] if evidence["stability"] else 0,
+        **_stability(evidence),
         growth=ANY_GROWTH if plan is None else growth_of(plan),
     )
+
+
+def _stability(evidence: Mapping[str, Any]) -> dict[str, int]:
+    found = evidence["stability"]
+    return {"stability": found["runs"], "stability_trials": found["trials"]} if found else {}
 
 
 def _other_circumstances(

@@ -1,7 +1,7 @@
 """How far a person's risk depends on who happened to be in the cohort (Riley and Collins 2023).
 
-Biom J 2023;65:2200302. The model is made again from bootstrap samples of patients; its risks for
-the same people are set beside the original ones.
+Biom J 2023;65:2200302. The model is made again from bootstrap samples of patients, from the search
+to the calibration; its risks for the same people are set beside the original ones.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ _MOST_PEOPLE = 1000
 class Stability:
     """The original risk of some people, and those of each repetition (runs, people).
 
-    `searched` says whether the search was repeated too; if not, parameters were as found.
+    `trials` counts those of each repetition's search; without any, the parameters were fixed ones.
     """
 
     original: FloatArray
     repeated: FloatArray
-    searched: bool
+    trials: int
 
     @property
     def mape(self) -> FloatArray:
@@ -41,7 +41,7 @@ class Stability:
             "runs": len(self.repeated),
             "people": len(self.original),
             "quick_look": len(self.repeated) < ENOUGH_RUNS,
-            "search_repeated": self.searched,
+            "trials": self.trials,
             "mape": float(self.mape.mean()),
             "mape_quantiles": dict(
                 zip(map(str, levels), np.quantile(self.mape, levels).tolist(), strict=True)
@@ -50,12 +50,12 @@ class Stability:
 
 
 def stability(
-    fit: Callable[[Population], Calibrated[Trees]],
+    make_again: Callable[[Population], Calibrated[Trees]],
     training: Population,
     original: Calibrated[Trees],
     *,
     runs: int,
-    searched: bool,
+    trials: int,
     seed: int,
     step: Callable[[int, int], None],
 ) -> Stability:
@@ -71,6 +71,6 @@ def stability(
     for run in range(runs):
         drawn = generator.integers(0, len(rows_of), len(rows_of))
         rows = np.concatenate([rows_of[patient] for patient in drawn])
-        repeated[run] = fit(training.part(rows)).risk(inputs)
+        repeated[run] = make_again(training.part(rows)).risk(inputs)
         step(run + 1, runs)
-    return Stability(original.risk(inputs), repeated, searched)
+    return Stability(original.risk(inputs), repeated, trials)

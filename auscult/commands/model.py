@@ -28,8 +28,12 @@ def train(
         float | None, typer.Option(min=1, help="Seconds after which no new trial is begun.")
     ] = None,
     stability: Annotated[
-        int, typer.Option(min=0, help="Bootstrap samples to make the model again from; 200.")
+        int,
+        typer.Option(min=0, help="Bootstrap samples to make the trees again from; 200 is usual."),
     ] = 0,
+    stability_trials: Annotated[
+        int, typer.Option(min=1, help="Most trials of each such repetition's search.")
+    ] = 10,
     by: By = "",
 ) -> None:
     """Fit, calibrate, evaluate and register a version, with its evidence."""
@@ -49,6 +53,7 @@ def train(
             trained_by=by or getpass.getuser(),
             timeout_seconds=timeout,
             stability=stability,
+            stability_trials=stability_trials,
         )
     from auscult.summary import show_trained
 

@@ -67,12 +67,21 @@ def test_a_search_that_time_ended_is_repeated_by_its_number_of_trials(
     monkeypatch.setattr(search, "_STRENGTHS", (1.0,))
     monkeypatch.setattr(search, "_L1_RATIOS", (0.0,))
     table = cohort(people(300, seed=2))
-    options = TrainOptions(trained_by="Ada", trials=50, draws=20, seed=7, timeout_seconds=1e-6)
+    options = TrainOptions(
+        trained_by="Ada",
+        trials=50,
+        draws=20,
+        seed=7,
+        timeout_seconds=1e-6,
+        stability=2,
+        stability_trials=40,
+    )
     version = train(trained.file, table, options, settings=home, progress=lambda *_: None, now=NOW)
     evidence = json.loads((version.directory / "evidence.json").read_bytes())
 
     searched = [evidence["model_evidence"]["trials"], *evidence["split"]["nested_trials"]]
     assert all(1 <= trials < options.trials for trials in searched)  # the clock ended each search
+    assert evidence["stability"]["trials"] == searched[0]
     assert _reproduce(home, version.version, table) == (True, ())
 
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from models.definition import Definition
-from training.booster import BoosterParameters, Trees, fit_trees
-from training.fitting import Calibrated, fit_calibrated
+from training import search
+from training.booster import Trees
+from training.candidate import Candidate, Making, make_trees
+from training.fitting import Calibrated
 from training.population import FloatArray, Population
 from training.stability import Stability, stability
 
@@ -24,7 +26,7 @@ def _repeat(population: Population, runs: int) -> Stability:
         population,
         Shifted(population),
         runs=runs,
-        searched=True,
+        trials=0,
         seed=1,
         step=lambda *_: None,
     )
@@ -44,23 +46,25 @@ def test_fewer_repetitions_than_200_are_called_a_quick_look(population: Populati
     assert not _repeat(population, 200).to_dict()["quick_look"]
 
 
-def test_the_same_seed_gives_the_same_repetitions_of_real_trees(
-    definition: Definition, population: Population
+def test_the_same_seed_makes_the_same_repetitions_and_searches_in_each(
+    definition: Definition, population: Population, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fit(rows: Population) -> Calibrated[Trees]:
-        small = BoosterParameters(rounds=10)
-        return fit_calibrated(
-            lambda part: fit_trees(definition, part, small, 1), rows, 1, lambda: None
-        )
+    monkeypatch.setattr(search, "MOST_ROUNDS", 15)
+    making, found = Making(definition, trials=3, seed=1), list[Candidate[Trees]]()
+
+    def make_again(rows: Population) -> Calibrated[Trees]:
+        found.append(make_trees(making, rows, lambda *_: None))
+        return found[-1].fitted
 
     steps: list[tuple[int, int]] = []
+    original = make_trees(making, population, lambda *_: None).fitted
     first, again = (
         stability(
-            fit,
+            make_again,
             population,
-            fit(population),
+            original,
             runs=2,
-            searched=True,
+            trials=3,
             seed=4,
             step=lambda done, total: steps.append((done, total)),
         )
@@ -70,3 +74,6 @@ def test_the_same_seed_gives_the_same_repetitions_of_real_trees(
     assert (first.repeated == again.repeated).all()
     assert 0 < first.mape.mean() < 0.2
     assert steps == [(1, 2), (2, 2)] * 2
+    assert [len(one.trials) for one in found] == [3] * 4
+    assert found[0].parameters != found[1].parameters
+    assert first.to_dict()["trials"] == 3
