@@ -101,7 +101,7 @@ def miscalibration(
     outcomes: Outcomes, budget: Budget, horizon_days: int, after: date | None
 ) -> Miscalibration | None:
     """Return the first alarm over days of prediction after one that alarmed already."""
-    chosen = _independent(outcomes, horizon_days)
+    chosen = independent(outcomes, horizon_days)
     if after is not None:
         chosen &= outcomes.predicted_on > np.datetime64(after)
     stream = CalibrationStream()
@@ -116,7 +116,7 @@ def miscalibration(
     return None
 
 
-def _independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
+def independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
     """Return the rows of which no earlier one of the same patient has the same outcome."""
     days = outcomes.predicted_on.astype(int)
     found = np.zeros(days.size, dtype=np.bool_)

@@ -87,7 +87,7 @@ def _group(site: str, counted: Counter[tuple[str, str]], least: int) -> Feedback
     )
 
 
-def wilson(events: int, rows: int) -> Interval:
+def wilson(events: float, rows: int) -> Interval:
     """Return a share with its 95 % interval (Wilson, JASA 1927;22:209).
 
     >>> [round(one, 3) for one in wilson(1, 10)]

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,6 @@ from models.profile import ReferenceProfile
 from monitoring import chapters, retraining, windows
 from monitoring import ledger as books
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
-from monitoring.calibration import CALIBRATION
 from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, late_reports, watch_traffic
 from monitoring.consequences import Consequences
@@ -24,22 +23,14 @@ from monitoring.dossier import keep_dossier
 from monitoring.evidence.state import Counts
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
-from monitoring.performance import (
-    Followed,
-    YearPerformance,
-    followed_by_year,
-    performance_by_year,
-    watch_calibration,
-)
+from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
+from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
 from monitoring.report import Report, write_reports
 from monitoring.watchlist import watched_streams
 from records.agreement.alarms import note_alarms, words_of
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
 from records.settings import Settings
-
-# observed events half more or half fewer than expected are critical
-HALF = 0.5
 
 Progress = Callable[[str, int, int], None]
 
@@ -93,7 +84,7 @@ def monitor(
         reports = write_reports(definition, version, reference, last, settings, progress)
     followed = followed_by_year(name, version)
     years = performance_by_year(definition, followed, now, progress)
-    raised += _watch_calibration(job, followed)
+    raised += watch_outcomes(job, followed)
     _ask_to_retrain(job, years)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
@@ -175,7 +166,7 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     if ledger.closed_through is None:
         return
     found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
-    still_open = list(found.exclude(stream=CALIBRATION).order_by("pk"))
+    still_open = list(found.exclude(stream__in=BY_OUTCOMES).order_by("pk"))
     for alarm in still_open:
         if not chapters.is_ended(alarm):  # its reference may be another by now
             job.cases.describe(alarm, ledger, ledger.closed_through)
@@ -188,42 +179,6 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     Alarm.objects.filter(
         model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
     ).update(state=OPEN, muted_until=None)
-
-
-def _watch_calibration(job: Job, followed: Mapping[int, Followed]) -> list[Alarm]:
-    """Raise the alarm on calibration unless it is open; each alarm begins anew after its day."""
-    earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=CALIBRATION)
-    last = earlier.order_by("-pk").first()
-    if last is not None and last.state in OPEN_STATES:
-        return []
-    after = date.fromisoformat(last.details["through"]) if last else None
-    found = watch_calibration(job.definition, followed, job.budget, job.now.date(), after)
-    if found is None:
-        return []
-    size = {"scale": "share", "now": found.observed, "low": found.low, "high": found.high}
-    alarm = Alarm(
-        model=job.model,
-        version=job.version,
-        stream=CALIBRATION,
-        kind="calibration",
-        severity="critical" if abs(found.observed / found.expected - 1) >= HALF else "warning",
-        raised_on=job.now.date(),
-        recorded_at=job.now,
-        since=found.onset,
-        summary=found.sentence,
-        details={
-            "onset": found.onset.isoformat(),
-            "through": found.day.isoformat(),
-            "direction": found.direction,
-            "size": {**size, "before": found.expected},
-            "rows": found.rows,
-            "settled": True,
-        },
-    )
-    with transaction.atomic():
-        alarm.save()
-        note_alarms([alarm], job.now, {})
-    return [alarm]
 
 
 def _finish(

@@ -15,8 +15,6 @@ from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.condensed import condensed_figures
 from models.evaluation.evaluation import evaluate
 from monitoring.bounds import bounds
-from monitoring.calibration import Miscalibration, Outcomes, miscalibration
-from monitoring.evidence.detector import Budget
 from monitoring.expected import RiskHistogram
 from records.answers import Moment, raw_rows, times
 from records.follow_up import LARGEST_UNREPORTED, follow_up, prediction_keys
@@ -137,30 +135,6 @@ def evaluate_year(
         expected=asdict(RiskHistogram.of(followed.risk, thresholds).expected()),
         **counts,
     )
-
-
-def watch_calibration(
-    definition: Definition,
-    years: Mapping[int, Followed],
-    budget: Budget,
-    today: date,
-    after: date | None,
-) -> Miscalibration | None:
-    """Return the calibration alarm over the predictions whose outcomes must be known by today."""
-    horizon = definition.outcome.horizon_days
-    last = definition.outcome.closed_through(today)
-    parts = [years[year] for year in sorted(years)]
-    if not parts:
-        return None
-    rows = Followed.joined(parts)
-    rows = rows.part(rows.predicted_on <= np.datetime64(last))
-    events = rows.happened & (rows.days <= horizon)
-    known = events | (rows.days >= horizon)
-    outcomes = Outcomes(rows.predicted_on, rows.patients, rows.risk, events, known)
-    # a feed of outcomes that reports next to none is no sign of health, nor of disease
-    if not known.size or outcomes.known.mean() < 1 - LARGEST_UNREPORTED:
-        return None
-    return miscalibration(outcomes, budget, horizon, after)
 
 
 def _not_claimed(

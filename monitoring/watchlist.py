@@ -15,8 +15,8 @@ from monitoring.streams import TWINNED, Watched, at_site, twin
 # what is watched at each site too; a refusal names no site, and shares follow from values
 AT_SITES = ("value", "missing", "category", "score", "alerts")
 
-# traffic and calibration, which are weighed otherwise
-WEIGHED_OTHERWISE = 2
+# traffic, calibration and discrimination, which are weighed otherwise
+WEIGHED_OTHERWISE = 3
 
 
 class Watchlist:
@@ -69,8 +69,8 @@ def watched_streams(definition: Definition, profile: ReferenceProfile) -> Watchl
 def budget_of(definition: Definition, watched: Watchlist) -> Budget:
     """Return the false-alarm budget that a definition grants to all streams together.
 
-    Traffic and calibration, which are weighed otherwise, have their shares of it. As streams
-    open, the limit of all of them rises, so that together they keep to the same budget.
+    Traffic, calibration and discrimination, which are weighed otherwise, have their shares of it.
+    As streams open, the limit of all of them rises, so that together they keep to the same budget.
     """
     years = definition.monitoring.years_between_false_alarms
     return Budget(years, len(watched) + WEIGHED_OTHERWISE)

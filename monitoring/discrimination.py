@@ -1,0 +1,171 @@
+"""The sequential alarm on discrimination: do risks still tell apart who has the event?
+
+Predictions that follow each other in a week make a pair, before anything of their outcomes is
+looked at. Where exactly one of a pair has the event, risks that hold say how likely it's the one
+with the higher risk: 1 / (1 + exp(-d)), d the difference of their log-odds. A bet says that d
+counts for less than it claims, or for more; its likelihood ratio has mean 1 while the differences
+hold. A shift that all log-odds share leaves them as they are: that is calibration's to find. An
+outcome that nobody knows counts as the one that speaks least for the bet.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
+from monitoring.calibration import Outcomes, independent
+from monitoring.evidence.bets import Bet
+from monitoring.evidence.detector import Budget, advance
+from monitoring.evidence.state import Floats, opened
+from monitoring.feedback import wilson
+
+DISCRIMINATION = "discrimination"
+# what a difference of one in log-odds is worth by each bet; 1 is what risks claim
+WORTH = (0.0, 0.3, 0.6, 1.6, 2.5)
+LESS, MORE = "less", "more"
+MONDAY = np.datetime64("1970-01-05")
+
+
+@dataclass(frozen=True)
+class DiscriminationStream:
+    """The bets that differences of log-odds count for less or for more than they claim."""
+
+    name: str = "Discrimination"
+    bins: int = 1
+    grows: bool = False
+
+    @cached_property
+    def bets(self) -> tuple[Bet, ...]:
+        """Return the bets; `size` is what a difference of one in log-odds is worth."""
+        weight = 1 / len(WORTH)
+        return tuple(Bet("rate", LESS if size < 1 else MORE, size, weight) for size in WORTH)
+
+    @cached_property
+    def log_weights(self) -> Floats:
+        """Return the log of each bet's weight."""
+        return np.log([bet.weight for bet in self.bets])
+
+    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
+        """Return no evidence: it rests on outcomes, which counts don't hold."""
+        return np.zeros(len(self.bets))
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of predictions, (n,): the later one's day, and the first's log-odds less the other's.
+
+    `happened` and `known` are (n, 2).
+    """
+
+    day: NDArray[np.datetime64]
+    difference: Floats
+    happened: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+    def part(self, chosen: NDArray[np.bool_]) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(*(column[chosen] for column in vars(self).values()))
+
+    @property
+    def telling(self) -> NDArray[np.bool_]:
+        """Return in which pairs one is known to have had the event, and the other not."""
+        differ = self.happened[:, 0] != self.happened[:, 1]
+        return np.asarray(self.known.all(axis=1) & differ, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class ChangedDiscrimination:
+    """What the alarm says of pairs from `onset` through `day`: shares of concordant ones."""
+
+    onset: date
+    day: date
+    direction: str
+    pairs: int
+    expected: float
+    observed: float
+    low: float
+    high: float
+
+    @property
+    def sentence(self) -> str:
+        """Say what is seen."""
+        return (
+            f"Risks tell patients apart {self.direction} than they claim: of {self.pairs:,} pairs "
+            f"since {self.onset} in which one had the event, it had the higher risk in "
+            f"{100 * self.observed:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %), "
+            f"{100 * self.expected:.1f} % were expected."
+        )
+
+
+def paired(outcomes: Outcomes, chosen: NDArray[np.bool_]) -> Pairs:
+    """Pair chosen rows that follow each other in a week; one that is left over has no pair."""
+    rows = np.flatnonzero(chosen)
+    rows = rows[np.argsort(outcomes.predicted_on[rows], kind="stable")]
+    days = outcomes.predicted_on[rows].astype("datetime64[D]")
+    week = (days - MONDAY).astype(int) // 7
+    place = np.arange(rows.size) - np.searchsorted(week, week)
+    first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
+    both = np.stack([rows[first], rows[first + 1]], axis=1)
+    inside = np.clip(outcomes.risk[both], SMALLEST_RISK, LARGEST_RISK)
+    odds = np.log(inside) - np.log1p(-inside)
+    return Pairs(
+        days[first + 1], odds[:, 0] - odds[:, 1], outcomes.happened[both], outcomes.known[both]
+    )
+
+
+def log_ratio(pairs: Pairs) -> Floats:
+    """Return each bet's log likelihood ratio of some pairs' outcomes, [bets]."""
+    of_first, of_other = (_log_chance_ratio(sign * pairs.difference) for sign in (1.0, -1.0))
+    neither = np.zeros_like(of_first)
+    could_be = [
+        (~pairs.known[:, 0] | (pairs.happened[:, 0] == first))
+        & (~pairs.known[:, 1] | (pairs.happened[:, 1] == other))
+        for first, other in ((True, False), (False, True), (True, True), (False, False))
+    ]
+    ratios = (of_first, of_other, neither, neither)
+    possible = np.stack(
+        [np.where(may[:, None], ratio, np.inf) for may, ratio in zip(could_be, ratios, strict=True)]
+    )
+    return np.asarray(possible.min(axis=0).sum(axis=0), dtype=np.float64)
+
+
+def _log_chance_ratio(difference: Floats) -> Floats:
+    """Return log of each bet's chance, over what is claimed, [pairs, bets], of one having it."""
+    worth = np.array([bet.size for bet in DiscriminationStream().bets])
+    claimed = np.logaddexp(0.0, -difference)[:, None]
+    return np.asarray(claimed - np.logaddexp(0.0, -difference[:, None] * worth), dtype=np.float64)
+
+
+def changed_discrimination(
+    outcomes: Outcomes, budget: Budget, horizon_days: int, after: date | None
+) -> ChangedDiscrimination | None:
+    """Return the first alarm over days of prediction after one that alarmed already."""
+    chosen = independent(outcomes, horizon_days)
+    if after is not None:
+        chosen &= outcomes.predicted_on > np.datetime64(after)
+    pairs = paired(outcomes, chosen)
+    stream = DiscriminationStream()
+    state = opened(np.array([1]), len(stream.bets))
+    for day in np.unique(pairs.day).astype(object):
+        rows = pairs.day == np.datetime64(day)
+        evidence = log_ratio(pairs.part(rows))
+        closing = advance(stream, state.observe([int(rows.sum())]), day, budget, evidence)
+        if closing.alarm and closing.leading is not None and closing.onset is not None:
+            return _described(pairs, closing.onset, day, closing.leading.direction)
+        state = replace(closing.state, today=np.zeros_like(state.today))
+    return None
+
+
+def _described(pairs: Pairs, onset: date, day: date, direction: str) -> ChangedDiscrimination:
+    since = (pairs.day >= np.datetime64(onset)) & (pairs.day <= np.datetime64(day))
+    seen = pairs.part(since & pairs.telling)
+    higher = np.where(seen.happened[:, 0], seen.difference, -seen.difference)
+    size = int(higher.size)
+    # two equal risks are a pair half won
+    concordant = float((higher > 0).sum() + (higher == 0).sum() / 2)
+    observed, low, high = wilson(concordant, size)
+    expected = float((1 / (1 + np.exp(-np.abs(seen.difference)))).mean())
+    return ChangedDiscrimination(onset, day, direction, size, expected, observed, low, high)
