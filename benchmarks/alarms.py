@@ -17,21 +17,18 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from benchmarks.dependence import dependence_table
 from benchmarks.drift_tests import peers_table
 from benchmarks.drifts import (
     DRIFTS,
-    NUMERIC,
     START,
     Day,
     Setting,
     Watched,
     alarms,
     model,
-    numeric_day,
     ramp_of,
-    reviewed,
     watched,
-    weekend_and_season,
 )
 from benchmarks.kept import Kept
 from benchmarks.markdown import table
@@ -53,6 +50,7 @@ SOURCES = (
     "monitoring/evidence/binary.py",
     "monitoring/evidence/categorical.py",
     "monitoring/evidence/detector.py",
+    "monitoring/evidence/dispersion.py",
     "monitoring/evidence/numeric.py",
     "monitoring/evidence/state.py",
     "monitoring/strata.py",
@@ -178,35 +176,6 @@ def median(found: Sequence[float]) -> str:
     return f"{middle:.0f}" if math.isfinite(middle) else "-"
 
 
-def dependence_table(models: int, rows: int = 100) -> str:
-    """Return the alarms where weekends and seasons differ, which breaks the assumption."""
-    day, cells = numeric_day(weekend_and_season), []
-    for name, setting in (("nothing done", ALONE), ("strata and 0.1, as watched", AS_WATCHED)):
-        years = np.zeros((models, 2))
-        for seed in range(models):
-            rng = np.random.default_rng([seed, 3])
-            for _ in range(NUMERIC):
-                one = watched(setting, "numeric")
-                mixed = Watched(one.stream, _year_of(day), one.twinned)
-                days = (day(rng, rows, step) for step in range(2 * DAYS_A_YEAR))
-                found = list(reviewed(setting, mixed, days, rng))
-                years[seed] += [sum(found[:DAYS_A_YEAR]), sum(found[DAYS_A_YEAR:])]
-        cells.append((name, *(f"{value:.2f}" for value in years.mean(axis=0))))
-    said = (
-        f"Alarms a model-year where weekends run 0.3 SD higher and a season moves 0.2 SD, {rows} "
-        f"rows a day, {NUMERIC} streams, {models} models, each alarm found false after 28 "
-        "days:"
-    )
-    return f"{said}\n\n{table(('watched', 'first year', 'second year'), cells)}"
-
-
-def _year_of(day: Day) -> np.ndarray:
-    """Return the bins' shares of a whole such year, from which training was drawn."""
-    rng = np.random.default_rng(4)
-    total = sum(day(rng, 500, step) for step in range(DAYS_A_YEAR))
-    return np.asarray(total / np.sum(total))
-
-
 def calibration_delay(change: Callable[[np.ndarray], np.ndarray], seed: int) -> float:
     """Return the days of prediction until the calibration alarm, 100 outcomes a day."""
     rng = np.random.default_rng([seed, 7])
@@ -285,7 +254,7 @@ def main() -> None:
             null_table(chosen.years, Kept(chosen.kept, SOURCES)),
             delay_table(chosen.runs, chosen.quiet),
             ramp_table(chosen.runs),
-            dependence_table(chosen.models),
+            dependence_table(ALONE, AS_WATCHED, chosen.models, chosen.runs),
             peers_table(1, chosen.evidently_days),
             other_table(chosen.runs),
         )

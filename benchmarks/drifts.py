@@ -86,7 +86,7 @@ class Case:
     def close(self, counts: Counts, day: date, *, joins: bool = True) -> bool:
         """Close a day; return whether the stream or its twin alarms."""
         row = strata.stratum(day) if self.setting.strata else 1
-        budget = self.setting.budget
+        budget, known = self.setting.budget, self.state.dispersion
         closing = close_day(
             self.one.stream,
             self.state.observe(counts, row),
@@ -98,6 +98,7 @@ class Case:
         self.state = closing.state
         if not self.one.twinned:
             return closing.alarm
+        self.twin = replace(self.twin, dispersion=known)
         if day < START + strata.YEAR:
             self.twin = self.twin.admit(counts, row) if joins else self.twin
             return closing.alarm

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -34,7 +34,8 @@ class Assurance:
     """What one stream's silence is worth.
 
     `unmet` names each assumption that is not met with what was measured; `smallest` reads the
-    smallest change that half of the time is seen within so many days.
+    smallest change that half of the time is seen within so many days. Evidence is divided by
+    `divisor` where days vary more than their rows explain.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Assurance:
     unmet: tuple[tuple[str, str], ...]
     rows_a_day: float
     smallest: tuple[tuple[int, str], ...]
+    divisor: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -66,7 +68,10 @@ def assurances(
             smallest = _smallest(one, twins.get(one.key), ledger, budget, days)
             claim, unmet = _claim(one, calm, nameless, budget)
             volume = _rows_a_day(days)
-            found[one.key] = Assurance(one.title, one.subject, claim, unmet, volume, smallest)
+            divisor = ledger.states[one.key].dispersion.divisor(one.stream.tau)
+            found[one.key] = Assurance(
+                one.title, one.subject, claim + _divided(divisor), unmet, volume, smallest, divisor
+            )
     return found
 
 
@@ -83,6 +88,12 @@ def overall_claim(streams: Sequence[Assurance], budget: Budget) -> str:
         "No budget claimed, because these assumptions are not met in some streams: "
         f"{reasons or 'no day was watched yet'}. They are watched all the same."
     )
+
+
+def _divided(divisor: float) -> str:
+    if divisor == 1:
+        return ""
+    return f" Its evidence is divided by {divisor:.2g}: days vary more than their rows explain."
 
 
 def _claim(
@@ -146,7 +157,8 @@ def _smallest(
         # a day is compared with one stratum of a fixed reference, the largest at best
         reference = held[held.sum(axis=1).argmax()] if each.is_twin else held.sum(axis=0)
         if reference.any() and each.weighs(reference):
-            state = open_stream(each.stream, reference)
+            known = ledger.states[each.key].dispersion
+            state = replace(open_stream(each.stream, reference), dispersion=known)
             found.append(power(each.stream, state, _rows_a_day(days), budget))
     if not found:
         return ()

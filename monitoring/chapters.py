@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget, Stream, close_day, open_stream
+from monitoring.evidence.detector import Budget, CountedStream, close_day, open_stream
 from monitoring.evidence.state import Counts
 from monitoring.strata import by_kind, filled, kind, local
 from records.models import Alarm
@@ -24,7 +24,9 @@ def may_turn(alarm: Alarm, bet: Bet, onset: date) -> bool:
     return onset > alarm.raised_on and not _is_form(alarm, bet)
 
 
-def turn_of(alarm: Alarm, stream: Stream, days: Days, budget: Budget) -> tuple[date, Bet] | None:
+def turn_of(
+    alarm: Alarm, stream: CountedStream, days: Days, budget: Budget
+) -> tuple[date, Bet] | None:
     """Return since when the days after an alarm differ from those that raised it, and how.
 
     `days` begin with the alarm's onset; those until it was raised are what later ones, which join

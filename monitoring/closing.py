@@ -136,7 +136,8 @@ def _weigh(
     bag = own_stratum if one.is_twin else strata.bag
     if one.is_twin and day < ledger.began.setdefault(one.base, day) + strata.YEAR:
         filled = strata.admitted(state, counts) if joins else state
-        ledger.states[one.key] = replace(filled, closed_through=day.toordinal())
+        known = ledger.states[one.base].dispersion
+        ledger.states[one.key] = replace(filled, closed_through=day.toordinal(), dispersion=known)
         return None
     if not all(one.weighs(bag(state.reference, row)) for row in rows):
         return None
@@ -144,6 +145,9 @@ def _weigh(
         state = state.observe(counts[row], row)
     closing = close_day(one.stream, state, day, job.budget, joins=joins, bag=bag)
     ledger.states[one.key] = closing.state
+    if one.is_twin:  # how days differ is known of the stream itself, from its first day on
+        known = ledger.states[one.base].dispersion
+        ledger.states[one.key] = replace(closing.state, dispersion=known)
     return closing
 
 

@@ -145,7 +145,12 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]
             return state
         new = open_stream(watched.stream, strata.local(days, watched.stream.bins))
         ledger.began[watched.base] = since
-        return replace(new, epoch=state.epoch + 1, closed_through=state.closed_through)
+        return replace(
+            new,
+            epoch=state.epoch + 1,
+            closed_through=state.closed_through,
+            dispersion=state.dispersion,
+        )
     if FALSE in decisions:
         kept_out = [one for one in days if one[0] >= held]
         if watched.is_twin:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ class BinaryStream:
     event: str
     tau: float = 0.0
     grows: bool = True
+    ordered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checked_tau(self.tau)

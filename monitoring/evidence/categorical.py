@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class CategoricalStream:
     categories: tuple[str, ...]
     tau: float = 0.0
     grows: bool = True
+    ordered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         checked_tau(self.tau)

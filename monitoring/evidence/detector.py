@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from models.errors import EvidenceError, StatisticsError
 from monitoring.evidence.bets import Bet
+from monitoring.evidence.dispersion import Dispersion
 from monitoring.evidence.state import Counts, Floats, StreamState, opened
 
 DAYS_A_YEAR = 365
@@ -78,6 +79,20 @@ class Stream(Protocol):
         ...
 
 
+class CountedStream(Stream, Protocol):
+    """A stream whose evidence rests on counts alone, and on how they vary from day to day."""
+
+    @property
+    def ordered(self) -> bool:
+        """Return whether the bins have an order."""
+        ...
+
+    @property
+    def tau(self) -> float:
+        """Return the indifference zone's half width in SDs."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Closing:
     """What closing a day gave; `log_total` is the mixture's log evidence, compared with the limit.
@@ -119,7 +134,7 @@ def own_stratum(reference: Counts, stratum: int) -> Counts:
 
 
 def close_day(
-    stream: Stream,
+    stream: CountedStream,
     state: StreamState,
     day: date,
     budget: Budget,
@@ -131,6 +146,9 @@ def close_day(
 
     `bag` chooses what rows of a stratum are compared with, from the reference alone.
 
+    Evidence is divided by what the days before varied more than their rows explain (see
+    `dispersion`).
+
     Pass `joins=False` while an alarm is open or its fault confirmed: such rows never become
     reference, nor do those of the day that alarms. A day without rows leaves evidence as it was.
     """
@@ -139,7 +157,9 @@ def close_day(
     for stratum in np.flatnonzero(state.today.any(axis=1)).tolist():
         today, earlier = state.today[stratum], bag(state.reference, stratum)
         log_evidence += stream.log_evidence((earlier + today).astype(float), today * 1.0)
-    return advance(stream, state, day, budget, log_evidence, joins=joins)
+    log_evidence /= state.dispersion.divisor(stream.tau)
+    then = _with_today(state, day, ordered=stream.ordered)
+    return advance(stream, state, day, budget, log_evidence, joins=joins, then=then)
 
 
 def advance(
@@ -150,8 +170,12 @@ def advance(
     log_evidence: Floats,
     *,
     joins: bool = True,
+    then: Dispersion | None = None,
 ) -> Closing:
-    """Close the open day with evidence that was computed elsewhere (see `exact`)."""
+    """Close the open day with evidence that was computed elsewhere (see `exact`).
+
+    `then` is how days vary once this one is among them.
+    """
     ordinal = day.toordinal()
     if ordinal <= state.closed_through:
         raise EvidenceError(
@@ -163,25 +187,34 @@ def advance(
         total = _log_sum(stream.log_weights + state.log_m)
         return _closing(stream, closed, day, budget, log_evidence, total, state.today, False)
     fresh = ~(state.log_run > NO_EVIDENCE)
+    log_m = log_evidence + np.logaddexp(state.log_m, 0.0)
+    total = _log_sum(stream.log_weights + log_m)
+    joined = stream.grows and joins and total < budget.log_limit
     stepped = replace(
         state,
-        log_m=log_evidence + np.logaddexp(state.log_m, 0.0),
+        log_m=log_m,
         log_run=log_evidence + np.where(fresh, 0.0, state.log_run),
         run_start=np.where(fresh, ordinal, state.run_start).astype(np.int32),
         closed_through=ordinal,
         today=np.zeros_like(state.today),
+        reference=state.reference + state.today if joined else state.reference,
+        dispersion=then if joined and then is not None else state.dispersion,
+        epoch=state.epoch + int(stream.grows and not joined and state.joining),
+        joining=joined or (state.joining and not stream.grows),
     )
-    total = _log_sum(stream.log_weights + stepped.log_m)
-    joined = stream.grows and joins and total < budget.log_limit
-    if joined:
-        stepped = replace(stepped, reference=state.reference + state.today, joining=True)
-    elif stream.grows:
-        stepped = replace(stepped, epoch=state.epoch + int(state.joining), joining=False)
     return _closing(stream, stepped, day, budget, log_evidence, total, state.today, joined)
 
 
+def _with_today(state: StreamState, day: date, *, ordered: bool) -> Dispersion:
+    rows = state.today.sum(axis=0)
+    if not rows.any():
+        return state.dispersion
+    bag = (state.reference.sum(axis=0) + rows).astype(float)
+    return state.dispersion.after(rows, int(day.weekday() >= 5), bag, ordered=ordered)
+
+
 def close_days(
-    stream: Stream,
+    stream: CountedStream,
     state: StreamState,
     days: Sequence[tuple[date, Counts]],
     budget: Budget,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +23,7 @@ class NumericStream:
     edges: Edges
     tau: float = 0.0
     grows: bool = True
+    ordered: ClassVar[bool] = True
 
     @cached_property
     def bank(self) -> NumericBank:

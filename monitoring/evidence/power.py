@@ -1,13 +1,15 @@
 """The smallest change a stream would see in time, so that its silence can be read."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from models.errors import StatisticsError
-from monitoring.evidence.detector import Budget, Stream, check_state
+from monitoring.evidence.detector import Budget, CountedStream, Stream, check_state
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Floats, StreamState
 
@@ -31,7 +33,7 @@ class Power:
 
 
 def power(
-    stream: Stream,
+    stream: CountedStream,
     state: StreamState,
     rows_a_day: float,
     budget: Budget,
@@ -40,7 +42,8 @@ def power(
     """Compute the smallest change seen within each horizon with probability about one half.
 
     The detector runs over the expected counts of changed days, so its day of alarm is about the
-    median delay; the change may go either way, and the harder way counts.
+    median delay; the change may go either way, and the harder way counts. Evidence is divided as
+    the state's dispersion says.
     """
     check_state(stream, state)
     if not (rows_a_day > 0 and math.isfinite(rows_a_day)):
@@ -48,25 +51,24 @@ def power(
     reference = state.reference.sum(axis=0).astype(float)
     if not reference.any():
         raise StatisticsError(f"stream {stream.name}: power needs a reference, it has no rows")
-    found, smallest = [], 0.0
+    found, smallest, divisor = [], 0.0, state.dispersion.divisor(stream.tau)
+
+    def seen(days: int, shift: float) -> bool:
+        return all(
+            expected_delay(stream, reference, rows_a_day, budget, sign * shift, days, divisor)
+            is not None
+            for sign in _signs(stream, reference)
+        )
+
     for days in sorted(horizons, reverse=True):
-        shift = _smallest(stream, reference, rows_a_day, budget, days, smallest)
+        shift = _smallest(partial(seen, days), smallest)
         smallest = shift if shift is not None else smallest
         found.append(Power(days, rows_a_day, shift, _reading(stream, reference, shift)))
     return tuple(reversed(found))
 
 
-def _smallest(
-    stream: Stream, reference: Floats, rows: float, budget: Budget, days: int, low: float
-) -> float | None:
-    """Bisect for the smallest shift, above one known not to be seen sooner."""
-
-    def seen(shift: float) -> bool:
-        return all(
-            expected_delay(stream, reference, rows, budget, sign * shift, days) is not None
-            for sign in _signs(stream, reference)
-        )
-
+def _smallest(seen: Callable[[float], bool], low: float) -> float | None:
+    """Bisect for the smallest shift that is seen, above one known not to be seen sooner."""
     high = LARGEST_SHIFT
     if not seen(high):
         return None
@@ -82,13 +84,20 @@ def _signs(stream: Stream, reference: Floats) -> tuple[float, ...]:
 
 
 def expected_delay(
-    stream: Stream, reference: Floats, rows: float, budget: Budget, shift: float, within: int
+    stream: Stream,
+    reference: Floats,
+    rows: float,
+    budget: Budget,
+    shift: float,
+    within: int,
+    divisor: float = 1.0,
 ) -> int | None:
     """Return the day on which the expected counts of shifted days alarm, None if not `within`."""
     today = rows * shifted_shares(stream, reference, shift)
     bag, log_m = reference.copy(), np.full(len(stream.bets), -np.inf)
     for day in range(1, within + 1):
-        log_m = stream.log_evidence(bag + today, today) + np.logaddexp(log_m, 0.0)
+        log_evidence = stream.log_evidence(bag + today, today) / divisor
+        log_m = log_evidence + np.logaddexp(log_m, 0.0)
         if np.logaddexp.reduce(stream.log_weights + log_m) >= budget.log_limit:
             return day
         if stream.grows:

@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import EvidenceError
+from monitoring.evidence.dispersion import KINDS, NOTHING_YET, Dispersion
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_VERSION = 1
+_VERSION, _WITHOUT_DISPERSION = 2, 1
 # magic, version, joining, strata, bins, bets, epoch, closed_through
 _HEADER = struct.Struct("<4sBBHHHII")
 _MAGIC = b"AEVS"
+_DISPERSION = struct.Struct("<dI")  # behind the last days' counts
 _CHECKSUM = struct.Struct("<I")
 
 
@@ -27,7 +29,8 @@ class StreamState:
     `log_m` is the log of the Shiryaev-Roberts sum. `log_run` is the best log likelihood ratio of
     any recent start, `run_start` that start as a day's ordinal: the change-point estimate. A run
     that has gained nothing but rounding has not begun.
-    `epoch` counts how often rows were first kept out of the reference.
+    `epoch` counts how often rows were first kept out of the reference; `dispersion` is that of the
+    days that joined it.
     """
 
     reference: Counts
@@ -38,12 +41,15 @@ class StreamState:
     closed_through: int = 0
     epoch: int = 0
     joining: bool = True
+    dispersion: Dispersion = NOTHING_YET
 
     def __post_init__(self) -> None:
         if self.reference.ndim != 2 or self.reference.shape != self.today.shape:
             raise EvidenceError("reference and today's counts must both be [strata, bins]")
         if (self.reference < 0).any() or (self.today < 0).any():
             raise EvidenceError("a stream's counts can't be negative")
+        if self.dispersion.last.shape not in ((KINDS, 0), (KINDS, self.reference.shape[1])):
+            raise EvidenceError("the last days' counts must be [kinds of days, bins]")
         if not self.log_m.shape == self.log_run.shape == self.run_start.shape:
             raise EvidenceError("a stream's evidence must hold one number for each bet")
 
@@ -96,6 +102,9 @@ class StreamState:
                 (self.run_start, "<i4"),
             )
         )
+        found = self.dispersion
+        body += found.last.astype("<i8").tobytes().ljust(8 * KINDS * bins, b"\0")
+        body += _DISPERSION.pack(found.total, found.pairs)
         return body + _CHECKSUM.pack(zlib.crc32(body))
 
     @classmethod
@@ -104,11 +113,13 @@ class StreamState:
         if len(data) < _HEADER.size + _CHECKSUM.size or data[:4] != _MAGIC:
             raise EvidenceError(f"these {len(data)} bytes are not a stream's state")
         _, version, joining, strata, bins, bets, epoch, closed = _HEADER.unpack_from(data)
-        if version != _VERSION:
-            raise EvidenceError(f"a stream's state is of version {version}, this code reads 1")
+        if version not in (_WITHOUT_DISPERSION, _VERSION):
+            raise EvidenceError(f"a stream's state is of version {version}, this code reads 1 or 2")
         cells = strata * bins
         body = data[: -_CHECKSUM.size]
-        if len(body) != _HEADER.size + 16 * cells + 20 * bets:
+        end = _HEADER.size + 16 * cells + 20 * bets
+        more = 8 * KINDS * bins + _DISPERSION.size if version == _VERSION else 0
+        if len(body) != end + more:
             raise EvidenceError(f"a stream's state has {len(data)} bytes, its header says other")
         if _CHECKSUM.unpack(data[-_CHECKSUM.size :])[0] != zlib.crc32(body):
             raise EvidenceError("a stream's state was changed or cut: its checksum is wrong")
@@ -125,7 +136,15 @@ class StreamState:
             for part in (0, 1)
         )
         run_start = np.frombuffer(body, "<i4", bets, at + 16 * bets).astype(np.int32)
-        return cls(reference, today, log_m, log_run, run_start, closed, epoch, bool(joining))
+        dispersion = _dispersion(body, end, bins) if more else NOTHING_YET
+        return cls(
+            reference, today, log_m, log_run, run_start, closed, epoch, bool(joining), dispersion
+        )
+
+
+def _dispersion(body: bytes, at: int, bins: int) -> Dispersion:
+    last = np.frombuffer(body, "<i8", KINDS * bins, at).astype(np.int64).reshape(KINDS, bins)
+    return Dispersion(last, *_DISPERSION.unpack_from(body, at + 8 * KINDS * bins))
 
 
 def opened(reference: ArrayLike, bets: int) -> StreamState:
