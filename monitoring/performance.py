@@ -176,7 +176,6 @@ def _estimates(
     )
     y, risk = weighter.y, followed.risk[known]
     settings: dict[str, Any] = {
-        "thresholds": [threshold.risk for threshold in definition.thresholds],
         "patient_ids": followed.patients[known],
         "seed": SEED,
         "reweight": weighter.reweight,
@@ -184,7 +183,8 @@ def _estimates(
     }
     if y.size > CONDENSED_ABOVE:
         return condensed_figures(y, risk, **settings)
-    return evaluate(y, risk, **settings).figures
+    thresholds = [threshold.risk for threshold in definition.thresholds]
+    return evaluate(y, risk, thresholds=thresholds, **settings).figures
 
 
 def _figures(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
@@ -217,7 +217,7 @@ def followed_by_year(model: str, version: str) -> dict[int, Followed]:
         years = predicted_at.astype("datetime64[Y]").astype(int) + FIRST_NUMPY_YEAR
         for year in np.unique(years).tolist():
             parts[year].append(rows.part(years == year))
-    return {year: Followed.joined(found) for year, found in parts.items()}
+    return {year: Followed.joined(parts.pop(year)) for year in list(parts)}
 
 
 class _Codes(dict[str, int]):

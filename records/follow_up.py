@@ -104,12 +104,26 @@ def _columns(
 ) -> tuple[NDArray[Any], Times, Flags]:
     """Return whom reports are about, when it was known and if it happened, the latest last."""
     moments = (Moment("reported_at"), Moment("known_at"))
-    parts = [(times(()), convert(()), times(()), np.zeros(0, dtype=np.bool_))]
+    parts: list[list[NDArray[Any]]] = [
+        [times(())],
+        [convert(())],
+        [times(())],
+        [np.zeros(0, dtype=np.bool_)],
+    ]
     for chunk in raw_rows(
         reports.order_by("pk").values_list(*moments, subject, "happened"), ROWS_AT_ONCE
     ):
         told, known, subjects, did = zip(*chunk, strict=True)
-        parts.append((times(told), convert(subjects), times(known), np.array(did, dtype=np.bool_)))
-    reported_at, about, known_at, happened = map(np.concatenate, zip(*parts, strict=True))
-    order = np.argsort(reported_at, kind="stable")
-    return about[order], known_at[order], happened[order]
+        found = (times(told), convert(subjects), times(known), np.array(did, dtype=np.bool_))
+        for column, part in zip(parts, found, strict=True):
+            column.append(part)
+    order = np.argsort(_joined(parts[0]), kind="stable")
+    about, known_at, happened = (_joined(column)[order] for column in parts[1:])
+    return about, known_at, happened
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return the parts as one and let go of them, so that no more than one column is held twice."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole

@@ -8,6 +8,7 @@ Med 2020;39:2714).
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +31,23 @@ class Smoothed:
     curve: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class _Spline:
+    """The smoothed curve's design matrix, where its fit starts, and the curve's own points."""
+
+    design: FloatArray
+    start: FloatArray | None
+    curve_risks: FloatArray
+    curve_design: FloatArray
+
+
 class CalibrationSample:
     """Outcomes and risks prepared once for calibration figures under many sets of case weights.
 
     `weights` of shape (rows,) are those of the sample itself: they place the spline's knots, which
     then stay the same in every draw. Each figure takes weights of shape (rows,) or (draws, rows)
     and returns shape (draws,), with nan where it isn't defined: a figure on the log-odds scale
-    isn't while any row has a risk of exactly 0 or 1.
+    isn't while any row has a risk of exactly 0 or 1. The spline is made when it's first asked for.
     """
 
     def __init__(
@@ -45,11 +56,10 @@ class CalibrationSample:
         self._y = check_outcomes(y)
         self.rows = self._y.size
         self._risk = check_risks(risk, self.rows)
-        own = check_weights(weights, self.rows)[:1]
+        self._own = own = check_weights(weights, self.rows)[:1]
         self._squared_error = (self._y - self._risk) ** 2
         self.has_log_odds = bool(((self._risk > 0) & (self._risk < 1)).all())
         if not self.has_log_odds:
-            self.curve_risks = np.empty(0)
             return
         self._log_odds = logit(self._risk)
         self._line = np.column_stack([np.ones(self.rows), self._log_odds])
@@ -57,12 +67,25 @@ class CalibrationSample:
         self._constant_start = _usable(
             fit_logistic(self._line[:, :1], self._y, own, offset=self._log_odds)
         )
-        knots = np.unique(weighted_quantiles(self._log_odds[None, :], own, _KNOT_QUANTILES)[:, 0])
-        self._spline = restricted_cubic_spline(self._log_odds, knots)
-        self._spline_start = _usable(fit_logistic(self._spline, self._y, own))
-        low, high = weighted_quantiles(self._risk[None, :], own, _CURVE_RANGE)[:, 0]
-        self.curve_risks = np.linspace(low, high, _CURVE_POINTS)
-        self._curve_design = restricted_cubic_spline(logit(self.curve_risks), knots)
+
+    @property
+    def curve_risks(self) -> FloatArray:
+        """Return the risks at which the smoothed curve is given."""
+        return self._spline.curve_risks if self.has_log_odds else np.empty(0)
+
+    @cached_property
+    def _spline(self) -> _Spline:
+        odds = self._log_odds[None, :]
+        knots = np.unique(weighted_quantiles(odds, self._own, _KNOT_QUANTILES)[:, 0])
+        design = restricted_cubic_spline(self._log_odds, knots)
+        low, high = weighted_quantiles(self._risk[None, :], self._own, _CURVE_RANGE)[:, 0]
+        points = np.linspace(low, high, _CURVE_POINTS)
+        return _Spline(
+            design,
+            _usable(fit_logistic(design, self._y, self._own)),
+            points,
+            restricted_cubic_spline(logit(points), knots),
+        )
 
     def brier(self, weights: npt.ArrayLike | None = None) -> FloatArray:
         """Return the mean squared difference of outcome and risk."""
@@ -106,11 +129,12 @@ class CalibrationSample:
         if not self.has_log_odds:
             absent = _undefined(cases)
             return Smoothed(absent, absent, absent, np.empty((cases.shape[0], 0)))
-        fitted = fit_logistic(self._spline, self._y, cases, start=self._spline_start)
-        distance = np.abs(expit(fitted @ self._spline.T) - self._risk)
+        spline = self._spline
+        fitted = fit_logistic(spline.design, self._y, cases, start=spline.start)
+        distance = np.abs(expit(fitted @ spline.design.T) - self._risk)
         e50, e90 = weighted_quantiles(distance, cases, (0.5, 0.9))
         ici = ratio(np.einsum("ij,ij->i", cases, distance), cases.sum(axis=1))
-        return Smoothed(ici, e50, e90, expit(fitted @ self._curve_design.T))
+        return Smoothed(ici, e50, e90, expit(fitted @ spline.curve_design.T))
 
 
 def logit(risk: FloatArray) -> FloatArray:

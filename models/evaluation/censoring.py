@@ -169,8 +169,10 @@ def effective_size(weights: FloatArray) -> float:
 
 def _stratum(rows: npt.NDArray[np.intp], days: FloatArray, died: FloatArray) -> _Stratum:
     ordered = rows[np.argsort(days[rows], kind="stable")]
-    distinct, starts, group = np.unique(days[ordered], return_index=True, return_inverse=True)
-    return _Stratum(ordered, starts, group, distinct, 1.0 - died[ordered], died[ordered])
+    ranked = days[ordered]
+    begins = np.r_[True, ranked[1:] != ranked[:-1]]
+    starts, group = np.flatnonzero(begins), np.cumsum(begins) - 1
+    return _Stratum(ordered, starts, group, ranked[starts], 1.0 - died[ordered], died[ordered])
 
 
 def _survival_factors(stratum: _Stratum, ranked: FloatArray) -> FloatArray:

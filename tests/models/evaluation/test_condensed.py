@@ -22,7 +22,6 @@ def rows(count: int, seed: int, slope: float = 0.8) -> dict[str, Any]:
         "y": generator.random(count) < 1 / (1 + np.exp(-slope * odds)),
         "risk": risk,
         "patient_ids": generator.integers(0, count // 3, count),
-        "thresholds": (0.1, 0.35),
         "seed": 11,
         "draws": 60,
     }
@@ -32,13 +31,12 @@ def rows(count: int, seed: int, slope: float = 0.8) -> dict[str, Any]:
 @given(st.integers(0, 1000), st.floats(0.5, 1.5))
 def test_it_gives_the_same_values_and_nearly_the_same_intervals(seed: int, slope: float) -> None:
     sample = rows(6000, seed, slope)
-    found, whole = condensed_figures(**sample), evaluate(**sample).figures
-    assert list(found) == list(SCALARS)
+    found, whole = condensed_figures(**sample), evaluate(**sample, thresholds=[0.2]).figures
+    assert set(found) == set(SCALARS) - {"auprc", "ici", "e50", "e90"}
     for name, one in found.items():
         assert one.value == whole[name].value
         width = whole[name].high - whole[name].low
-        # within a cell all risks are tied, which a precision feels most
-        near = (0.05 if name == "auprc" else 0.02) * width
+        near = 0.02 * width  # within a cell all risks are tied
         assert one.low == pytest.approx(whole[name].low, abs=near), name
         assert one.high == pytest.approx(whole[name].high, abs=near), name
 
@@ -51,7 +49,7 @@ def test_censoring_is_weighted_anew_in_every_draw() -> None:
     happened = (days < 90) & (days <= ends)
     weighter = CensoringWeighter(np.minimum(days, ends), happened, 90)
     sample |= {"y": weighter.y, "reweight": weighter.reweight}
-    found, whole = condensed_figures(**sample), evaluate(**sample).figures
+    found, whole = condensed_figures(**sample), evaluate(**sample, thresholds=[0.2]).figures
     for name in ("auroc", "observed_expected", "calibration_slope", "brier"):
         width = whole[name].high - whole[name].low
         assert found[name].value == whole[name].value
