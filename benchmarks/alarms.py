@@ -1,6 +1,6 @@
 """How often the alarm is false, and how soon it is true: simulated, deterministic by seed.
 
-    python -m benchmarks.alarms --years 12 --runs 9 --write docs/monitoring.md
+    python -m benchmarks.alarms --years 12 --runs 9 --write docs/monitoring.md --readme README.md
 
 Everything is simulated on independent rows; nothing here is a proof. With --write the tables
 replace those between the file's markers, else they are printed.
@@ -102,48 +102,70 @@ def delay(
     return math.inf
 
 
-def null_table(years: int, kept: Kept) -> str:
-    """Return the false alarms of each setting."""
-    rows = []
+def years_with_alarm(setting: Setting, volume: int, years: int, kept: Kept) -> int:
+    """Return in how many model-years without a change there was an alarm."""
+    return sum(
+        kept.get(f"{setting.name}; {volume}; {seed}", lambda: null_alarms(setting, volume, seed))  # noqa: B023 - called at once
+        > 0
+        for seed in range(years)
+    )
+
+
+def null_rows(years: dict[str, int], kept: Kept) -> Iterator[tuple[str, ...]]:
+    """Yield the false alarms of each setting and volume."""
     for setting in SETTINGS:
+        count = years[setting.name]
         for volume in VOLUMES:
-            found = np.array(
-                [
-                    kept.get(
-                        f"{setting.name}; {volume}; {seed}",
-                        lambda one=setting, rows=volume, seed=seed: null_alarms(one, rows, seed),
-                    )
-                    for seed in range(years)
-                ]
-            )
-            hit = int((found > 0).sum())
-            interval = binomtest(hit, years).proportion_ci(method="exact")
+            hit = years_with_alarm(setting, volume, count, kept)
+            interval = binomtest(hit, count).proportion_ci(method="exact")
             words = f"{interval.low:.1%} to {interval.high:.1%}"
-            rows.append((setting.name, f"{volume}", f"{hit} of {years}", words))
+            yield setting.name, f"{volume}", f"{hit} of {count:,}", words
+
+
+def null_table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Return the false alarms as a table."""
     said = (
-        f"False alarms in {years} model-years in which nothing changes, by `smallest_drift_sd` "
-        "(the budget of 5 years allows an alarm in 20 % of years):"
+        "False alarms in model-years in which nothing changes, by `smallest_drift_sd` (the budget "
+        "of 5 years allows an alarm in 20 % of years):"
     )
     head = ("smallest drift", "rows a day", "years with an alarm", "95 % interval")
     return f"{said}\n\n{table(head, rows)}"
 
 
-def delay_table(runs: int, quiet: int) -> str:
-    """Return the median delays of each drift."""
-    columns = [(setting, volume) for setting in SETTINGS for volume in VOLUMES]
-    rows = []
+def delay_rows(runs: int, quiet: int) -> Iterator[tuple[str, ...]]:
+    """Yield the median delays of each drift, by setting and volume."""
     for name, kind, drift in DRIFTS:
-        cells = [
+        cells = (
             median([delay(setting, kind, drift, volume, quiet, seed) for seed in range(runs)])
-            for setting, volume in columns
-        ]
-        rows.append((name, *cells))
+            for setting in SETTINGS
+            for volume in VOLUMES
+        )
+        yield name, *cells
+
+
+def delay_table(rows: Sequence[tuple[str, ...]], runs: int, quiet: int) -> str:
+    """Return the median delays as a table."""
     said = (
         f"Median days from a change to its alarm, over {runs} runs, after {quiet} quiet days, by "
         f"rows a day (- is not within {WATCHED_DAYS} days):"
     )
-    head = ("change", *(f"{setting.tau:g}: {volume}" for setting, volume in columns))
-    return f"{said}\n\n{table(head, rows)}"
+    columns = (f"{setting.tau:g}: {volume}" for setting in SETTINGS for volume in VOLUMES)
+    return f"{said}\n\n{table(('change', *columns), rows)}"
+
+
+def short_table(nulls: Sequence[tuple[str, ...]], delays: Sequence[tuple[str, ...]]) -> str:
+    """Return both in one table, as watched and, in brackets, where every shift matters."""
+    count = len(VOLUMES)
+    at_0, watched_ = ([row[2] for row in part] for part in (nulls[:count], nulls[count:]))
+    rows = [
+        ("no change: years with an alarm", *map(_beside, watched_, at_0)),
+        *((row[0], *map(_beside, row[1 + count :], row[1 : 1 + count])) for row in delays),
+    ]
+    return table(("median days to an alarm after", *(f"{n} rows a day" for n in VOLUMES)), rows)
+
+
+def _beside(watched_: str, at_0: str) -> str:
+    return f"{watched_} ({at_0})"
 
 
 def ramp_table(runs: int) -> str:
@@ -238,27 +260,35 @@ def main() -> None:
     """Print the tables as markdown, or write them into a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--years", type=int, default=12, help="model-years without drift")
+    parser.add_argument("--years-alone", type=int, default=200, help="of them without twins, at 0")
     parser.add_argument("--runs", type=int, default=9, help="runs of each drift")
     parser.add_argument("--quiet", type=int, default=60, help="quiet days before each drift")
     parser.add_argument("--models", type=int, default=3, help="models with weekends and seasons")
     parser.add_argument("--evidently-days", type=int, default=10, help="0: without Evidently")
     parser.add_argument("--kept", type=Path, help="keep model-years in this file, to go on later")
     parser.add_argument("--write", type=Path, help="the file whose tables are replaced")
+    parser.add_argument("--readme", type=Path, help="the file whose short table is replaced")
     chosen = parser.parse_args()
+    alone = min(chosen.years, chosen.years_alone)
+    years = {ALONE.name: alone, AS_WATCHED.name: chosen.years}
+    nulls = list(null_rows(years, Kept(chosen.kept, SOURCES)))
+    delays = list(delay_rows(chosen.runs, chosen.quiet))
     text = "\n\n".join(
         (
             f"Made by `.venv/bin/python -m benchmarks.alarms --years {chosen.years} "
-            f"--runs {chosen.runs} --models {chosen.models} "
+            f"--years-alone {alone} --runs {chosen.runs} --models {chosen.models} "
             f"--evidently-days {chosen.evidently_days}`"
             f"{', a small run' if chosen.years < ENOUGH_YEARS else ''}.",
-            null_table(chosen.years, Kept(chosen.kept, SOURCES)),
-            delay_table(chosen.runs, chosen.quiet),
+            null_table(nulls),
+            delay_table(delays, chosen.runs, chosen.quiet),
             ramp_table(chosen.runs),
             dependence_table(ALONE, AS_WATCHED, chosen.models, chosen.runs),
             peers_table(1, chosen.evidently_days),
             other_table(chosen.runs),
         )
     )
+    if chosen.readme:
+        write(chosen.readme, short_table(nulls, delays))
     if chosen.write:
         write(chosen.write, text)
     else:
