@@ -16,7 +16,7 @@ from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
 from models.readings import Finding, Given, Reading, Readings
-from models.values import amount, check_plausible, plain_number, unusable, value_of
+from models.values import amount, check_plausible, plain_value, unusable, value_of
 
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
 
@@ -122,7 +122,7 @@ def _given_value(
     sources: list[str],
 ) -> Value:
     readings = (Reading(given),) if isinstance(given, float) else given
-    value = plain_number(feature, readings[0], predicted_at) if len(readings) == 1 else None
+    value = plain_value(feature, readings[0], predicted_at) if len(readings) == 1 else None
     if value is None:
         return _measured(feature, readings, predicted_at, findings, sources)
     source = readings[0].source

@@ -27,31 +27,34 @@ _FAULTS = {
 }
 
 
-def plain_number(feature: Feature, reading: Reading, predicted_at: datetime) -> float | None:
-    """Return what `value_of` would of a usable number in the feature's unit and its range.
+def plain_value(feature: Feature, reading: Reading, predicted_at: datetime) -> float | str | None:
+    """Return what `value_of` would of a usable number in the feature's unit, or of a category.
 
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
-    value, plausible = reading.value, feature.plausible
-    if (
-        type(value) is float
-        and plausible is not None
+    value = reading.value
+    if type(value) is float:
+        plain = _is_plain_number(feature, value, reading.unit)
+    else:
+        plain = type(value) is str and value in feature.categories
+    return value if plain and _is_usable(feature, reading, predicted_at) else None
+
+
+def _is_plain_number(feature: Feature, value: float, unit: str | None) -> bool:
+    plausible = feature.plausible
+    return (
+        plausible is not None
         and plausible[0] <= value <= plausible[1]
         and isfinite(value)
-        and (not feature.unit_mandatory if reading.unit is None else reading.unit == feature.unit)
+        and (not feature.unit_mandatory if unit is None else unit == feature.unit)
         and (not feature.is_whole or value.is_integer())
-        and (
-            astuple(reading)[2:] == _CURRENT
-            if reading.code is None
-            else _is_usable(feature, reading, predicted_at)
-        )
-    ):
-        return value
-    return None
+    )
 
 
 def _is_usable(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
-    """Say whether nothing speaks against a reading under a code of the feature's own unit."""
+    """Say whether nothing speaks against a current value, or one that is of the feature's codes."""
+    if reading.code is None:
+        return astuple(reading)[2:] == _CURRENT
     taken_at, look_back = reading.taken_at, feature.look_back
     return (
         reading.status == "final"

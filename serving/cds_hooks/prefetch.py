@@ -140,14 +140,18 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
 def _found(bundle: Resource | Results) -> Supplied:
     if not bundle.entry and not bundle.total and not bundle.link:
         return _NOTHING
-    next_page = next((one.url for one in bundle.link if one.relation == "next"), None)
+    next_page = None
+    if bundle.link:
+        next_page = next((one.url for one in bundle.link if one.relation == "next"), None)
     return page_of(bundle.entry, bundle.total or 0, next_page)
 
 
 def page_of(entries: tuple[AnyEntry, ...], total: int, next_page: str | None) -> Supplied:
     """Return what a search found, and whether that is all."""
-    matches = [e for e in entries if e.search is None or e.search.mode in (None, "match")]
-    truncated = next_page is not None or total > len(matches)
+    truncated = next_page is not None
+    if total and not truncated:
+        matches = [e for e in entries if e.search is None or e.search.mode in (None, "match")]
+        truncated = total > len(matches)
     return Supplied("truncated" if truncated else "data", entries, total, next_page)
 
 

@@ -9,7 +9,7 @@ from models.candidates import choose
 from models.errors import InputError
 from models.feature import Feature
 from models.readings import Reading
-from models.values import plain_number, value_of
+from models.values import plain_value, value_of
 
 NOW = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 NUMBERS = st.floats() | st.floats(0, 12) | st.sampled_from([0.1, 10.0, math.nextafter(10.0, 11.0)])
@@ -56,8 +56,8 @@ RESULTS = st.builds(
 
 
 @given(FEATURES, READINGS | RESULTS | PLAIN)
-def test_a_plain_number_is_what_a_closer_look_would_give(feature, reading):
-    number = plain_number(feature, reading, NOW)
+def test_a_plain_value_is_what_a_closer_look_would_give(feature, reading):
+    number = plain_value(feature, reading, NOW)
     if number is not None:
         findings: list = []
         kept, _ = choose(feature, [reading], NOW)
@@ -72,11 +72,11 @@ def test_a_number_that_is_refused_is_no_plain_one(feature, reading):
     try:
         value = value_of(feature, reading, NOW, [])
     except InputError:
-        assert plain_number(feature, reading, NOW) is None
+        assert plain_value(feature, reading, NOW) is None
     else:
         converted = reading.unit == "mg/dL"
         expected = value if kept and not converted else None
-        assert plain_number(feature, reading, NOW) == expected
+        assert plain_value(feature, reading, NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,36 @@ def test_a_result_that_anything_speaks_against_needs_a_closer_look(change):
         plausible=(0.1, 30.0),
         look_back_days=1,
     )
-    assert plain_number(feature, Reading(3.1, **USABLE), NOW) == 3.1
-    assert plain_number(feature, Reading(**{"value": 3.1, **USABLE, **change}), NOW) is None
+    assert plain_value(feature, Reading(3.1, **USABLE), NOW) == 3.1
+    assert plain_value(feature, Reading(**{"value": 3.1, **USABLE, **change}), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("reading", "value"),
+    [
+        (Reading("surgery"), "surgery"),
+        (Reading("surgery", taken_at=NOW, code="56816-2", source="Observation/w"), "surgery"),
+        (Reading("surgery", taken_at=NOW, code="56816-2", status="cancelled"), None),
+        (Reading("surgery", taken_at=NOW - timedelta(days=2), code="56816-2"), None),
+        (Reading("surgery", taken_at=NOW), None),
+        (Reading("SURGERY"), None),
+        (Reading(1.0), None),
+        (Reading(None, absent_because="masked"), None),
+    ],
+)
+def test_a_known_category_that_nothing_speaks_against_is_plain(reading, value):
+    ward = Feature(
+        name="ward",
+        title="Ward",
+        kind="categorical",
+        loinc=("56816-2",),
+        categories={"surgery": "Surgery", "medicine": "Medicine"},
+        look_back_days=1,
+    )
+    assert plain_value(ward, reading, NOW) == value
+    if value is not None:
+        assert choose(ward, [reading], NOW) == ([reading], "")
+        assert value_of(ward, reading, NOW, []) == value
 
 
 def test_a_code_that_states_another_substance_or_kind_of_amount_needs_a_closer_look():
@@ -135,5 +163,5 @@ def test_an_infinite_number_is_not_plain_even_where_anything_is_plausible(value)
         plausible=(-math.inf, math.inf),
         look_back_days=1,
     )
-    assert plain_number(feature, Reading(value), NOW) is None
-    assert plain_number(feature, Reading(3.0), NOW) == 3.0
+    assert plain_value(feature, Reading(value), NOW) is None
+    assert plain_value(feature, Reading(3.0), NOW) == 3.0
