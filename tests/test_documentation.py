@@ -40,12 +40,14 @@ from serving import (
 from serving.operation import Operation
 from serving.outbound import Outbound
 from serving.problems import TABLE
+from tests.factories import NOW
 from tests.serving.conftest import Serve, model, model_directory, serve  # noqa: F401 - fixtures
 from training.cohort import read_cohort
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 GUIDES = [page for page in PAGES if page.parent == ROOT / "docs" or page.name == "README.md"]
+PATIENCE_S = 120.0
 CALLED = [ROOT / "README.md", ROOT / "docs" / "integrate.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OTHER_PROGRAMS = (".", ".venv/bin/python", "eval", "export", "git", "mlflow", "sqlite3")
@@ -307,15 +309,16 @@ def mortality(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
 @pytest.fixture
 def send(serve: Serve, sqlite_db: Settings, mortality: RiskModel) -> Callable[..., httpx.Response]:  # noqa: F811
     """Send an example to a server that answers for `mortality_5y`, a second after the last one."""
-    service = serve(sqlite_db, mortality)
-    key, _ = create_client("reader", SCOPES, now=service.now)
+    # before anything else writes, and with patience: what is tested is what is said, not how soon
+    key, _ = create_client("reader", SCOPES, now=NOW)
+    service = serve(sqlite_db.model_copy(update={"request_timeout_s": PATIENCE_S}), mortality)
     known = {"SERVICE": service.address, "KEY": key}
 
     def call(example: Example) -> httpx.Response:
         service.now += timedelta(seconds=1)
         known["AT"] = service.now.strftime("%Y-%m-%dT%H:%M:%SZ")
         method, address, headers, body = example.request(known)
-        response = httpx.request(method, address, headers=headers, content=body, timeout=20)
+        response = httpx.request(method, address, headers=headers, content=body, timeout=PATIENCE_S)
         found = re.search(r'"prediction_id":"([^"]+)"', response.text)
         if found:
             known["PREDICTION"] = found[1]
