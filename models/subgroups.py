@@ -26,6 +26,16 @@ def subgroup_labels(
     }
 
 
+def group_titles(definition: Definition, group: Subgroup) -> tuple[str, ...]:
+    """Name the groups into which a feature divides people, whether anybody is there or not."""
+    if group.feature is None:
+        return ()
+    feature = definition.by_name[group.feature]
+    if feature.kind == "categorical":
+        return tuple(feature.categories.values())
+    return cut_titles(group.cuts)
+
+
 def cut_titles(cuts: tuple[float, ...]) -> tuple[str, ...]:
     """Name the ranges between cuts: a row at a cut belongs to the range above it."""
     between = [f"{low:g} to under {high:g}" for low, high in pairwise(cuts)]

@@ -13,9 +13,8 @@ from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
-from training.booster import BoosterParameters
 from training.calibration_figures import calibration_figures
-from training.candidate import Making, Pair, Progress, each_with_trials, make, make_trees
+from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import card_files
 from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
@@ -24,11 +23,11 @@ from training.data_quality import DataQuality, assess_quality
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
 from training.judging import Judged, judge_by_folds, judge_on_test
-from training.learning_curve import LearningPoint, learning_curve
 from training.options import TrainOptions
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
 from training.registry import CHAMPION, RunRecord
+from training.robustness import robustness
 from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
 from training.sample_size import candidate_parameters, least_sample
@@ -39,7 +38,6 @@ from training.shap_values import (
     mean_sizes,
 )
 from training.split import Split, split
-from training.stability import Stability, stability
 
 _BASELINE = "baseline"
 _UNINFORMED = "without indicators"
@@ -100,9 +98,8 @@ def build(
     checked = None if options.quick else pair.trees.fitted
     shown = explain_some(file.definition, parts.test, checked, explained, seed=options.seed)
     champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
-    repeated = _repeated(makings[0], parts, pair, options, progress)
     evidence, beside = _evaluate(
-        file, cohort, parts, pair, judged, shown, options, progress, champion, repeated
+        file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )
     compared = write_comparisons(files, judged, champion, beside)
     digest = _write(artefact, files, evidence, judged, pair, explained, shown)
@@ -155,13 +152,13 @@ def _evaluate(
     file: DefinitionFile,
     cohort: Cohort,
     parts: _Parts,
+    making: Making,
     pair: Pair,
     judged: Judged,
     shown: ShapValues,
     options: TrainOptions,
     progress: Progress,
     champion: ChampionRisks | None,
-    repeated: Stability | None,
 ) -> tuple[RunEvidence, Comparison | None]:
     """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
     others = {_BASELINE: judged.baseline_risk}
@@ -179,7 +176,7 @@ def _evaluate(
         seed=options.seed,
     )
     progress("Evaluating", 1, 1)
-    curve = _curve(file, parts, pair, options, progress)
+    robust = robustness(making, parts.divided, parts.training, parts.test, pair, options, progress)
     trees, baseline = pair.trees, pair.baseline
     evidence = RunEvidence(
         file=file,
@@ -204,46 +201,18 @@ def _evaluate(
             parts.quality.event_rate,
             len(parts.training),
         ),
-        learning_curve=curve,
+        learning_curve=robust.learning_curve,
         formulas=formula_evidence(
             judged.rows, file.definition, draws=options.bootstrap_draws, seed=options.seed
         ),
-        stability=repeated,
+        stability=robust.stability,
+        left_out_sites=robust.left_out_sites,
         importance=mean_sizes(file.definition, shown.contributions),
         nested_trials=judged.trials,
         quick=options.quick,
         seed=options.seed,
     )
     return evidence, found.comparisons.get(CHAMPION)
-
-
-def _curve(
-    file: DefinitionFile, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
-) -> tuple[LearningPoint, ...]:
-    progress("Drawing the learning curve", 0, 1)
-    parameters = BoosterParameters.from_dict(pair.trees.parameters)
-    curve = learning_curve(file.definition, parts.training, parameters, options.seed)
-    progress("Drawing the learning curve", 1, 1)
-    return curve
-
-
-def _repeated(
-    making: Making, parts: _Parts, pair: Pair, options: TrainOptions, progress: Progress
-) -> Stability | None:
-    """Make the trees again from bootstrap samples, their search included, if that was asked for."""
-    if not options.stability:
-        return None
-    trials = min(len(pair.trees.trials), options.stability_trials)
-    again = replace(making, trials=trials, seconds=None)
-    return stability(
-        lambda rows: make_trees(again, rows, lambda *_: None).fitted,
-        parts.training,
-        pair.trees.fitted,
-        runs=options.stability,
-        trials=trials,
-        seed=options.seed,
-        step=lambda done, total: progress("Repeating on bootstrap samples", done, total),
-    )
 
 
 def _write(

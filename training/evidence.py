@@ -9,6 +9,7 @@ from models.definition import Definition, DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.calibration import Sigmoid
+from models.subgroups import group_titles, subgroup_labels
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality
@@ -23,6 +24,7 @@ from training.stability import Stability
 
 FORMAT = 1
 RETRAINING = "retraining"
+SITE = "site"
 RECALIBRATED = "recalibrated_from"
 BASELINE_TITLE = (
     "penalised logistic regression with splines and indicators of missing values, calibrated "
@@ -69,6 +71,7 @@ class RunEvidence:
     learning_curve: tuple[LearningPoint, ...]
     formulas: tuple[FormulaEvidence, ...]
     stability: Stability | None
+    left_out_sites: Evaluation | None
     importance: dict[str, float]
     nested_trials: tuple[int, ...]
     quick: bool
@@ -109,6 +112,7 @@ class RunEvidence:
             "sample_size": self.sample_size.to_dict(),
             "learning_curve": [point.to_dict() for point in self.learning_curve],
             "stability": None if self.stability is None else self.stability.to_dict(),
+            "left_out_sites": self._left_out_sites(),
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
@@ -120,6 +124,14 @@ class RunEvidence:
         found = self.cohort.retraining
         return {} if found is None else {RETRAINING: dict(found)}
 
+    def _left_out_sites(self) -> dict[str, Any] | None:
+        """Return the figures over all sites and of each, by fits that had left it out."""
+        if self.left_out_sites is None:
+            return None
+        found = self.left_out_sites.to_dict()
+        sites = [group for group in found["subgroups"] if group["characteristic"] == SITE]
+        return {"figures": found["figures"], "sites": sites}
+
     def _counts(self) -> dict[str, float]:
         """Return the count of suspicions about the data as a figure that is known exactly."""
         count = float(len(self.quality.suspicions))
@@ -127,14 +139,23 @@ class RunEvidence:
 
 
 def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
-    """Return why a subgroup has no figures, by its title."""
+    """Return why a subgroup, or one group of it, has no figures, by its title."""
     stated = {g.title: g.not_assessed for g in definition.subgroups if g.not_assessed is not None}
+    empty = {
+        f"{group.title}: {title}": "nobody of the judged rows belongs to it"
+        for group in definition.subgroups
+        if group.feature is not None
+        for title in sorted(
+            set(group_titles(definition, group))
+            - set(subgroup_labels(definition, rows.columns)[group.name])
+        )
+    }
     absent = {
         group.title: f"the table has no column {group.column}"
         for group in definition.subgroups
         if group.column is not None and group.column not in rows.characteristics
     }
-    return {**stated, **absent}
+    return {**stated, **absent, **empty}
 
 
 def describe_part(population: Population) -> dict[str, Any]:

@@ -165,6 +165,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "calibrations": {},
         "formulas": [],
         "stability": None,
+        "left_out_sites": None,
         "metrics": metrics,
         "gates": [gate.to_dict() for gate in gates],
         "not_assessed": not_assessed(definition, rows),

@@ -125,7 +125,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "cubic splines, standardised",
         "model": f"Gradient-boosted trees ({parameters}; {own['trials']} trials searched), "
         f"calibrated by a sigmoid on margins of patients not learnt from; {split['method']}",
-        "clusters": "By site, among the subgroups" if sites else None,
+        "clusters": _clusters(evidence, sites),
         "measures": "AUROC, AUPRC, Brier score, calibration (slope, in the large, ICI, smoothed "
         "curve), net benefit and the decision curve, all with bootstrap intervals",
         "updating": None if first is None else f"The calibration of version {first}, fitted anew",
@@ -150,6 +150,13 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         if quality["suspicions"]
         else "See the authors' own text",
     }
+
+
+def _clusters(evidence: Mapping[str, Any], sites: list[Any]) -> str | None:
+    if not sites:
+        return None
+    left_out = "; and with each site left out" if evidence["left_out_sites"] else ""
+    return f"By site, among the subgroups{left_out}"
 
 
 def _groups(own: Mapping[str, Any]) -> str:

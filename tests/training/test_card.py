@@ -22,6 +22,7 @@ def test_a_demonstration_says_that_it_is_not_for_clinical_use(page: str, artefac
 def test_a_quick_training_says_so_with_its_draws(page: str) -> None:
     assert "Quick training:" in page
     assert "40 bootstrap draws" in page
+    assert "Left out: the regression without indicators of missing values" in page
 
 
 def test_the_figures_on_the_card_are_those_of_the_run(page: str, trained: Trained) -> None:

@@ -148,7 +148,10 @@ def test_the_evaluation_is_of_what_is_served(trained: Trained, artefact: Path) -
     )
     assert evidence["split"]["test"]["censoring"]["effective_n"] == evaluation["effective_n"]
     assert evidence["split"]["training"]["censoring"]["censored_before_horizon"] > 0
-    assert evidence["not_assessed"] == {"Ethnicity": "The table doesn't record it"}
+    assert evidence["not_assessed"] == {
+        "Ethnicity": "The table doesn't record it",
+        "Age band: 110 or more": "nobody of the judged rows belongs to it",
+    }
     groups = {group["group"]: group for group in evaluation["subgroups"]}
     assert groups["Female"]["assessable"]
     assert (
