@@ -6,7 +6,7 @@ acknowledges it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -24,15 +24,19 @@ from records.rows import AmendmentRow
 
 MONITORING: Final = "monitoring"
 ROWS_AT_ONCE = 20_000
-PREDICTIONS_AT_ONCE = 500
+PREDICTIONS_AT_ONCE = SOURCES_AT_ONCE = 500
 # what FHIR puts between a resource's name and its version
 VERSION: Final = "/_history/"
 
 
 def report(model: str, corrections: Iterable[Correction], *, by: str, now: datetime) -> int:
     """Record reports that aren't known yet, and note them; return how many those are."""
+    given = list(dict.fromkeys(corrections))
     with transaction.atomic():
-        new = [one for one in dict.fromkeys(corrections) if not _is_known(model, one)]
+        last = _last_reports(model, list({one.source for one in given}))
+        new = [
+            one for one in given if last.get((one.source, one.feature)) != (one.status, one.value)
+        ]
         SourceCorrection.objects.bulk_create(
             SourceCorrection(model=model, reported_at=now, by=by, **vars(one)) for one in new
         )
@@ -142,14 +146,17 @@ def _wanted(named: Iterable[str], wanted: Mapping[str, object]) -> set[str]:
     return names & wanted.keys()
 
 
-def _is_known(model: str, one: Correction) -> bool:
-    """Say whether the last report on a source and feature says the same."""
-    last = (
-        SourceCorrection.objects.filter(model=model, source=one.source, feature=one.feature)
-        .order_by("-pk")
-        .first()
-    )
-    return last is not None and (last.status, last.value) == (one.status, one.value)
+def _last_reports(model: str, sources: Sequence[str]) -> dict[tuple[str, str], tuple[str, Any]]:
+    """Return what the last report on each source and feature says, in a few statements."""
+    last: dict[tuple[str, str], tuple[str, Any]] = {}
+    for first in range(0, len(sources), SOURCES_AT_ONCE):
+        chosen = sources[first : first + SOURCES_AT_ONCE]
+        rows = SourceCorrection.objects.filter(model=model, source__in=chosen).order_by("pk")
+        for source, feature, status, value in rows.values_list(
+            "source", "feature", "status", "value"
+        ):
+            last[source, feature] = (status, value)
+    return last
 
 
 def _standing(affected: Sequence[AffectedPrediction]) -> Iterator[AffectedPrediction]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from models.definition import Definition
 from records.clients import SCOPES
@@ -92,6 +93,33 @@ def test_whatever_is_sent_is_scored_rightly_or_refused(service, client, model, p
             if value is not None and feature != "ward":
                 assert could_be(protocol, request, feature, value), (feature, value, request)
     assert scored > REQUESTS // 100  # else next to nothing was put to the test
+
+
+def test_whatever_is_reported_as_corrected_is_recorded_rightly_or_refused(client, model):
+    from records.models import SourceCorrection
+
+    @settings(FUZZ, max_examples=max(20, REQUESTS // 20))
+    @given(request=whatever("fhir"), status=st.sampled_from(["corrected", "entered-in-error"]))
+    def check(request: Any, status: str) -> None:
+        entries = request.get("entry") if isinstance(request, dict) else None
+        for entry in entries if isinstance(entries, list) else ():
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if isinstance(resource, dict) and resource.get("status") == "final":
+                resource["status"] = status
+        headers = {"Content-Type": "application/json"}
+        path = "/fhir/Observation/$report-corrected"
+        response = client.post(path, content=json.dumps(request), headers=headers)
+        assert response.status_code < 500, response.text
+
+    check()
+    recorded = list(SourceCorrection.objects.all())
+    assert {one.status for one in recorded} == {"corrected", "entered-in-error"}
+    assert any(one.value is not None for one in recorded)
+    for one in recorded:
+        if one.value is not None:
+            feature = model.definition.by_name[one.feature]
+            low, high = feature.plausible or (-math.inf, math.inf)
+            assert one.value in feature.categories or low <= one.value <= high
 
 
 def answer_id(protocol: str, answer: Any) -> str:
