@@ -30,7 +30,7 @@ from benchmarks.drifts import (
     ramp_of,
     watched,
 )
-from benchmarks.kept import Kept
+from benchmarks.many_years import null_years
 from benchmarks.markdown import table
 from monitoring.calibration import Outcomes, miscalibration
 from monitoring.evidence.detector import DAYS_A_YEAR
@@ -44,18 +44,6 @@ ENOUGH_YEARS = 12
 ALONE = Setting("0, without twins", tau=0.0, twins=False)
 AS_WATCHED = Setting("0.1, as watched", tau=0.1, twins=True, strata=True)
 SETTINGS = (ALONE, AS_WATCHED)
-SOURCES = (
-    "models/edges.py",
-    "monitoring/evidence/bets.py",
-    "monitoring/evidence/binary.py",
-    "monitoring/evidence/categorical.py",
-    "monitoring/evidence/detector.py",
-    "monitoring/evidence/dispersion.py",
-    "monitoring/evidence/numeric.py",
-    "monitoring/evidence/state.py",
-    "monitoring/strata.py",
-    "benchmarks/drifts.py",
-)
 BEGIN, END = "<!-- alarms: begin -->", "<!-- alarms: end -->"
 
 
@@ -102,24 +90,27 @@ def delay(
     return math.inf
 
 
-def years_with_alarm(setting: Setting, volume: int, years: int, kept: Kept) -> int:
-    """Return in how many model-years without a change there was an alarm."""
-    return sum(
-        kept.get(f"{setting.name}; {volume}; {seed}", lambda: null_alarms(setting, volume, seed))  # noqa: B023 - called at once
-        > 0
-        for seed in range(years)
-    )
+def years_with_alarm(setting: Setting, volume: int, years: int) -> int:
+    """Return in how many model-years without a change there was an alarm.
+
+    The years with one, and the first without, are run by the detector itself as well.
+    """
+    before = YEAR_OF_TWINS if setting.twins else 0
+    found = null_years(setting, volume, range(years), before)
+    for seed in {found.index(0), *(seed for seed, count in enumerate(found) if count)}:
+        if null_alarms(setting, volume, seed) != found[seed]:
+            raise SystemExit(f"{setting.name}, {volume} rows a day: year {seed} doesn't agree")
+    return sum(count > 0 for count in found)
 
 
-def null_rows(years: dict[str, int], kept: Kept) -> Iterator[tuple[str, ...]]:
+def null_rows(years: int) -> Iterator[tuple[str, ...]]:
     """Yield the false alarms of each setting and volume."""
     for setting in SETTINGS:
-        count = years[setting.name]
         for volume in VOLUMES:
-            hit = years_with_alarm(setting, volume, count, kept)
-            interval = binomtest(hit, count).proportion_ci(method="exact")
+            hit = years_with_alarm(setting, volume, years)
+            interval = binomtest(hit, years).proportion_ci(method="exact")
             words = f"{interval.low:.1%} to {interval.high:.1%}"
-            yield setting.name, f"{volume}", f"{hit} of {count:,}", words
+            yield setting.name, f"{volume}", f"{hit} of {years:,}", words
 
 
 def null_table(rows: Sequence[tuple[str, ...]]) -> str:
@@ -260,23 +251,19 @@ def main() -> None:
     """Print the tables as markdown, or write them into a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--years", type=int, default=12, help="model-years without drift")
-    parser.add_argument("--years-alone", type=int, default=200, help="of them without twins, at 0")
     parser.add_argument("--runs", type=int, default=9, help="runs of each drift")
     parser.add_argument("--quiet", type=int, default=60, help="quiet days before each drift")
     parser.add_argument("--models", type=int, default=3, help="models with weekends and seasons")
     parser.add_argument("--evidently-days", type=int, default=10, help="0: without Evidently")
-    parser.add_argument("--kept", type=Path, help="keep model-years in this file, to go on later")
     parser.add_argument("--write", type=Path, help="the file whose tables are replaced")
     parser.add_argument("--readme", type=Path, help="the file whose short table is replaced")
     chosen = parser.parse_args()
-    alone = min(chosen.years, chosen.years_alone)
-    years = {ALONE.name: alone, AS_WATCHED.name: chosen.years}
-    nulls = list(null_rows(years, Kept(chosen.kept, SOURCES)))
+    nulls = list(null_rows(chosen.years))
     delays = list(delay_rows(chosen.runs, chosen.quiet))
     text = "\n\n".join(
         (
             f"Made by `.venv/bin/python -m benchmarks.alarms --years {chosen.years} "
-            f"--years-alone {alone} --runs {chosen.runs} --models {chosen.models} "
+            f"--runs {chosen.runs} --models {chosen.models} "
             f"--evidently-days {chosen.evidently_days}`"
             f"{', a small run' if chosen.years < ENOUGH_YEARS else ''}.",
             null_table(nulls),
