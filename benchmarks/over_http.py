@@ -1,4 +1,4 @@
-"""What an explained and recorded answer costs over HTTP, beside MLflow, BentoML and our own floor.
+"""What an explained and recorded answer costs over HTTP, beside its peers and our own floor.
 
     python -m benchmarks.over_http --seconds 2 --repeats 3
 
@@ -18,9 +18,10 @@ from statistics import median
 
 import msgspec
 
+from benchmarks.environments import NotInstalled
 from benchmarks.load import Load
 from benchmarks.made_up import DEPTH, FEATURES, NAME, TREES, Installation, bundle, install
-from benchmarks.servers import Server, bare, bentoml_peer, mlflow_peer, ours
+from benchmarks.servers import Server, bare, bentoml_peer, mlflow_peer, mlserver_peer, ours
 from benchmarks.writer import fsync_ms
 
 CLIENTS = (1, 32)
@@ -29,6 +30,7 @@ DELAYS_MS = (0.1, 1.0, 5.0)
 OURS = "Auscult in BentoML: explained, recorded on SQLite, each commit synced"
 BARE = "our scorer on bare uvicorn, no check, no record"
 MLFLOW = "MLflow `models serve`, kept shap explainer, no record"
+MLSERVER = "MLServer custom runtime, kept shap explainer, no record"
 BENTOML = "BentoML native API, kept shap explainer, no record"
 BUNDLE_ENTRIES = 200
 
@@ -94,11 +96,14 @@ def report(
             MLFLOW: stack.enter_context(mlflow_peer(installed, core, directory)),
             BENTOML: stack.enter_context(bentoml_peer(installed, core)),
         }
+        try:
+            servers[MLSERVER] = stack.enter_context(mlserver_peer(installed, core))
+        except NotInstalled as error:
+            yield f"- MLServer skipped: {error}"
         yield from side_by_side(servers, options)
     yield from slower_disks(installed, core, options)
     yield from two_workers(installed, {server_core, load_core}, options)
     yield from fhir(installed, core, options)
-    yield "\n- MLServer skipped: it needs an environment of its own"
 
 
 def side_by_side(servers: dict[str, Server], options: Options) -> Iterator[str]:

@@ -17,11 +17,13 @@ import msgspec
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from auscult.processes import free_port
+from benchmarks.environments import python_of
 from benchmarks.load import Load, ask, connect, http_request, load_over, run_load
 from benchmarks.made_up import NAME, NAMES, Installation, people
 from records.telemetry import SWITCHES
 
 SECONDS_TO_START = 120.0
+MLSERVER = ("mlserver==1.7.1", "numpy==2.4.6", "shap==0.51.0", "xgboost-cpu==3.2.0")
 _MOST_CONNECTIONS = 1000
 _PREDICT = f"/v1/models/{NAME}/predict"
 _SAVE_MLFLOW_MODEL = (
@@ -166,6 +168,23 @@ def bentoml_peer(installed: Installation, cores: set[int]) -> Iterator[Server]:
 
 
 @contextmanager
+def mlserver_peer(installed: Installation, cores: set[int]) -> Iterator[Server]:
+    """Serve XGBoost with a kept shap explainer by MLServer; nothing is recorded.
+
+    It has an environment of its own; raises NotInstalled where that can't be made.
+    """
+    python = python_of("mlserver", MLSERVER)
+    peer = Path(__file__).with_name("peers") / "mlserver_model.py"
+    booster = installed.artefacts / NAME / "trees.ubj"
+    command = [os.fspath(one) for one in (python, peer, booster)]
+    shape = {"name": "rows", "shape": [1, len(NAMES)], "datatype": "FP64"}
+    rows = [[one.get(name) for name in NAMES] for one in people()]
+    bodies = [_json({"inputs": [{**shape, "data": row}]}) for row in rows]
+    with _serving(command, cores, {}, "/v2/models/explained/infer", bodies) as server:
+        yield server
+
+
+@contextmanager
 def _serving(
     command: list[str],
     cores: set[int],
@@ -178,7 +197,7 @@ def _serving(
 ) -> Iterator[Server]:
     """Run a server on these cores until the block ends; its port comes last."""
     port = free_port(4700)
-    program = [os.fspath(Path(sys.executable).with_name(command[0])), *command[1:]]
+    program = [os.fspath(Path(sys.executable).parent / command[0]), *command[1:]]
     requests = [http_request(path, body, dict(headers or {})) for body in bodies]
     with TemporaryFile() as log:
         process = subprocess.Popen(
