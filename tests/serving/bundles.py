@@ -27,7 +27,8 @@ real service and compares; `python -m tests.serving.bundles` writes the page.
 
 Synthea's patients have laboratory results of many years, seldom those of one day, and none of a
 study. Where too little is known, the refusal names all that is needed; the Bundle is then sent a
-second time with these added.
+second time with these added. Their Conditions and Encounters are left unread: a diagnosis or a
+stay, too, is a feature's value only as an Observation under a code of the definition.
 """
 
 

@@ -90,12 +90,14 @@ WAITS = {
 LIMITS = """
 ## What holds with a limit
 
-- **AUTH-5**: opaque tokens of one issuer, since nothing tells whose an opaque token is.
+- **AUTH-5**: opaque tokens of one issuer: nothing tells whose an opaque token is, and to ask
+  several would show one issuer's tokens to another (AUTH-4).
 - **CDS-9**, **API-7**: a private address may be asked only if the host stands in
   `AUSCULT_OUTBOUND_PRIVATE_HOSTS`, since most hospitals' FHIR servers have one.
 - **FHIR-11**: the transaction is returned to the caller, who posts it: Auscult writes to no server.
 - **CDS-13**: that there was a comment is kept, not its text, which may name the patient.
-- **CDS-22**: extensions that come in are read as objects; none is sent.
+- **FHIR-4**: features are read from the Patient and from Observations, a diagnosis or a stay too,
+  under a code of the definition; a Bundle's Conditions, Encounters and the rest are left unread.
 - **API-4**: the limits of clients are each worker's share and live in memory; a restart begins
   anew.
 """

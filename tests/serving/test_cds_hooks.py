@@ -411,8 +411,10 @@ def test_feedback_on_the_card_of_no_score_is_kept(service, ehr):
 
 
 def test_feedback_is_refused_where_it_is_not_whole_or_not_of_this_client(service, ehr):
-    """CDS-13, API-1."""
+    """CDS-13, CDS-22, API-1."""
     card = card_of(ehr.post(PATH, json=hook_request()))["uuid"]
+    assert send_feedback(ehr, card, extension="x").status_code == 400
+    assert send_feedback(ehr, card, extension={"org.example.x": {}}).status_code == 200
     assert send_feedback(ehr, card, "accepted").status_code == 400
     assert send_feedback(ehr, card, "ignored").status_code == 400
     assert send_feedback(ehr, card, outcomeTimestamp="2026-03-02T10:15:00").status_code == 400
