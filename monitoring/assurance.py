@@ -12,6 +12,7 @@ from models.errors import StatisticsError
 from monitoring import ledger as books
 from monitoring.evidence.detector import DAYS_A_YEAR, Budget, open_stream
 from monitoring.evidence.onboarding import (
+    LEAST_DAYS,
     Design,
     Form,
     Onboarding,
@@ -35,7 +36,8 @@ class Assurance:
 
     `unmet` names each assumption that is not met with what was measured; `smallest` reads the
     smallest change that half of the time is seen within so many days. Evidence is divided by
-    `divisor` where days vary more than their rows explain.
+    `divisor` where days vary more than their rows explain. `since` is the first day of a stream
+    that opened later than the others, `site` where it is watched, if not everywhere.
     """
 
     title: str
@@ -45,6 +47,8 @@ class Assurance:
     rows_a_day: float
     smallest: tuple[tuple[int, str], ...]
     divisor: float
+    since: str | None = None
+    site: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -65,12 +69,23 @@ def assurances(
         days = books.day_counts(ledger, one.key, through - ASSESSED, through)
         if days:
             calm = [row for row in days if not _within(row[0], alarmed.get(one.key, ()))]
-            smallest = _smallest(one, twins.get(one.key), ledger, budget, days)
+            # at a site, that of the score: the others' would take minutes where there are many
+            readable = one.site is None or one.subject == "score"
+            smallest = _smallest(one, twins.get(one.key), ledger, budget, days) if readable else ()
             claim, unmet = _claim(one, calm, nameless, budget)
             volume = _rows_a_day(days)
             divisor = ledger.states[one.key].dispersion.divisor(one.stream.tau)
+            since = ledger.opened.get(one.key)
             found[one.key] = Assurance(
-                one.title, one.subject, claim + _divided(divisor), unmet, volume, smallest, divisor
+                one.title,
+                one.subject,
+                claim + _divided(divisor),
+                unmet,
+                volume,
+                smallest,
+                divisor,
+                since.isoformat() if since else None,
+                one.site,
             )
     return found
 
@@ -103,7 +118,8 @@ def _claim(
         assessed = [_assess(one, calm, table, nameless) for table in _tables(one, calm)]
     except StatisticsError as error:
         claim = f"No budget claimed, because {error}. The stream is watched all the same."
-        return claim, (("days to judge by", str(error)),)
+        judged = len(calm) >= LEAST_DAYS
+        return claim, (("rows that differ" if judged else "days to judge by", str(error)),)
     worst = max(assessed, key=lambda found: len(found.unmet))
     unmet = tuple((assumption.name, assumption.measured) for assumption in worst.unmet)
     return budget_claim(worst, budget, Form.COUNT), unmet

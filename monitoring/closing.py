@@ -7,7 +7,7 @@ from datetime import date, datetime
 import numpy as np
 
 from models.definition import Definition
-from monitoring import chapters, overrides, strata, windows
+from monitoring import chapters, overrides, sites, strata, windows
 from monitoring import ledger as books
 from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
@@ -52,6 +52,7 @@ def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str,
                 if not one.is_twin and books.is_open(ledger, one.key, day):
                     _add_late(ledger, one, day, one.see(rows), extra)
             books.note_traffic(ledger, day, rows.requests)
+            sites.note_sites(ledger, day, rows)
     return extra
 
 

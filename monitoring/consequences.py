@@ -21,7 +21,7 @@ from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.state import Counts
-from monitoring.ledger import Ledger
+from monitoring.ledger import Ledger, day_counts
 from monitoring.strata import kind
 from monitoring.streams import SCORE, TRAFFIC, DayRows, everywhere, site_of
 from monitoring.windows import first_of_stay
@@ -64,9 +64,44 @@ class Consequences:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
         for alarm in alarms:
-            found = self._causes(alarm, causes, score if self._subject(alarm) == "alerts" else [])
+            pooled = self._pooled(alarm, alarms)
+            others = score if self._subject(alarm) == "alerts" else []
+            found = [pooled] if pooled else self._causes(alarm, causes, others)
             alarm.details["follows"] = found[0].pk if found else None
             alarm.details["together_with"] = [one.pk for one in found[1:]]
+        for alarm in alarms:
+            at = [one for one in alarms if self._pooled(one, [alarm]) is alarm]
+            alarm.details["sits"] = self._sits(alarm, at) if at else None
+        _to_roots(alarms)
+
+    def _pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
+        """Return the alarm of all sites' rows of which a site's alarm is a part, if one is open."""
+        if site_of(alarm.stream) is None or alarm.since is None:
+            return None
+        whole = everywhere(alarm.stream)
+        for one in alarms:
+            if one.stream != whole or one.since is None or _opposite(one, alarm):
+                continue
+            begins = one.since - ONSET_SLACK <= chapters.last_day(alarm, self.through)
+            if begins and alarm.since - ONSET_SLACK <= chapters.last_day(one, self.through):
+                return one
+        return None
+
+    def _sits(self, alarm: Alarm, at: Sequence[Alarm]) -> Mapping[str, object]:
+        """Say at which sites an alarm is seen by itself, and if little is left without them."""
+        case = self.cases.case(alarm, self.books, self.through)
+        last = max(alarm.raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
+        days = [(day, counts.sum(axis=0)) for day, counts in case.days if day <= last]
+        enough = EVIDENCE_LEFT * self.budget.log_limit
+        whole = most_evidence(case, days, self.budget)
+        own = [dict(day_counts(self.books, one.stream, case.onset, last)) for one in at]
+        elsewhere = [
+            (day, np.maximum(counts - sum(part.get(day, 0) for part in own), 0))
+            for day, counts in days
+        ]
+        left = most_evidence(case, elsewhere, self.budget)
+        names = sorted({str(site_of(one.stream)) for one in at})
+        return {"sites": names, "only": bool(left < enough <= whole)}
 
     def _subject(self, alarm: Alarm) -> str:
         return TRAFFIC if alarm.stream == TRAFFIC else self.cases.watched_by(alarm.stream).subject
@@ -184,9 +219,29 @@ def most_evidence(case: Case, days: Iterable[tuple[date, Counts]], budget: Budge
     stream = case.watched.stream
     state, most = open_stream(stream, case.before), -np.inf
     for day, counts in days:
+        if not counts.any():
+            continue
         closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
         state, most = closing.state, max(most, closing.log_total)
     return float(most)
+
+
+def _opposite(one: Alarm, other: Alarm) -> bool:
+    """Say whether two changes on the same scale go opposite ways."""
+    sizes = [alarm.details.get("size") for alarm in (one, other)]
+    if not all(sizes) or len({size["scale"] for size in sizes}) > 1:
+        return False
+    first, second = (size["now"] - size["before"] for size in sizes)
+    return bool(first * second < 0)
+
+
+def _to_roots(alarms: Sequence[Alarm]) -> None:
+    """Let an alarm that follows from a consequence follow from its cause."""
+    known = {alarm.pk: alarm for alarm in alarms}
+    for alarm in alarms:
+        cause = known.get(alarm.details["follows"])
+        while cause is not None and (further := known.get(cause.details["follows"])):
+            alarm.details["follows"], cause = further.pk, further
 
 
 def _distinct(days: NDArray[np.datetime64]) -> list[date]:

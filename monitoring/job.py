@@ -13,7 +13,7 @@ from django.db import transaction
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
-from monitoring import chapters, retraining, windows
+from monitoring import chapters, retraining, sites, windows
 from monitoring import ledger as books
 from monitoring.alarms import MUTED, OPEN, OPEN_STATES
 from monitoring.cases import Cases
@@ -147,9 +147,11 @@ def _close(
             late = late_counts(job, ledger, plan.late)
             if ledger.closed_through:
                 late_reports(job, ledger, first, late)
-        requests = books.traffic(ledger)
+        requests, stays = books.traffic(ledger), sites.stays_by_site(ledger)
         news: list[Alarm] = []
         for day, rows in windows.rows_by_day(job.definition, job.version, first, last):
+            sites.open_due(job.watched, ledger, day, stays)
+            stays += sites.note_sites(ledger, day, rows)
             news += close_rows(job, ledger, day, rows, late)
             news += watch_traffic(job, ledger, day, rows, requests)
             late = {}

@@ -187,13 +187,18 @@ def at_site(watched: Watched, site: str) -> Watched:
     """Watch the same quantity at one site, whose own past is its reference."""
     return replace(
         watched,
-        key=f"{watched.key}{AT}{site}",
+        key=at_key(watched.key, site),
         title=f"{watched.title} at {site}",
         stream=replace(watched.stream, name=f"{watched.stream.name} at {site}"),
         reference=np.zeros_like(watched.reference),
         see=lambda rows: watched.see(rows.at(site)),
         site=site,
     )
+
+
+def at_key(key: str, site: str) -> str:
+    """Return the key of a stream's copy at a site."""
+    return f"{key}{AT}{site}"
 
 
 def site_of(key: str) -> str | None:

@@ -9,10 +9,10 @@ from monitoring.attribution import attribution_streams
 from monitoring.evidence.detector import Budget
 from monitoring.flags import flag_streams
 from monitoring.input_streams import answer_streams, input_streams, refusal_streams
-from monitoring.overrides import override_streams
+from monitoring.overrides import OVERRIDES, override_streams
 from monitoring.streams import TWINNED, Watched, at_site, twin
 
-# what is watched at each site too; a refusal names no site, and shares follow from values
+# what is watched at each site too, beside overrides; a refusal names no site, shares follow values
 AT_SITES = ("value", "missing", "category", "score", "alerts")
 
 # traffic, calibration and discrimination, which are weighed otherwise
@@ -42,9 +42,12 @@ class Watchlist:
     def open(self, site: str) -> tuple[Watched, ...]:
         """Watch a site by itself from now on; return its streams."""
         if site not in self._at:
-            copied = (one for one in self.pooled if one.subject in AT_SITES and not one.is_twin)
-            self._at[site] = tuple(at_site(one, site) for one in copied)
+            self._at[site] = tuple(at_site(one, site) for one in self.pooled if _is_copied(one))
         return self._at[site]
+
+
+def _is_copied(one: Watched) -> bool:
+    return one.key == OVERRIDES or (one.subject in AT_SITES and not one.is_twin)
 
 
 def watched_streams(definition: Definition, profile: ReferenceProfile) -> Watchlist:

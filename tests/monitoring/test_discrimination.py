@@ -123,9 +123,9 @@ def test_a_lasting_change_is_found_and_its_direction_said(slope: float, directio
     assert found.sentence.startswith(f"Risks tell patients apart {direction} than they claim")
 
 
-def test_a_slope_of_six_tenths_is_found_within_a_month_at_a_hundred_a_day() -> None:
+def test_a_slope_of_six_tenths_is_found_within_two_months_at_a_hundred_a_day() -> None:
     for seed in range(5):
-        found = alarm(simulated(seed, 0.6, days=31, rows=100))
+        found = alarm(simulated(seed, 0.6, days=60, rows=100))
         assert found is not None
         assert found.direction == "less"
 
