@@ -78,14 +78,13 @@ def monitor(
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
+    years, news = _follow(job, progress)
+    raised += news
+    _ask_to_retrain(job, years)
     reports: tuple[Report, ...] = ()
     last = ledger.closed_through
     if with_reports and last is not None:
         reports = write_reports(definition, version, reference, last, settings, progress)
-    followed = followed_by_year(name, version)
-    years = performance_by_year(definition, followed, now, progress)
-    raised += watch_outcomes(job, followed)
-    _ask_to_retrain(job, years)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
         "interval_s": interval.total_seconds(),
@@ -96,6 +95,13 @@ def monitor(
         "alarms": len(raised),
     }
     return _finish(job, run, plan, seen, raised, reports, begun)
+
+
+def _follow(job: Job, progress: Progress) -> tuple[Sequence[YearPerformance], list[Alarm]]:
+    """Judge performance and calibration; what they rest on is let go of before reports are made."""
+    followed = followed_by_year(job.model, job.version)
+    years = performance_by_year(job.definition, followed, job.now, progress)
+    return years, watch_outcomes(job, followed)
 
 
 def _ask_to_retrain(job: Job, years: Sequence[YearPerformance]) -> None:
