@@ -10,7 +10,7 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_observation import readings_of, wanted_parts
+from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
     AnyEntry,
     Bundle,
@@ -115,14 +115,14 @@ def read_entries(
     if person is not None:
         check_rules(person.patient)
         check_alive(person.patient, predicted_at)
-    subjects, codes = Subjects(person), definition.by_coding
+    subjects, reader = Subjects(person), ObservationReader(definition.by_coding)
     faults = [subjects.fault(one.observation.subject, one.index) for one in found]
     readings = _demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
-        wanted = wanted_parts(one.observation, codes)
+        wanted = reader.wanted(one.observation)
         if not wanted:
             continue
-        for feature, reading in readings_of(
+        for feature, reading in reader.readings(
             one.observation, wanted, index=one.index, source=one.source, fault=fault
         ):
             readings.setdefault(feature.name, []).append(reading)

@@ -9,7 +9,7 @@ from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import FoundObservation, read_observations
-from models.fhir_observation import readings_of, wanted_parts
+from models.fhir_observation import ObservationReader
 from models.readings import Reading
 from models.values import value_of
 
@@ -56,8 +56,9 @@ def corrections_for(
 
 def _reports(definition: Definition, one: FoundObservation, now: datetime) -> Iterator[Correction]:
     status = STATUSES[one.observation.status or ""]
-    wanted = wanted_parts(one.observation, definition.by_coding)
-    read = list(readings_of(one.observation, wanted, index=one.index, source=one.name, fault=None))
+    reader = ObservationReader(definition.by_coding)
+    wanted = reader.wanted(one.observation)
+    read = list(reader.readings(one.observation, wanted, index=one.index, source=one.name))
     if not read:
         yield Correction(one.name, status)
     for feature, reading in read:

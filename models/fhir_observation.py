@@ -20,54 +20,76 @@ Codes = Mapping[tuple[str, str], Sequence[Feature]]
 Wanted = tuple[Measured, Feature, str]
 
 
-def wanted_parts(observation: Observation, codes: Codes) -> list[Wanted]:
-    """Return every part of an Observation that a code of it says stands for a feature."""
-    wanted = _wanted(observation, codes)
-    for component in observation.component:
-        wanted += _wanted(component, codes)
-    return wanted
+class ObservationReader:
+    """Reads the Observations of one Bundle, many of which have one and the same time."""
 
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+        self._times: dict[str, datetime | None] = {}
 
-def readings_of(
-    observation: Observation,
-    wanted: Sequence[Wanted],
-    *,
-    index: int,
-    source: str,
-    fault: Fault | None,
-) -> Iterator[tuple[Feature, Reading]]:
-    """Yield the readings that the wanted parts of an Observation give.
+    def wanted(self, observation: Observation) -> list[Wanted]:
+        """Return every part of an Observation that a code of it says stands for a feature."""
+        wanted = _wanted(observation, self._codes)
+        for component in observation.component:
+            wanted += _wanted(component, self._codes)
+        return wanted
 
-    `index` is its place in the Bundle, for errors; `fault` is what already speaks against all of
-    it.
-    Raises MalformedInput for a contradiction and for a time without an offset, unless nothing is
-    wanted.
-    """
-    if not wanted:
-        return
-    taken_at, time_fault = _effective(observation, index)
-    issued = observation.issued
-    issued_at = moment(issued, "issued", index) if issued is not None else None
-    rules = bool(observation.implicit_rules or observation.modifier_extension)
-    status = observation.status or "unknown"
-    for part, feature, code in wanted:
-        value, unit, comparator, value_fault = _value(part, feature, index)
-        modified: Fault | None = "unknown_modifier" if rules or part.modifier_extension else None
-        yield (
-            feature,
-            Reading(
-                value,
-                unit,
-                taken_at,
-                code,
-                source,
-                issued_at,
-                comparator,
-                status,
-                _absent_because(part),
-                fault or modified or time_fault or value_fault,
-            ),
-        )
+    def readings(
+        self,
+        observation: Observation,
+        wanted: Sequence[Wanted],
+        *,
+        index: int,
+        source: str,
+        fault: Fault | None = None,
+    ) -> Iterator[tuple[Feature, Reading]]:
+        """Yield the readings that the wanted parts of an Observation give.
+
+        `index` is its place in the Bundle, for errors; `fault` is what already speaks against all
+        of it. Raises MalformedInput for a contradiction and for a time without an offset, unless
+        nothing is wanted.
+        """
+        if not wanted:
+            return
+        taken_at, time_fault = self._effective(observation, index)
+        issued = observation.issued
+        issued_at = moment(issued, "issued", index) if issued is not None else None
+        rules = bool(observation.implicit_rules or observation.modifier_extension)
+        status = observation.status or "unknown"
+        for part, feature, code in wanted:
+            value, unit, comparator, value_fault = _value(part, feature, index)
+            modified: Fault | None = (
+                "unknown_modifier" if rules or part.modifier_extension else None
+            )
+            yield (
+                feature,
+                Reading(
+                    value,
+                    unit,
+                    taken_at,
+                    code,
+                    source,
+                    issued_at,
+                    comparator,
+                    status,
+                    None if part.data_absent_reason is None else _absent_because(part),
+                    fault or modified or time_fault or value_fault,
+                ),
+            )
+
+    def _effective(
+        self, observation: Observation, index: int
+    ) -> tuple[datetime | None, Fault | None]:
+        text = observation.effective_date_time or observation.effective_instant
+        if text is None and observation.effective_period is not None:
+            text = observation.effective_period.end
+        if text is None:
+            return None, "undated"
+        times = self._times
+        if text not in times:
+            times[text] = moment(text, "effective", index)
+        taken_at = times[text]
+        return taken_at, "partial_time" if taken_at is None else None
 
 
 def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
@@ -81,16 +103,6 @@ def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
             if not wanted or all(feature is not known for _, known, _ in wanted):
                 wanted.append((part, feature, code))
     return wanted
-
-
-def _effective(observation: Observation, index: int) -> tuple[datetime | None, Fault | None]:
-    text = observation.effective_date_time or observation.effective_instant
-    if text is None and observation.effective_period is not None:
-        text = observation.effective_period.end
-    if text is None:
-        return None, "undated"
-    taken_at = moment(text, "effective", index)
-    return taken_at, "partial_time" if taken_at is None else None
 
 
 def _absent_because(part: Measured) -> str | None:

@@ -32,29 +32,27 @@ def plain_value(feature: Feature, reading: Reading, predicted_at: datetime) -> f
 
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
-    value = reading.value
+    value, unit = reading.value, reading.unit
     if type(value) is float:
-        plain = _is_plain_number(feature, value, reading.unit)
+        plausible = feature.plausible
+        plain = (
+            plausible is not None
+            and plausible[0] <= value <= plausible[1]
+            and isfinite(value)
+            and (not feature.unit_mandatory if unit is None else unit == feature.unit)
+            and (not feature.is_whole or value.is_integer())
+        )
     else:
         plain = type(value) is str and value in feature.categories
-    return value if plain and _is_usable(feature, reading, predicted_at) else None
-
-
-def _is_plain_number(feature: Feature, value: float, unit: str | None) -> bool:
-    plausible = feature.plausible
-    return (
-        plausible is not None
-        and plausible[0] <= value <= plausible[1]
-        and isfinite(value)
-        and (not feature.unit_mandatory if unit is None else unit == feature.unit)
-        and (not feature.is_whole or value.is_integer())
-    )
+    if not plain:
+        return None
+    if reading.code is None:
+        return value if astuple(reading)[2:] == _CURRENT else None
+    return value if _is_usable(feature, reading, predicted_at) else None
 
 
 def _is_usable(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
-    """Say whether nothing speaks against a current value, or one that is of the feature's codes."""
-    if reading.code is None:
-        return astuple(reading)[2:] == _CURRENT
+    """Say whether nothing speaks against a value under one of the feature's codes."""
     taken_at, look_back = reading.taken_at, feature.look_back
     return (
         reading.status == "final"
