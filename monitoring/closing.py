@@ -194,7 +194,7 @@ def _described(
         stream=stream,
         raised_on=day,
         recorded_at=job.now,
-        details={**details, "settled": False},
+        details={**details, "log_limit": job.budget.log_limit, "settled": False},
     )
     job.cases.describe(alarm, ledger, day)
     return alarm

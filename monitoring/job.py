@@ -121,6 +121,7 @@ def _assure(job: Job, ledger: Ledger) -> dict[str, Any]:
     found = assurances(job.watched, ledger, job.budget, through)
     return {
         "claim": overall_claim(list(found.values()), job.budget),
+        "shared_by": job.budget.streams,
         "streams": {key: assurance.to_dict() for key, assurance in found.items()},
     }
 

@@ -24,10 +24,10 @@ from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import DECISIONS, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
 from monitoring.console.overview import assurance
-from monitoring.console.trends import days_of, draw_large, quantities
+from monitoring.console.trends import days_of, draw_large, quantities, quantity_of
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
-from monitoring.streams import TWIN
+from monitoring.streams import TWIN, everywhere, site_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
 from records.decisions import ACKNOWLEDGE, MUTE
@@ -117,6 +117,9 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "definition": _definition(alarm, dossier),
         "cause": Alarm.objects.filter(pk=alarm.details.get("follows")).first(),
         "together_with": Alarm.objects.filter(pk__in=alarm.details.get("together_with", [])),
+        "site": site_of(alarm.stream),
+        "part_of": _whole(alarm),
+        "sits": alarm.details.get("sits"),
         "ended_on": chapters.last_day(alarm, date.max) if chapters.is_ended(alarm) else None,
         "consequences": list(consequences(alarm)),
         "compared_days": COMPARED_DAYS,
@@ -130,6 +133,14 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "charts": _charts(alarm, dossier) if dossier else {},
     }
     return render(request, "console/alarm.html", context, status=status)
+
+
+def _whole(alarm: Alarm) -> Alarm | None:
+    """Return the alarm of all sites' rows that a site's alarm is a part of."""
+    if site_of(alarm.stream) is None:
+        return None
+    follows, whole = alarm.details.get("follows"), everywhere(alarm.stream)
+    return Alarm.objects.filter(pk=follows, stream=whole).first()
 
 
 def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:
@@ -173,16 +184,18 @@ def _charts(alarm: Alarm, dossier: Dossier) -> dict[str, SafeString]:
     charts = {}
     if any(row.evidence is not None for row in weighed):
         charts["evidence"] = evidence_over_time(alarm, weighed, dossier)
-    known = quantities(dossier.definition, dossier.profile)
-    if alarm.stream in known:
-        charts["trend"] = draw_large(known[alarm.stream], days, alarm)
+    quantity = quantity_of(quantities(dossier.definition, dossier.profile), alarm.stream)
+    if quantity is not None:
+        charts["trend"] = draw_large(quantity, days, alarm)
     return charts
 
 
 def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> SafeString:
     """Draw the evidence in powers of ten up to the alarm, beside the limit that it passed."""
     watched = watched_streams(dossier.definition, dossier.profile)
-    limit = budget_of(dossier.definition, watched).log_limit / math.log(10)
+    # alarms of before limits were kept with them
+    known = alarm.details.get("log_limit", budget_of(dossier.definition, watched).log_limit)
+    limit = known / math.log(10)
     drawn = [
         Point(row.day, max(evidence, -1.0), power_of_ten(evidence))
         for row in days

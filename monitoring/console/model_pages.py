@@ -22,12 +22,16 @@ from monitoring.console.trends import (
 )
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.feedback import feedback
-from monitoring.streams import TRAFFIC
+from monitoring.flags import FLAGS
+from monitoring.overrides import OVERRIDES
+from monitoring.sites import standing
+from monitoring.streams import TRAFFIC, site_of
 from records import corrections, tenure
 from records.models import Alarm, RetrainingRequest, Tenure
 from records.settings import Settings
 
 CLOSED_SHOWN = 10
+SITES_SHOWN = 50
 
 
 @require_safe
@@ -92,9 +96,19 @@ def _trends(overview: ModelSummary, dossier: Dossier) -> dict[str, Any]:
         for key, quantity in known.items()
         if key == "score" or key.startswith("alerts:")
     ]
+    others = [
+        draw(quantity, days[key], alarms.get(key))
+        for key, quantity in known.items()
+        if key.startswith((FLAGS, OVERRIDES)) and key in days
+    ]
     return {
         "features": draw_features(dossier.definition, known, days, alarms),
         "scores": scores,
+        "others": others,
+        "sites": [
+            (site, sum(site_of(alarm.stream) == site.name for alarm in overview.alarms))
+            for site in standing(name, version)[:SITES_SHOWN]
+        ],
         "traffic": traffic_by_month(days.get(TRAFFIC, [])),
     }
 

@@ -1,7 +1,7 @@
 """What a model's pages draw: its day counts as trends beside the reference."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from django.utils.safestring import SafeString
@@ -9,10 +9,13 @@ from django.utils.safestring import SafeString
 from models.definition import Definition
 from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
+from monitoring.attribution import SHARE
 from monitoring.console.charts import Point, Scale, bars, spark, trend
 from monitoring.console.wording import share_words, with_unit
+from monitoring.flags import flag_streams
 from monitoring.input_streams import shown_category
-from monitoring.streams import SCORE
+from monitoring.overrides import override_streams
+from monitoring.streams import SCORE, everywhere, site_of
 from records.models import Alarm, DayCount
 
 DAILY, WEEKLY = timedelta(days=90), timedelta(days=730)
@@ -55,6 +58,7 @@ class FeatureTrends:
     feature: Feature
     values: Drawn
     missing: Drawn | None
+    share: Drawn | None
 
 
 def quantities(definition: Definition, profile: ReferenceProfile) -> dict[str, Quantity]:
@@ -68,7 +72,21 @@ def quantities(definition: Definition, profile: ReferenceProfile) -> dict[str, Q
         title = f"Risk of {100 * threshold.risk:g} % or more"
         share = alerts / max(profile.rows_counted, 1)
         found.append(Quantity(f"alerts:{threshold.risk:g}", title, share, share=True))
+    # training knows nothing of these
+    for feature in definition.features:
+        title = f"{feature.title}: its share of explanations"
+        found.append(Quantity(f"{SHARE}{feature.name}", title, None, share=True))
+    for one in (*flag_streams(definition), *override_streams(definition)):
+        found.append(Quantity(one.key, one.title, None, share=True))
     return {quantity.key: quantity for quantity in found}
+
+
+def quantity_of(known: Mapping[str, Quantity], stream: str) -> Quantity | None:
+    """Return a stream as people read it; at a site there is no reference of training."""
+    found, site = known.get(everywhere(stream)), site_of(stream)
+    if found is None or site is None:
+        return found
+    return replace(found, key=stream, title=f"{found.title} at {site}", reference=None)
 
 
 def _of_feature(feature: Feature, reference: NumericProfile | CategoricalProfile) -> list[Quantity]:
@@ -153,7 +171,7 @@ def draw_features(
     days: Mapping[str, Sequence[DayCount]],
     alarms: Mapping[str, Alarm],
 ) -> list[FeatureTrends]:
-    """Draw every feature's values and, where it may be missing, its missingness."""
+    """Draw every feature's values, its missingness where it may be missing, and its share."""
 
     def one(key: str) -> Drawn | None:
         if key not in known:
@@ -164,7 +182,8 @@ def draw_features(
     for feature in definition.features:
         values = one(f"value:{feature.name}") or one(f"category:{feature.name}")
         if values is not None:
-            found.append(FeatureTrends(feature, values, one(f"missing:{feature.name}")))
+            missing, share = one(f"missing:{feature.name}"), one(f"{SHARE}{feature.name}")
+            found.append(FeatureTrends(feature, values, missing, share))
     return found
 
 

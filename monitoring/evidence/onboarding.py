@@ -17,6 +17,8 @@ from monitoring.evidence.state import Floats
 LEAST_ROWS = 1_000
 LEAST_DAYS = 14
 SIGNIFICANCE = 0.01
+# daily means that differ by less are the same
+ROUNDING = 1e-9
 
 
 class Strata(StrEnum):
@@ -180,8 +182,8 @@ def _weekend(means: Floats, when: Sequence[date]) -> tuple[float, float]:
     if weekend.sum() < 2 or (~weekend).sum() < 2:
         return 0.0, 1.0
     difference = float(means[weekend].mean() - means[~weekend].mean())
-    if means[weekend].std() + means[~weekend].std() == 0:
-        return difference, 1.0 if difference == 0 else 0.0
+    if means[weekend].std() + means[~weekend].std() < ROUNDING:
+        return difference, 1.0 if abs(difference) < ROUNDING else 0.0
     return difference, float(ttest_ind(means[weekend], means[~weekend], equal_var=False).pvalue)
 
 

@@ -123,6 +123,8 @@ def shifted_shares(stream: Stream, reference: Floats, shift: float) -> Floats:
 
 def _reading(stream: Stream, reference: Floats, shift: float | None) -> str:
     if shift is None:
+        if stream.bins == 2 and not reference[1]:
+            return "unknown, none so far"
         numeric = isinstance(stream, NumericStream)
         return f"no shift of up to {LARGEST_SHIFT:g} SD" if numeric else "no rise, however large"
     if isinstance(stream, NumericStream):

@@ -120,3 +120,9 @@ def test_days_without_rows_are_left_out_and_too_few_are_refused():
     constant = np.tile([0, 60, 0], (30, 1))
     with pytest.raises(StatisticsError, match="lie in one bin"):
         assess(when, constant, stays=10, design=PLAIN)
+
+
+def test_days_that_are_all_alike_are_assessed_without_a_warning():
+    days = [date(2025, 1, 1) + timedelta(step) for step in range(20)]
+    found = assess(days, np.tile([18, 2], (20, 1)), stays=400, design=PLAIN)
+    assert found.weekend == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,98 @@
+"""What pages say of shares, flags, overrides and sites."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+
+from monitoring.sites import standing
+from records.models import Alarm, MonitorRun, Stream
+from records.settings import Settings
+from tests.monitoring.clinic import DEFINITION, FIRST, Clinic, without_creatinine
+from tests.monitoring.console.conftest import add_people, promote
+from tests.monitoring.test_overrides import record_reports
+from tests.monitoring.test_sites import record_sites
+
+FAULT = FIRST + timedelta(days=20)
+
+
+@pytest.fixture
+def at_sites(
+    clinic: Clinic, sqlite_db: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Clinic:
+    """A clinic whose northern site stopped measuring creatinine, and that is overridden more."""
+    record_sites(clinic, FIRST, 20, 40)
+    record_reports(clinic, FIRST, 20, overridden=2, rows=20)
+    record_sites(clinic, FAULT, 5, 40, north=without_creatinine(0.9))
+    record_reports(clinic, FAULT, 5, overridden=15, rows=20)
+    clinic.record(FAULT, 3, site="west")
+    clinic.watch(FAULT + timedelta(days=4), with_reports=True)
+    add_people()
+    promote(clinic)
+    models = tmp_path / "models" / clinic.model
+    models.mkdir(parents=True)
+    (models / "model.toml").write_text(DEFINITION)
+    (models / "card.md").write_text("# A made-up model\n\nFor tests only.")
+    settings = sqlite_db.model_copy(update={"models": (tmp_path / "models",)})
+    monkeypatch.setattr(django_settings, "AUSCULT", settings)
+    return clinic
+
+
+@pytest.fixture
+def page(at_sites: Clinic) -> Callable[[str], str]:
+    from django.contrib.auth.models import User
+
+    def text(address: str) -> str:
+        client = Client()
+        client.force_login(User.objects.get(username="vera"))
+        answer = client.get(address)
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    return text
+
+
+def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
+    at_sites: Clinic, page: Callable[[str], str]
+) -> None:
+    whole = Alarm.objects.get(stream="missing:creatinine")
+    part = Alarm.objects.get(stream="missing:creatinine@north")
+    told = page(f"/alarms/{whole.pk}/")
+    assert "It sits at <strong>north</strong>" in told
+    assert part.summary in told
+    of_site = page(f"/alarms/{part.pk}/")
+    assert "<dt>Site</dt>" in of_site
+    assert "This is seen at one site of what all rows show" in of_site
+    assert "Creatinine in serum: missing at north" in of_site
+    model = page(f"/models/{at_sites.model}/")
+    sites = model.split('id="sites"')[1].split("</table>")[0]
+    (north, *_) = standing(at_sites.model, "1")
+    assert north.since is not None
+    assert f"{north.since:%-d %b %Y}" in sites
+    assert "3 of 200 stays that are needed" in sites
+    silence = model.split('id="silence"')[1].split("</table>")[0]
+    assert "Risk score (log-odds) at north" in silence
+    assert "Age at north" not in silence
+    shared = Stream.objects.count() + 3
+    assert f"shared by {shared} streams" in silence
+    claims = MonitorRun.objects.get().summary["assurance"]["streams"]
+    assert claims["value:age@north"]["claim"].startswith("No budget claimed, because")
+    assert claims["value:age@north"]["since"] == north.since.isoformat()
+
+
+def test_the_pages_draw_shares_and_overrides(at_sites: Clinic, page: Callable[[str], str]) -> None:
+    model = page(f"/models/{at_sites.model}/")
+    drift = model.split('id="drift"')[1].split("</table>")[0]
+    assert "Age: its share of explanations" in drift
+    assert "training none" not in drift
+    flags = model.split('id="flags"')[1].split("</table>")[0]
+    assert "A shown risk overridden" in flags
+    assert "Some value converted from another unit" in flags
+    alarm = Alarm.objects.get(stream="overrides")
+    told = page(f"/alarms/{alarm.pk}/")
+    assert "A shown risk is overridden in 75 %" in told
+    assert "Evidence up to the alarm" in told
+    assert "What is seen" in told
