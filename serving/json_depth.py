@@ -4,9 +4,11 @@ import re
 
 import numpy as np
 
+from serving.json_scan import MAX_DEPTH, is_plain
 from serving.problems import TooLarge
 
-MAX_DEPTH = 64
+__all__ = ["MAX_DEPTH", "check_depth"]
+
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _STEPS = np.zeros(256, np.int8)
 _STEPS[[ord("{"), ord("[")]] = 1
@@ -15,9 +17,9 @@ _STEPS[[ord("}"), ord("]")]] = -1
 
 def check_depth(body: bytes) -> None:
     """Raise TooLarge for a body that is nested deeper than MAX_DEPTH, JSON or not."""
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH or _depth(body) <= MAX_DEPTH:
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH or is_plain(body):
         return
-    # brackets in texts don't nest
+    # brackets in texts neither nest nor close
     if _depth(_STRING.sub(b"", body)) > MAX_DEPTH:
         raise TooLarge(f"the body may be nested {MAX_DEPTH} deep at most")
 

@@ -45,6 +45,15 @@ def test_what_is_nested_deeper_than_the_limit_is_refused_and_nothing_else(tree, 
         check_depth(body)
 
 
+def test_a_bracket_in_a_text_closes_nothing():
+    """API-4."""
+    deep = '["]",' * (MAX_DEPTH + 1) + "1" + "]" * (MAX_DEPTH + 1)
+    assert depth(json.loads(deep)) == MAX_DEPTH + 1
+    with pytest.raises(TooLarge):
+        check_depth(deep.encode())
+    check_depth(('["]",' * MAX_DEPTH + "1" + "]" * MAX_DEPTH).encode())
+
+
 @given(st.binary(max_size=400) | st.text('{["\\', max_size=400).map(str.encode))
 def test_no_bytes_are_another_error(body):
     with contextlib.suppress(TooLarge):
