@@ -46,14 +46,15 @@ def _plain(value: Any) -> Any:
         _check_keys(value)
         return {
             key: item
-            # as most are: no number, or one that stands as it is (see `number`)
-            if item is None
-            or (type(item) is float and _PLAIN_FROM <= abs(item) < _PLAIN_TO and item % 1)
+            # as most are: a number that stands as it is (see `number`), or none
+            if (type(item) is float and _PLAIN_FROM <= abs(item) < _PLAIN_TO and item % 1)
+            or item is None
+            or type(item) is str
             else _plain(item)
             for key, item in value.items()
         }
     if kind is list or kind is tuple:
-        return [_plain(item) for item in value]
+        return [item if type(item) is str else _plain(item) for item in value]
     if isinstance(value, int):
         return int(value) if abs(value) <= LARGEST_INTEGER else number(_as_double(value))
     return _plain(_of_json(value))
