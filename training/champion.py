@@ -68,6 +68,13 @@ def judged_file(judged: Population, risk: FloatArray) -> bytes:
     return buffer.getvalue()
 
 
+def read_judged(text: bytes, judged: Population) -> FloatArray | None:
+    """Return the risks of these rows that `judged_file` wrote, None if it lacks one of them."""
+    table = pd.read_parquet(io.BytesIO(text))
+    risks = table.set_index("row")["risk"].reindex(judged.row).to_numpy(dtype=np.float64)
+    return None if np.isnan(risks).any() else risks
+
+
 def comparison_file(champion: RegisteredVersion, basis: str, metrics: Mapping[str, float]) -> bytes:
     """Return what promotion needs to know of the comparison."""
     return plain_json(
@@ -94,8 +101,4 @@ def _held_out(
 ) -> FloatArray | None:
     """Return the risks by which the champion was judged, if it was judged on all these rows."""
     text = read_run_file(champion, JUDGED_FILE, settings=settings)
-    if text is None:
-        return None
-    table = pd.read_parquet(io.BytesIO(text))
-    risks = table.set_index("row")["risk"].reindex(judged.row).to_numpy(dtype=np.float64)
-    return None if np.isnan(risks).any() else risks
+    return None if text is None else read_judged(text, judged)
