@@ -31,6 +31,7 @@ from models.retraining_triggers import RetrainingTriggers
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 Words = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
+NOT_FOR_CLINICAL_USE = "not for clinical use"
 Risk = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 

@@ -45,7 +45,7 @@ class Affected:
     value: float | str
     risk: float
     band: str
-    corrected_value: float | str | None = None
+    corrected_value: float | None = None
     corrected_risk: float | None = None
     corrected_band: str | None = None
     band_changed: bool | None = None
@@ -147,12 +147,13 @@ def _affected(
         return
     columns = {name: column[used] for name, column in frame.features.items()}
     changed = _rescored(model, feature, columns, frame.margin[used], correction)
+    values = columns[feature].tolist()
     for row, at in enumerate(np.flatnonzero(used).tolist()):
         yield Affected(
             str(UUID(frame.id[at])),
             frame.patient[at],
             f"{frame.predicted_at[at]}Z",
-            columns[feature][row],
+            values[row],
             float(frame.risk[at]),
             frame.band[at],
             **(_of_row(model, changed, row, frame.band[at]) if changed else {}),
@@ -171,23 +172,26 @@ def _rescored(
         return None
     definition = model.definition
 
-    def risks(of: dict[str, Column]) -> Any:
+    def scored(of: dict[str, Column]) -> Any:
         table = complete_columns(definition, of)
-        return table, model.scorer.explain_batch(encode_columns(definition, table))
+        return model.scorer.explain_batch(encode_columns(definition, table))
 
-    _, again = risks(columns)
-    if np.abs(again.margin - margin).max() > SAME_MARGIN:
+    if np.abs(scored(columns).margin - margin).max() > SAME_MARGIN:
         raise RecordError(
             f"{definition.name} version {model.version} doesn't give the recorded risks again; "
             "name the version that made these predictions"
         )
     values = correction(columns[feature])
-    table, found = risks({**columns, feature: values})
-    refused: dict[int, str] = {}
-    for fault in row_faults(definition, table):
+    # what can't be computed isn't missing
+    refused = dict.fromkeys(
+        np.flatnonzero(~np.isfinite(values)).tolist(), "no number is left of it"
+    )
+    usable = np.where(np.isfinite(values), values, np.nan)
+    for fault in row_faults(definition, complete_columns(definition, {**columns, feature: usable})):
         for row in np.flatnonzero(fault.rows).tolist():
             refused.setdefault(row, fault.words)
-    return values, found.risk, refused
+    usable[list(refused)] = np.nan
+    return values, scored({**columns, feature: usable}).risk, refused
 
 
 def _of_row(

@@ -6,12 +6,11 @@ from functools import cache
 
 import msgspec
 
-from models.definition import Definition, Status
+from models.definition import NOT_FOR_CLINICAL_USE, Definition, Status
 from models.feature import Feature
 from models.readings import Finding
 from models.risk_model import ExplainedRisk, RiskModel
 
-NOT_FOR_CLINICAL_USE = "not for clinical use"
 SILENT = "silent evaluation: the risk is recorded and not shown"
 CONTRIBUTED = " contributed %+.2f to the score"
 _UNIT_WORDS = {"a": "years", "1": "", "{score}": "", "{count}": "", "[pH]": ""}

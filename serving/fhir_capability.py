@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from serving.risk_assessment import URL
+from models.fhir_risk import URL
 
 PREDICT = f"{URL}/OperationDefinition/predict"
 REPORT_CORRECTED = f"{URL}/OperationDefinition/report-corrected"

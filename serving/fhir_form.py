@@ -6,10 +6,11 @@ import msgspec
 
 from models.definition import Status
 from models.errors import MalformedInput
+from models.fhir_risk import MODEL_REFERENCE, PERCENT_DECIMALS, URL, device
 from serving.message import Answer
 from serving.operation import Call
 from serving.prediction import Prediction
-from serving.risk_assessment import PERCENT_DECIMALS, URL, Issue, device, risk_assessment
+from serving.risk_assessment import Issue, risk_assessment
 
 FHIR_JSON = b"application/fhir+json"
 DEFINITIONS = "http://hl7.org/fhir/StructureDefinition/"
@@ -61,14 +62,14 @@ def observation(prediction: Prediction, issue: Issue) -> dict[str, Any]:
     resource: dict[str, Any] = {
         "resourceType": "Observation",
         "id": whole["id"],
-        "contained": [device(prediction)],
+        "contained": [device(prediction.model)],
         "identifier": whole["identifier"],
         "status": issue.status,
         "code": {**whole["method"], "text": prediction.model.definition.title},
         "subject": whole["subject"],
         "effectiveDateTime": whole["occurrenceDateTime"],
         "issued": prediction.recorded_at.isoformat(),
-        "device": {"reference": "#model"},
+        "device": MODEL_REFERENCE,
         **{name: whole[name] for name in ("extension", "note") if name in whole},
     }
     if "basis" in whole:

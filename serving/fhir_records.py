@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from models.errors import MalformedInput, UnusableValue
 from models.features import FeatureSet
+from models.fhir_risk import pseudonym
 from models.readings import Finding
 from models.risk_model import ExplainedRisk, RiskModel
 from models.scoring.scorer import Explanation
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from records.models import Prediction as Record
 
-PSEUDONYMS = "https://auscult.example.org/fhir/pseudonym"
 DEFAULT_COUNT, MAX_COUNT = 50, 500
 WITHDRAWN = "entered-in-error"
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
@@ -136,9 +136,7 @@ def _issue(call: Call, found: Record, past: _Past) -> Issue:
         # a prediction that was replaced isn't right any more, just as one that was withdrawn
         status = WITHDRAWN
     return Issue(
-        subject={"identifier": {"system": PSEUDONYMS, "value": found.patient}}
-        if found.patient
-        else {},
+        subject=pseudonym(found.patient) if found.patient else {},
         status=status,
         identifier=past.first,
         explained="explain" in call.caller.scopes,

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from anyio import to_thread
 
+from models.definition import NOT_FOR_CLINICAL_USE
 from models.risk_model import RiskModel
-from serving.answer import NOT_FOR_CLINICAL_USE
 from serving.operation import Call
 from serving.problems import NotFound
 

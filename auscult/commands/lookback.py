@@ -13,6 +13,8 @@ from auscult.database import now, open_records
 from auscult.screen import out
 from models.errors import AuscultError
 
+FORMS = {".csv": "csv", ".json": "fhir"}
+
 
 def lookback(
     name: Name,
@@ -21,7 +23,10 @@ def lookback(
         tuple[datetime, datetime],
         typer.Option(formats=["%Y-%m-%d"], help="The first and the last day, UTC."),
     ],
-    target: Annotated[Path, typer.Option("--out", help="A .csv that isn't there yet.")],
+    target: Annotated[
+        Path,
+        typer.Option("--out", help="A .csv, or a .json for FHIR, that isn't there yet."),
+    ],
     correct: Annotated[str, typer.Option(help="What x should have been, such as x/88.4.")] = "",
     version: Version = "champion",
     by: By = "",
@@ -30,13 +35,15 @@ def lookback(
     from auscult.scoring_job import load_version
 
     settings = open_records()
-    if target.exists():
-        raise AuscultError(f"{target} is there already; name a file that isn't")
+    form = _form(target)
 
     from monitoring.lookback import Correction, lookback, made_by_others, summary, write_csv
+    from monitoring.lookback_fhir import Look, check_shareable, write_fhir
     from records import audit
 
     model = load_version(name, version, settings=settings)
+    if form == "fhir":
+        check_shareable(model)
     first, last = (moment.date() for moment in between)
     correction = Correction(correct) if correct else None
     found = lookback(model, feature, first, last, correction)
@@ -47,15 +54,31 @@ def lookback(
         "feature": feature,
         "between": [first.isoformat(), last.isoformat()],
         "correction": correct,
+        "form": form,
         **figures,
     }
-    audit.note("lookback", by or getpass.getuser(), details, now())
+    looked_at = now()
+    audit.note("lookback", by or getpass.getuser(), details, looked_at)
     # pseudonyms and values: the owner alone may read them
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", newline="", encoding="utf-8") as file:
-        write_csv(found, file)
+    if form == "fhir":
+        with open(descriptor, "wb") as bundle:
+            write_fhir(found, Look(model, feature, correction, looked_at), bundle)
+    else:
+        with open(descriptor, "w", newline="", encoding="utf-8") as table:
+            write_csv(found, table)
     for words, count in figures.items():
         out.print(f"{count:>10,}  {words}")
     for other, count in made_by_others(model, first, last).items():
         out.print(f"{count:>10,}  by version {other}, which this doesn't look at: name it")
     out.print(f"Written to {target}{', band changes first' if correction else ''}.")
+
+
+def _form(target: Path) -> str:
+    """Return the form that a file's name asks for; raise AuscultError where it can't be written."""
+    if target.exists():
+        raise AuscultError(f"{target} is there already; name a file that isn't")
+    form = FORMS.get(target.suffix.lower())
+    if form is None:
+        raise AuscultError(f"{target}: name a .csv, or a .json for a FHIR Bundle")
+    return form

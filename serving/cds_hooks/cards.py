@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from models.cds_hooks import CdsHooks
-from models.definition import Definition
+from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.readings import Finding
 from models.risk_model import RiskModel
-from serving.answer import NOT_FOR_CLINICAL_USE, contributions
+from serving.answer import contributions
 from serving.prediction import Prediction
 
 SUMMARY_LENGTH = 139  # CDS-11: below 140 characters

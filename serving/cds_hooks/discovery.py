@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.definition import Definition
+from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.feature import Feature
-from serving.answer import NOT_FOR_CLINICAL_USE
 
 PATIENT_KEY = "patient"
 PATIENT_ID = "{{context.patientId}}"
