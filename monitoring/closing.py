@@ -138,9 +138,9 @@ def _weigh(
     if one.is_twin and day < ledger.began.setdefault(one.base, day) + strata.YEAR:
         filled = strata.admitted(state, counts) if joins else state
         known = ledger.states[one.base].dispersion
-        ledger.states[one.key] = replace(filled, closed_through=day.toordinal(), dispersion=known)
+        ledger.states[one.key] = filled.changed(closed_through=day.toordinal(), dispersion=known)
         return None
-    if not all(one.weighs(bag(state.reference, row)) for row in rows):
+    if one.is_twin and not all(one.weighs(own_stratum(state.reference, row)) for row in rows):
         return None
     for row in rows:
         state = state.observe(counts[row], row)
@@ -148,7 +148,7 @@ def _weigh(
     ledger.states[one.key] = closing.state
     if one.is_twin:  # how days differ is known of the stream itself, from its first day on
         known = ledger.states[one.base].dispersion
-        ledger.states[one.key] = replace(closing.state, dispersion=known)
+        ledger.states[one.key] = closing.state.changed(dispersion=known)
     return closing
 
 

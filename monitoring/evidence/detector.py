@@ -7,7 +7,7 @@ An e-detector of Shiryaev-Roberts form: each bet's M becomes E (1 + M), and the 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
@@ -183,15 +183,14 @@ def advance(
             "count late rows into the next open day"
         )
     if not state.today.any():
-        closed = replace(state, closed_through=ordinal)
+        closed = state.changed(closed_through=ordinal)
         total = _log_sum(stream.log_weights + state.log_m)
         return _closing(stream, closed, day, budget, log_evidence, total, state.today, False)
     fresh = ~(state.log_run > NO_EVIDENCE)
     log_m = log_evidence + np.logaddexp(state.log_m, 0.0)
     total = _log_sum(stream.log_weights + log_m)
     joined = stream.grows and joins and total < budget.log_limit
-    stepped = replace(
-        state,
+    stepped = state.changed(
         log_m=log_m,
         log_run=log_evidence + np.where(fresh, 0.0, state.log_run),
         run_start=np.where(fresh, ordinal, state.run_start).astype(np.int32),
@@ -249,8 +248,8 @@ def _closing(
         leading, onset = stream.bets[best], date.fromordinal(int(state.run_start[best]))
     if alarm:
         nothing = np.full_like(state.log_m, -np.inf)
-        state = replace(
-            state, log_m=nothing, log_run=nothing, run_start=np.zeros_like(state.run_start)
+        state = state.changed(
+            log_m=nothing, log_run=nothing, run_start=np.zeros_like(state.run_start)
         )
     return Closing(
         state,

@@ -4,6 +4,7 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,9 +59,15 @@ class StreamState:
         """Return the last day that was closed, if any was."""
         return date.fromordinal(self.closed_through) if self.closed_through else None
 
+    def changed(self, **parts: Any) -> "StreamState":
+        """Return the state with parts that are right by construction; they aren't checked again."""
+        state = object.__new__(StreamState)
+        state.__dict__.update(self.__dict__, **parts)
+        return state
+
     def observe(self, counts: ArrayLike, stratum: int = 0) -> "StreamState":
         """Add rows to the open day; the order in which this is done changes nothing."""
-        return replace(self, today=_with(self.today, counts, stratum, 1))
+        return self.changed(today=_with(self.today, counts, stratum, 1))
 
     def merge(self, other: "StreamState") -> "StreamState":
         """Join the open day of two workers that started from the same closed state."""
@@ -77,7 +84,7 @@ class StreamState:
 
     def admit(self, counts: ArrayLike, stratum: int = 0) -> "StreamState":
         """Let rows that were kept out join the reference, for an alarm that proved false."""
-        return replace(self, reference=_with(self.reference, counts, stratum, 1))
+        return self.changed(reference=_with(self.reference, counts, stratum, 1))
 
     def to_bytes(self) -> bytes:
         """Write the state exactly, with a version and a checksum."""
