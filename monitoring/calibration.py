@@ -56,7 +56,7 @@ class Outcomes:
     """Predictions whose horizon and reporting delay have passed; `happened` where `known`."""
 
     predicted_on: NDArray[np.datetime64]
-    patients: NDArray[np.int64]
+    patients: NDArray[np.integer]
     risk: Floats
     happened: NDArray[np.bool_]
     known: NDArray[np.bool_]
@@ -118,13 +118,26 @@ def miscalibration(
 
 def independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
     """Return the rows of which no earlier one of the same patient has the same outcome."""
-    days = outcomes.predicted_on.astype(int)
+    days = outcomes.predicted_on.astype("datetime64[D]").astype(np.int64)
     found = np.zeros(days.size, dtype=np.bool_)
-    last: dict[int, int] = {}
-    for row in np.argsort(days, kind="stable").tolist():
-        patient, day = outcomes.patients[row], int(days[row])
-        if patient not in last or day - last[patient] > horizon_days:
-            found[row], last[patient] = True, day
+    if not days.size:
+        return found
+    days -= days.min()
+    # each patient's days lie further apart from the next one's than any horizon
+    span = int(days.max()) + int(horizon_days) + 1
+    days += outcomes.patients.astype(np.int64) * span
+    order = np.argsort(days, kind="stable")
+    ranked = days[order]
+    patient = outcomes.patients[order]
+    begins = np.ones(patient.size, dtype=np.bool_)
+    begins[1:] = patient[1:] != patient[:-1]
+    chosen = np.flatnonzero(begins)
+    while chosen.size:
+        found[order[chosen]] = True
+        after = np.searchsorted(ranked, ranked[chosen] + horizon_days, side="right")
+        there = after < ranked.size
+        after, chosen = after[there], chosen[there]
+        chosen = after[patient[after] == patient[chosen]]
     return found
 
 

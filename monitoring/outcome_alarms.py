@@ -60,8 +60,10 @@ def outcomes_of(
     parts = [years[year] for year in sorted(years)]
     if not parts:
         return None
-    rows = Followed.joined(parts)
-    rows = rows.part(rows.predicted_on <= np.datetime64(last))
+    rows = parts[0] if len(parts) == 1 else Followed.joined(parts)
+    closed = rows.predicted_on <= np.datetime64(last)
+    if not closed.all():
+        rows = rows.part(closed)
     events = rows.happened & (rows.days <= horizon)
     known = events | (rows.days >= horizon)
     # a feed of outcomes that reports next to none is no sign of health, nor of disease

@@ -1,9 +1,10 @@
 """How a version's risks agreed with what became known, by calendar year of the prediction."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import reduce
+from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.condensed import condensed_figures
 from models.evaluation.evaluation import evaluate
+from models.evaluation.ranked_censoring import RankedCensoring, parts
 from monitoring.bounds import bounds
 from monitoring.expected import RiskHistogram
 from records.answers import Moment, raw_rows, times
@@ -25,7 +27,6 @@ SEED = 20261
 # of more rows than these, intervals come from a histogram; each draw would take seconds else
 CONDENSED_ABOVE = 20_000
 ROWS_AT_ONCE = 20_000
-FIRST_NUMPY_YEAR = 1970
 COLUMNS = ("predicted_on", "risk", "patients", "days", "happened")
 CLAIMED = (
     "auroc",
@@ -74,11 +75,11 @@ class Followed:
 
     predicted_on: NDArray[np.datetime64]
     risk: NDArray[np.float64]
-    patients: NDArray[np.int64]
+    patients: NDArray[np.int32]
     days: NDArray[np.float64]
     happened: NDArray[np.bool_]
 
-    def part(self, chosen: NDArray[np.bool_]) -> Self:
+    def part(self, chosen: NDArray[np.bool_] | slice) -> Self:
         """Return some of the rows."""
         return type(self)(*(getattr(self, name)[chosen] for name in COLUMNS))
 
@@ -132,7 +133,7 @@ def evaluate_year(
         bounds=bounds(followed.risk, events, settled)
         if today > closes_on and not settled.all() and _may_suffice(definition, counts)
         else {},
-        expected=asdict(RiskHistogram.of(followed.risk, thresholds).expected()),
+        expected=asdict(_histogram(followed.risk, thresholds).expected()),
         **counts,
     )
 
@@ -171,20 +172,23 @@ def _estimates(
     definition: Definition, followed: Followed, known: NDArray[np.bool_]
 ) -> Mapping[str, Estimate]:
     """Evaluate with weights for censoring that are estimated anew in every draw, as in training."""
-    weighter = CensoringWeighter(
-        followed.days[known], followed.happened[known], definition.outcome.horizon_days
-    )
-    y, risk = weighter.y, followed.risk[known]
-    settings: dict[str, Any] = {
-        "patient_ids": followed.patients[known],
-        "seed": SEED,
-        "reweight": weighter.reweight,
-        "draws": DRAWS,
-    }
-    if y.size > CONDENSED_ABOVE:
-        return condensed_figures(y, risk, **settings)
+    if not known.all():
+        followed = followed.part(known)
+    days, happened, horizon = followed.days, followed.happened, definition.outcome.horizon_days
+    settings: dict[str, Any] = {"patient_ids": followed.patients, "seed": SEED, "draws": DRAWS}
+    if days.size > CONDENSED_ABOVE:
+        censoring = RankedCensoring(days, happened, horizon)
+        return condensed_figures(censoring.y, followed.risk, censoring=censoring, **settings)
+    weighter = CensoringWeighter(days, happened, horizon)
     thresholds = [threshold.risk for threshold in definition.thresholds]
-    return evaluate(y, risk, thresholds=thresholds, **settings).figures
+    settings |= {"reweight": weighter.reweight, "thresholds": thresholds}
+    return evaluate(weighter.y, followed.risk, **settings).figures
+
+
+def _histogram(risk: NDArray[np.float64], thresholds: Sequence[float]) -> RiskHistogram:
+    """Count risks part by part, since what is computed of a risk takes five times its memory."""
+    counted = (RiskHistogram.of(risk[rows], thresholds) for rows in parts(risk.size))
+    return reduce(RiskHistogram.__add__, counted)
 
 
 def _figures(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
@@ -197,37 +201,68 @@ def _figures(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | N
 
 def followed_by_year(model: str, version: str) -> dict[int, Followed]:
     """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
-    reports, codes = follow_up(model), _Codes()
+    columns = _joined_columns(model, version)
+    patients = _in_order(np.concatenate(columns.pop("patients")))
+    # each column lets go of its parts before the next is made
+    found = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    whole = Followed(**found, patients=patients)
+    if not whole.risk.size:
+        return {}
+    first, last = (whole.predicted_on[row].astype(object).year for row in (0, -1))
+    years = np.arange(first, last + 2)
+    begins = [np.datetime64(f"{year}-01-01") for year in years.tolist()]
+    starts = np.searchsorted(whole.predicted_on, begins).tolist()
+    parts_of = zip(years.tolist(), starts, starts[1:], strict=False)
+    return {year: whole.part(slice(*rows)) for year, *rows in parts_of if rows[0] < rows[1]}
+
+
+def _joined_columns(model: str, version: str) -> dict[str, list[NDArray[Any]]]:
+    """Return the columns of `Followed` in parts, in order of prediction time."""
+    reports = follow_up(model)
     chosen = Prediction.objects.filter(model=model, version=version, is_test=False)
     columns = chosen.order_by("predicted_at", "id").values_list(
         Moment("predicted_at"), "id", "patient", "risk"
     )
-    parts: dict[int, list[Followed]] = defaultdict(list)
+    found: dict[str, list[NDArray[Any]]] = {
+        "predicted_on": [times(()).astype("datetime64[D]")],
+        "risk": [np.zeros(0)],
+        "patients": [np.zeros(0, dtype=np.uint64)],
+        "days": [np.zeros(0)],
+        "happened": [np.zeros(0, dtype=np.bool_)],
+    }
     for chunk in raw_rows(columns, ROWS_AT_ONCE):
         moments, ids, patients, risk = zip(*chunk, strict=True)
         predicted_at = times(moments)
         known_at, happened = reports.of_all(prediction_keys(ids), patients, predicted_at)
-        rows = Followed(
-            predicted_at.astype("datetime64[D]"),
-            np.array(risk, dtype=np.float64),
-            np.array([codes[one] for one in patients], dtype=np.int64),
-            (known_at - predicted_at) / np.timedelta64(1, "D"),
-            happened,
-        )
-        years = predicted_at.astype("datetime64[Y]").astype(int) + FIRST_NUMPY_YEAR
-        for year in np.unique(years).tolist():
-            parts[year].append(rows.part(years == year))
-    return {year: Followed.joined(parts.pop(year)) for year in list(parts)}
+        found["predicted_on"].append(predicted_at.astype("datetime64[D]"))
+        found["risk"].append(np.array(risk, dtype=np.float64))
+        found["patients"].append(_marks(patients, ids))
+        found["days"].append((known_at - predicted_at) / np.timedelta64(1, "D"))
+        found["happened"].append(happened)
+    return found
 
 
-class _Codes(dict[str, int]):
-    """A number for each patient; a prediction without one is a patient of its own."""
+def _marks(patients: Sequence[str], ids: Sequence[Any]) -> NDArray[np.uint64]:
+    """Return 64 bits for each patient; a prediction without one is a patient of its own.
 
-    def __init__(self) -> None:
-        self._given = 0
+    Two of ten million patients share theirs with a chance of 3 in a million.
+    """
+    named = (patient or str(id_) for patient, id_ in zip(patients, ids, strict=True))
+    return np.frombuffer(
+        b"".join(blake2b(one.encode(), digest_size=8).digest() for one in named), dtype=np.uint64
+    )
 
-    def __missing__(self, patient: str) -> int:
-        self._given += 1
-        if patient:
-            self[patient] = self._given
-        return self._given
+
+def _in_order(marks: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Number patients from 0 on, as they appear first."""
+    order = np.argsort(marks, kind="stable")
+    ranked = marks[order]
+    begins = np.ones(marks.size, dtype=np.bool_)
+    begins[1:] = ranked[1:] != ranked[:-1]
+    del ranked
+    first = order[begins]
+    numbers = np.empty(first.size, dtype=np.int32)
+    numbers[np.argsort(first)] = np.arange(first.size)
+    found = np.empty(marks.size, dtype=np.int32)
+    found[order] = numbers[np.cumsum(begins, dtype=np.int32) - 1]
+    return found

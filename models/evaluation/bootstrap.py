@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -45,22 +46,24 @@ class PatientBootstrap:
         if draws < LEAST_DRAWS:
             raise StatisticsError(f"draws must be at least {LEAST_DRAWS}, not {draws}")
         self.rows = rows
-        self._patient = check_labels(patient_ids, rows, "patient_ids")
-        self.patients = int(self._patient.max()) + 1
+        self.patient = check_labels(patient_ids, rows, "patient_ids")
+        self.patients = int(self.patient.max()) + 1
         self.draws = draws
         self.seed = seed
 
+    def taken(self) -> Iterator[IntArray]:
+        """Yield for each draw how often each of `patient`'s numbers is taken, (patients,)."""
+        generator = np.random.Generator(np.random.PCG64(self.seed))
+        for _ in range(self.draws):
+            picks = generator.integers(0, self.patients, size=self.patients)
+            yield np.bincount(picks, minlength=self.patients)
+
     def counts(self) -> Iterator[IntArray]:
         """Yield blocks of multiplicities (some draws, rows) until all draws are given."""
-        generator = np.random.Generator(np.random.PCG64(self.seed))
         block = max(1, min(self.draws, _BLOCK_ELEMENTS // self.rows))
-        for first in range(0, self.draws, block):
-            size = min(block, self.draws - first)
-            taken = np.empty((size, self.patients), dtype=np.int64)
-            for draw in range(size):
-                picks = generator.integers(0, self.patients, size=self.patients)
-                taken[draw] = np.bincount(picks, minlength=self.patients)
-            yield taken[:, self._patient]
+        taken = self.taken()
+        while drawn := list(islice(taken, block)):
+            yield np.array(drawn)[:, self.patient]
 
     def case_weights(self, case_weighting: "CaseWeighting") -> Iterator[FloatArray]:
         """Yield blocks of case weights (some draws, rows)."""

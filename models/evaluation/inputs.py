@@ -73,6 +73,8 @@ def check_labels(values: npt.ArrayLike, rows: int, argument: str) -> IntArray:
     """Return which of the distinct labels each row has, as 0, 1, ..., none being missing."""
     labels = np.asarray(values)
     check_length(labels, rows, argument)
+    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() <= 4 * rows:
+        return _ranked(labels)
     missing = np.array([label is None or label != label for label in labels.tolist()])
     if missing.any():
         raise StatisticsError(f"{argument} must be known: {int(missing.sum())} of {rows} are not")
@@ -83,6 +85,13 @@ def check_labels(values: npt.ArrayLike, rows: int, argument: str) -> IntArray:
             f"{argument} mixes kinds of value: give all as text or all as numbers"
         ) from error
     return np.asarray(codes, dtype=np.int64)
+
+
+def _ranked(labels: npt.NDArray[np.integer]) -> IntArray:
+    """Rank small numbers without sorting them, which would take several times their memory."""
+    present = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
+    present[labels] = True
+    return np.asarray((np.cumsum(present) - 1)[labels], dtype=np.int64)
 
 
 def check_length(values: npt.NDArray[np.generic], rows: int, argument: str) -> None:

@@ -2,12 +2,15 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import bernoulli
 
 from monitoring.calibration import (
     CalibrationStream,
     Miscalibration,
     Outcomes,
+    independent,
     log_ratio,
     miscalibration,
 )
@@ -79,10 +82,28 @@ def test_a_lasting_shift_is_found_and_its_direction_said(shift: float, direction
 
 
 def test_a_patient_counts_once_a_horizon() -> None:
-    outcomes = simulated(1, 0.5, rows=1, patients=np.array(["one"] * 60))
+    outcomes = simulated(1, 0.5, rows=1, patients=np.ones(60, dtype=np.int32))
     found = miscalibration(outcomes, Budget(1e-9, 1), 30, None)
     assert found is not None
     assert found.rows <= 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=40), st.integers(1, 15))
+def test_of_a_patients_rows_the_next_that_counts_is_beyond_the_horizon(
+    rows: list[tuple[int, int]], horizon: int
+) -> None:
+    patients = np.array([patient for patient, _ in rows], dtype=np.int32)
+    days = np.array([day for _, day in rows], dtype=np.int64)
+    last: dict[int, int] = {}
+    counts = np.zeros(len(rows), dtype=bool)
+    for row in np.argsort(days, kind="stable").tolist():
+        patient, day = rows[row]
+        if patient not in last or day - last[patient] > horizon:
+            counts[row], last[patient] = True, day
+    nothing = np.zeros(len(rows))
+    dated = np.datetime64("2025-01-01") + days
+    outcomes = Outcomes(dated, patients, nothing, nothing > 0, nothing == 0)
+    assert (independent(outcomes, horizon) == counts).all()
 
 
 def test_after_an_alarm_evidence_begins_anew() -> None:

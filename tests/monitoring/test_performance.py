@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from models.evaluation.condensed import VALUES_WITHIN
 from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
 from records.models import Alarm, Outcome, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -102,6 +103,38 @@ def test_an_outcome_is_joined_by_patient_where_no_prediction_is_named(clinic: Cl
         )
     (year,) = performance(clinic)
     assert (year.events, year.unreported) == (1, 1)
+
+
+def test_patients_are_numbered_as_they_come_and_nobody_shares_the_number_of_nobody(
+    clinic: Clinic,
+) -> None:
+    for step, patient in ((0, "b" * 64), (1, ""), (2, "a" * 64), (366, "b" * 64), (367, "")):
+        clinic.record(FIRST + timedelta(days=step), 1, patient=patient)
+    years = followed_by_year(clinic.model, "1")
+    assert years[2024].patients.tolist() == [0, 1, 2]
+    assert years[2025].patients.tolist() == [0, 3]
+
+
+def test_of_no_predictions_there_are_no_years(clinic: Clinic) -> None:
+    assert followed_by_year(clinic.model, "1") == {}
+
+
+def test_very_many_rows_give_the_figures_of_few_at_once(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = clinic.record(FIRST, 1200)
+    clinic.report_outcomes(made[:1100], drawn(made)[:1100], days=90)
+    clinic.report_outcomes(made[1100:1160], [False] * 60, days=30.5)
+    (whole,) = performance(clinic)
+    monkeypatch.setattr("monitoring.performance.CONDENSED_ABOVE", 1000)
+    (condensed,) = performance(clinic)
+    assert whole.censored == 60
+    for name, figure in whole.figures.items():
+        width = figure["high"] - figure["low"]
+        found = condensed.figures[name]
+        assert found["value"] == pytest.approx(figure["value"], abs=VALUES_WITHIN)
+        assert found["low"] == pytest.approx(figure["low"], abs=0.03 * width)
+        assert found["high"] == pytest.approx(figure["high"], abs=0.03 * width)
 
 
 def watched_outcomes(clinic: Clinic, shift: float) -> Alarm | None:
