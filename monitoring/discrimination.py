@@ -103,9 +103,11 @@ class ChangedDiscrimination:
 def paired(outcomes: Outcomes, chosen: NDArray[np.bool_]) -> Pairs:
     """Pair chosen rows that follow each other in a week; one that is left over has no pair."""
     rows = np.flatnonzero(chosen)
-    rows = rows[np.argsort(outcomes.predicted_on[rows], kind="stable")]
     days = outcomes.predicted_on[rows].astype("datetime64[D]")
-    week = (days - MONDAY).astype(int) // 7
+    if (days[1:] < days[:-1]).any():
+        order = np.argsort(days, kind="stable")
+        rows, days = rows[order], days[order]
+    week = ((days - MONDAY).astype(np.int64) // 7).astype(np.int32)
     place = np.arange(rows.size) - np.searchsorted(week, week)
     first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
     both = np.stack([rows[first], rows[first + 1]], axis=1)
