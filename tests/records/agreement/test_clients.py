@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from auscult.people import new_client, revoke_key
+from records import audit
 from records.agreement import disagreements
 from records.clients import create_client, key_id_of
 from records.models import Client
@@ -54,6 +55,17 @@ def test_a_key_that_was_revived_or_deleted_is_found(told: str) -> None:
     deleted, revived = disagreements()
     assert f"a client was changed or deleted: {told}" in deleted.words
     assert "a revocation was changed or deleted" in revived.words
+
+
+def test_a_key_from_before_its_digest_was_noted_is_compared_by_the_rest(
+    records_db: Settings,
+) -> None:
+    _, client = create_client("ward", ["predict"], now=NOW)
+    said = {"key_id": client.key_id, "name": "ward", "scopes": ["predict"]}
+    audit.note("client created", "olga", said, NOW)
+    assert disagreements() == []
+    Client.objects.update(scopes=["predict", "replay"])
+    assert {one.table for one in disagreements()} == {"records_client"}
 
 
 def test_a_key_that_nobody_is_noted_to_have_made_is_found(told: str) -> None:
