@@ -12,10 +12,10 @@ from models.fhir import read_bundle
 from serving.contract import Aware, Site, read_json
 from serving.fhir_capability import capability
 from serving.fhir_form import fhir_answer, in_profile
-from serving.fhir_records import amend, check_replaceable, first_of
+from serving.fhir_records import amend, check_replaceable
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import find_prediction
+from serving.past import find_prediction, first_of
 from serving.prediction import Ask, predict, prediction_time
 from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -24,7 +23,7 @@ from serving.fhir_capability import operation_definition
 from serving.fhir_form import fhir_answer, in_profile
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import find_own
+from serving.past import WITHDRAWN, Standing, find_own, find_standing, standing_of
 from serving.prediction import Prediction, record
 from serving.premises import Premises
 from serving.problems import MethodNotAllowed, NotServedHere
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from records.models import Prediction as Record
 
 DEFAULT_COUNT, MAX_COUNT = 50, 500
-WITHDRAWN = "entered-in-error"
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
 _BY_PATIENT = ("subject", "patient")
 
@@ -44,8 +42,10 @@ _BY_PATIENT = ("subject", "patient")
 async def read_risk_assessment(call: Call) -> Answer:
     """Read a past prediction of this client as a RiskAssessment."""
     found = await find_own(call)
-    past = await to_thread.run_sync(_past_of, found)
-    return fhir_answer(in_profile(call, restored(found, call.premises), _issue(call, found, past)))
+    standing = await find_standing(found)
+    return fhir_answer(
+        in_profile(call, restored(found, call.premises), _issue(call, found, standing))
+    )
 
 
 async def search(call: Call) -> Answer:
@@ -66,9 +66,9 @@ async def search_by_post(call: Call) -> Answer:
 async def withdraw(call: Call) -> Answer:
     """Mark a prediction of this client as entered in error; it stays in the records."""
     found = await find_own(call)
-    past = await to_thread.run_sync(_past_of, found)
+    standing = await find_standing(found)
     await record(call.premises, _amendment(call, found, WITHDRAWN, None))
-    issue = replace(_issue(call, found, past), status=WITHDRAWN, shown=False)
+    issue = replace(_issue(call, found, standing), status=WITHDRAWN, shown=False)
     return fhir_answer(in_profile(call, restored(found, call.premises), issue))
 
 
@@ -121,26 +121,14 @@ def restored(found: Record, premises: Premises) -> Prediction:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """The first prediction of those that replaced one another, and whether this one still holds."""
-
-    first: UUID
-    holds: bool
-
-
-def _issue(call: Call, found: Record, past: _Past) -> Issue:
+def _issue(call: Call, found: Record, standing: Standing) -> Issue:
     """Return how a record is issued: withdrawn, replacing another, or final."""
-    status = "final" if past.first == found.id else "amended"
-    if not past.holds:
-        # a prediction that was replaced isn't right any more, just as one that was withdrawn
-        status = WITHDRAWN
     return Issue(
         subject=pseudonym(found.patient) if found.patient else {},
-        status=status,
-        identifier=past.first,
+        status=standing.status,
+        identifier=standing.first,
         explained="explain" in call.caller.scopes,
-        shown=found.shown and status != WITHDRAWN,
+        shown=found.shown and standing.holds,
     )
 
 
@@ -158,27 +146,12 @@ def _amendment(
     )
 
 
-def first_of(prediction: UUID) -> UUID:
-    """Return the first of the predictions that replaced one another up to this one (FHIR-1)."""
-    from records.models import Amendment
-
-    before = Amendment.objects.filter(replacement_id=prediction).first()
-    return prediction if before is None else first_of(before.prediction_id)
-
-
-def _past_of(found: Record) -> _Past:
-    from records.models import Amendment
-
-    holds = not Amendment.objects.filter(prediction=found).exists()
-    return _Past(first_of(found.id), holds)
-
-
 async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     filters, count = _filters(call, given)
     found, total = await to_thread.run_sync(_find, call.caller.key_id, filters, count)
     entries: list[dict[str, Any]] = []
-    for one, past in found:
-        resource = risk_assessment(restored(one, call.premises), _issue(call, one, past))
+    for one, standing in found:
+        resource = risk_assessment(restored(one, call.premises), _issue(call, one, standing))
         entries.append({"resource": resource, "search": {"mode": "match"}})
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": total}
     return fhir_answer({**bundle, "entry": entries} if entries else bundle)
@@ -186,7 +159,7 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
 
 def _find(
     client: str, filters: Mapping[str, Any], count: int
-) -> tuple[list[tuple[Record, _Past]], int]:
+) -> tuple[list[tuple[Record, Standing]], int]:
     # here, since Django's models can only be imported once Django is set up
     from django.db import close_old_connections
 
@@ -195,7 +168,7 @@ def _find(
     close_old_connections()
     rows: QuerySet[Record] = Record.objects.filter(client=client, **filters)
     newest = rows.order_by("-predicted_at", "id")[:count]
-    return [(one, _past_of(one)) for one in newest], rows.count()
+    return [(one, standing_of(one)) for one in newest], rows.count()
 
 
 def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], int]:

@@ -21,7 +21,7 @@ from serving.answer import (
 from serving.contract import Aware, PatientIdentifier, Request, read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import PastPrediction, find_own, find_prediction, past_answer
+from serving.past import PastPrediction, find_own, find_prediction, find_standing, past_answer
 from serving.prediction import Ask, Prediction, predict, prediction_time, record
 from serving.premises import Served
 from serving.recording import outcome_row
@@ -89,8 +89,10 @@ async def read_prediction(call: Call) -> Answer:
     """Read a past prediction of this client."""
     found = await find_own(call)
     served = call.premises.models.get(found.model)
+    standing = await find_standing(found)
     explained = "explain" in call.caller.scopes
-    return _json(past_answer(found, served.model if served else None, explained=explained))
+    model = served.model if served else None
+    return _json(past_answer(found, standing, model, explained=explained))
 
 
 async def report_outcome(call: Call) -> Answer:

@@ -14,7 +14,7 @@ from serving.feedback import Report, feedback_row
 from serving.json_api import PROTOCOL, answer_of, ask_of
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import find_own
+from serving.past import find_own, find_standing
 from serving.prediction import (
     NO_SCORE,
     Prediction,
@@ -110,7 +110,8 @@ async def predict_batch(call: Call) -> Answer:
 async def replay_prediction(call: Call) -> Answer:
     """Recompute a past prediction of this client, and say whether it's the same bit for bit."""
     found = await find_own(call)
-    return Answer(msgspec.json.encode(replay(found, call.premises)))
+    standing = await find_standing(found)
+    return Answer(msgspec.json.encode(replay(found, standing, call.premises)))
 
 
 async def report_feedback(call: Call) -> Answer:

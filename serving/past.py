@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -20,8 +21,29 @@ if TYPE_CHECKING:
     from records.models import Prediction as Record
 
 
+WITHDRAWN: Final = "entered-in-error"
+REPLACING: Final = "amended"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a recorded prediction stands: what it replaced at first, and what became of it."""
+
+    first: UUID
+    status: str
+    replaced_by: UUID | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it's right still; one that was replaced isn't, just as one withdrawn."""
+        return self.status != WITHDRAWN
+
+
 class PastPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A recorded prediction; a silent one shows no risk, and explanations need their scope."""
+    """A recorded prediction; explanations need their scope.
+
+    One that was silent, withdrawn or replaced shows no risk.
+    """
 
     prediction_id: str
     model: str
@@ -35,6 +57,7 @@ class PastPrediction(msgspec.Struct, frozen=True, omit_defaults=True):
     features: dict[str, float | str | None]
     findings: list[Any]
     notice: str = ""
+    replaced_by: str = ""
     risk: float | msgspec.UnsetType = msgspec.UNSET
     band: str | msgspec.UnsetType = msgspec.UNSET
     base: float | msgspec.UnsetType = msgspec.UNSET
@@ -58,11 +81,42 @@ async def find_prediction(wanted: UUID, client: Client) -> Record:
     return found
 
 
-def past_answer(found: Record, model: RiskModel | None, *, explained: bool) -> PastPrediction:
+async def find_standing(found: Record) -> Standing:
+    """Return how a recorded prediction stands now."""
+    return await to_thread.run_sync(standing_of, found)
+
+
+def standing_of(found: Record) -> Standing:
+    """Return how a recorded prediction stands now, from what amended it and what it amended."""
+    from records.models import Amendment
+
+    amendments = Amendment.objects.filter(prediction=found).order_by("pk")
+    replacements = list(amendments.values_list("replacement_id", flat=True))
+    first = first_of(found.id)
+    status = found.status if first == found.id else REPLACING
+    return Standing(
+        first=first,
+        status=WITHDRAWN if replacements else status,
+        replaced_by=next((one for one in reversed(replacements) if one is not None), None),
+    )
+
+
+def first_of(prediction: UUID) -> UUID:
+    """Return the first of the predictions that replaced one another up to this one (FHIR-1)."""
+    from records.models import Amendment
+
+    before = Amendment.objects.filter(replacement_id=prediction).first()
+    return prediction if before is None else first_of(before.prediction_id)
+
+
+def past_answer(
+    found: Record, standing: Standing, model: RiskModel | None, *, explained: bool
+) -> PastPrediction:
     """Describe a recorded prediction; contributions are named by the definition that made them."""
     same = model is not None and model.definition_digest == found.definition_digest
     demonstration = model is not None and model.definition.for_demonstration
-    shown, explained = found.shown, explained and found.shown
+    shown = found.shown and standing.holds
+    explained = explained and shown
     named: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     if model is not None and same and explained:
         amounts = np.frombuffer(found.contributions, dtype="<f8").tolist()
@@ -76,11 +130,12 @@ def past_answer(found: Record, model: RiskModel | None, *, explained: bool) -> P
         definition_digest=found.definition_digest,
         predicted_at=found.predicted_at,
         recorded_at=found.recorded_at,
-        status=found.status,
+        status=standing.status,
         protocol=found.protocol,
         features=found.features,
         findings=found.findings,
         notice=NOT_FOR_CLINICAL_USE if demonstration else "",
+        replaced_by=str(standing.replaced_by or ""),
         risk=found.risk if shown else msgspec.UNSET,
         band=found.band if shown else msgspec.UNSET,
         base=found.base if explained else msgspec.UNSET,

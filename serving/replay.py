@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.encoding import encode
 from models.risk_model import RiskModel
+from serving.past import Standing
 from serving.premises import Premises
 from serving.problems import NotServedHere
 
@@ -18,18 +19,23 @@ if TYPE_CHECKING:
 
 
 class ReplayAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whether a prediction could be repeated bit for bit, and what differs if not."""
+    """Whether a prediction could be repeated bit for bit, and what differs if not.
+
+    One that was silent, withdrawn or replaced shows no risk.
+    """
 
     prediction_id: str
+    status: str
     version: str
     artefact_digest: str
     identical: bool
     differs: list[str]
+    replaced_by: str = ""
     risk: float | msgspec.UnsetType = msgspec.UNSET
     recomputed_risk: float | msgspec.UnsetType = msgspec.UNSET
 
 
-def replay(found: Record, premises: Premises) -> ReplayAnswer:
+def replay(found: Record, standing: Standing, premises: Premises) -> ReplayAnswer:
     """Recompute a prediction from its recorded features; raise NotServedHere for other versions."""
     model = _version_of(found, premises)
     vector = encode(model.definition, found.features)
@@ -42,14 +48,17 @@ def replay(found: Record, premises: Premises) -> ReplayAnswer:
         "risk": explanation.risk == found.risk,
         "band": model.definition.band(explanation.risk).name == found.band,
     }
+    shown = found.shown and standing.holds
     return ReplayAnswer(
         prediction_id=str(found.id),
+        status=standing.status,
         version=found.version,
         artefact_digest=found.artefact_digest,
         identical=all(same.values()),
         differs=[name for name, equal in same.items() if not equal],
-        risk=found.risk if found.shown else msgspec.UNSET,
-        recomputed_risk=explanation.risk if found.shown else msgspec.UNSET,
+        replaced_by=str(standing.replaced_by or ""),
+        risk=found.risk if shown else msgspec.UNSET,
+        recomputed_risk=explanation.risk if shown else msgspec.UNSET,
     )
 
 

@@ -5,16 +5,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from monitoring.corrections import list_affected
 from records.clients import SCOPES
 from records.settings import Settings
 from tests.factories import NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import PATH as HOOK
 from tests.serving.hooks import FhirServer, hook_request, running
+from tests.serving.test_fhir_records import BASE, corrected, parameters, predict
 
 
 @pytest.fixture
@@ -214,3 +217,52 @@ def test_the_page_of_the_operations_needs_no_script_and_nothing_from_outside(ehr
     assert "<script" not in page.text
     assert "src=" not in page.text
     assert page.text.count("<pre>") == 9
+
+
+def read_both(client: Any, prediction: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A past prediction and its replay."""
+    path = f"/v1/predictions/{prediction}"
+    return client.get(path).json(), client.post(f"{path}/replay").json()
+
+
+def as_fhir(client: Any, prediction: str) -> str:
+    return str(client.get(f"{BASE}/{prediction}").json()["status"])
+
+
+def shows_nothing(read: dict[str, Any]) -> bool:
+    return not {"risk", "band", "base", "contributions", "recomputed_risk"} & read.keys()
+
+
+def test_a_withdrawn_prediction_is_in_error_and_shows_no_risk(ehr):
+    made = predict(ehr)["id"]
+    assert [one["status"] for one in read_both(ehr, made)] == ["final", "final"]
+    assert ehr.post(f"{BASE}/{made}/$withdraw").is_success
+    read, replayed = read_both(ehr, made)
+    assert read["status"] == replayed["status"] == as_fhir(ehr, made) == "entered-in-error"
+    assert shows_nothing(read)
+    assert shows_nothing(replayed)
+    assert replayed["identical"] is True
+    assert "replaced_by" not in read
+
+
+def test_a_replaced_prediction_names_the_one_that_holds(ehr):
+    made = predict(ehr)["id"]
+    new = ehr.post(f"{BASE}/$predict", json=parameters(corrected(), made)).json()["id"]
+    for read in read_both(ehr, made):
+        assert (read["status"], read["replaced_by"]) == ("entered-in-error", new)
+        assert shows_nothing(read)
+    for read in read_both(ehr, new):
+        assert read["status"] == as_fhir(ehr, new) == "amended"
+        assert "risk" in read
+
+
+def test_a_prediction_that_used_a_corrected_result_shows_no_risk_once_it_is_listed(ehr, model):
+    made = predict(ehr)["id"]
+    (source, *_) = read_predictions()[0].sources
+    report = {"source": source, "status": "entered-in-error"}
+    assert ehr.post("/v1/corrections", json={"model": NAME, "corrections": [report]}).is_success
+    list_affected(model, NOW)
+    read, replayed = read_both(ehr, made)
+    assert read["status"] == replayed["status"] == as_fhir(ehr, made) == "entered-in-error"
+    assert shows_nothing(read)
+    assert shows_nothing(replayed)
