@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -28,12 +27,12 @@ from models.fhir_subject import (
     check_alive,
     check_rules,
 )
+from models.fhir_versions import FoundObservation, newest_versions
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
 
 __all__ = [
     "BundleReadings",
-    "FoundObservation",
     "PatientContext",
     "read_bundle",
     "read_entries",
@@ -45,7 +44,6 @@ MAX_ENTRIES = 3_000
 _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
-_BY_VERSION = attrgetter("version")
 _OBSERVATIONS = msgspec.json.Decoder(Observation)
 
 
@@ -56,39 +54,6 @@ class BundleReadings:
     readings: Mapping[str, list[Reading]]
     patient: PatientContext
     findings: tuple[Finding, ...]
-
-
-class FoundObservation(msgspec.Struct, frozen=True, gc=False):
-    """An Observation with its version and its place in the Bundle."""
-
-    version: tuple[str, str]
-    index: int
-    full_url: str | None
-    observation: Observation
-
-    @property
-    def place(self) -> str:
-        """Where it stands, as FHIRPath."""
-        return place_of(self.index)
-
-    @property
-    def is_named(self) -> bool:
-        """Whether it's known by more than its place."""
-        return self.observation.id is not None or self.full_url is not None
-
-    @property
-    def name(self) -> str:
-        """What it is called, whatever its version."""
-        own = self.observation.id
-        return f"Observation/{own}" if own is not None else self.full_url or self.place
-
-    @property
-    def source(self) -> str:
-        """What it is called in a prediction's sources: with its version, if it has one."""
-        own, meta = self.observation.id, self.observation.meta
-        if own is None or meta is None or not meta.version_id:
-            return self.name
-        return f"{self.name}/_history/{meta.version_id}"
 
 
 def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> BundleReadings:
@@ -104,7 +69,7 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
 def read_entries(
     entries: Sequence[AnyEntry], definition: Definition, predicted_at: datetime
 ) -> BundleReadings:
-    """Read the entries of one Bundle or of several, of which no two have one fullUrl.
+    """Read the entries of one Bundle or of several, which may hold a resource more than once.
 
     Raises as `read_bundle` does.
     """
@@ -116,7 +81,11 @@ def read_entries(
         check_rules(person.patient)
         check_alive(person.patient, predicted_at)
     subjects, reader = Subjects(person), ObservationReader(definition.by_coding)
-    faults = [subjects.fault(one.observation.subject, one.index) for one in found]
+    faults = [
+        subjects.fault(one.observation.subject, one.index)
+        or ("undecided_version" if one.is_undecided else None)
+        for one in found
+    ]
     readings = _demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
         wanted = reader.wanted(one.observation)
@@ -181,20 +150,16 @@ def _sort_out(
 ) -> tuple[list[Person], list[FoundObservation]]:
     """Return the people and the newest version of each Observation, older ones first."""
     people: list[Person] = []
-    newest: dict[str | int, FoundObservation] = {}
+    found: list[FoundObservation] = []
     for index, entry in enumerate(entries):
         resource = _resource(entry, index)
         if isinstance(resource, Observation):
-            meta, own = resource.meta, resource.id or ""
-            version = (meta.last_updated or "" if meta is not None else "", own)
-            known = newest.get(own or index)
-            if known is None or known.version <= version:
-                newest[own or index] = FoundObservation(version, index, entry.full_url, resource)
+            found.append(FoundObservation(index, entry.full_url, resource))
         elif isinstance(resource, Patient):
             people.append(Person(resource, entry.full_url))
         elif resource is not None:
             findings.extend(_messages(resource))
-    return people, sorted(newest.values(), key=_BY_VERSION)
+    return people, newest_versions(found)
 
 
 def _resource(entry: AnyEntry, index: int) -> Observation | Patient | OperationOutcome | None:

@@ -8,8 +8,9 @@ from models.corrections import CORRECTED, IN_ERROR, LONGEST, Correction
 from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
-from models.fhir import FoundObservation, read_observations
+from models.fhir import read_observations
 from models.fhir_observation import ObservationReader
+from models.fhir_versions import FoundObservation
 from models.readings import Reading
 from models.values import value_of
 
@@ -19,7 +20,7 @@ STATUSES: Final = {"corrected": CORRECTED, "amended": CORRECTED, "entered-in-err
 def read_corrected(body: bytes) -> Sequence[FoundObservation]:
     """Read a Bundle of Observations of any patients, every one of them corrected or in error.
 
-    Raises MalformedInput for what isn't such a Bundle, and for an Observation of another status
+    Raises MalformedInput for what isn't such a Bundle, and for an Observation of another status,
     or without an id or fullUrl by which predictions could have named it.
     """
     found = read_observations(body)
@@ -39,6 +40,13 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
                 f"{one.place} needs an id or a fullUrl of at most {LONGEST} characters",
                 field=f"{one.place}.id",
                 reason="missing_field",
+            )
+        if one.is_undecided:
+            raise MalformedInput(
+                f"{one.place} differs from another version of it, and it can't be told which is "
+                "the newer; give meta.lastUpdated or a number as meta.versionId",
+                field=f"{one.place}.meta",
+                reason="undecided_version",
             )
     return found
 

@@ -11,6 +11,7 @@ Fault = Literal[
     "partial_time",
     "no_subject",
     "unknown_modifier",
+    "undecided_version",
     "no_unit",
     "unit_system",
     "text_value",

@@ -24,6 +24,7 @@ _FAULTS = {
     "unit_system": "the unit is coded in a system other than UCUM",
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
+    "undecided_version": "its versions differ, and it can't be told which is the newer",
 }
 
 
@@ -76,7 +77,8 @@ def value_of(
     What was converted or is doubtful is appended to `findings`.
     """
     if reading.fault is not None:
-        raise unusable(feature, reading.fault, _FAULTS[reading.fault] + _wanted(feature))
+        wanted = "" if reading.fault == "undecided_version" else _wanted(feature)
+        raise unusable(feature, reading.fault, _FAULTS[reading.fault] + wanted)
     if feature.kind == "categorical":
         return _category(feature, reading.value)
     if feature.source == "birth_date":

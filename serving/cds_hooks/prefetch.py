@@ -75,17 +75,12 @@ class Gathered:
     def entries(self, full_url: str) -> list[AnyEntry]:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
         entries: list[AnyEntry] = []
-        urls: set[str] = set()
         for key, supplied in self.by_key.items():
-            for entry in supplied.entries:
-                url = full_url if key == PATIENT_KEY else entry.full_url
-                # a result may be found under several codes, and a Bundle names each URL once
-                if url in urls:
-                    url = None
-                elif url is not None:
-                    urls.add(url)
-                same = url == entry.full_url
-                entries.append(entry if same else msgspec.structs.replace(entry, full_url=url))
+            if key == PATIENT_KEY:
+                patient = supplied.entries
+                entries += [msgspec.structs.replace(one, full_url=full_url) for one in patient]
+            else:
+                entries += supplied.entries
         return entries
 
 

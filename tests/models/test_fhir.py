@@ -363,6 +363,88 @@ def test_the_newest_version_of_an_observation_replaces_the_others() -> None:
     assert features.values["systolic"] is None
 
 
+def versions(*pair: tuple[dict[str, Any] | None, float]) -> list[dict[str, Any]]:
+    """Versions of one systolic pressure: the meta of each and its value."""
+    return [
+        observation("a", "8480-6", valueQuantity=quantity(value, "mm[Hg]"))
+        | ({} if meta is None else {"meta": meta})
+        for meta, value in pair
+    ]
+
+
+def systolic(*resources: dict[str, Any]) -> float | str | None:
+    whole = bundle(patient(), ward_observation(), *resources, *good_tests())
+    return assess(whole).values["systolic"]
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        # offsets: 09:30 in Berlin is before 09:00 in London
+        ({"lastUpdated": "2026-01-05T09:30:00+01:00"}, {"lastUpdated": "2026-01-05T09:00:00Z"}),
+        # fractions: as text, a point stands before a Z
+        ({"lastUpdated": "2026-01-05T09:00:00Z"}, {"lastUpdated": "2026-01-05T09:00:00.5Z"}),
+        ({"versionId": "9"}, {"versionId": "10"}),
+        (
+            {"lastUpdated": "2026-01-05T09:00:00Z", "versionId": "9"},
+            {"lastUpdated": "2026-01-05T10:00:00+01:00", "versionId": "10"},
+        ),
+        ({"lastUpdated": "2026-01-05T09:00:00Z", "versionId": "9"}, {"versionId": "10"}),
+    ],
+)
+def test_the_newer_version_is_told_by_the_instant_and_then_by_the_number(
+    older: dict[str, Any], newer: dict[str, Any]
+) -> None:
+    pair = versions((older, 100), (newer, 140))
+    assert systolic(*pair) == systolic(*reversed(pair)) == 140.0
+    pair[1]["status"] = "entered-in-error"
+    assert systolic(*pair) is None
+    assert systolic(*reversed(pair)) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (None, None),
+        (None, {"lastUpdated": "2026-01-05T09:00:00Z"}),
+        ({"versionId": "a"}, {"versionId": "b"}),
+        ({"lastUpdated": "2026-01-05T09:00:00Z"},) * 2,
+        ({"lastUpdated": "2026-01-05T09:00:00"}, {"lastUpdated": "2026-01-05T10:00:00Z"}),
+    ],
+)
+def test_versions_of_which_neither_is_surely_newer_are_not_chosen_from(
+    one: dict[str, Any] | None, other: dict[str, Any] | None
+) -> None:
+    pair = versions((one, 100), (other, 140))
+    for retracted in (False, True):
+        if retracted:
+            pair[0]["status"] = "entered-in-error"
+        for order in (pair, pair[::-1]):
+            with pytest.raises(UnusableValue, match="which is the newer") as caught:
+                systolic(*order)
+            assert caught.value.reason == "undecided_version"
+
+
+def test_a_version_that_stands_twice_is_one() -> None:
+    same = versions((None, 140), ({"versionId": "x"}, 140))
+    assert systolic(*same) == 140.0
+    oldest = versions(({"versionId": "1"}, 100), ({"versionId": "3"}, 140), ({"versionId": "2"}, 9))
+    assert systolic(*oldest) == 140.0
+
+
+def test_an_id_names_another_observation_on_another_server() -> None:
+    old, new = versions((None, 100), (None, 140))
+    old["effectiveDateTime"] = (NOW - 2 * HOUR).isoformat()
+    whole = bundle(patient(), ward_observation(), *good_tests(), old, new)
+    for entry, server in zip(whole["entry"][-2:], ("one", "two"), strict=True):
+        entry["fullUrl"] = f"https://{server}.example.org/fhir/Observation/a"
+    assert assess(whole).values["systolic"] == 120.0, "the mean of both"
+    # one that doesn't say where it is from may be a version of either
+    whole["entry"].append({"resource": old | {"meta": {"versionId": "7"}}})
+    with pytest.raises(UnusableValue, match="which is the newer"):
+        assess(whole)
+
+
 def good_tests() -> list[dict[str, Any]]:
     return [entry["resource"] for entry in good()["entry"][2:5]]
 

@@ -144,6 +144,7 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
         (bundle(observation(), observation(id="x", status=None)), "unknown_status"),
         (bundle(observation(id=None)), "missing_field"),
         (bundle(observation(id="x" * 161)), "missing_field"),
+        (bundle(observation(), observation(status="entered-in-error")), "undecided_version"),
         (LACTATE, "bundle_type"),
     ],
 )

@@ -61,6 +61,7 @@ def everywhere(group: str, name: str, json: Change, fhir: Change, outcome: str) 
 UNIT, ABSENCE, STATUS, TIME = "unit and value", "absence", "status", "time"
 IDENTITY, REQUEST = "identity", "request"
 GONE = "missing lactate: no_value"
+UNDECIDED = "refused undecided_version"
 
 # units and values
 everywhere(
@@ -287,6 +288,17 @@ fault(
         "unchanged",
     ),
 )
+for name, old, new, outcome in (
+    (
+        "an older version by an offset that looks later",
+        {"lastUpdated": "2026-03-02T09:10:00+01:00"},
+        {"lastUpdated": "2026-03-02T08:30:00Z"},
+        "unchanged",
+    ),
+    ("an older version by its number", {"versionId": "9"}, {"versionId": "10"}, "unchanged"),
+    ("another version, and it can't be told which is the newer", {}, {}, UNDECIDED),
+):
+    fault(STATUS, name, fhir=(c.both(c.lactate(meta=new), c.beside(id="o1", meta=old)), outcome))
 
 # time
 everywhere(

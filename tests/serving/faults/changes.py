@@ -74,11 +74,12 @@ def beside(first: bool = False, **fields: Any) -> Change:
     """FHIR: a second lactate, of 9.9 mmol/L an hour later, with other fields."""
 
     def change(bundle: dict[str, Any]) -> None:
-        second = copy.deepcopy(bundle["entry"][LACTATE_AT])
-        second["fullUrl"] = "https://ehr.example.org/fhir/Observation/o9"
+        second = {"resource": copy.deepcopy(bundle["entry"][LACTATE_AT]["resource"])}
         second["resource"] |= {"id": "o9", "effectiveDateTime": "2026-03-02T09:00:00Z"}
         second["resource"]["valueQuantity"]["value"] = 9.9
         _update(second["resource"], fields)
+        if "id" not in fields:  # a version has the address of the other, which stands but once
+            second["fullUrl"] = "https://ehr.example.org/fhir/Observation/o9"
         bundle["entry"].insert(0 if first else len(bundle["entry"]), second)
 
     return change

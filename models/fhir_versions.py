@@ -1,0 +1,126 @@
+"""Which version of an Observation is the newest, and where that can't be told."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from models.fhir_resources import Observation, place_of
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class FoundObservation(msgspec.Struct, frozen=True, gc=False):
+    """An Observation and its place in the Bundle.
+
+    `is_undecided` is one of which another version says otherwise, and neither is surely newer.
+    """
+
+    index: int
+    full_url: str | None
+    observation: Observation
+    is_undecided: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as FHIRPath."""
+        return place_of(self.index)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it's known by more than its place."""
+        return self.observation.id is not None or self.full_url is not None
+
+    @property
+    def name(self) -> str:
+        """What it is called, whatever its version."""
+        own = self.observation.id
+        return f"Observation/{own}" if own is not None else self.full_url or self.place
+
+    @property
+    def source(self) -> str:
+        """What it is called in a prediction's sources: with its version, if it has one."""
+        own, meta = self.observation.id, self.observation.meta
+        if own is None or meta is None or not meta.version_id:
+            return self.name
+        return f"{self.name}/_history/{meta.version_id}"
+
+
+def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]:
+    """Return the newest version of each Observation, in the order of their last updates and ids.
+
+    Newer is what was updated later or, where that doesn't tell, has the higher number as
+    `versionId`. Versions that differ and of which that can't be told are all returned, undecided.
+    """
+    single: dict[str | int, FoundObservation] = {}
+    several: dict[str | int, list[FoundObservation]] = {}
+    for one in found:
+        key = one.observation.id or one.full_url or one.index
+        known = single.setdefault(key, one)
+        if known is not one:
+            several.setdefault(key, [known]).append(one)
+    for key, versions in several.items():
+        del single[key]
+        for resource in _by_server(versions):
+            for one in _newest(resource):
+                if one.is_undecided or one.index not in single:
+                    single[one.index] = one
+    return sorted(single.values(), key=_order)
+
+
+def _order(one: FoundObservation) -> tuple[datetime, str]:
+    return _updated_at(one.observation) or _NEVER, one.observation.id or ""
+
+
+def _by_server(versions: Sequence[FoundObservation]) -> Iterator[list[FoundObservation]]:
+    """Yield what is of one server: an id is another Observation's on another server.
+
+    What doesn't say where it is from may be of each of them.
+    """
+    servers = [_server(one.full_url) for one in versions]
+    for server in dict.fromkeys(one for one in servers if one) or ("",):
+        yield [one for one, own in zip(versions, servers, strict=True) if own in (server, "")]
+
+
+def _server(full_url: str | None) -> str:
+    """Return the address before the resource's own, or nothing."""
+    base, is_address, _ = (full_url or "").rpartition("/Observation/")
+    return base if is_address else ""
+
+
+def _newest(versions: Sequence[FoundObservation]) -> list[FoundObservation]:
+    kept = [one for one in versions if not any(_is_newer(other, one) for other in versions)]
+    kept = kept or list(versions)
+    said = [replace(one.observation, meta=None) for one in kept]
+    if all(one == said[0] for one in said):
+        return kept[-1:]
+    return [replace(one, is_undecided=True) for one in kept]
+
+
+def _is_newer(one: FoundObservation, other: FoundObservation) -> bool:
+    """Say whether one is surely newer than the other."""
+    at, other_at = _updated_at(one.observation), _updated_at(other.observation)
+    if at is not None and other_at is not None and at != other_at:
+        return at > other_at
+    number, other_number = _number(one.observation), _number(other.observation)
+    return number is not None and other_number is not None and number > other_number
+
+
+def _updated_at(observation: Observation) -> datetime | None:
+    """Return when a version was made, or None where that isn't said as a time with an offset."""
+    meta = observation.meta
+    if meta is None or not meta.last_updated:
+        return None
+    try:
+        updated_at = datetime.fromisoformat(meta.last_updated)
+    except ValueError:
+        return None
+    return updated_at if updated_at.tzinfo is not None else None
+
+
+def _number(observation: Observation) -> int | None:
+    """Return a `versionId` that is a number; FHIR allows for others, which have no order."""
+    version = observation.meta.version_id if observation.meta is not None else None
+    is_number = version is not None and version.isascii() and version.isdecimal()
+    return int(version) if version is not None and is_number and len(version) <= 64 else None
