@@ -110,11 +110,18 @@ def show_history(name: str, at: str) -> None:
     """Show who moved a model's aliases when and why, or which version was champion at a time."""
     from records import tenure
 
+    rows = tenure.history(name)
     if at:
-        out.print(tenure.version_at(name, "champion", parse_time(at)) or "none")
-        return
+        moment = parse_time(at)
+        if moment > datetime.now(UTC):
+            raise AuscultError(f"{at} hasn't come yet; name a time up to now")
+        found = tenure.tenure_at(name, "champion", moment)
+        if found is None:
+            out.print(f"no version of {name} was champion then")
+            return
+        rows = [found]
     table = Table("Since", "Alias", "Version", "By", "Because", box=None)
-    for row in tenure.history(name):
+    for row in rows:
         because = f"{row.because} (gates overridden)" if row.overridden else row.because
         table.add_row(f"{row.since:%Y-%m-%d %H:%M:%S}", row.alias, row.version, row.by, because)
     out.print(table)

@@ -57,9 +57,14 @@ def move_alias(
         )
 
 
+def tenure_at(model: str, alias: str, at: datetime) -> Tenure | None:
+    """Return the tenure that an alias was in at a time, or None before its first."""
+    return _newest(model, alias, until=at)
+
+
 def version_at(model: str, alias: str, at: datetime) -> str | None:
     """Return the version that an alias meant at a time, or None before it meant any."""
-    tenure = _newest(model, alias, until=at)
+    tenure = tenure_at(model, alias, at)
     return tenure.version if tenure else None
 
 
