@@ -14,6 +14,7 @@ from models.fhir import read_entries
 from models.fhir_resources import (
     AnyEntry,
     Entry,
+    Kind,
     Observation,
     ObservationEntry,
     OperationOutcome,
@@ -22,6 +23,9 @@ from models.fhir_time import moment
 from serving.cds_hooks.discovery import PATIENT_KEY, Template
 
 _NULL = b"null"
+_ABSENT = "wasn't prefetched"
+_UNREADABLE = "can't be read"
+_FIRST_PAGE = "is only the first page of more results"
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -31,33 +35,58 @@ class Link(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
+class Response(msgspec.Struct, frozen=True):
+    """What became of one request of several, where an entry is the answer to it."""
+
+    status: str | None = None
+    outcome: msgspec.Raw = msgspec.Raw()
+
+
+class FoundEntry(Entry, frozen=True):
+    """An entry of which it's looked at whether it is data."""
+
+    response: Response | None = None
+
+
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
     """A prefetched resource, of which a Bundle's particulars are read."""
 
     resource_type: str
+    type: str | None = None
     id: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
-    entry: tuple[Entry, ...] = ()
+    entry: tuple[FoundEntry, ...] = ()
+
+
+class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
+    """An Observation that is no answer to a request of its own."""
+
+    response: None = None
 
 
 class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """What most searches give: a Bundle of Observations and nothing else."""
 
     resource_type: Literal["Bundle"]
+    type: Literal["searchset", "collection"]
     id: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
-    entry: tuple[ObservationEntry, ...] = ()
+    entry: tuple[ResultEntry, ...] = ()
 
 
 class Supplied(msgspec.Struct, frozen=True):
-    """What is known of one key; of a Bundle, how many it should have and where it goes on."""
+    """What is known of one key; of a Bundle, how many it should have and where it goes on.
+
+    `because` says what is wrong with an error.
+    """
 
     state: Literal["data", "none", "error", "truncated"]
     entries: tuple[AnyEntry, ...] = ()
     total: int = 0
     next_page: str | None = None
+    because: str = ""
 
 
 _RESOURCES = msgspec.json.Decoder(Resource)
@@ -67,10 +96,11 @@ _NOTHING = Supplied("data")  # a search that found nothing, as most do where the
 
 @dataclass(slots=True)
 class Gathered:
-    """The resources by key, and the keys of which it isn't known what there is."""
+    """The resources by key, and the keys of which it isn't known what there is, and why not."""
 
     by_key: dict[str, Supplied] = field(default_factory=dict)
     unknown: list[Template] = field(default_factory=list)
+    because: dict[str, str] = field(default_factory=dict)
 
     def entries(self, full_url: str) -> list[AnyEntry]:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
@@ -100,7 +130,14 @@ def gather(
             gathered.by_key[template.key] = one
         else:
             gathered.unknown.append(template)
+            gathered.because[template.key] = _why_unknown(one)
     return gathered
+
+
+def _why_unknown(supplied: Supplied | None) -> str:
+    if supplied is None:
+        return _ABSENT
+    return f"was prefetched, but {supplied.because or _FIRST_PAGE}"
 
 
 def read_value(
@@ -121,15 +158,54 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
         return _NONE
     try:
         resource = _RESOURCES.decode(raw)
-        if template.key == PATIENT_KEY:
-            if resource.resource_type != "Patient":
-                return Supplied("error")
-            return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
-        if resource.resource_type != "Bundle" or _holds_an_error(resource.entry):
-            return Supplied("error")
+        fault = _fault(resource, template)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Supplied("error")
+        fault = _UNREADABLE
+    if fault is not None:
+        return Supplied("error", because=fault)
+    if template.key == PATIENT_KEY:
+        return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
     return _found(resource)
+
+
+def _fault(resource: Resource, template: Template) -> str | None:
+    """Return what keeps a resource from being what was asked for, or None (CDS-7)."""
+    kind = resource.resource_type
+    if kind == "OperationOutcome":
+        return "is an OperationOutcome"
+    if template.key == PATIENT_KEY:
+        return None if kind == "Patient" else "is no Patient"
+    if kind != "Bundle" or resource.type not in ("searchset", "collection"):
+        return "is no Bundle of the type searchset or collection"
+    faults = (_entry_fault(entry) for entry in resource.entry)
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _entry_fault(entry: FoundEntry) -> str | None:
+    """Return why an entry says that its search failed, in whole or in part, or None."""
+    response, raw = entry.response, bytes(entry.resource)
+    if response is not None and _is_failure(response):
+        return "holds a response that is an error"
+    if not raw:
+        return "has an entry without a resource"
+    kind = msgspec.json.decode(raw, type=Kind).resource_type
+    if kind == "Bundle":
+        return "has a Bundle as an entry"
+    if kind == "OperationOutcome" and _reports_a_problem(raw):
+        return "holds an OperationOutcome"
+    return None
+
+
+def _is_failure(response: Response) -> bool:
+    if response.status is not None and not response.status.startswith("2"):
+        return True
+    outcome = bytes(response.outcome)
+    return outcome not in (b"", _NULL) and _reports_a_problem(outcome)
+
+
+def _reports_a_problem(outcome: bytes) -> bool:
+    issues = msgspec.json.decode(outcome, type=OperationOutcome).issue
+    return not issues or any(issue.severity != "information" for issue in issues)
 
 
 def _found(bundle: Resource | Results) -> Supplied:
@@ -137,7 +213,10 @@ def _found(bundle: Resource | Results) -> Supplied:
         return _NOTHING
     next_page = None
     if bundle.link:
-        next_page = next((one.url for one in bundle.link if one.relation == "next"), None)
+        following = [one.url for one in bundle.link if one.relation == "next"]
+        if not all(following):
+            return Supplied("error", because="names a next page without its address")
+        next_page = next(iter(following), None)
     return page_of(bundle.entry, bundle.total or 0, next_page)
 
 
@@ -185,17 +264,3 @@ def _time(entry: AnyEntry) -> datetime | None:
     text = observation.effective_date_time or observation.effective_instant
     text = text or (period.end if period else None)
     return None if text is None else moment(text, "effective")
-
-
-def _holds_an_error(entries: Sequence[Entry]) -> bool:
-    """Say whether a Bundle reports that its search failed, in whole or in part."""
-    for entry in entries:
-        raw = bytes(entry.resource)
-        if b'"OperationOutcome"' not in raw:
-            continue
-        if msgspec.json.decode(raw, type=Resource).resource_type != "OperationOutcome":
-            continue
-        issues = msgspec.json.decode(raw, type=OperationOutcome).issue
-        if not issues or any(issue.severity != "information" for issue in issues):
-            return True
-    return False

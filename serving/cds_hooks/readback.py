@@ -7,12 +7,16 @@ from datetime import datetime
 import httpx
 
 from models.definition import Definition
+from models.errors import MalformedInput
 from models.fhir_resources import AnyEntry
 from serving.cds_hooks.discovery import Template, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
 from serving.cds_hooks.request import HookRequest
+from serving.json_depth import check_depth
+from serving.json_keys import check_keys
+from serving.json_scan import is_plain
 from serving.outbound import Outbound, OutboundError
-from serving.problems import PrefetchNeeded, ReadBackLate
+from serving.problems import PrefetchNeeded, ReadBackLate, TooLarge
 
 MAX_PAGES = 5
 
@@ -30,9 +34,9 @@ async def read_back(
     """Add what the prefetch left unknown; raise PrefetchNeeded or ReadBackLate (CDS-6, CDS-10)."""
     if not gathered.unknown:
         return
-    server, token = request.fhir_server, request.fhir_authorization
-    if server is None or token is None or not outbound.allows(server, plain_http=plain_http):
-        raise _needed(gathered.unknown, "wasn't prefetched, and there is no server to read it from")
+    hindrance = _hindrance(request, outbound, plain_http=plain_http)
+    if hindrance is not None:
+        raise _not_read(gathered, hindrance)
     reader = _Reader(request, definition, predicted_at, outbound, seconds, plain_http)
     people = [one for one in gathered.unknown if one.feature is None]
     results = [one for one in gathered.unknown if one.feature is not None]
@@ -53,6 +57,20 @@ async def read_back(
             raise supplied
         gathered.by_key.update(supplied)
     gathered.unknown.clear()
+
+
+def _hindrance(request: HookRequest, outbound: Outbound, *, plain_http: bool) -> str | None:
+    """Return why nothing can be read from the server that a request names, or None."""
+    server, token = request.fhir_server, request.fhir_authorization
+    if server is None:
+        return "no fhirServer is named from which it could be read"
+    if token is None:
+        return "no fhirAuthorization came with which it could be read"
+    if token.expires_in <= 0:
+        return "the access token that came has expired"
+    if not outbound.allows(server, plain_http=plain_http):
+        return "the fhirServer isn't one of AUSCULT_OUTBOUND_HOSTS"
+    return None
 
 
 class _Reader:
@@ -102,7 +120,7 @@ class _Reader:
                 break
             page = read_supplied(await self._get(url, asked), asked[0])
             if page.state == "error":
-                break
+                raise _needed(asked, f"what the EHR's FHIR server answered {page.because}")
             entries += page.entries
             whole = page_of(entries, page.total, page.next_page)
             if all(is_known(whole, one, self._definition, self._predicted_at) for one in asked):
@@ -117,7 +135,23 @@ class _Reader:
             )
         except OutboundError as error:
             raise _needed(asked, f"can't be read back: {error}") from error
+        _check_form(body, asked)
         return body
+
+
+def _check_form(body: bytes, asked: Sequence[Template]) -> None:
+    """Raise PrefetchNeeded for JSON that readers understand differently, as a request's body."""
+    if is_plain(body):
+        return
+    try:
+        check_depth(body)
+        check_keys(body)
+    except TooLarge as error:
+        words = "what the EHR's FHIR server answered is nested too deeply"
+        raise _needed(asked, words) from error
+    except MalformedInput as error:
+        words = "what the EHR's FHIR server answered has a key twice in one object"
+        raise _needed(asked, words) from error
 
 
 def _same_origin(url: str, server: str) -> bool:
@@ -126,6 +160,18 @@ def _same_origin(url: str, server: str) -> bool:
     except httpx.InvalidURL:
         return False
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+def _not_read(gathered: Gathered, hindrance: str) -> PrefetchNeeded:
+    """Return the error that says of each key why it isn't known, and why it can't be read."""
+    keys: dict[str, list[str]] = {}
+    for template in gathered.unknown:
+        keys.setdefault(gathered.because[template.key], []).append(template.key)
+    words = "; ".join(f"{', '.join(named)} {because}" for because, named in keys.items())
+    field = ", ".join(template.key for template in gathered.unknown)
+    return PrefetchNeeded(
+        f"prefetch {words}; and {hindrance}", field=field, reason="prefetch_unknown"
+    )
 
 
 def _needed(templates: Sequence[Template], words: str) -> PrefetchNeeded:

@@ -14,6 +14,7 @@ from serving.contract import read_json
 from serving.problems import BadHookRequest, NotJson
 
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_SERVER = re.compile(r"(https?)://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _USERS = ("Practitioner", "PractitionerRole")
 _VIEWERS = (*_USERS, "Patient", "RelatedPerson")
 _FROM_NEEDED = {
@@ -151,6 +152,15 @@ def _check_authorization(request: HookRequest) -> None:
     if given.patient is not None and given.patient != request.patient_id:
         words = "fhirAuthorization.patient is another patient than context.patientId"
         raise _bad(words, "fhirAuthorization.patient", "foreign_subject")
+
+
+def check_server(request: HookRequest, *, plain_http: bool) -> None:
+    """Raise BadHookRequest for a FHIR server that isn't read over HTTPS (CDS-3)."""
+    if request.fhir_server is None:
+        return
+    server = _SERVER.fullmatch(request.fhir_server)
+    if server is None or (server[1].lower() == "http" and not plain_http):
+        raise _bad("fhirServer must be an https address", "fhirServer", "wrong_type")
 
 
 def _bad(words: str, field: str, reason: str) -> BadHookRequest:

@@ -26,7 +26,7 @@ from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templat
 from serving.cds_hooks.feedback import Feedback, read_reports
 from serving.cds_hooks.prefetch import Gathered, Resource, Supplied, gather
 from serving.cds_hooks.readback import read_back
-from serving.cds_hooks.request import HookForm, HookRequest
+from serving.cds_hooks.request import HookForm, HookRequest, check_server
 from serving.feedback import NO_SCORE_CARD, feedback_row
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -100,6 +100,7 @@ class Services:
         """Predict the risk of the patient in view, and answer with cards."""
         service = self._service(call)
         request, supplied = service.form.read(await call.body())
+        check_server(request, plain_http=call.caller.is_test)
         check_bound(call.scope, f"Patient/{request.patient_id}")
         try:
             cards = await self._risk_cards(call, service, request, supplied)

@@ -4,7 +4,7 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -75,6 +75,7 @@ class FhirServer:
     )
     delay_s: float = 0.0
     knows_lists: bool = True
+    sent: Callable[[bytes], bytes] = bytes
     asked: list[tuple[str, str]] = field(default_factory=list)
     address: str = ""
 
@@ -113,7 +114,7 @@ def running(fhir: FhirServer) -> Iterator[FhirServer]:
             fhir.asked.append((self.path, self.headers.get("authorization", "")))
             time.sleep(fhir.delay_s)
             found = fhir.find(self.path)
-            body = json.dumps(found).encode()
+            body = fhir.sent(json.dumps(found).encode())
             self.send_response(200 if found else 404)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

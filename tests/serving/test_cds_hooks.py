@@ -12,7 +12,17 @@ from records.clients import SCOPES
 from records.settings import Settings
 from tests.factories import BUNDLE, NAME, NOW, make_artefact
 from tests.serving.conftest import read_predictions
-from tests.serving.hooks import LACTATE, O1, O2, PATH, PATIENT, card_of, hook_request, prefetched
+from tests.serving.hooks import (
+    LACTATE,
+    O1,
+    O2,
+    PATH,
+    PATIENT,
+    card_of,
+    hook_request,
+    prefetched,
+    searchset,
+)
 
 EXAMPLES = Path(os.environ.get("AUSCULT_DATA_DIR", "/nowhere")) / "cdshooks"
 TEXT = {"type": "string", "minLength": 1}
@@ -206,10 +216,18 @@ def test_null_is_missing_and_absent_is_not_known(ehr):
     assert ehr.post(PATH, json=hook_request(prefetch=None)).status_code == 412
 
 
+FAILED = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]}
+
+
+def answered(*entries):
+    """A search's Bundle of these entries."""
+    return {"resourceType": "Bundle", "type": "searchset", "entry": list(entries)}
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]},
+        FAILED,
         {
             "resourceType": "Bundle",
             "type": "searchset",
@@ -220,6 +238,18 @@ def test_null_is_missing_and_absent_is_not_known(ehr):
                 }
             ],
         },
+        answered({"resource": O1, "response": {"status": "500"}}),
+        answered({"resource": O1, "response": {"status": "200", "outcome": FAILED}}),
+        answered({"response": {"status": "404 Not Found"}}),
+        answered({"fullUrl": "https://ehr.example.org/fhir/Observation/o1"}),
+        answered({"resource": None}),
+        answered({"resource": searchset(O1)}),
+        answered({"resource": searchset(FAILED)}),
+        answered({"resource": {**FAILED, "resourceType": "OperationOutcome", "id": "é"}}),
+        *(searchset(O1, type=kind) for kind in ("history", "batch-response", "batch", "", None)),
+        {name: one for name, one in searchset(O1).items() if name != "type"},
+        searchset(O1, link=[{"relation": "next"}]),
+        searchset(O1, link=[{"relation": "next", "url": ""}]),
         {"resourceType": "Observation", "status": "final"},
         {},
         [],
@@ -229,6 +259,20 @@ def test_null_is_missing_and_absent_is_not_known(ehr):
 def test_an_error_in_the_place_of_data_is_not_that_there_are_none(ehr, value):
     """CDS-7."""
     assert ehr.post(PATH, json=prefetched(lactate=value)).status_code == 412
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        answered({"resource": O1, "response": {"status": "200 OK"}}),
+        answered({"resource": O1, "response": None}),
+        searchset(O1, type="collection"),
+        searchset(O1, link=[{"relation": "self"}]),
+        searchset(O1, {"resourceType": "OperationOutcome", "issue": [{"severity": "information"}]}),
+    ],
+)
+def test_what_is_no_error_beside_data_leaves_them_as_they_are(ehr, value):
+    assert "3.1 mmol/L" in card_of(ehr.post(PATH, json=prefetched(lactate=value)))["detail"]
 
 
 def test_a_truncated_prefetch_is_unknown_unless_it_holds_the_latest_result(ehr):

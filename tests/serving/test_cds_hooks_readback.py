@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from records.clients import SCOPES
@@ -48,6 +49,12 @@ def reading(serve, sqlite_db, fhir):
 
 def asking(server: FhirServer, request: dict, **more) -> dict:
     return {**request, "fhirServer": server.address, "fhirAuthorization": {**TOKEN, **more}}
+
+
+def needed(response: httpx.Response) -> str:
+    """What a 412 says."""
+    assert response.status_code == 412, response.text
+    return str(response.json()["issue"][0]["details"]["text"])
 
 
 def test_a_key_that_is_absent_is_read_with_the_given_token(reading, fhir):
@@ -140,12 +147,14 @@ def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_pati
     service = serve(listed(sqlite_db, fhir))
     test, production = service.client(*SCOPES, is_test=True), service.client(*SCOPES)
     request = asking(fhir, prefetched(lactate=...))
-    assert production.post(PATH, json=request).status_code == 412
+    assert production.post(PATH, json=request).status_code == 400
     other = {**request, "fhirServer": "http://127.0.0.1:9/fhir"}
-    assert test.post(PATH, json=other).status_code == 412
-    assert test.post(PATH, json={**request, "fhirServer": "file:///etc"}).status_code == 412
+    assert "AUSCULT_OUTBOUND_HOSTS" in needed(test.post(PATH, json=other))
     without = {key: value for key, value in request.items() if key != "fhirAuthorization"}
-    assert test.post(PATH, json=without).status_code == 412
+    assert "no fhirAuthorization" in needed(test.post(PATH, json=without))
+    expired = asking(fhir, prefetched(lactate=...), expires_in=0)
+    assert "expired" in needed(test.post(PATH, json=expired))
+    assert "no fhirServer" in needed(test.post(PATH, json=prefetched(lactate=...)))
     alone = {key: value for key, value in request.items() if key != "fhirServer"}
     assert test.post(PATH, json=alone).status_code == 400
     wrong = asking(fhir, prefetched(lactate=...), patient="p2")
@@ -153,6 +162,57 @@ def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_pati
     wrong = asking(fhir, prefetched(lactate=...), token_type="MAC")
     assert test.post(PATH, json=wrong).status_code == 400
     assert fhir.asked == []
+
+
+@pytest.mark.parametrize(
+    ("server", "is_test"),
+    [
+        ("http://ehr.example.org/fhir", False),
+        ("javascript:1", True),
+        ("file:///etc", True),
+        ("https://", True),
+        ("https://user@ehr.example.org/fhir", True),
+        ("ehr.example.org", True),
+        ("", True),
+    ],
+)
+def test_a_server_that_is_not_read_over_https_is_refused_though_nothing_is_to_be_read(
+    serve, sqlite_db, server, is_test
+):
+    """CDS-3."""
+    client = serve(sqlite_db).client(*SCOPES, is_test=is_test)
+    response = client.post(PATH, json=hook_request(fhirServer=server))
+    assert response.status_code == 400
+    assert "https" in response.json()["issue"][0]["details"]["text"]
+    card_of(client.post(PATH, json=hook_request(fhirServer="https://ehr.example.org/fhir")))
+
+
+def test_why_each_key_is_not_known_is_said_and_what_came_is_not(reading, fhir):
+    failed = {"resourceType": "OperationOutcome", "id": "Miller", "issue": []}
+    page = searchset({**O1, "status": "cancelled"}, total=20)
+    request = prefetched(patient=..., lactate=failed, creatinine=page)
+    words = needed(reading.post(PATH, json=request))
+    assert "patient wasn't prefetched" in words
+    assert f"{LACTATE} was prefetched, but is an OperationOutcome" in words
+    assert f"{CREATININE} was prefetched, but is only the first page" in words
+    assert "Miller" not in words
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b'"value": 3.1', b'"value": 1.0, "value": 3.1', "twice"),
+        (b'"value": 3.1', b'"value": 1.0, "v\\u0061lue": 3.1', "twice"),
+        (b'"total": 1', b'"x": ' + b"[" * 70 + b"]" * 70 + b', "total": 1', "deeply"),
+    ],
+)
+def test_what_is_read_back_is_as_strict_a_json_as_what_is_sent(reading, fhir, old, new, says):
+    """API-4: readers differ in which of two equal keys they take."""
+    fhir.sent = lambda body: body.replace(old, new)
+    request = asking(fhir, prefetched(lactate=...))
+    assert says in needed(reading.post(PATH, json=request))
+    fhir.sent = bytes
+    assert "3.1 mmol/L" in card_of(reading.post(PATH, json=request))["detail"]
 
 
 def test_a_private_address_is_not_asked_unless_it_is_listed_as_private(serve, sqlite_db, fhir):

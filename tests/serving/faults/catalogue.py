@@ -217,6 +217,27 @@ fault(
         "status 412",
     ),
 )
+for name, wrong in (
+    ("an entry whose response is an error", {"response": {"status": "500"}}),
+    ("an entry without a resource", {"fullUrl": "https://ehr.example.org/fhir/Observation/o1"}),
+    ("a Bundle as an entry", {"resource": {"resourceType": "Bundle", "type": "searchset"}}),
+):
+    found = {"resourceType": "Bundle", "type": "searchset", "entry": [wrong]}
+    fault(ABSENCE, f"{name} of a search", hook=(c.prefetch(LACTATE, found), "status 412"))
+for kind in ("history", "batch-response"):
+    found = {"resourceType": "Bundle", "type": kind, "entry": []}
+    fault(ABSENCE, f"a Bundle of type {kind}", hook=(c.prefetch(LACTATE, found), "status 412"))
+fault(
+    ABSENCE,
+    "a next page without its address",
+    hook=(
+        c.prefetch(
+            LACTATE,
+            {"resourceType": "Bundle", "type": "searchset", "link": [{"relation": "next"}]},
+        ),
+        "status 412",
+    ),
+)
 fault(
     ABSENCE,
     "nothing at all",
@@ -586,6 +607,8 @@ fault(
     fhir=(c.member(resourceType="List"), "refused wrong_resource"),
     hook=(c.prefetch("patient", {"resourceType": "List"}), "status 412"),
 )
+for server in ("http://ehr.example.org/fhir", "javascript:1"):
+    fault(REQUEST, f"fhirServer {server}", hook=(c.member(fhirServer=server), "status 400"))
 fault(REQUEST, "another hook", hook=(c.member(hook="encounter-discharge"), "status 400"))
 fault(REQUEST, "no hook", hook=(c.member(hook=...), "status 400"))
 fault(REQUEST, "no context", hook=(c.member(context=...), "status 400"))
