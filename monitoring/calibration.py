@@ -8,7 +8,6 @@ as the one that speaks least for the bet. One row a patient within a horizon cou
 
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,38 +16,20 @@ from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, advance
 from monitoring.evidence.state import Floats, opened
+from monitoring.outcome_bets import OutcomeBets
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
 _Z95 = 1.959964
-
-
-@dataclass(frozen=True)
-class CalibrationStream:
-    """The bets that risks are too low or too high by a shift of their log-odds."""
-
-    name: str = "Calibration"
-    bins: int = 1
-    grows: bool = False
-
-    @cached_property
-    def bets(self) -> tuple[Bet, ...]:
-        """Return the bets; `size` is the shift of the log-odds."""
-        weight = 1 / (2 * len(SHIFTS))
-        return tuple(
-            Bet("rate", direction, sign * shift, weight)
-            for shift in SHIFTS
-            for sign, direction in ((1.0, "too low"), (-1.0, "too high"))
-        )
-
-    @cached_property
-    def log_weights(self) -> Floats:
-        """Return the log of each bet's weight."""
-        return np.log([bet.weight for bet in self.bets])
-
-    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return no evidence: it rests on outcomes, which counts don't hold."""
-        return np.zeros(len(self.bets))
+# `size` is the shift of the log-odds
+BETS = OutcomeBets(
+    "Calibration",
+    tuple(
+        Bet("rate", direction, sign * shift, 1 / (2 * len(SHIFTS)))
+        for shift in SHIFTS
+        for sign, direction in ((1.0, "too low"), (-1.0, "too high"))
+    ),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +68,10 @@ class Miscalibration:
 
 def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
     """Return each bet's log likelihood ratio of some rows' outcomes, [bets]."""
-    shift = np.array([bet.size for bet in CalibrationStream().bets])
     inside = np.clip(risk, SMALLEST_RISK, LARGEST_RISK)
     odds = np.log(inside) - np.log1p(-inside)
-    if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + shift)
-    if_event = if_not + shift
+    if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + BETS.sizes)
+    if_event = if_not + BETS.sizes
     found = np.where(happened[:, None], if_event, if_not)
     least = np.minimum(if_event, if_not)
     return np.asarray(np.where(known[:, None], found, least).sum(axis=0), dtype=np.float64)
@@ -104,12 +84,11 @@ def miscalibration(
     chosen = independent(outcomes, horizon_days)
     if after is not None:
         chosen &= outcomes.predicted_on > np.datetime64(after)
-    stream = CalibrationStream()
-    state = opened(np.array([1]), len(stream.bets))
+    state = opened(np.array([1]), len(BETS.bets))
     for day in np.unique(outcomes.predicted_on[chosen]).astype(object):
         rows = chosen & (outcomes.predicted_on == np.datetime64(day))
         evidence = log_ratio(outcomes.risk[rows], outcomes.happened[rows], outcomes.known[rows])
-        closing = advance(stream, state.observe([int(rows.sum())]), day, budget, evidence)
+        closing = advance(BETS, state.observe([int(rows.sum())]), day, budget, evidence)
         if closing.alarm and closing.leading is not None and closing.onset is not None:
             return _described(outcomes, chosen, closing.onset, day, closing.leading.direction)
         state = replace(closing.state, today=np.zeros_like(state.today))

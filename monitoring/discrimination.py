@@ -10,7 +10,6 @@ outcome that nobody knows counts as the one that speaks least for the bet.
 
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, advance
 from monitoring.evidence.state import Floats, opened
 from monitoring.feedback import wilson
+from monitoring.outcome_bets import OutcomeBets
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -29,28 +29,11 @@ LESS, MORE = "less", "more"
 MONDAY = np.datetime64("1970-01-05")
 
 
-@dataclass(frozen=True)
-class DiscriminationStream:
-    """The bets that differences of log-odds count for less or for more than they claim."""
-
-    name: str = "Discrimination"
-    bins: int = 1
-    grows: bool = False
-
-    @cached_property
-    def bets(self) -> tuple[Bet, ...]:
-        """Return the bets; `size` is what a difference of one in log-odds is worth."""
-        weight = 1 / len(WORTH)
-        return tuple(Bet("rate", LESS if size < 1 else MORE, size, weight) for size in WORTH)
-
-    @cached_property
-    def log_weights(self) -> Floats:
-        """Return the log of each bet's weight."""
-        return np.log([bet.weight for bet in self.bets])
-
-    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return no evidence: it rests on outcomes, which counts don't hold."""
-        return np.zeros(len(self.bets))
+# `size` is what a difference of one in log-odds is worth
+BETS = OutcomeBets(
+    "Discrimination",
+    tuple(Bet("rate", LESS if size < 1 else MORE, size, 1 / len(WORTH)) for size in WORTH),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +119,10 @@ def log_ratio(pairs: Pairs) -> Floats:
 
 def _log_chance_ratio(difference: Floats) -> Floats:
     """Return log of each bet's chance, over what is claimed, [pairs, bets], of one having it."""
-    worth = np.array([bet.size for bet in DiscriminationStream().bets])
     claimed = np.logaddexp(0.0, -difference)[:, None]
-    return np.asarray(claimed - np.logaddexp(0.0, -difference[:, None] * worth), dtype=np.float64)
+    return np.asarray(
+        claimed - np.logaddexp(0.0, -difference[:, None] * BETS.sizes), dtype=np.float64
+    )
 
 
 def changed_discrimination(
@@ -149,12 +133,11 @@ def changed_discrimination(
     if after is not None:
         chosen &= outcomes.predicted_on > np.datetime64(after)
     pairs = paired(outcomes, chosen)
-    stream = DiscriminationStream()
-    state = opened(np.array([1]), len(stream.bets))
+    state = opened(np.array([1]), len(BETS.bets))
     for day in np.unique(pairs.day).astype(object):
         rows = pairs.day == np.datetime64(day)
         evidence = log_ratio(pairs.part(rows))
-        closing = advance(stream, state.observe([int(rows.sum())]), day, budget, evidence)
+        closing = advance(BETS, state.observe([int(rows.sum())]), day, budget, evidence)
         if closing.alarm and closing.leading is not None and closing.onset is not None:
             return _described(pairs, closing.onset, day, closing.leading.direction)
         state = replace(closing.state, today=np.zeros_like(state.today))

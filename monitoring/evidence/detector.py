@@ -47,7 +47,7 @@ class Budget:
 
 
 class Stream(Protocol):
-    """One watched quantity: its bins, its bets, and their evidence in a day."""
+    """One watched quantity: its bins and its bets."""
 
     @property
     def name(self) -> str:
@@ -74,13 +74,9 @@ class Stream(Protocol):
         """Return whether past days join the reference."""
         ...
 
-    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return each bet's log E of today's counts, given the counts of the bag they lie in."""
-        ...
-
 
 class CountedStream(Stream, Protocol):
-    """A stream whose evidence rests on counts alone, and on how they vary from day to day."""
+    """A stream whose evidence rests on counts, and on how they vary from day to day."""
 
     @property
     def ordered(self) -> bool:
@@ -90,6 +86,10 @@ class CountedStream(Stream, Protocol):
     @property
     def tau(self) -> float:
         """Return the indifference zone's half width in SDs."""
+        ...
+
+    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
+        """Return each bet's log E of today's counts, given the counts of the bag they lie in."""
         ...
 
 

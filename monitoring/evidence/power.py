@@ -84,7 +84,7 @@ def _signs(stream: Stream, reference: Floats) -> tuple[float, ...]:
 
 
 def expected_delay(
-    stream: Stream,
+    stream: CountedStream,
     reference: Floats,
     rows: float,
     budget: Budget,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import bernoulli
 
 from monitoring.calibration import (
-    CalibrationStream,
+    BETS,
     Miscalibration,
     Outcomes,
     independent,
@@ -43,7 +43,7 @@ def alarm(outcomes: Outcomes, after: date | None = None) -> Miscalibration | Non
 def test_the_likelihood_ratio_is_that_of_scipy() -> None:
     risk, happened = np.array([0.1, 0.4, 0.8]), np.array([True, False, True])
     found = log_ratio(risk, happened, np.ones(3, dtype=bool))
-    for bet, value in zip(CalibrationStream().bets, found, strict=True):
+    for bet, value in zip(BETS.bets, found, strict=True):
         other = 1 / (1 + np.exp(-np.log(risk / (1 - risk)) - bet.size))
         ratio = bernoulli.logpmf(happened, other) - bernoulli.logpmf(happened, risk)
         assert value == pytest.approx(ratio.sum())
@@ -51,7 +51,7 @@ def test_the_likelihood_ratio_is_that_of_scipy() -> None:
 
 def test_evidence_has_mean_one_while_risks_hold() -> None:
     risk = np.array([0.05, 0.3, 0.7])
-    total = np.zeros(len(CalibrationStream().bets))
+    total = np.zeros(len(BETS.bets))
     for code in range(8):
         happened = np.array([bool(code & 1 << row) for row in range(3)])
         chance = np.where(happened, risk, 1 - risk).prod()
