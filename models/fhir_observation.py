@@ -15,6 +15,7 @@ from models.fhir_resources import (
 )
 from models.fhir_time import moment
 from models.readings import Fault, Reading
+from models.units import contradicts_unit
 
 Codes = Mapping[tuple[str, str], Sequence[Feature]]
 Wanted = tuple[Measured, Feature, str]
@@ -74,6 +75,7 @@ class ObservationReader:
                     status,
                     None if part.data_absent_reason is None else _absent_because(part),
                     fault or modified or time_fault or value_fault,
+                    _other_unit(part.value_quantity, feature),
                 ),
             )
 
@@ -151,11 +153,28 @@ def _quantity(
     unit = quantity.code if quantity.system == UCUM and quantity.code else quantity.unit
     unit = unit or quantity.code
     fault: Fault | None = None
-    if quantity.system is not None and quantity.system != UCUM:
+    if _contradicts(quantity, feature) and quantity.system is None:
+        fault = "contradictory_unit"
+    elif quantity.system is not None and quantity.system != UCUM:
         fault = "unit_system"
     elif not unit and not _is_bare(feature):
         fault = "no_unit"
     return quantity.value, unit or None, quantity.comparator, fault
+
+
+def _other_unit(quantity: Quantity | None, feature: Feature) -> str | None:
+    """Return the text of a unit that UCUM's code beside it contradicts."""
+    if quantity is None or quantity.system != UCUM or not _contradicts(quantity, feature):
+        return None
+    return quantity.unit
+
+
+def _contradicts(quantity: Quantity, feature: Feature) -> bool:
+    """Say whether the text and the code of a unit would give different values."""
+    text, code = quantity.unit, quantity.code
+    if not text or not code or text == code:
+        return False
+    return contradicts_unit(text, code, feature.unit or "1", feature.analyte)
 
 
 def _is_bare(feature: Feature) -> bool:

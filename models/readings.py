@@ -14,6 +14,7 @@ Fault = Literal[
     "undecided_version",
     "no_unit",
     "unit_system",
+    "contradictory_unit",
     "text_value",
     "not_a_value",
 ]
@@ -25,7 +26,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     Without `taken_at` the value is what the caller states to be current at prediction time.
     `status` is FHIR's observation status, `comparator` one of <, <=, >=, >, `source` names the
     resource that it came from, `absent_because` FHIR's data-absent-reason where there is no
-    value. `fault` is what a protocol found wrong with it.
+    value. `fault` is what a protocol found wrong with it; `unit_text` is what stands beside the
+    coded unit where it says another one.
     """
 
     value: float | str | None
@@ -38,6 +40,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status: str = "final"
     absent_because: str | None = None
     fault: Fault | None = None
+    unit_text: str | None = None
 
 
 Given = float | Sequence[Reading]

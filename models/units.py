@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from math import isclose
 from typing import overload
 
 import numpy as np
@@ -138,6 +139,16 @@ def contradicts_code(unit: str, code: str) -> bool:
     """Whether a mass unit stands under a molar code or the reverse (UNIT-2)."""
     molar = "mol" in unit
     return code in MASS_CODES if molar else code in MOLAR_CODES
+
+
+@lru_cache(maxsize=1024)
+def contradicts_unit(text: str, unit: str, to: str, analyte: str | None) -> bool:
+    """Whether a text is a unit too, and a value would be another one in it than in the unit."""
+    try:
+        in_text, in_unit = (convert(1.0, one, to=to, analyte=analyte) for one in (text, unit))
+    except ValueError:
+        return False
+    return not isclose(in_text, in_unit, rel_tol=1e-9)
 
 
 def is_as_it_is(unit: str, analyte: str | None, code: str) -> bool:

@@ -22,6 +22,7 @@ _CURRENT = astuple(Reading(0.0))[2:]
 _FAULTS = {
     "no_unit": "the value has no unit",
     "unit_system": "the unit is coded in a system other than UCUM",
+    "contradictory_unit": "the unit's text and its code say different units",
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
     "undecided_version": "its versions differ, and it can't be told which is the newer",
@@ -60,6 +61,7 @@ def _is_usable(feature: Feature, reading: Reading, predicted_at: datetime) -> bo
         and reading.fault is None
         and reading.comparator is None
         and reading.issued_at is None
+        and reading.unit_text is None
         and taken_at is not None
         and taken_at.tzinfo is not None
         and taken_at <= predicted_at
@@ -166,6 +168,12 @@ def _converted(
     if code is not None and contradicts_code(known_unit, code):
         words = f"{feature.title}: {known_unit} stands under the code {code}; the unit was taken"
         findings.append(Finding(feature.name, "flagged", "code_unit_mismatch", words))
+    if reading.unit_text is not None:
+        text = canonical_unit(reading.unit_text)
+        words = (
+            f"{feature.title}: the text of its unit says {text}; the code, {known_unit}, was taken"
+        )
+        findings.append(Finding(feature.name, "flagged", "unit_text_mismatch", words))
     if result != number:
         words = f"{feature.title}: {amount(number, known_unit)} is {amount(result, unit)}"
         findings.append(Finding(feature.name, "converted", "converted", words))

@@ -2,7 +2,13 @@
 
 # reasons that no group lists are the last one's
 REFUSALS = {
-    "unit": ("unknown_unit", "unit_not_convertible", "no_unit", "unit_system"),
+    "unit": (
+        "unknown_unit",
+        "unit_not_convertible",
+        "no_unit",
+        "unit_system",
+        "contradictory_unit",
+    ),
     "value": ("implausible", "unseen_category", "text_value", "not_finite", "not_a_value"),
     "time": ("in_the_future", "undated", "partial_time", "naive_time", "not_a_date"),
     "scope": ("out_of_scope",),

@@ -15,7 +15,7 @@ from serving.prediction import Prediction
 SUMMARY_LENGTH = 139  # CDS-11: below 140 characters
 TOP = 3
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&])")
-_SAID = ("missing", "excluded", "flagged")
+_INCOMPLETE = ("missing", "excluded")
 
 
 class CardForm:
@@ -36,11 +36,13 @@ class CardForm:
         self._reasons = [one.model_dump() for one in about.override_reasons]
 
     def risk_cards(self, prediction: Prediction, console_url: str | None) -> list[dict[str, Any]]:
-        """Return the card of a risk, or none if its band asks for none and nothing is missing."""
-        band = prediction.risk.band
-        said = [one for one in prediction.findings if one.kind in _SAID]
+        """Return the card of a risk, or none if its band asks for none and nothing is doubtful.
+
+        What was only converted is said on a card, but is no reason for one.
+        """
+        band, said = prediction.risk.band, prediction.findings
         asked = band.name in self._asked
-        if not asked and not said:
+        if not asked and all(one.kind == "converted" for one in said):
             return []
         card: dict[str, Any] = {
             "uuid": str(prediction.id),
@@ -62,7 +64,7 @@ class CardForm:
     def _summary(self, prediction: Prediction, said: Sequence[Finding]) -> str:
         definition = self._definition
         risk = f"{100 * prediction.risk.explanation.risk:.1f} %"
-        incomplete = ", incomplete" if any(one.kind != "flagged" for one in said) else ""
+        incomplete = ", incomplete" if any(one.kind in _INCOMPLETE for one in said) else ""
         words = f"{definition.title}: {risk} ({prediction.risk.band.title}{incomplete})"
         return _shortened(
             words, f", {NOT_FOR_CLINICAL_USE}" if definition.for_demonstration else ""

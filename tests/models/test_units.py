@@ -14,6 +14,7 @@ from models.units import (
     check_codes,
     check_convertible,
     contradicts_code,
+    contradicts_unit,
     convert,
     unit_words,
 )
@@ -215,3 +216,23 @@ def test_an_array_converts_bit_for_bit_as_its_values_do(
     array = convert(np.array(values), unit, to=to, analyte=analyte)
     singly = [convert(value, unit, to=to, analyte=analyte) for value in values]
     assert array.tobytes() == np.array(singly).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "is_contradiction"),
+    [
+        ("mg/dL", "mg/L", True),
+        ("mmol/l", "umol/L", True),
+        ("mg/dl", "mg/dL", False),
+        ("milligrams", "mg/dL", False),
+        ("kg", "mg/dL", False),
+        ("mg/dL", "furlong", False),
+    ],
+)
+def test_a_text_contradicts_a_unit_where_it_would_give_another_value(text, unit, is_contradiction):
+    assert contradicts_unit(text, unit, "mg/dL", "creatinine") is is_contradiction
+
+
+def test_units_of_one_size_do_not_contradict_each_other():
+    assert not contradicts_unit("10*9/L", "10*3/uL", "10*3/uL", None)
+    assert contradicts_unit("Cel", "[degF]", "Cel", None)

@@ -116,6 +116,24 @@ everywhere(
 )
 fault(
     UNIT,
+    "a unit's text that contradicts its code",
+    fhir=(c.quantity(3.1, unit="mg/dL"), "flagged unit_text_mismatch"),
+)
+fault(
+    UNIT,
+    "a unit's text that contradicts a code of no system",
+    fhir=(
+        c.lactate(valueQuantity={"value": 3.1, "unit": "mmol/L", "code": "mg/dL"}),
+        "refused contradictory_unit",
+    ),
+)
+fault(
+    UNIT,
+    "a unit's text that is no unit, beside its code",
+    fhir=(c.quantity(3.1, unit="millimoles"), "unchanged"),
+)
+fault(
+    UNIT,
     "unit coded in another system",
     fhir=(c.quantity(3.1, "1", system="http://snomed.info/sct"), "refused unit_system"),
 )

@@ -81,6 +81,11 @@ def test_a_fault_is_never_silent(client, good, fault: Fault, protocol: str):
         assert row.features == good[protocol]
     else:
         assert (rest or "converted") in said
+        words = [one["words"] for one in row.findings if one["reason"] == (rest or "converted")]
+        assert all(one.split(": ")[0] in response.text for one in words)
+        if protocol == "cds-hooks":
+            (card,) = response.json()["cards"]
+            assert f"- {kind.capitalize()}: " in card["detail"]
 
 
 def check_no_risk(
