@@ -104,6 +104,8 @@ def show_status(found: "Sequence[Heartbeat]") -> None:
         out.print(f"{one.model} version {one.version}: watched {last}, {len(one.alarms)} alarms")
         for fault in one.faults:
             out.print(f"[red]NOT WATCHED[/red] {fault}")
+        if one.outcomes_note:
+            out.print(f"[yellow]OUTCOMES[/yellow] {one.outcomes_note}")
 
 
 def show_history(name: str, at: str) -> None:

@@ -29,11 +29,33 @@ class Heartbeat:
     overdue: bool
     silent_since: date | None
     alarms: tuple[Alarm, ...]
+    outcomes_due: int = 0
+    outcomes_unreported: int = 0
+    outcomes_weighed: int = 0
 
     @property
     def alive(self) -> bool:
         """Whether silence of this version's alarms means anything."""
         return not self.overdue and self.silent_since is None
+
+    @property
+    def outcomes_unwatched(self) -> bool:
+        """Whether outcomes are due, and calibration and discrimination see none of them."""
+        return self.outcomes_due > 0 and not self.outcomes_weighed
+
+    @property
+    def outcomes_note(self) -> str:
+        """Say which part of the due outcomes isn't weighed and why, nothing where all are."""
+        if self.outcomes_weighed == self.outcomes_due:
+            return ""
+        share = f"{_per_cent(self.outcomes_unreported, self.outcomes_due)} of due outcomes"
+        if self.outcomes_unwatched:
+            return f"calibration and discrimination are not watched: {share} unreported"
+        left_out = _per_cent(self.outcomes_due - self.outcomes_weighed, self.outcomes_due)
+        return (
+            "calibration and discrimination are watched in part: "
+            f"{left_out} of due predictions left out, {share} unreported"
+        )
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -71,6 +93,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
     interval = interval or EACH_DAY
     alarms = Alarm.objects.filter(model=name, version=version, state__in=OPEN_STATES)
     silent = next((alarm.since for alarm in alarms if alarm.stream == TRAFFIC), None)
+    outcomes = run.summary.get("outcomes", {}) if run else {}
     closed = Stream.objects.filter(model=name, version=version).aggregate(
         last=Max("closed_through")
     )
@@ -83,7 +106,17 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         run is None or now - run.started_at > MISSED * interval,
         silent,
         tuple(alarm for alarm, _ in by_cause(alarms.order_by("raised_on", "pk"))),
+        *(outcomes.get(name, 0) for name in ("due", "unreported", "weighed")),
     )
+
+
+def _per_cent(part: int, whole: int) -> str:
+    """Word a share, and never one that isn't all as 100 %, nor one that is any as 0 %."""
+    if part and 100 * part < whole:
+        return "less than 1 %"
+    if part < whole and 100 * part > 99 * whole:
+        return "more than 99 %"
+    return f"{100 * part / whole:.0f} %"
 
 
 def heartbeats(names: Iterable[str], now: datetime) -> tuple[Heartbeat, ...]:

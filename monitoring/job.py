@@ -23,7 +23,7 @@ from monitoring.dossier import keep_dossier
 from monitoring.evidence.state import Counts
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
-from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
+from monitoring.outcome_alarms import BY_OUTCOMES, Weighed, watch_outcomes
 from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
 from monitoring.report import Report, write_reports
 from monitoring.watchlist import watched_streams
@@ -78,7 +78,7 @@ def monitor(
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
-    years, news = _follow(job, progress)
+    years, (news, weighed) = _follow(job, progress)
     raised += news
     _ask_to_retrain(job, years)
     reports: tuple[Report, ...] = ()
@@ -89,6 +89,7 @@ def monitor(
     run.summary = {
         "interval_s": interval.total_seconds(),
         "assurance": assured,
+        "outcomes": weighed.to_dict(),
         "performance": [year.to_dict() for year in years],
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
@@ -97,7 +98,9 @@ def monitor(
     return _finish(job, run, plan, seen, raised, reports, begun)
 
 
-def _follow(job: Job, progress: Progress) -> tuple[Sequence[YearPerformance], list[Alarm]]:
+def _follow(
+    job: Job, progress: Progress
+) -> tuple[Sequence[YearPerformance], tuple[list[Alarm], Weighed]]:
     """Judge performance and calibration; what they rest on is let go of before reports are made."""
     followed = followed_by_year(job.model, job.version)
     years = performance_by_year(job.definition, followed, job.now, progress)

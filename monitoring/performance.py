@@ -27,7 +27,7 @@ SEED = 20261
 # of more rows than these, intervals come from a histogram; each draw would take seconds else
 CONDENSED_ABOVE = 20_000
 ROWS_AT_ONCE = 20_000
-COLUMNS = ("predicted_on", "risk", "patients", "days", "happened")
+COLUMNS = ("predicted_on", "risk", "patients", "sites", "days", "happened")
 CLAIMED = (
     "auroc",
     "brier",
@@ -70,12 +70,14 @@ class YearPerformance:
 class Followed:
     """One year's predictions with the follow-up that is known: NaN days where none is.
 
-    `patients` are numbers that stand for pseudonyms, the same ones in all years of a version.
+    `patients` are numbers that stand for pseudonyms, `sites` numbers that stand for sites' names,
+    the same ones in all years of a version.
     """
 
     predicted_on: NDArray[np.datetime64]
     risk: NDArray[np.float64]
     patients: NDArray[np.int32]
+    sites: NDArray[np.int32]
     days: NDArray[np.float64]
     happened: NDArray[np.bool_]
 
@@ -221,22 +223,26 @@ def _joined_columns(model: str, version: str) -> dict[str, list[NDArray[Any]]]:
     reports = follow_up(model)
     chosen = Prediction.objects.filter(model=model, version=version, is_test=False)
     columns = chosen.order_by("predicted_at", "id").values_list(
-        Moment("predicted_at"), "id", "patient", "risk"
+        Moment("predicted_at"), "id", "patient", "risk", "site"
     )
+    numbers: dict[str, int] = {}
     found: dict[str, list[NDArray[Any]]] = {
         "predicted_on": [times(()).astype("datetime64[D]")],
         "risk": [np.zeros(0)],
         "patients": [np.zeros(0, dtype=np.uint64)],
+        "sites": [np.zeros(0, dtype=np.int32)],
         "days": [np.zeros(0)],
         "happened": [np.zeros(0, dtype=np.bool_)],
     }
     for chunk in raw_rows(columns, ROWS_AT_ONCE):
-        moments, ids, patients, risk = zip(*chunk, strict=True)
+        moments, ids, patients, risk, sites = zip(*chunk, strict=True)
         predicted_at = times(moments)
         known_at, happened = reports.of_all(prediction_keys(ids), patients, predicted_at)
         found["predicted_on"].append(predicted_at.astype("datetime64[D]"))
         found["risk"].append(np.array(risk, dtype=np.float64))
         found["patients"].append(_marks(patients, ids))
+        numbered = [numbers.setdefault(site, len(numbers)) for site in sites]
+        found["sites"].append(np.array(numbered, dtype=np.int32))
         found["days"].append((known_at - predicted_at) / np.timedelta64(1, "D"))
         found["happened"].append(happened)
     return found

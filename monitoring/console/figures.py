@@ -39,12 +39,18 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
 
     overdue = gauge("monitor_overdue", "1 where the job didn't complete within its interval")
     silent = gauge("feed_silent", "1 where requests stopped")
+    unwatched = gauge("outcomes_unwatched", "1 where outcomes are due and none is weighed")
+    unreported = gauge("outcomes_unreported_ratio", "Of outcomes due lately, the share unreported")
     completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
     affected = gauge("corrections_open", "Predictions on corrected sources not seen to yet")
     alarms = gauge("alarms_open", "Open alarms that follow from no other", "severity")
     for one in found:
         overdue.labels(one.model, one.version).set(one.overdue)
         silent.labels(one.model, one.version).set(one.silent_since is not None)
+        unwatched.labels(one.model, one.version).set(one.outcomes_unwatched)
+        if one.outcomes_due:
+            share = one.outcomes_unreported / one.outcomes_due
+            unreported.labels(one.model, one.version).set(share)
         affected.labels(one.model, one.version).set(corrections.open_of(one.model).count())
         if one.finished_at is not None:
             completed.labels(one.model, one.version).set(one.finished_at.timestamp())

@@ -208,6 +208,15 @@ def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Brow
     assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")
 
 
+def test_the_model_page_says_when_outcomes_are_not_weighed(watched: Clinic, browse: Browse) -> None:
+    run = MonitorRun.objects.get()
+    run.summary["assurance"] = {"claim": "No budget claimed at all", "streams": {}}
+    run.summary["outcomes"] = {"due": 200, "unreported": 74, "weighed": 0}
+    run.save()
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "discrimination are not watched: 37 % of due outcomes unreported" in page
+
+
 def test_the_model_page_says_when_its_review_is_due_and_that_it_is_overdue(
     watched: Clinic, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
