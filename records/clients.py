@@ -74,6 +74,16 @@ def authenticate(key: str, now: datetime) -> Client | None:
     return check_secret(Client.objects.filter(key_id=key_id_of(key)).first(), key, now)
 
 
+def keys_of(client: Client) -> frozenset[str]:
+    """Return the ids of all keys of a client's name, ended ones too; test keys stand apart.
+
+    Whoever calls with an issuer's token has no key here, and is known by its own id alone.
+    """
+    named = Client.objects.filter(key_id=client.key_id).values("name")
+    keys = Client.objects.filter(name__in=named, is_test=client.is_test)
+    return frozenset({client.key_id, *keys.values_list("key_id", flat=True)})
+
+
 def key_id_of(key: str) -> str | None:
     """Return the part of an API key that isn't secret, or None if it isn't of our form."""
     match = _KEY.fullmatch(key)

@@ -67,13 +67,15 @@ def _subject(card: UUID, client: Client) -> Subject:
     # here, since Django's models can only be imported once Django is set up
     from django.db import close_old_connections
 
+    from records.clients import keys_of
     from records.models import AuditEvent, Prediction
 
     close_old_connections()
-    prediction = Prediction.objects.filter(id=card, client=client.key_id).only("model").first()
+    keys = keys_of(client)
+    prediction = Prediction.objects.filter(id=card, client__in=keys).only("model").first()
     if prediction is not None:
         return Subject(card, prediction.model)
-    event = AuditEvent.objects.filter(id=card, action=NO_SCORE_CARD, by=client.key_id).first()
+    event = AuditEvent.objects.filter(id=card, action=NO_SCORE_CARD, by__in=keys).first()
     if event is None:
         raise NotFound("this client has no such card or prediction")
     return Subject(None, event.details["model"])

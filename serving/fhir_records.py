@@ -32,6 +32,7 @@ from serving.risk_assessment import Issue, risk_assessment
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+    from records.models import Client
     from records.models import Prediction as Record
 
 DEFAULT_COUNT, MAX_COUNT = 50, 500
@@ -148,7 +149,7 @@ def _amendment(
 
 async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     filters, count = _filters(call, given)
-    found, total = await to_thread.run_sync(_find, call.caller.key_id, filters, count)
+    found, total = await to_thread.run_sync(_find, call.caller, filters, count)
     entries: list[dict[str, Any]] = []
     for one, standing in found:
         resource = risk_assessment(restored(one, call.premises), _issue(call, one, standing))
@@ -158,15 +159,16 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
 
 
 def _find(
-    client: str, filters: Mapping[str, Any], count: int
+    client: Client, filters: Mapping[str, Any], count: int
 ) -> tuple[list[tuple[Record, Standing]], int]:
     # here, since Django's models can only be imported once Django is set up
     from django.db import close_old_connections
 
+    from records.clients import keys_of
     from records.models import Prediction as Record
 
     close_old_connections()
-    rows: QuerySet[Record] = Record.objects.filter(client=client, **filters)
+    rows: QuerySet[Record] = Record.objects.filter(client__in=keys_of(client), **filters)
     newest = rows.order_by("-predicted_at", "id")[:count]
     return [(one, standing_of(one)) for one in newest], rows.count()
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import RecordError
 from records import clients
-from records.clients import ClientCache, authenticate, create_client, revoke_client
+from records.clients import ClientCache, authenticate, create_client, keys_of, revoke_client
 from records.models import Client
 from records.settings import Settings
 from tests.records.made_up import NOW
@@ -104,3 +104,20 @@ def test_unknown_keys_can_not_make_the_cache_read_without_end(
     key, _ = create_client("EHR", ["predict"], now=NOW)
     assert cache.authenticate(key, NOW) is None
     cache.close()
+
+
+def test_a_names_keys_are_one_client_and_its_test_keys_another(records_db: Settings) -> None:
+    _, old = create_client("EHR", ["read"], now=NOW)
+    revoke_client(old.key_id, now=NOW)
+    _, new = create_client("EHR", ["predict"], now=NOW)
+    _, test = create_client("EHR", ["read"], is_test=True, now=NOW)
+    _, other = create_client("Portal", ["read"], now=NOW)
+    assert keys_of(new) == keys_of(old) == {old.key_id, new.key_id}
+    assert keys_of(test) == {test.key_id}
+    assert keys_of(other) == {other.key_id}
+
+
+def test_a_client_of_an_issuer_has_no_keys_of_a_name_here(records_db: Settings) -> None:
+    create_client("EHR", ["read"], now=NOW)
+    issued = Client(key_id="EHR", name="EHR", scopes=["read"])
+    assert keys_of(issued) == {"EHR"}

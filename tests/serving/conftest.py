@@ -38,11 +38,11 @@ class Service:
     key: str = ""
     clients: list[httpx.Client] = field(default_factory=list)
 
-    def client(self, *scopes: str, is_test: bool = False) -> httpx.Client:
-        """A client with a new key of these scopes."""
+    def client(self, *scopes: str, is_test: bool = False, name: str = "") -> httpx.Client:
+        """A client with a new key of these scopes, and a new name unless one is given."""
         from records.clients import create_client
 
-        name = f"client {len(self.clients)}"
+        name = name or f"client {len(self.clients)}"
         key, _ = create_client(name, scopes, is_test=is_test, now=self.now)
         return self.caller({"Authorization": f"Bearer {key}"})
 
