@@ -20,6 +20,14 @@ from tests.serving.bundles import BUNDLES, DEFINITIONS, PAGE, bodies, fate, newe
 from tests.serving.conftest import serving
 from tests.serving.shipped import fit_definition, levels, limits
 
+# readmission_30d has none but HbA1c, which is measured in few stays and says so as a category
+LABORATORY = {
+    "hospital_mortality": {
+        *("oxygenation", "arterial_ph", "leucocytes", "albumin", "bilirubin", "creatinine"),
+        *("sodium", "glucose", "urea_nitrogen"),
+    },
+    "mortality_5y": {"creatinine", "kappa", "lambda"},
+}
 NAMES = [path.parent.name for path in DEFINITIONS]
 
 
@@ -80,6 +88,25 @@ def test_deleting_a_feature_never_lowers_the_band_without_naming_it(client, ship
                 continue
             # whatever became of the band
             assert response.json()["missing"] == [feature]
+
+    check()
+
+
+@pytest.mark.parametrize("name", sorted(LABORATORY))
+def test_without_any_laboratory_value_there_is_no_score(client, shipped, name):
+    definition = shipped[name].definition
+    absent = LABORATORY[name]
+    assert absent <= {feature.name for feature in definition.features}
+
+    @settings(max_examples=12, database=None)
+    @given(values=values_of(definition))
+    def check(values: dict[str, Any]) -> None:
+        rest = {key: value for key, value in values.items() if key not in absent}
+        response = client.post(f"/v1/models/{name}/predict", json={"values": rest})
+        assert response.status_code == 422
+        assert response.json()["type"].endswith("too-little-data")
+        assert set(response.json()["missing"]) & absent
+        assert "does not mean low risk" in response.text
 
     check()
 

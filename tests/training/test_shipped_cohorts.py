@@ -120,6 +120,15 @@ def test_nothing_that_leaks_the_outcome_is_a_feature(seriously_ill: Cohort) -> N
     assert "nested cross-validation" in split(admit(seriously_ill, definition, NOW)[0], 1).method
 
 
+def test_the_smallest_set_leaves_few_of_the_seriously_ill_out(seriously_ill: Cohort) -> None:
+    definition = find_definition("hospital_mortality", []).definition
+    population, exclusions = admit(seriously_ill, definition, NOW)
+
+    few = {words[:12]: rows for words, rows in exclusions if words.startswith("Fewer than")}
+    assert few == {"Fewer than 4": 35, "Fewer than 2": 42}
+    assert len(population) == 9105 - 35 - 42
+
+
 def test_trees_learn_death_in_hospital_calibrated_on_people_they_had_not_seen(
     seriously_ill: Cohort,
 ) -> None:
