@@ -1,5 +1,6 @@
 """The FHIR R4 protocol: a Bundle in, a RiskAssessment out."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +22,7 @@ from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "fhir"
+_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 
 
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,7 +38,7 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     value_string: Site | None = None
     value_code: str | None = None
     value_date_time: Aware | None = None
-    value_uuid: UUID | None = None
+    value_uuid: str | None = None
     resource: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -119,8 +121,22 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
         bytes(given["bundle"].resource),
         time.value_date_time if time else _time(predicted_at),
         (site.value_string if site else None) or "",
-        replaces.value_uuid if replaces else None,
+        _uuid(replaces.value_uuid) if replaces else None,
     )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    """Return a UUID as FHIR writes it, urn:uuid:..., or bare as was taken from the beginning."""
+    if text is None:
+        return None
+    found = _UUID.fullmatch(text)
+    if found is None:
+        raise MalformedInput(
+            "replaces: valueUuid must be urn:uuid: and a UUID",
+            field="replaces.valueUuid",
+            reason="wrong_type",
+        )
+    return UUID(found[1])
 
 
 def _parameters(body: bytes) -> dict[str, Parameter]:

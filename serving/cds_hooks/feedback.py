@@ -1,15 +1,18 @@
 """Feedback on cards: what a clinician did, as the EHR tells it afterwards (CDS-13, CDS-14)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from models.errors import MalformedInput
+from models.errors import AuscultError, InputError, MalformedInput
+from records.rows import FeedbackRow
 from serving.cds_hooks.cards import suggestion_id
 from serving.contract import Aware, read_json
-from serving.feedback import Outcome, Report
-from serving.problems import BadHookRequest, NotJson
+from serving.feedback import Outcome, Report, feedback_row
+from serving.operation import Call
+from serving.problems import BadHookRequest, NotFound, NotJson
 
 MAX_REPORTS = 100
 
@@ -40,7 +43,7 @@ class Item(msgspec.Struct, frozen=True, rename="camel"):
     card: UUID
     outcome: Outcome
     outcome_timestamp: Aware
-    accepted_suggestions: tuple[Accepted, ...] = ()
+    accepted_suggestions: tuple[Accepted, ...] | None = None
     override_reason: OverrideReason | None = None
     extension: dict[str, Any] | None = None
 
@@ -51,8 +54,11 @@ class Feedback(msgspec.Struct, frozen=True):
     feedback: tuple[Item, ...]
 
 
-def read_reports(body: bytes) -> list[Report]:
-    """Read the reports; raise BadHookRequest that names the member."""
+def read_reports(body: bytes) -> list[Report | BadHookRequest]:
+    """Read the reports, each one or why it can't be kept.
+
+    Raises BadHookRequest that names the member where the whole isn't of the agreed form.
+    """
     try:
         items = read_json(body, Feedback).feedback
     except NotJson:
@@ -64,13 +70,44 @@ def read_reports(body: bytes) -> list[Report]:
     return [_report(item, f"feedback[{index}]") for index, item in enumerate(items)]
 
 
-def _report(item: Item, place: str) -> Report:
+async def rows_of(
+    call: Call, reports: Sequence[Report | BadHookRequest], *, protocol: str
+) -> tuple[list[FeedbackRow], AuscultError | None]:
+    """Return the rows of the reports that can be kept, and why the first of the others can't."""
+    rows: list[FeedbackRow] = []
+    faults: dict[int, AuscultError] = {}
+    for index, report in enumerate(reports):
+        try:
+            if isinstance(report, BadHookRequest):
+                raise report
+            rows.append(await feedback_row(call, report, protocol=protocol))
+        except (NotFound, MalformedInput) as error:
+            faults[index] = error
+    if len(reports) == 1 or not faults:
+        return rows, next(iter(faults.values()), None)
+    return rows, _told(faults, kept=len(rows))
+
+
+def _told(faults: Mapping[int, AuscultError], *, kept: int) -> AuscultError:
+    """Return the first fault, in words that say which reports were kept and which weren't."""
+    index, first = next(iter(faults.items()))
+    places = ", ".join(f"feedback[{one}]" for one in faults)
+    words = (
+        f"{kept} of {kept + len(faults)} reports were kept, and not {places}; the first: {first}"
+    )
+    if isinstance(first, InputError):
+        field = first.field if first.field.startswith("feedback") else f"feedback[{index}]"
+        return BadHookRequest(words, field=field, reason=first.reason)
+    return NotFound(words)
+
+
+def _report(item: Item, place: str) -> Report | BadHookRequest:
     given = item.override_reason
     if item.outcome == "accepted":
-        taken = {one.id for one in item.accepted_suggestions}
+        taken = {one.id for one in item.accepted_suggestions or ()}
         if taken != {suggestion_id(item.card)}:
             where = f"{place}.acceptedSuggestions"
-            raise _bad(f"{where}: name the suggestions of the card", where, "unknown_suggestion")
+            return _bad(f"{where}: name the suggestions of the card", where, "unknown_suggestion")
     reason = (given.reason if given else None) or Reason()
     return Report(
         card=item.card,

@@ -23,11 +23,11 @@ from models.risk_model import RiskModel
 from records.rows import AuditRow
 from serving.cds_hooks.cards import CardForm, no_score_card
 from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
-from serving.cds_hooks.feedback import Feedback, read_reports
+from serving.cds_hooks.feedback import Feedback, read_reports, rows_of
 from serving.cds_hooks.prefetch import Gathered, Resource, Supplied, gather
 from serving.cds_hooks.readback import read_back
 from serving.cds_hooks.request import HookForm, HookRequest, check_server
-from serving.feedback import NO_SCORE_CARD, feedback_row
+from serving.feedback import NO_SCORE_CARD
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.outbound import Outbound
@@ -112,11 +112,13 @@ class Services:
         return _json({"cards": cards})
 
     async def report(self, call: Call) -> Answer:
-        """Keep what clinicians did with cards, every report of it."""
+        """Keep what clinicians did with cards, every report of it that can be kept."""
         self._service(call)
-        reports = read_reports(await call.body())
-        rows = [await feedback_row(call, one, protocol=PROTOCOL) for one in reports]
-        await record(call.premises, *rows)
+        rows, fault = await rows_of(call, read_reports(await call.body()), protocol=PROTOCOL)
+        if rows:
+            await record(call.premises, *rows)
+        if fault is not None:
+            raise fault
         return _json({})
 
     def _service(self, call: Call) -> Service:

@@ -454,6 +454,34 @@ def test_feedback_on_the_card_of_no_score_is_kept(service, ehr):
     assert (row.prediction_id, row.model) == (None, NAME)
 
 
+def test_good_reports_are_kept_beside_one_that_can_not_be(service, ehr):
+    """CDS-13, CDS-14: a report that is lost is a lost override."""
+    from records.models import Feedback
+
+    good = {
+        "card": card_of(ehr.post(PATH, json=hook_request()))["uuid"],
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-03-02T10:15:00Z",
+        "acceptedSuggestions": None,
+    }
+    for bad, status, field in (
+        ({**good, "card": str(uuid4())}, 404, "feedback[1]"),
+        ({**good, "outcome": "accepted"}, 400, "feedback[1].acceptedSuggestions"),
+        ({**good, "outcomeTimestamp": "2027-01-01T00:00:00Z"}, 400, "feedback[1]"),
+    ):
+        Feedback.objects.all().delete()
+        answer = ehr.post(f"{PATH}/feedback", json={"feedback": [good, bad, good]})
+        assert answer.status_code == status, answer.text
+        words = answer.json()["issue"][0]["details"]["text"]
+        assert "2 of 3 reports were kept" in words
+        assert field in answer.text
+        assert Feedback.objects.count() == 2
+    wrong = {**good, "outcome": "ignored"}
+    answer = ehr.post(f"{PATH}/feedback", json={"feedback": [good, wrong]})
+    assert answer.status_code == 400
+    assert "feedback[1]" in answer.text
+
+
 def test_feedback_is_refused_where_it_is_not_whole_or_not_of_this_client(service, ehr):
     """CDS-13, CDS-22, API-1."""
     card = card_of(ehr.post(PATH, json=hook_request()))["uuid"]

@@ -84,6 +84,20 @@ def test_another_clients_prediction_is_not_there(service, ehr):
     assert replacing.status_code == 404
 
 
+@pytest.mark.parametrize("prefix", ["urn:uuid:", ""])
+def test_what_is_replaced_is_named_as_fhir_writes_uuids_or_bare(ehr, prefix):
+    first = predict(ehr)
+    sent = parameters(corrected(), f"{prefix}{first['id']}")
+    answer = ehr.post(f"{BASE}/$predict", json=sent)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "amended"
+    assert answer.json()["identifier"] == first["identifier"]
+    for wrong in ("urn:uuid:1", f"urn:oid:{first['id']}", f"{first['id']}\n"):
+        answer = ehr.post(f"{BASE}/$predict", json=parameters(corrected(), wrong))
+        assert answer.status_code == 422
+        assert "valueUuid" in answer.text
+
+
 def test_a_search_finds_by_subject_date_and_method(ehr):
     first = predict(ehr)
     second = copy.deepcopy(BUNDLE)
