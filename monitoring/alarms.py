@@ -21,6 +21,7 @@ from monitoring.streams import Watched
 from records.models import Alarm
 
 Severity = Literal["critical", "warning", "notice"]
+RANK = {"notice": 0, "warning": 1, "critical": 2}
 OPEN, ACKNOWLEDGED, MUTED, CLOSED = "open", "acknowledged", "muted", "closed"
 OPEN_STATES = (OPEN, ACKNOWLEDGED, "assigned", MUTED)
 

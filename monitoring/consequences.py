@@ -4,7 +4,8 @@ An alarm of the score, of an alert rate, of a share of explanations or of a deri
 from the alarm of a measured feature when its onset lies in the other's span, and when little of its
 evidence is left once the same patients are scored with that feature as in the reference. Where it
 takes several such features, it joins the alarm of the one that explains most. It keeps its
-evidence; where too much is left, it stands alone.
+evidence; where too much is left, it stands alone. A site's or an override reason's alarm is a part
+of that of all sites or of all overrides, which is at least as severe.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import chapters
-from monitoring.alarms import Case
+from monitoring.alarms import RANK, Case
 from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger, day_counts
+from monitoring.overrides import OVERRIDES
 from monitoring.strata import kind
-from monitoring.streams import SCORE, TRAFFIC, DayRows, everywhere, site_of
+from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, everywhere, site_of
 from monitoring.windows import first_of_stay
 from records.models import Alarm
 
@@ -63,29 +65,38 @@ class Consequences:
         for cause in causes:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
+        wholes = {alarm.pk: self._pooled(alarm, alarms) for alarm in alarms}
+        _as_severe_as_parts(alarms, wholes)
         for alarm in alarms:
-            pooled = self._pooled(alarm, alarms)
+            pooled = wholes[alarm.pk]
             others = score if self._subject(alarm) == "alerts" else []
             found = [pooled] if pooled else self._causes(alarm, causes, others)
             alarm.details["follows"] = found[0].pk if found else None
             alarm.details["together_with"] = [one.pk for one in found[1:]]
         for alarm in alarms:
-            at = [one for one in alarms if self._pooled(one, [alarm]) is alarm]
+            at = [
+                one
+                for one in alarms
+                if site_of(one.stream) and everywhere(one.stream) == alarm.stream
+                if self._pooled(one, [alarm]) is alarm
+            ]
             alarm.details["sits"] = self._sits(alarm, at) if at else None
         _to_roots(alarms)
 
     def _pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
-        """Return the alarm of all sites' rows of which a site's alarm is a part, if one is open."""
-        if site_of(alarm.stream) is None or alarm.since is None:
-            return None
-        whole = everywhere(alarm.stream)
-        for one in alarms:
-            if one.stream != whole or one.since is None or _opposite(one, alarm):
-                continue
-            begins = one.since - ONSET_SLACK <= chapters.last_day(alarm, self.through)
-            if begins and alarm.since - ONSET_SLACK <= chapters.last_day(one, self.through):
-                return one
+        """Return the open alarm of all sites' or overrides' rows of which one is a part."""
+        for whole in wholes_of(alarm.stream):
+            for one in alarms:
+                if one.stream == whole and self._meet(one, alarm) and not _opposite(one, alarm):
+                    return one
         return None
+
+    def _meet(self, one: Alarm, other: Alarm) -> bool:
+        """Say whether two alarms' spans have days in common."""
+        if one.since is None or other.since is None:
+            return False
+        begins = one.since - ONSET_SLACK <= chapters.last_day(other, self.through)
+        return begins and other.since - ONSET_SLACK <= chapters.last_day(one, self.through)
 
     def _sits(self, alarm: Alarm, at: Sequence[Alarm]) -> Mapping[str, object]:
         """Say at which sites an alarm is seen by itself, and if little is left without them."""
@@ -214,6 +225,15 @@ class Consequences:
         return Counterfactual(self.cases.definition, self.cases.reference_column, model.scorer)
 
 
+def wholes_of(stream: str) -> tuple[str, ...]:
+    """Return the streams of which one counts a site's or an override reason's part, next first."""
+    whole, site = everywhere(stream), site_of(stream)
+    found = [whole] if site else []
+    if whole.startswith(f"{OVERRIDES}:"):
+        found += [f"{OVERRIDES}{AT}{site}", OVERRIDES] if site else [OVERRIDES]
+    return tuple(found)
+
+
 def most_evidence(case: Case, days: Iterable[tuple[date, Counts]], budget: Budget) -> float:
     """Return the most log evidence that a case's stream has over some days' counts, [bins]."""
     stream = case.watched.stream
@@ -233,6 +253,15 @@ def _opposite(one: Alarm, other: Alarm) -> bool:
         return False
     first, second = (size["now"] - size["before"] for size in sizes)
     return bool(first * second < 0)
+
+
+def _as_severe_as_parts(alarms: Sequence[Alarm], wholes: Mapping[int, Alarm | None]) -> None:
+    """Let no alarm be less severe than one that is a part of it."""
+    for alarm in alarms:
+        whole = wholes[alarm.pk]
+        while whole is not None:
+            whole.severity = max(whole.severity, alarm.severity, key=RANK.__getitem__)
+            whole = wholes[whole.pk]
 
 
 def _to_roots(alarms: Sequence[Alarm]) -> None:

@@ -24,6 +24,8 @@ from records.predictions import WindowFrame, windows
 
 Column = NDArray[Any]
 SAME_MARGIN = 1e-6
+# a formula is tried on so many values over the plausible range
+TRIED = 1001
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -85,7 +87,7 @@ def lookback(
     if first > last:
         raise RecordError(f"{first} comes after {last}")
     if correction:
-        correction(np.ones(1))
+        _check_finite(correction, chosen.plausible)
     found: list[Affected] = []
     categorical = [one.name for one in definition.features if one.kind == "categorical"]
     frames = windows(
@@ -100,6 +102,13 @@ def lookback(
     return sorted(
         found, key=lambda one: (not one.band_changed, one.predicted_at, one.prediction_id)
     )
+
+
+def _check_finite(correction: Correction, plausible: tuple[float, float] | None) -> None:
+    """Raise RecordError where a formula gives no finite number for any value that may be."""
+    low, high = plausible or (-1e6, 1e6)
+    if not np.isfinite(correction(np.linspace(low, high, TRIED))).any():
+        raise RecordError(f"{correction.text!r} is no correction: it gives no number for any value")
 
 
 def made_by_others(model: RiskModel, first: date, last: date) -> dict[str, int]:

@@ -13,12 +13,12 @@ from django.db.models import Count, Q
 
 from models.definition import Definition
 from models.retraining_triggers import WINDOWS, RetrainingTriggers
+from monitoring.alarms import RANK, by_cause
 from monitoring.performance import YearPerformance
 from records import tenure
 from records.models import Alarm, Feedback, Prediction
 from records.retraining import Cause
 
-RANK = {"notice": 0, "warning": 1, "critical": 2}
 FIGURES = {
     "calibration_slope": "calibration slope",
     "calibration_in_the_large": "calibration in the large",
@@ -61,9 +61,10 @@ def treatment(model: str, version: str) -> dict[str, Any]:
 def _grave(triggers: RetrainingTriggers, alarms: Sequence[Alarm]) -> Iterator[Cause]:
     if triggers.severity is None:
         return
-    for alarm in alarms:
-        if RANK[alarm.severity] >= RANK[triggers.severity]:
-            yield Cause(f"alarm {alarm.pk}", f"A {alarm.severity} alarm is open: {alarm.summary}")
+    for alarm, consequences in by_cause(alarms):
+        gravest = max((one.severity for one in (alarm, *consequences)), key=RANK.__getitem__)
+        if RANK[gravest] >= RANK[triggers.severity]:
+            yield Cause(f"alarm {alarm.pk}", f"A {gravest} alarm is open: {alarm.summary}")
 
 
 def _miscalibrated(

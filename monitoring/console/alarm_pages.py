@@ -18,7 +18,7 @@ from models.definition import Definition
 from models.errors import DefinitionError
 from monitoring import chapters
 from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
-from monitoring.consequences import COMPARED_DAYS
+from monitoring.consequences import COMPARED_DAYS, wholes_of
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import DECISIONS, ReviewForm
@@ -27,7 +27,7 @@ from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities, quantity_of
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
-from monitoring.streams import TWIN, everywhere, site_of
+from monitoring.streams import TWIN, site_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
 from records.decisions import ACKNOWLEDGE, MUTE
@@ -136,11 +136,9 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
 
 
 def _whole(alarm: Alarm) -> Alarm | None:
-    """Return the alarm of all sites' rows that a site's alarm is a part of."""
-    if site_of(alarm.stream) is None:
-        return None
-    follows, whole = alarm.details.get("follows"), everywhere(alarm.stream)
-    return Alarm.objects.filter(pk=follows, stream=whole).first()
+    """Return the alarm of all sites' rows, or of all overrides, that an alarm is a part of."""
+    follows, wholes = alarm.details.get("follows"), wholes_of(alarm.stream)
+    return Alarm.objects.filter(pk=follows, stream__in=wholes).first()
 
 
 def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:

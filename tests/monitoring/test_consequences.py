@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from monitoring.alarms import by_cause
+from monitoring.consequences import wholes_of
 from monitoring.validity import validity
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Change, Clinic, both, older
@@ -97,3 +98,11 @@ def test_an_older_alarm_of_another_feature_takes_no_later_one_with_it(clinic: Cl
     assert found["score"].details["follows"] == found["value:age"].pk
     usual, now = found["category:ward"].details["risk"]["mean"]
     assert usual == pytest.approx(now)
+
+
+def test_an_override_reasons_alarm_is_a_part_of_that_of_all_overrides() -> None:
+    assert wholes_of("overrides:known@north") == ("overrides:known", "overrides@north", "overrides")
+    assert wholes_of("overrides:") == ("overrides",)
+    assert wholes_of("overrides@north") == ("overrides",)
+    assert wholes_of("missing:creatinine@north") == ("missing:creatinine",)
+    assert wholes_of("overrides") == wholes_of("score") == ()

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring import ledger
+from monitoring.cases import Cases
+from monitoring.consequences import Consequences
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.overrides import override_streams, reasons
 from monitoring.streams import DayRows, Reports
 from monitoring.validity import validity
+from monitoring.watchlist import budget_of, watched_streams
 from records.models import Alarm, DayCount, Feedback, Prediction, Stream
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 from tests.monitoring.test_feedback import HOOKS
@@ -169,3 +173,31 @@ def test_what_says_nothing_of_a_shown_risk_is_not_counted(
     report.save()
     clinic.watch(FIRST)
     assert not DayCount.objects.filter(stream="overrides").exists()
+
+
+def test_overrides_without_a_reason_are_no_alarm_of_their_own(clinic: Clinic) -> None:
+    definition = clinic.definition.model_copy(update={"cds_hooks": HOOKS})
+    overridden, part = (
+        Alarm.objects.create(
+            model=clinic.model,
+            version="1",
+            stream=stream,
+            kind="rate",
+            severity=severity,
+            raised_on=FIRST + timedelta(days=3),
+            recorded_at=NOW,
+            since=FIRST,
+            summary=stream,
+            details={"follows": None, "size": {"scale": "share", "now": 0.6, "before": 0.1}},
+        )
+        for stream, severity in (("overrides", "warning"), ("overrides:", "critical"))
+    )
+    watched = watched_streams(definition, clinic.profile)
+    cases = Cases(definition, "1", watched, clinic.reference)
+    books = ledger.load(clinic.model, "1", watched)
+    budget = budget_of(definition, watched)
+    found = Consequences(cases, books, budget, FIRST + timedelta(days=3))
+    found.find([overridden, part])
+    assert part.details["follows"] == overridden.pk
+    assert overridden.severity == "critical"
+    assert overridden.details["sits"] is None

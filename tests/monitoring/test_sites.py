@@ -168,6 +168,7 @@ def test_a_fault_at_one_site_is_one_alarm_that_says_where_it_sits(clinic: Clinic
     assert part.summary.startswith("Creatinine in serum at north is missing in 9")
     assert part.since == FAULT
     assert part.details["predictions_since"] == 250
+    assert (part.severity, whole.severity) == ("critical", "critical")
     assert [cause.stream for cause, _ in by_cause(found.values())] == ["missing:creatinine"]
     assert validity(found.values()).reasons == (whole.summary,)
 
