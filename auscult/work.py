@@ -58,10 +58,11 @@ def _carried_out(review: "Review", settings: Settings, now: datetime) -> str:
             now=now,
         )
         return f"Version {review.version} is champion. Package and serve it to bring it into use."
-    version = promotion.rollback(
+    restored = promotion.rollback(
         review.model, by=review.by, because=review.because, settings=settings, now=now
     )
-    return f"Version {version} is champion again. Package and serve it to bring it into use."
+    said = f"Version {restored.version} is champion again. {restored.words}".strip()
+    return f"{said} Package and serve it to bring it into use."
 
 
 def _is_done(review: "Review") -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,28 @@ from training.registry import (
     CHAMPION,
     RegisteredVersion,
     champion_of,
-    download,
     find_version,
     read_run_file,
     set_alias,
 )
+from training.separation import fetched, makers, refuse_makers
+from training.succession import ROLLED_BACK_FROM, earlier_champion, rolled_back_from
 
 if TYPE_CHECKING:
     from records.models import Tenure
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The version that is champion again, and whether failed gates were overridden for it."""
+
+    version: str
+    overridden: bool
+
+    @property
+    def words(self) -> str:
+        """What has to be said of its promotion, empty where its gates passed."""
+        return "Gates that it didn't pass were overridden when promoted." if self.overridden else ""
 
 
 def promote(
@@ -44,8 +59,10 @@ def promote(
     of their own.
     """
     registered = find_version(name, version, settings=settings)
-    _check_person(registered, to, by, because, allowed=settings.trainer_may_promote)
-    directory = _verified(registered, settings)
+    _check_reasons(by, because)
+    directory = fetched(registered, settings)
+    if to == CHAMPION:
+        refuse_makers(registered, by, settings=settings)
     results = _gate_results(directory, _beside_champion(registered, settings))
     open_gates = [result for result in results if not result.passed]
     if open_gates and not override:
@@ -57,6 +74,7 @@ def promote(
         "artefact_digest": registered.artefact_digest,
         "definition_digest": registered.definition_digest,
         "trained_by": registered.trained_by,
+        "made_by": makers(registered, settings=settings),
         "run_id": registered.run_id,
         "gates": [result.to_dict() for result in results],
     }
@@ -64,21 +82,37 @@ def promote(
     _move(registered, to, by, because, evidence, overridden, settings=settings, now=now)
 
 
-def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> str:
-    """Give `champion` back to the version that had it before, and return that version.
+def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> Restored:
+    """Give `champion` back to the last version that had it and was not rolled back from since.
 
-    No gate is asked again: the version passed them, or was overridden, when it was promoted.
+    No gate is asked again: the version passed them, or was overridden, when it was promoted; which
+    of the two is in the result and on the record. Raises PromotionRefused if there is no such
+    version, or if `by` made it and the settings don't permit that.
     """
-    tenures = [tenure for tenure in history(name, settings=settings) if tenure.alias == CHAMPION]
-    current = tenures[0].version if tenures else None
-    earlier = next((t.version for t in tenures if t.version != current), None)
+    _check_reasons(by, because)
+    tenures = [one for one in reversed(history(name, settings=settings)) if one.alias == CHAMPION]
+    current = tenures[-1].version if tenures else None
+    earlier = earlier_champion(tenures)
     if earlier is None:
-        raise PromotionRefused(f"{name} has had no other champion than {current or 'none'}")
-    registered = find_version(name, earlier, settings=settings)
-    _verified(registered, settings)
-    evidence = {"rolled_back_from": current, "artefact_digest": registered.artefact_digest}
-    _move(registered, CHAMPION, by, because, evidence, False, settings=settings, now=now)
-    return earlier
+        raise PromotionRefused(_no_earlier(name, current, rolled_back_from(tenures)))
+    registered = find_version(name, earlier.version, settings=settings)
+    fetched(registered, settings)
+    refuse_makers(registered, by, settings=settings)
+    evidence = {ROLLED_BACK_FROM: current, "artefact_digest": registered.artefact_digest}
+    overridden = earlier.overridden
+    _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=now)
+    return Restored(earlier.version, overridden)
+
+
+def _no_earlier(name: str, current: str | None, withdrawn: tuple[str, ...]) -> str:
+    words = f"{name} has had no other champion than {current or 'none'}"
+    if not withdrawn:
+        return words
+    which = "; ".join(f"version {version} was rolled back from" for version in withdrawn)
+    return (
+        f"{words} to go back to ({which}): promote a version with `auscult promote`, or take the "
+        "model out of use with `auscult suspend`"
+    )
 
 
 def history(name: str, *, settings: Settings) -> list["Tenure"]:
@@ -89,23 +123,9 @@ def history(name: str, *, settings: Settings) -> list["Tenure"]:
     return tenure.history(name)
 
 
-def _check_person(
-    registered: RegisteredVersion, to: str, by: str, because: str, *, allowed: bool
-) -> None:
+def _check_reasons(by: str, because: str) -> None:
     if not by.strip() or not because.strip():
-        raise PromotionRefused("say who promotes the version (--by) and why (--because)")
-    if allowed:
-        return
-    if to == CHAMPION and by.strip().casefold() == registered.trained_by.strip().casefold():
-        raise PromotionRefused(
-            f"{registered.name} version {registered.version} was trained by {by}, who can't be the "
-            "one to promote it to champion; let someone else judge it"
-        )
-
-
-def _verified(registered: RegisteredVersion, settings: Settings) -> Path:
-    place = settings.cache / "artefacts" / registered.artefact_digest
-    return download(registered, place, settings=settings)
+        raise PromotionRefused("say who moves the alias (--by) and why (--because)")
 
 
 def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResult, ...]:

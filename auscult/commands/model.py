@@ -122,14 +122,14 @@ def promote(
 
 
 def rollback(name: Name, because: Because, by: By = "") -> None:
-    """Give the alias champion back to the version that had it before."""
+    """Give the alias champion back to the last version nobody has rolled back from since."""
     from training import promotion
 
     settings = open_records()
-    version = promotion.rollback(
+    restored = promotion.rollback(
         name, by=by or getpass.getuser(), because=because, settings=settings, now=now()
     )
-    out.print(f"{name} version {version} is champion again.")
+    out.print(f"{name} version {restored.version} is champion again. {restored.words}".strip())
 
 
 def history(

@@ -2,17 +2,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.errors import ArtefactError, PromotionRefused, RegistryError
+from records.models import Tenure
 from records.settings import Settings
 from tests.training.conftest import NOW
-from training.promotion import history, promote, rollback
+from training.promotion import Restored, history, promote, rollback
 from training.registry import find_version
+from training.succession import earlier_champion
 
 
 def _promote(settings: Settings, version: str = "1", **changed: Any) -> None:
     asked = {"to": "champion", "by": "Grace", "because": "Its gates pass", "now": NOW}
     promote("readmission", version, **{**asked, **changed}, settings=settings)
+
+
+def _rollback(settings: Settings, **changed: Any) -> Restored:
+    asked = {"by": "Grace", "because": "Too many alerts", "now": NOW}
+    return rollback("readmission", **{**asked, **changed}, settings=settings)
 
 
 def test_a_version_whose_gates_pass_becomes_champion(registry: Settings) -> None:
@@ -91,25 +100,89 @@ def test_rolling_back_restores_the_champion_before(
     _promote(registry, "1")
     _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
 
-    restored = rollback(
-        "readmission",
-        by="Grace",
-        because="Too many alerts",
-        settings=registry,
-        now=NOW + timedelta(days=2),
-    )
+    restored = _rollback(registry, now=NOW + timedelta(days=2))
 
-    assert restored == "1"
+    assert (restored.version, restored.overridden) == ("1", False)
     assert find_version("readmission", "champion", settings=registry).version == "1"
     newest = history("readmission", settings=registry)[0]
     assert newest.evidence["rolled_back_from"] == stricter_version
+
+
+def test_a_version_that_was_rolled_back_from_is_not_rolled_back_to(
+    registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+    _rollback(registry, now=NOW + timedelta(days=2))
+
+    said = rf"no other champion than 1.*version {stricter_version} was rolled back from.*suspend"
+    with pytest.raises(PromotionRefused, match=said):
+        _rollback(registry, now=NOW + timedelta(days=3))
+
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+
+
+def test_a_version_promoted_anew_after_a_rollback_may_be_rolled_back_to_again(
+    registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+    _rollback(registry, now=NOW + timedelta(days=2))
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=3))
+    _promote(registry, "1", now=NOW + timedelta(days=4))
+
+    restored = _rollback(registry, now=NOW + timedelta(days=5))
+
+    assert (restored.version, restored.overridden) == (stricter_version, True)
+    assert history("readmission", settings=registry)[0].overridden
+
+
+def test_nobody_rolls_back_to_a_version_that_they_trained_unless_the_setting_permits(
+    registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+
+    with pytest.raises(PromotionRefused, match="version 1 was trained by Ada"):
+        _rollback(registry, by=" ada", now=NOW + timedelta(days=2))
+    assert find_version("readmission", "champion", settings=registry).version == stricter_version
+
+    alone = registry.model_copy(update={"trainer_may_promote": True})
+    assert _rollback(alone, by="Ada", now=NOW + timedelta(days=2)).version == "1"
 
 
 def test_without_an_earlier_champion_there_is_nothing_to_roll_back_to(registry: Settings) -> None:
     _promote(registry)
 
     with pytest.raises(PromotionRefused, match="no other champion than 1"):
-        rollback("readmission", by="Grace", because="Why", settings=registry, now=NOW)
+        _rollback(registry)
+
+
+@given(st.lists(st.sampled_from([*"ABC", "back"]), max_size=12))
+def test_a_rollback_never_restores_what_was_withdrawn_and_always_ends(moves: list[str]) -> None:
+    tenures: list[Tenure] = []
+    for move in [*moves, *["back"] * 4]:
+        current = tenures[-1].version if tenures else None
+        withdrawn = _withdrawn(tenures)
+        if move != "back":
+            tenures.append(Tenure(version=move, evidence={}))
+        elif (target := earlier_champion(tenures)) is not None:
+            assert target.version != current
+            assert target.version not in withdrawn
+            evidence = {"rolled_back_from": current}
+            tenures.append(Tenure(version=target.version, evidence=evidence))
+    assert earlier_champion(tenures) is None
+
+
+def _withdrawn(tenures: list[Tenure]) -> set[str]:
+    """Return the versions that were rolled back from since they were last promoted."""
+    found: set[str] = set()
+    for tenure in tenures:
+        if "rolled_back_from" in tenure.evidence:
+            found.add(tenure.evidence["rolled_back_from"])
+        else:
+            found.discard(tenure.version)
+    return found
 
 
 def test_a_changed_artefact_is_not_promoted(registry: Settings) -> None:

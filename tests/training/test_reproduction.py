@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from models.errors import CohortError, RegistryError
+from models.errors import CohortError, PromotionRefused, RegistryError
 from models.risk_model import RiskModel
 from records.settings import Settings
 from tests.training.conftest import NOW, Trained
@@ -18,8 +18,10 @@ from training import search
 from training.cohort import Cohort
 from training.options import TrainOptions
 from training.recalibration import recalibrate
+from training.registry import find_version
 from training.reproduction import reproduce
 from training.run import TrainedVersion, train
+from training.separation import makers, refuse_makers
 from training.validation import validate
 
 SETTING = {"seed": 3, "draws": 40, "progress": lambda *_: None, "now": NOW}
@@ -164,3 +166,15 @@ def test_risks_that_fall_with_the_outcome_are_not_recalibrated(
             settings=home,
             **SETTING,
         )
+
+
+@pytest.mark.parametrize("maker", ["Ada", "ben "])
+def test_neither_who_trained_nor_who_recalibrated_a_version_may_promote_it(
+    maker: str, home: Settings, recalibrated: TrainedVersion
+) -> None:
+    registered = find_version("readmission", recalibrated.version, settings=home)
+
+    assert makers(registered, settings=home) == ("Ben", "Ada")
+    with pytest.raises(PromotionRefused, match="trained by Ada and recalibrated by Ben"):
+        refuse_makers(registered, maker, settings=home)
+    refuse_makers(registered, "Grace", settings=home)

@@ -9,6 +9,7 @@ from records import decisions, tenure
 from records.models import Review
 from records.settings import Settings
 from tests.training.conftest import NOW
+from training.promotion import promote
 from training.registry import find_version
 
 LATER = NOW + timedelta(hours=1)
@@ -64,3 +65,22 @@ def test_a_promotion_that_was_cut_off_before_it_was_written_down_is_not_repeated
     (done,) = carry_out(registry, lambda: LATER)
     assert done.carried_out
     assert len(tenure.history("readmission")) == 1
+
+
+def test_a_signed_rollback_says_that_gates_were_overridden_and_asks_for_somebody_else(
+    registry: Settings, stricter_version: str
+) -> None:
+    asked = {"to": "champion", "by": "Grace", "because": "Agreed", "settings": registry}
+    promote("readmission", stricter_version, override=True, now=NOW, **asked)
+    promote("readmission", "1", now=NOW + timedelta(minutes=1), **asked)
+    own, others = sign("roll back", "", by="Ada"), sign("roll back", "")
+
+    refused, done = carry_out(registry, lambda: LATER)
+
+    own.refresh_from_db()
+    others.refresh_from_db()
+    assert not refused.carried_out
+    assert "let someone else judge it" in own.result
+    assert done.carried_out
+    assert f"Version {stricter_version} is champion again" in others.result
+    assert "overridden" in others.result
