@@ -21,12 +21,13 @@ from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
 from monitoring.consequences import COMPARED_DAYS, wholes_of
 from monitoring.console.accounts import may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
-from monitoring.console.forms import DECISIONS, ReviewForm
+from monitoring.console.forms import DECISIONS, OUTCOME_DECISIONS, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
 from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities, quantity_of
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
+from monitoring.outcome_alarms import BY_OUTCOMES
 from monitoring.streams import TWIN, site_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
@@ -111,12 +112,16 @@ def _decide(alarm: Alarm, by: str, signed: dict[str, Any], now: datetime) -> Non
 
 def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 200) -> HttpResponse:
     dossier = find_dossier(auscult_settings(), alarm.model, alarm.version)
+    by_outcomes = alarm.stream in BY_OUTCOMES
+    words = OUTCOME_DECISIONS if by_outcomes else DECISIONS
+    form.offer(words)
     reviews = list(Review.objects.filter(alarm=alarm).order_by("-signed_at"))
     context = {
         "alarm": alarm,
         "definition": _definition(alarm, dossier),
         "cause": Alarm.objects.filter(pk=alarm.details.get("follows")).first(),
         "together_with": Alarm.objects.filter(pk__in=alarm.details.get("together_with", [])),
+        "by_outcomes": by_outcomes,
         "site": site_of(alarm.stream),
         "part_of": _whole(alarm),
         "sits": alarm.details.get("sits"),
@@ -125,9 +130,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "compared_days": COMPARED_DAYS,
         "risk": _risk_rows(alarm.details.get("risk")),
         "assured": _assured(alarm),
-        "reviews": [
-            (review, DECISIONS.get(review.decision, review.decision)) for review in reviews
-        ],
+        "reviews": [(review, words.get(review.decision, review.decision)) for review in reviews],
         "form": form,
         "may_sign": may_sign(person(request)) and alarm.state != CLOSED,
         "charts": _charts(alarm, dossier) if dossier else {},

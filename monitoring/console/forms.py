@@ -1,5 +1,6 @@
 """The forms that people fill in: logging in, signing a review, setting up a second factor."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, cast
 
@@ -30,6 +31,14 @@ DECISIONS = {
     FAULT: "Close, a fault that is repaired: its days never become reference",
     ACCEPT: "Close, a change that is accepted: a new reference begins on its day",
     FALSE: "Close, a false alarm: nothing had changed, its days join the reference",
+}
+# outcomes are held against the risks that were given: there is no reference to begin or to join
+OUTCOME_DECISIONS = {
+    ACKNOWLEDGE: DECISIONS[ACKNOWLEDGE],
+    MUTE: DECISIONS[MUTE],
+    FAULT: "Close, a fault that is repaired: evidence begins anew after its days",
+    ACCEPT: "Close, a change that is accepted: evidence begins anew after its days",
+    FALSE: "Close, a false alarm: nothing had changed, evidence begins anew after its days",
 }
 VERSION_DECISIONS = {
     APPROVE: "Approve for clinical use: I answer for its safety in the use that its card states",
@@ -114,6 +123,10 @@ class ReviewForm(SignedForm):
     def __init__(self, request: HttpRequest, user: User, today: date, *args: Any) -> None:
         super().__init__(request, user, *args)
         self._today = today
+
+    def offer(self, decisions: Mapping[str, str]) -> None:
+        """Offer these decisions, each by its words."""
+        cast(forms.ChoiceField, self.fields["decision"]).choices = list(decisions.items())
 
     def clean(self) -> dict[str, Any]:
         """Check that a mute has an end that isn't too far off."""

@@ -250,11 +250,16 @@ def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, brows
         recorded_at=NOW,
         since=FIRST,
         summary="Risks are too low.",
-        details={"settled": True},
+        details={"settled": True, "rows": 1234, "through": "2024-03-01"},
     )
-    page = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+    page = text_of(browse("rita"), f"/alarms/{alarm.pk}/")
     assert "Risks are too low." in page
     assert "Evidence up to the alarm" not in page
+    assert "<dt>Predictions weighed</dt><dd>1,234</dd>" in page
+    assert "effective treatment and decay of the model can't be told apart" in page
+    assert "evidence begins anew after its days" in page
+    for of_a_stream in ("Predictions since", "Patients since", "reference"):
+        assert of_a_stream not in page
 
 
 def test_what_clinicians_did_is_on_the_models_page(watched: Clinic, browse: Browse) -> None:
