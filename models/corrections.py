@@ -1,11 +1,11 @@
 """Reports that a source result was corrected or entered in error, checked against a definition."""
 
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, replace
 from typing import Final
 
 from models.definition import Definition
-from models.errors import MalformedInput
+from models.errors import MalformedInput, UnusableValue
+from models.values import number_of
 
 CORRECTED: Final = "corrected"
 IN_ERROR: Final = "entered-in-error"
@@ -26,25 +26,32 @@ class Correction:
     value: float | str | None = None
 
 
-def check_correction(given: Correction, definition: Definition) -> None:
-    """Raise MalformedInput where a report can't be understood."""
-    if not 0 < len(given.source) <= LONGEST:
+def check_correction(
+    given: Correction, definition: Definition, unit: str | None = None
+) -> Correction:
+    """Return a report with its number, stated in `unit`, in the definition's unit.
+
+    Raises MalformedInput where it can't be understood, or where no prediction would take its value.
+    """
+    if not 0 < len(given.source) <= LONGEST or not given.source.strip():
         raise _fault("source", f"must have 1 to {LONGEST} characters", "wrong_length")
     if given.status not in STATUSES:
         raise _fault("status", f"must be one of {', '.join(STATUSES)}", "unknown_status")
     if given.feature and given.feature not in definition.given:
         words = f"is none of those that {definition.name} measures"
         raise _fault("feature", words, "unknown_field")
-    _check_value(given, definition)
+    return replace(given, value=_checked_value(given, definition, unit))
 
 
-def _check_value(given: Correction, definition: Definition) -> None:
+def _checked_value(
+    given: Correction, definition: Definition, unit: str | None
+) -> float | str | None:
     value, said = given.value, given.feature and given.status == CORRECTED
     if value is None:
         if said:
             words = "is missing: give the corrected value, or leave the feature out"
             raise _fault("value", words, "missing_field")
-        return
+        return None
     if not said:
         raise _fault("value", f"needs a feature and the status {CORRECTED}", "unexpected_field")
     feature = definition.by_name[given.feature]
@@ -52,10 +59,13 @@ def _check_value(given: Correction, definition: Definition) -> None:
         if value not in feature.categories:
             words = f"is none of {', '.join(feature.categories)}"
             raise _fault("value", words, "unseen_category")
-    elif isinstance(value, str):
+        return value
+    if isinstance(value, str):
         raise _fault("value", "is no number", "text_value")
-    elif not isfinite(value):
-        raise _fault("value", "must be finite", "not_finite")
+    try:
+        return number_of(feature, value, unit)
+    except UnusableValue as error:
+        raise _fault("value", f"can't be used: {error}", error.reason) from error
 
 
 def _fault(field: str, words: str, reason: str) -> MalformedInput:

@@ -88,6 +88,11 @@ def value_of(
     return _number(feature, reading, findings)
 
 
+def number_of(feature: Feature, value: float, unit: str | None) -> float:
+    """Return a number in the feature's unit; raise UnusableValue as for a prediction's value."""
+    return _number(feature, Reading(value, unit), [])
+
+
 def unusable(feature: Feature, reason: str, words: str) -> UnusableValue:
     """Make the error that refuses a feature's value."""
     return UnusableValue(f"{feature.title}: {words}", field=feature.name, reason=reason)

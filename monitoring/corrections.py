@@ -19,7 +19,7 @@ from models.risk_model import RiskModel
 from records import corrections
 from records.models import AffectedPrediction, Prediction, SourceCorrection
 
-COLUMNS = ("source", "status", "feature", "value")
+COLUMNS = ("source", "status", "feature", "value", "unit")
 MOST_FAULTS = 20
 # values that are the same but for what converting their unit leaves
 CLOSE = 1e-9
@@ -38,7 +38,8 @@ def read_file(path: Path, definition: Definition) -> list[Correction]:
     """Read a CSV of corrections whole; raise RecordError that names the faulty rows.
 
     Columns: `source` as predictions name it (`Observation/123`), `status` (`corrected` or
-    `entered-in-error`), and optionally `feature` with its right `value`.
+    `entered-in-error`), and optionally `feature` with its right `value`
+    and that one's `unit`.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -84,8 +85,7 @@ def _correction(row: dict[str, Any], definition: Definition) -> Correction:
         with suppress(ValueError):
             value = float(value)
     found = Correction(cells["source"], cells["status"], cells["feature"], value)
-    check_correction(found, definition)
-    return found
+    return check_correction(found, definition, cells["unit"] or None)
 
 
 def _affected(

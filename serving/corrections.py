@@ -10,6 +10,7 @@ import msgspec
 from anyio import to_thread
 
 from models.corrections import LONGEST, Correction, check_correction
+from models.definition import Definition
 from models.errors import MalformedInput, RecordError
 from serving.contract import read_json
 from serving.message import Answer
@@ -20,13 +21,20 @@ MOST = 1_000
 Source = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 
 
+class CorrectedNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number with its unit."""
+
+    value: float
+    unit: str | None = None
+
+
 class CorrectedSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A source as predictions name it; `value` is what it should say, in the definition's unit."""
+    """A source as predictions name it; `value` is what it should say, as a prediction takes it."""
 
     source: Source
     status: Literal["corrected", "entered-in-error"]
     feature: str = ""
-    value: float | str | None = None
+    value: float | str | CorrectedNumber | None = None
 
 
 class CorrectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,10 +58,10 @@ async def report_corrections(call: Call) -> Answer:
     definition = call.premises.served(given.model).model.definition
     if not 0 < len(given.corrections) <= MOST:
         raise BatchTooLarge(f"send 1 to {MOST} corrections at a time, not {len(given.corrections)}")
-    found = [Correction(**msgspec.structs.asdict(one)) for one in given.corrections]
-    for index, one in enumerate(found):
+    found = []
+    for index, one in enumerate(given.corrections):
         try:
-            check_correction(one, definition)
+            found.append(_checked(one, definition))
         except MalformedInput as error:
             place = f"corrections[{index}]"
             raise MalformedInput(
@@ -63,6 +71,15 @@ async def report_corrections(call: Call) -> Answer:
     known = len(set(found)) - recorded
     answer = CorrectionAnswer(given.model, recorded, known)
     return Answer(msgspec.json.encode(answer), 201)
+
+
+def _checked(one: CorrectedSource, definition: Definition) -> Correction:
+    if isinstance(one.value, CorrectedNumber):
+        value, unit = one.value.value, one.value.unit
+        return check_correction(
+            Correction(one.source, one.status, one.feature, value), definition, unit
+        )
+    return check_correction(Correction(one.source, one.status, one.feature, one.value), definition)
 
 
 async def record_corrections(call: Call, reports: Mapping[str, Sequence[Correction]]) -> int:

@@ -188,7 +188,7 @@ def test_a_file_is_read_whole_or_not_at_all(clinic: Clinic, tmp_path: Path) -> N
         ("O/1,corrected,,4", "value needs a feature"),
         ("O/1,entered-in-error,creatinine,4", "value needs a feature and the status"),
         ("O/1,corrected,creatinine,much", "value is no number"),
-        ("O/1,corrected,creatinine,inf", "value must be finite"),
+        ("O/1,corrected,creatinine,inf", "not a finite number"),
         ("O/1,corrected,ward,garden", "value is none of medical"),
     ],
 )

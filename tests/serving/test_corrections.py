@@ -15,6 +15,7 @@ from tests.serving.test_fhir_records import BASE, predict
 
 PATH = "/v1/corrections"
 FHIR = "/fhir/Observation/$report-corrected"
+LACTATE_4 = {"value": 4.0, "unit": "mmol/L"}
 LACTATE = BUNDLE["entry"][1]["resource"]
 
 
@@ -59,7 +60,12 @@ def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
     from records.models import AuditEvent
 
     client = any_service.client("correct")
-    first = {"source": "Observation/1", "status": "corrected", "feature": "lactate", "value": 4.0}
+    first = {
+        "source": "Observation/1",
+        "status": "corrected",
+        "feature": "lactate",
+        "value": LACTATE_4,
+    }
     second = {"source": "Observation/2", "status": "entered-in-error"}
     answer = client.post(PATH, json=body(first, second))
     assert answer.status_code == 201
@@ -79,6 +85,7 @@ def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
     ("changes", "status", "field"),
     [
         ({"source": ""}, 422, "corrections[0].source"),
+        ({"source": "   "}, 422, "corrections[0].source"),
         ({"source": "x" * 161}, 422, "corrections[0].source"),
         ({"status": "final"}, 422, "corrections[0].status"),
         ({"feature": "potassium"}, 422, "corrections[0].feature"),
@@ -90,7 +97,12 @@ def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
     ],
 )
 def test_what_can_not_be_understood_is_refused_whole(service, changes, status, field):
-    good = {"source": "Observation/1", "status": "corrected", "feature": "lactate", "value": 4.0}
+    good = {
+        "source": "Observation/1",
+        "status": "corrected",
+        "feature": "lactate",
+        "value": LACTATE_4,
+    }
     answer = service.client("correct").post(PATH, json=body({**good, **changes}, good))
     assert (answer.status_code, answer.json()["field"]) == (status, field)
     assert reported() == []
@@ -194,3 +206,30 @@ def test_the_operation_describes_itself(ehr):
         if one["type"] == "Observation"
     ]
     assert stated["operation"][0]["definition"] == answer.json()["url"]
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "reason"),
+    [
+        ("lactate", 4.0, "no_unit"),
+        ("lactate", {"value": 4.0}, "no_unit"),
+        ("lactate", {"value": 1e300, "unit": "mmol/L"}, "implausible"),
+        ("lactate", {"value": -3, "unit": "mmol/L"}, "implausible"),
+        ("lactate", {"value": 4.0, "unit": "bushel"}, "unknown_unit"),
+        ("age", 77.5, "not_whole"),
+    ],
+)
+def test_a_value_that_no_prediction_would_take_is_refused_alike(service, feature, value, reason):
+    report = {"source": "O/1", "status": "corrected", "feature": feature, "value": value}
+    answer = service.client("correct").post(PATH, json=body(report))
+    assert answer.status_code == 422
+    assert (answer.json()["field"], answer.json()["reason"]) == ("corrections[0].value", reason)
+    assert reported() == []
+
+
+def test_a_corrected_number_is_kept_in_the_definitions_unit(service):
+    milligrams = {"value": 18.016, "unit": "mg/dL"}
+    report = {"source": "O/1", "status": "corrected", "feature": "lactate", "value": milligrams}
+    assert service.client("correct").post(PATH, json=body(report)).status_code == 201
+    (kept,) = reported()
+    assert kept.value == pytest.approx(2.0, rel=1e-3)
