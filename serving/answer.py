@@ -10,10 +10,10 @@ from models.definition import NOT_FOR_CLINICAL_USE, Definition, Status
 from models.feature import Feature
 from models.readings import Finding
 from models.risk_model import ExplainedRisk, RiskModel
+from models.units import unit_words
 
 SILENT = "silent evaluation: the risk is recorded and not shown"
 CONTRIBUTED = " contributed %+.2f to the score"
-_UNIT_WORDS = {"a": "years", "1": "", "{score}": "", "{count}": "", "[pH]": ""}
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -138,7 +138,7 @@ def _number_words(title: str, decimals: int, unit: str | None) -> str:
 
 def number_words(title: str, unit: str | None) -> tuple[str, str]:
     """Return what stands before and after a feature's number, for people."""
-    return f"{title} ", f" {_UNIT_WORDS.get(unit or '', unit) or ''}".rstrip()
+    return f"{title} ", f" {unit_words(unit or '1')}".rstrip()
 
 
 @cache

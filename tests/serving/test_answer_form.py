@@ -14,6 +14,7 @@ from models.readings import Finding
 from models.risk_model import ExplainedRisk
 from models.scoring.scorer import Explanation
 from records.identifiers import ordered_id
+from serving.answer import number_words
 from serving.answer_form import AnswerForm
 from serving.json_api import answer_of
 from serving.prediction import Prediction
@@ -79,3 +80,11 @@ def test_an_answer_is_encoded_as_its_type_is(
     )
     wanted = msgspec.json.encode(answer_of(prediction, explained=explained))
     assert AnswerForm(model).write(prediction, explained=explained) == wanted
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [("Cel", " °C"), ("mm[Hg]", " mmHg"), ("d", " days"), ("a", " years"), ("{score}", "")],
+)
+def test_units_are_written_as_clinicians_read_them(unit, words):
+    assert number_words("Body temperature", unit) == ("Body temperature ", words)
