@@ -1,7 +1,7 @@
 """What the training rows look like before anything is fitted, and what looks suspicious in them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ from models.encoding import is_missing
 from models.evaluation.discrimination import RankedScores
 from models.evaluation.suppression import withheld
 from models.feature import Feature
+from training.gates import GateResult
 from training.population import FloatArray, Population
 
 LEAKAGE_AUROC = 0.95
+LEAKS = "tells the outcome alone"
 MISSINGNESS_AUROC = 0.65
 MISSING_DIFFERENCE = 0.05
 MISSING_RATIO = 2.0
@@ -104,6 +106,18 @@ def assess_quality(
     )
 
 
+def leaks(suspicions: Iterable[str]) -> tuple[str, ...]:
+    """Return those suspicions that say that a feature leaks the outcome."""
+    return tuple(words for words in suspicions if LEAKS in words)
+
+
+def check_data_quality(quality: Mapping[str, Any]) -> GateResult:
+    """Hold the data of a version, as its evidence has them, against every suspicion of a leak."""
+    found = leaks(quality["suspicions"])
+    words = "; ".join(found) or "no feature tells the outcome alone"
+    return GateResult("data quality", "failed" if found else "passed", f"data quality: {words}")
+
+
 def _feature_quality(
     feature: Feature,
     column: npt.NDArray[np.generic],
@@ -176,7 +190,7 @@ def _suspicions(quality: FeatureQuality) -> list[str]:
     strength = _strength(quality.auroc)
     if strength > LEAKAGE_AUROC:
         found.append(
-            f"{quality.title}: tells the outcome alone (AUROC {strength:.2f}); is it known before "
+            f"{quality.title}: {LEAKS} (AUROC {strength:.2f}); is it known before "
             "time zero, or does it leak the outcome?"
         )
     strength = _strength(quality.missingness_auroc)

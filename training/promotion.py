@@ -12,6 +12,7 @@ from models.errors import ArtefactError, PromotionRefused
 from records.settings import Settings
 from records.setup import configure
 from training.champion import FILE, read_comparison
+from training.data_quality import check_data_quality
 from training.gates import ChampionMetrics, GateResult, check_gates
 from training.registry import (
     CHAMPION,
@@ -20,6 +21,7 @@ from training.registry import (
     find_version,
     read_run_file,
     set_alias,
+    verify_registered,
 )
 from training.separation import fetched, makers, refuse_makers
 from training.succession import ROLLED_BACK_FROM, earlier_champion, rolled_back_from
@@ -60,6 +62,7 @@ def promote(
     """
     registered = find_version(name, version, settings=settings)
     _check_reasons(by, because)
+    verify_registered(registered, settings=settings)
     directory = fetched(registered, settings)
     if to == CHAMPION:
         refuse_makers(registered, by, settings=settings)
@@ -96,7 +99,7 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
     if earlier is None:
         raise PromotionRefused(_no_earlier(name, current, rolled_back_from(tenures)))
     registered = find_version(name, earlier.version, settings=settings)
-    fetched(registered, settings)
+    verify_registered(registered, settings=settings)
     refuse_makers(registered, by, settings=settings)
     evidence = {ROLLED_BACK_FROM: current, "artefact_digest": registered.artefact_digest}
     overridden = earlier.overridden
@@ -129,16 +132,17 @@ def _check_reasons(by: str, because: str) -> None:
 
 
 def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResult, ...]:
-    """Hold the sealed definition's gates against the sealed evidence and the champion."""
+    """Hold the sealed evidence against the definition's gates, the champion and its data."""
     source = directory / "model.toml"
     definition = parse_definition(source.read_bytes(), source=source.name)
     try:
         evidence = json.loads((directory / "evidence.json").read_bytes())
         subgroups = evidence["model_evidence"]["evaluation"]["subgroups"]
         metrics: dict[str, Any] = evidence["metrics"]
+        quality = check_data_quality(evidence["data_quality"])
     except (OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
-    return check_gates(definition.gates, metrics, subgroups, champion)
+    return (*check_gates(definition.gates, metrics, subgroups, champion), quality)
 
 
 def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:

@@ -183,20 +183,36 @@ def download(version: RegisteredVersion, destination: Path, *, settings: Setting
     Raises ArtefactError if a file isn't as it was registered.
     """
     if not destination.is_dir():
-        destination.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        uri = f"models:/{version.name}/{version.version}"
-        _use(settings)
-        with tempfile.TemporaryDirectory(dir=destination.parent) as partial:
-            try:
-                mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=partial)
-            except (MlflowException, OSError) as error:
-                raise RegistryError(f"{uri}: its files can't be fetched: {error}") from error
-            fetched = Path(partial) / "artifacts" / _ARTEFACT
-            verify_artefact(fetched, version.artefact_digest)
+        with _fetched(version, destination.parent, settings) as directory:
             if not destination.is_dir():
-                fetched.rename(destination)
+                directory.rename(destination)
     verify_artefact(destination, version.artefact_digest)
     return destination
+
+
+def verify_registered(version: RegisteredVersion, *, settings: Settings) -> None:
+    """Fetch a version's artefact from the registry, whatever is cached, and verify its digest.
+
+    Raises ArtefactError if a file isn't as it was registered.
+    """
+    with _fetched(version, settings.cache, settings):
+        return
+
+
+@contextlib.contextmanager
+def _fetched(version: RegisteredVersion, beside: Path, settings: Settings) -> Iterator[Path]:
+    """Hold a verified copy of the artefact, as the registry has it now, in a scratch directory."""
+    beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+    uri = f"models:/{version.name}/{version.version}"
+    _use(settings)
+    with tempfile.TemporaryDirectory(dir=beside) as partial:
+        try:
+            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=partial)
+        except (MlflowException, OSError) as error:
+            raise RegistryError(f"{uri}: its files can't be fetched: {error}") from error
+        directory = Path(partial) / "artifacts" / _ARTEFACT
+        verify_artefact(directory, version.artefact_digest)
+        yield directory
 
 
 def _use(settings: Settings) -> None:

@@ -10,7 +10,12 @@ from sklearn.metrics import roc_auc_score
 from models.definition import Definition
 from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, followed, people
-from training.data_quality import DataQuality, FeatureQuality, assess_quality
+from training.data_quality import (
+    DataQuality,
+    FeatureQuality,
+    assess_quality,
+    check_data_quality,
+)
 from training.population import admit
 
 
@@ -151,3 +156,17 @@ def test_a_category_of_few_can_not_be_got_back_from_the_others(
     if hidden:  # what the total less the others gives is a sum over several, and not a small one
         assert len(hidden) > 1 or len(set(names)) == 1
         assert sum(there[name] for name in hidden) >= 5 or len(hidden) == len(set(names))
+
+
+def test_a_feature_that_tells_the_outcome_alone_fails_the_gate_of_data_quality(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    leaky = frame.assign(crp=frame["outcome"] * 50.0 + frame["crp"] / 10)
+
+    passed = check_data_quality(_assess(frame, definition, now).to_dict())
+    failed = check_data_quality(_assess(leaky, definition, now).to_dict())
+
+    assert (passed.result, failed.result) == ("passed", "failed")
+    assert failed.metric == "data quality"
+    assert _feature(_assess(leaky, definition, now), "crp").title in failed.words

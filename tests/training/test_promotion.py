@@ -1,6 +1,8 @@
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,7 @@ def test_a_version_whose_gates_pass_becomes_champion(registry: Settings) -> None
     assert (tenure.alias, tenure.version, tenure.by) == ("champion", "1", "Grace")
     assert tenure.because == "Its gates pass"
     assert not tenure.overridden
-    assert [gate["result"] for gate in tenure.evidence["gates"]] == ["passed", "passed"]
+    assert [gate["result"] for gate in tenure.evidence["gates"]] == ["passed", "passed", "passed"]
 
 
 def test_promotion_is_in_the_audit_record(registry: Settings) -> None:
@@ -193,6 +195,24 @@ def test_a_changed_artefact_is_not_promoted(registry: Settings) -> None:
 
     with pytest.raises(ArtefactError, match=r"card\.md"):
         _promote(registry)
+
+
+def test_a_version_whose_registered_bytes_changed_is_not_promoted_from_the_cache(
+    registry: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _promote(registry, to="challenger")
+    fetch = mlflow.artifacts.download_artifacts
+
+    def changed(artifact_uri: str, dst_path: str) -> str:
+        place = fetch(artifact_uri=artifact_uri, dst_path=dst_path)
+        (Path(dst_path) / "artifacts" / "artefact" / "card.md").write_text("For clinical use.")
+        return str(place)
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", changed)
+
+    with pytest.raises(ArtefactError, match=r"card\.md"):
+        _promote(registry)
+    assert [one.alias for one in history("readmission", settings=registry)] == ["challenger"]
 
 
 def test_if_mlflow_cannot_follow_nothing_is_written_down(
