@@ -1,5 +1,6 @@
 """The two databases as the writer sees them: a connection of its own, and one commit."""
 
+import logging
 import os
 import sqlite3
 import time
@@ -20,6 +21,7 @@ Rows = Mapping[str, list[tuple[Sql, ...]]]
 COLUMNS = {table.name: table.sql_columns for table in TABLES.values()}
 # rows a statement, each a power of two so that few statements are prepared
 _MOST_ROWS = 32
+_log = logging.getLogger(__name__)
 _SHORTEST_WAIT, _LONGEST_WAIT = 2e-4, 1e-2  # seconds
 
 
@@ -101,7 +103,8 @@ class SqliteStore:
             raise WriterStopped(f"the database can't be written: {error}") from error
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError) as error:
             self._roll_back()
-            raise RecordError(f"the database refuses a record: {error}") from error
+            _log.warning("the database refuses a record: %s", error)
+            raise RecordError("the database refuses a record") from error
         except sqlite3.Error as error:
             raise WriterStopped(f"the database can't be used: {error}") from error
 
@@ -196,7 +199,8 @@ class PostgresqlStore:
             self._roll_back(error)
             if isinstance(error, psycopg.OperationalError):
                 raise WriterBusy(f"the database is busy: {_words(error)}") from error
-            raise RecordError(f"the database refuses a record: {_words(error)}") from error
+            _log.warning("the database refuses a record: %s", _words(error))
+            raise RecordError("the database refuses a record") from error
 
     def _roll_back(self, cause: psycopg.Error) -> None:
         try:

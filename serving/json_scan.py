@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
+NUL = rb"\u0000"  # as JSON writes it; PostgreSQL takes it in no text
 MAX_DEPTH = 64
 MOST_KEYS = 512  # of all the objects that are open at one place
 _QUOTE, _BACKSLASH, _COLON, _OPENS, _CLOSES = range(1, 6)

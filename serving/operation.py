@@ -15,10 +15,11 @@ import msgspec
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from models.errors import MalformedInput
 from serving.access import authorise
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
-from serving.json_scan import is_plain
+from serving.json_scan import NUL, is_plain
 from serving.message import Answer
 from serving.premises import Premises
 from serving.problems import CallerGone, MediaTypeNotSupported, NotAllowed, TooLarge
@@ -88,7 +89,14 @@ class Call:
             if length > limit:
                 raise _too_large(limit)
             more = message.get("more_body", False)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if NUL in body:
+            raise MalformedInput(
+                "body: a text holds the character \\u0000, which no record can; leave it out",
+                field="body",
+                reason="control_character",
+            )
+        return body
 
 
 Handler = Callable[[Call], Awaitable[Answer]]

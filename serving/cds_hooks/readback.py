@@ -14,7 +14,7 @@ from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, re
 from serving.cds_hooks.request import HookRequest
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
-from serving.json_scan import is_plain
+from serving.json_scan import NUL, is_plain
 from serving.outbound import Outbound, OutboundError
 from serving.problems import PrefetchNeeded, ReadBackLate, TooLarge
 
@@ -143,6 +143,8 @@ def _check_form(body: bytes, asked: Sequence[Template]) -> None:
     """Raise PrefetchNeeded for JSON that readers understand differently, as a request's body."""
     if is_plain(body):
         return
+    if NUL in body:
+        raise _needed(asked, "what the EHR's FHIR server answered holds a NUL character")
     try:
         check_depth(body)
         check_keys(body)

@@ -46,6 +46,15 @@ def test_an_answer_is_in_clinical_words_and_says_what_it_is_not_for(service, ehr
     assert words["sex"].startswith("Sex: Female contributed ")
 
 
+@pytest.mark.parametrize("path", ["/v1/outcomes", f"/v1/models/{NAME}/predict", "/fhir/$x"])
+def test_a_nul_is_refused_before_a_database_meets_it(service, ehr, path):
+    path = path.replace("/fhir/$x", f"/fhir/RiskAssessment/$predict?model={NAME}")
+    body = {"patient": {"system": "urn:oid:1.2", "value": "a\0b"}, "values": VALUES}
+    answer = ehr.post(path, json=body)
+    assert answer.status_code == 422
+    assert "u0000" in answer.text
+
+
 def test_the_largest_contribution_comes_first(service, ehr):
     answer = service.predict(ehr, {"values": VALUES}).json()
     sizes = [abs(one["contribution"]) for one in answer["contributions"]]
