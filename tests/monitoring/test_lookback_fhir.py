@@ -129,8 +129,6 @@ def test_the_same_question_has_the_same_ids_and_another_has_others(clinic: Clini
     ("correct", "words"),
     [
         ("x*1000", "outside the plausible range"),
-        ("(x-x)/(x-x)", "no number is left of it"),
-        ("1/(x-x)", "no number is left of it"),
         ("x*" + "1" + "0" * 300, "outside the plausible range"),
     ],
 )

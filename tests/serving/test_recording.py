@@ -118,7 +118,7 @@ def test_without_a_writer_nothing_is_answered_and_nothing_is_ready(service, ehr)
         ({"values": {**VALUES, "creatinine": 88}}, "creatinine", "implausible"),
         ({"values": {"sex": "male"}}, "age", "too_little_data"),
         ({"values": {**VALUES, "agee": 1}}, "values.agee", "unknown_field"),
-        ({"values": VALUES, "patient": {"system": "a", "value": "\0"}}, "patient", None),
+        ({"values": VALUES, "patient": {"system": "a", "value": ""}}, "patient.value", None),
     ],
 )
 def test_a_refusal_is_recorded_with_field_and_reason(service, ehr, body, field, reason):
