@@ -161,16 +161,11 @@ def _evaluate(
     champion: ChampionRisks | None,
 ) -> tuple[RunEvidence, Comparison | None]:
     """Evaluate the judged risks beside the regression's, and compare them with the champion's."""
-    others = {_BASELINE: judged.baseline_risk}
-    if judged.uninformed_risk is not None:
-        others[_UNINFORMED] = judged.uninformed_risk
-    if champion is not None:
-        others[CHAMPION] = champion.risk
     progress("Evaluating", 0, 1)
     found = evaluate_beside_on(
         judged.rows,
         judged.risk,
-        others,
+        _others(judged, champion),
         file.definition,
         draws=options.bootstrap_draws,
         seed=options.seed,
@@ -213,6 +208,16 @@ def _evaluate(
         seed=options.seed,
     )
     return evidence, found.comparisons.get(CHAMPION)
+
+
+def _others(judged: Judged, champion: ChampionRisks | None) -> dict[str, FloatArray]:
+    """Return the risks that the judged ones are compared with, by what gave them."""
+    others = {_BASELINE: judged.baseline_risk}
+    if judged.uninformed_risk is not None:
+        others[_UNINFORMED] = judged.uninformed_risk
+    if champion is not None:
+        others[CHAMPION] = champion.risk
+    return others
 
 
 def _write(

@@ -58,14 +58,10 @@ def recalibrate(
     rows, before = examined.rows, examined.explained.margin
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
     log_odds = _cross_fitted(rows, before, seed)
+    risk, others = risk_of_margin(log_odds), {_BEFORE: examined.explained.risk}
     progress("Evaluating", 0, 1)
     beside = evaluate_beside_on(
-        rows,
-        risk_of_margin(log_odds),
-        {_BEFORE: examined.explained.risk},
-        examined.file.definition,
-        draws=draws,
-        seed=seed,
+        rows, risk, others, examined.file.definition, draws=draws, seed=seed
     )
     progress("Evaluating", 1, 1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,7 +70,6 @@ def recalibrate(
         files.mkdir()
         served = _write_scorer(artefact, examined, sigmoid, settings)
         values = _evidence(examined, beside, served, seed)
-        risk = risk_of_margin(log_odds)
         drawn = drawings(
             beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
         )
