@@ -104,7 +104,7 @@ class Streams:
         rows = counts * joined[:, None]
         self.months[:, row] += rows
         self.of_kind[:, (row - 1) // strata.MONTHS] += rows
-        kind = int(day.weekday() >= 5)
+        kind = strata.kind(day)
         bag = self.training + self.of_kind.sum(axis=1)
         paired = joined & self.last[:, kind].any(axis=1)
         found = _differences(self.last[:, kind], counts, bag, ordered=self.one.stream.ordered)

@@ -6,21 +6,20 @@ these are calibrated, so the same limit holds as for any stream. An outcome that
 as the one that speaks least for the bet. One row a patient within a horizon counts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget, advance
-from monitoring.evidence.state import Floats, opened
-from monitoring.outcome_bets import OutcomeBets
+from monitoring.evidence.detector import Budget
+from monitoring.evidence.state import Floats
+from monitoring.outcome_bets import OutcomeBets, Raised, first_alarm, log_odds
+from monitoring.wilson import wilson
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
-_Z95 = 1.959964
 # `size` is the shift of the log-odds
 BETS = OutcomeBets(
     "Calibration",
@@ -68,8 +67,7 @@ class Miscalibration:
 
 def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
     """Return each bet's log likelihood ratio of some rows' outcomes, [bets]."""
-    inside = np.clip(risk, SMALLEST_RISK, LARGEST_RISK)
-    odds = np.log(inside) - np.log1p(-inside)
+    odds = log_odds(risk)
     if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + BETS.sizes)
     if_event = if_not + BETS.sizes
     found = np.where(happened[:, None], if_event, if_not)
@@ -84,15 +82,17 @@ def miscalibration(
     chosen = independent(outcomes, horizon_days)
     if after is not None:
         chosen &= outcomes.predicted_on > np.datetime64(after)
-    state = opened(np.array([1]), len(BETS.bets))
-    for day in np.unique(outcomes.predicted_on[chosen]).astype(object):
-        rows = chosen & (outcomes.predicted_on == np.datetime64(day))
-        evidence = log_ratio(outcomes.risk[rows], outcomes.happened[rows], outcomes.known[rows])
-        closing = advance(BETS, state.observe([int(rows.sum())]), day, budget, evidence)
-        if closing.alarm and closing.leading is not None and closing.onset is not None:
-            return _described(outcomes, chosen, closing.onset, day, closing.leading.direction)
-        state = replace(closing.state, today=np.zeros_like(state.today))
-    return None
+    risk, happened, known = (
+        outcomes.risk[chosen],
+        outcomes.happened[chosen],
+        outcomes.known[chosen],
+    )
+
+    def evidence(rows: NDArray[np.bool_]) -> Floats:
+        return log_ratio(risk[rows], happened[rows], known[rows])
+
+    raised = first_alarm(BETS, outcomes.predicted_on[chosen], evidence, budget)
+    return None if raised is None else _described(outcomes, chosen, raised)
 
 
 def independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
@@ -120,17 +120,10 @@ def independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
     return found
 
 
-def _described(
-    outcomes: Outcomes, chosen: NDArray[np.bool_], onset: date, day: date, direction: str
-) -> Miscalibration:
-    days = outcomes.predicted_on
+def _described(outcomes: Outcomes, chosen: NDArray[np.bool_], raised: Raised) -> Miscalibration:
+    onset, day, days = raised.onset, raised.day, outcomes.predicted_on
     rows = chosen & outcomes.known & (days >= np.datetime64(onset)) & (days <= np.datetime64(day))
     size = int(rows.sum())
-    observed = float(outcomes.happened[rows].mean())
-    centre = (observed + _Z95**2 / (2 * size)) / (1 + _Z95**2 / size)
-    spread = np.sqrt(observed * (1 - observed) / size + _Z95**2 / (4 * size**2))
-    half = _Z95 / (1 + _Z95**2 / size) * float(spread)
+    observed, low, high = wilson(int(outcomes.happened[rows].sum()), size)
     expected = float(outcomes.risk[rows].mean())
-    return Miscalibration(
-        onset, day, direction, size, expected, observed, centre - half, centre + half
-    )
+    return Miscalibration(onset, day, raised.direction, size, expected, observed, low, high)

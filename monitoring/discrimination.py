@@ -8,19 +8,18 @@ hold. A shift that all log-odds share leaves them as they are: that is calibrati
 outcome that nobody knows counts as the one that speaks least for the bet.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.calibration import Outcomes, independent
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget, advance
-from monitoring.evidence.state import Floats, opened
-from monitoring.feedback import wilson
-from monitoring.outcome_bets import OutcomeBets
+from monitoring.evidence.detector import Budget
+from monitoring.evidence.state import Floats
+from monitoring.outcome_bets import OutcomeBets, Raised, first_alarm, log_odds
+from monitoring.wilson import wilson
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -94,8 +93,7 @@ def paired(outcomes: Outcomes, chosen: NDArray[np.bool_]) -> Pairs:
     place = np.arange(rows.size) - np.searchsorted(week, week)
     first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
     both = np.stack([rows[first], rows[first + 1]], axis=1)
-    inside = np.clip(outcomes.risk[both], SMALLEST_RISK, LARGEST_RISK)
-    odds = np.log(inside) - np.log1p(-inside)
+    odds = log_odds(outcomes.risk[both])
     return Pairs(
         days[first + 1], odds[:, 0] - odds[:, 1], outcomes.happened[both], outcomes.known[both]
     )
@@ -133,18 +131,12 @@ def changed_discrimination(
     if after is not None:
         chosen &= outcomes.predicted_on > np.datetime64(after)
     pairs = paired(outcomes, chosen)
-    state = opened(np.array([1]), len(BETS.bets))
-    for day in np.unique(pairs.day).astype(object):
-        rows = pairs.day == np.datetime64(day)
-        evidence = log_ratio(pairs.part(rows))
-        closing = advance(BETS, state.observe([int(rows.sum())]), day, budget, evidence)
-        if closing.alarm and closing.leading is not None and closing.onset is not None:
-            return _described(pairs, closing.onset, day, closing.leading.direction)
-        state = replace(closing.state, today=np.zeros_like(state.today))
-    return None
+    raised = first_alarm(BETS, pairs.day, lambda rows: log_ratio(pairs.part(rows)), budget)
+    return None if raised is None else _described(pairs, raised)
 
 
-def _described(pairs: Pairs, onset: date, day: date, direction: str) -> ChangedDiscrimination:
+def _described(pairs: Pairs, raised: Raised) -> ChangedDiscrimination:
+    onset, day = raised.onset, raised.day
     since = (pairs.day >= np.datetime64(onset)) & (pairs.day <= np.datetime64(day))
     seen = pairs.part(since & pairs.telling)
     higher = np.where(seen.happened[:, 0], seen.difference, -seen.difference)
@@ -153,4 +145,4 @@ def _described(pairs: Pairs, onset: date, day: date, direction: str) -> ChangedD
     concordant = float((higher > 0).sum() + (higher == 0).sum() / 2)
     observed, low, high = wilson(concordant, size)
     expected = float((1 / (1 + np.exp(-np.abs(seen.difference)))).mean())
-    return ChangedDiscrimination(onset, day, direction, size, expected, observed, low, high)
+    return ChangedDiscrimination(onset, day, raised.direction, size, expected, observed, low, high)

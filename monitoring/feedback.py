@@ -1,19 +1,17 @@
 """What clinicians reported to have done with shown risks: accepted or overridden, where and why."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
 from django.db.models import Count
 
 from models.definition import Definition
+from monitoring.wilson import Interval, wilson
 from records.models import Feedback
 
 ACCEPTED, OVERRIDDEN = "accepted", "overridden"
 ALL, UNKNOWN = "All sites", "Site not known"
 NO_REASON = "no reason given"
-_Z95 = 1.959964
-Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,6 @@ def _group(site: str, counted: Counter[tuple[str, str]], least: int) -> Feedback
     return FeedbackGroup(
         site, accepted, overridden, wilson(overridden, rows) if rows >= least else None
     )
-
-
-def wilson(events: float, rows: int) -> Interval:
-    """Return a share with its 95 % interval (Wilson, JASA 1927;22:209).
-
-    >>> [round(one, 3) for one in wilson(1, 10)]
-    [0.1, 0.018, 0.404]
-    """
-    share, spread = events / rows, _Z95**2 / rows
-    centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) * _Z95 / (1 + spread)
-    return share, max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _words(definition: Definition, system: str, code: str) -> str:

@@ -15,6 +15,7 @@ from monitoring.evidence.history import History
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.units import UnitFinding
+from monitoring.wilson import wilson
 
 Kind = Literal["missingness", "unit", "shift", "spread", "tails", "category", "rate"]
 Scale = Literal["SD", "ratio of SDs", "share"]
@@ -173,12 +174,8 @@ def _share(before: Counts, now: Counts, mask: Floats) -> Size:
     mask = np.broadcast_to(mask, before.shape)
     rows = now.sum(axis=1)
     old = (mask * before).sum(axis=1) / np.maximum(before.sum(axis=1), 1)
-    size, share = float(rows.sum()), float((mask * now).sum() / rows.sum())
-    z2 = _Z95**2
-    centre = (share + z2 / (2 * size)) / (1 + z2 / size)
-    half = _Z95 / (1 + z2 / size) * np.sqrt(share * (1 - share) / size + z2 / (4 * size**2))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Size("share", share, float(low), float(high), float((old * rows).sum() / size))
+    share, low, high = wilson(float((mask * now).sum()), float(rows.sum()))
+    return Size("share", share, low, high, float((old * rows).sum() / rows.sum()))
 
 
 def _medians(stream: NumericStream, before: Counts, now: Counts) -> tuple[float, float]:

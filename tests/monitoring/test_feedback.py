@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from models.cds_hooks import CdsHooks
-from monitoring.feedback import feedback, wilson
+from monitoring.feedback import feedback
+from monitoring.wilson import wilson
 from records.models import Feedback, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
