@@ -23,7 +23,7 @@ from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger, day_counts
-from monitoring.overrides import OVERRIDES
+from monitoring.override_streams import OVERRIDES
 from monitoring.strata import kind
 from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, everywhere, site_of
 from monitoring.windows import first_of_stay

@@ -1,11 +1,10 @@
-"""How often clinicians override shown risks, and for which reasons, as streams of their reports.
+"""The reports of what clinicians did with shown risks, day by day, as streams count them.
 
 A report belongs to the day on which it happened. The reports on a patient on days on end count as
 one, by the first; silence is no report. The share that was accepted is what overriding leaves.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, date
 
 import numpy as np
@@ -13,50 +12,12 @@ from django.db.models import Count, DateField, Func, QuerySet
 from numpy.typing import NDArray
 
 from models.definition import Definition
-from monitoring.evidence.binary import BinaryStream
 from monitoring.feedback import ACCEPTED, OVERRIDDEN
+from monitoring.override_streams import OVERRIDES, reasons
 from monitoring.stays import ONE_DAY, firsts, start_of
-from monitoring.streams import AT, DayRows, Reports, Seen, Watched
+from monitoring.streams import Reports
 from records.answers import objects
 from records.models import DayCount, Feedback
-
-OVERRIDES = "overrides"
-SHOWN = "A shown risk"
-LONGEST_CODE = 64
-
-
-def override_streams(definition: Definition) -> Iterator[Watched]:
-    """Yield the stream of overrides, and those of each reason that the definition offers.
-
-    Nobody overrode anything in training, so a stream's own past is its reference.
-    """
-    tau = definition.monitoring.smallest_drift_sd
-    yield _overrides(OVERRIDES, "overridden", None, tau)
-    offered = reasons(definition)
-    for code, display in offered.items():
-        key = f"{OVERRIDES}:{code.replace(AT, '%40')}"
-        yield _overrides(key, f"overridden as “{display}”", code, tau)
-    if offered:
-        yield _overrides(f"{OVERRIDES}:", "overridden for another reason or none", "", tau)
-
-
-def reasons(definition: Definition) -> dict[str, str]:
-    """Return the words of each reason's code that the definition offers, and a record can hold."""
-    offered = definition.cds_hooks.override_reasons if definition.cds_hooks else ()
-    return {one.code: one.display for one in offered if len(one.code) <= LONGEST_CODE}
-
-
-def _overrides(key: str, event: str, reason: str | None, tau: float) -> Watched:
-    stream = BinaryStream(SHOWN, event, tau)
-
-    def see(rows: DayRows) -> Seen:
-        told = rows.reports
-        events = told.overridden if reason is None else told.overridden & (told.reason == reason)
-        rate = float(events.mean()) if events.size else None
-        return Seen(stream.count(events), told.received, told.received - events.size, rate)
-
-    nothing = np.zeros(2, dtype=np.int64)
-    return Watched(key, "overrides", f"{SHOWN} {event}", "binary", stream, nothing, see)
 
 
 def reports_by_day(

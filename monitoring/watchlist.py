@@ -9,7 +9,7 @@ from monitoring.attribution import attribution_streams
 from monitoring.evidence.detector import Budget
 from monitoring.flags import flag_streams
 from monitoring.input_streams import answer_streams, input_streams, refusal_streams
-from monitoring.overrides import OVERRIDES, override_streams
+from monitoring.override_streams import OVERRIDES, override_streams
 from monitoring.streams import TWINNED, Watched, at_site, twin
 
 # what is watched at each site too, beside overrides; a refusal names no site, shares follow values

@@ -23,7 +23,7 @@ from monitoring.console.trends import (
 from monitoring.dossier import Dossier, find_dossier
 from monitoring.feedback import feedback
 from monitoring.flags import FLAGS
-from monitoring.overrides import OVERRIDES
+from monitoring.override_streams import OVERRIDES
 from monitoring.sites import standing
 from monitoring.streams import TRAFFIC, site_of
 from records import corrections, tenure

@@ -14,7 +14,7 @@ from monitoring.console.charts import Point, Scale, bars, spark, trend
 from monitoring.console.wording import share_words, with_unit
 from monitoring.flags import flag_streams
 from monitoring.input_streams import shown_category
-from monitoring.overrides import override_streams
+from monitoring.override_streams import override_streams
 from monitoring.streams import SCORE, everywhere, site_of
 from records.models import Alarm, DayCount
 

@@ -12,7 +12,7 @@ from monitoring.cases import Cases
 from monitoring.consequences import Consequences
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
-from monitoring.overrides import override_streams, reasons
+from monitoring.override_streams import override_streams, reasons
 from monitoring.streams import DayRows, Reports
 from monitoring.validity import validity
 from monitoring.watchlist import budget_of, watched_streams
