@@ -5,10 +5,11 @@ from starlette.types import Send
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# Answers hold health data: no store may keep them and no page may frame or sniff them.
+# A browser that is shown an answer runs, loads and frames nothing.
+NOTHING = b"default-src 'none'; frame-ancestors 'none'"
+# Answers hold health data: no store may keep them and no page may sniff them.
 SECURITY_HEADERS: Headers = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -22,6 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int = 200
     media_type: bytes = b"application/json"
     headers: Headers = ()
+    policy: bytes = NOTHING
 
     async def send(self, send: Send) -> None:
         """Send the answer, with the headers that every answer carries."""
@@ -29,6 +31,7 @@ class Answer(msgspec.Struct, frozen=True):
         headers = [
             (b"content-type", self.media_type),
             (b"content-length", length),
+            (b"content-security-policy", self.policy),
             *SECURITY_HEADERS,
             *self.headers,
         ]

@@ -16,13 +16,19 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from models.errors import MalformedInput
-from serving.access import authorise
+from serving.access import BROWSER_CHALLENGE, as_bearer, authorise
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
 from serving.json_scan import NUL, is_plain
 from serving.message import Answer
 from serving.premises import Premises
-from serving.problems import CallerGone, MediaTypeNotSupported, NotAllowed, TooLarge
+from serving.problems import (
+    CallerGone,
+    MediaTypeNotSupported,
+    NotAllowed,
+    NotAuthenticated,
+    TooLarge,
+)
 from serving.subject import BOUND_PATIENT
 
 if TYPE_CHECKING:
@@ -108,6 +114,7 @@ class Operation(APIRoute):
     `scopes` are the alternatives of which a client needs one; there is no default, so that a
     route nobody thought about can't be written. PUBLIC is for what everybody may see. `request`
     and `answer` are the msgspec types to document; `known` are what the path's one part may be.
+    What is `in_browser` may be opened in one, which asks for the key as a password.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class Operation(APIRoute):
         for_one_patient: bool = False,
         known: Sequence[str] = (),
         form: bool = False,
+        in_browser: bool = False,
     ) -> None:
         super().__init__(
             path,
@@ -144,6 +152,7 @@ class Operation(APIRoute):
         self.media_types = FORM_TYPES if form else media_types
         self.for_one_patient = for_one_patient
         self.known = tuple(known)
+        self.in_browser = in_browser
         self.reads_body = method == "POST" and (form or bool(request))
         self.app = self._run
 
@@ -159,13 +168,7 @@ class Operation(APIRoute):
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         premises: Premises = scope["app"].state.premises
         now = premises.clock()
-        client = None
-        if self.scopes and premises.gate is None:
-            client = authorise(scope, self.scopes, premises.clients, now)
-        elif self.scopes and premises.gate is not None:
-            client = await premises.gate.authorise(scope, self.scopes, now)
-            if BOUND_PATIENT in scope and not self.for_one_patient:
-                raise NotAllowed("the token is for one patient, and this isn't")
+        client = await self._client(scope, premises, now) if self.scopes else None
         scope["auscult.client"] = client
         if client is not None:
             premises.limits.check_rate(client.key_id)
@@ -176,6 +179,23 @@ class Operation(APIRoute):
             answer = await self.handler(call)
         scope["auscult.status"] = answer.status
         await answer.send(send)
+
+    async def _client(self, scope: Scope, premises: Premises, now: datetime) -> Client:
+        """Return the client that calls; raise NotAuthenticated, or NotAllowed."""
+        if self.in_browser:
+            try:
+                return await self._authorised(as_bearer(scope), premises, now)
+            except NotAuthenticated as error:
+                raise NotAuthenticated(str(error), challenge=BROWSER_CHALLENGE) from None
+        return await self._authorised(scope, premises, now)
+
+    async def _authorised(self, scope: Scope, premises: Premises, now: datetime) -> Client:
+        if premises.gate is None:
+            return authorise(scope, self.scopes, premises.clients, now)
+        client = await premises.gate.authorise(scope, self.scopes, now)
+        if BOUND_PATIENT in scope and not self.for_one_patient:
+            raise NotAllowed("the token is for one patient, and this isn't")
+        return client
 
 
 def _documented() -> None:

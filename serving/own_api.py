@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from serving.counters import CONTENT_TYPE
-from serving.documentation import page
+from serving.documentation import POLICY, page
 from serving.examples import with_examples
 from serving.message import Answer
 from serving.operation import PUBLIC, Call, Operation
@@ -40,7 +40,7 @@ async def describe_operations(call: Call) -> Answer:
 
 async def show_documentation(call: Call) -> Answer:
     """Return the same description as a page for people."""
-    return Answer(page(_description(call)), media_type=b"text/html; charset=utf-8")
+    return Answer(page(_description(call)), media_type=b"text/html; charset=utf-8", policy=POLICY)
 
 
 def _description(call: Call) -> dict[str, Any]:
@@ -60,6 +60,7 @@ def operations() -> list[Operation]:
             describe_operations,
             scopes=("predict", "read"),
             summary="This description",
+            in_browser=True,
         ),
         Operation(
             "GET",
@@ -67,5 +68,6 @@ def operations() -> list[Operation]:
             show_documentation,
             scopes=("predict", "read"),
             summary="This description as a page",
+            in_browser=True,
         ),
     ]

@@ -44,7 +44,7 @@ def show_addresses(told: "Told", others: Mapping[str, str]) -> None:
     """Show where to look, and with which key and password."""
     table = Table("Open", "", box=None)
     table.add_row("Console", told.console)
-    table.add_row("Service", f"{told.serving}/v1/models")
+    table.add_row("Service", f"{told.serving}/docs (any name, the API key as password)")
     for name, address in others.items():
         table.add_row(name, address)
     out.print(table)
