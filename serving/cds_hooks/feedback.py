@@ -54,20 +54,26 @@ class Feedback(msgspec.Struct, frozen=True):
     feedback: tuple[Item, ...]
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """The same with its reports not yet read, since each is kept or refused by itself."""
+
+    feedback: tuple[msgspec.Raw, ...]
+
+
 def read_reports(body: bytes) -> list[Report | BadHookRequest]:
     """Read the reports, each one or why it can't be kept.
 
     Raises BadHookRequest that names the member where the whole isn't of the agreed form.
     """
     try:
-        items = read_json(body, Feedback).feedback
+        sent = read_json(body, Sent).feedback
     except NotJson:
         raise
     except MalformedInput as error:
         raise BadHookRequest(str(error), field=error.field, reason=error.reason) from error
-    if not 0 < len(items) <= MAX_REPORTS:
+    if not 0 < len(sent) <= MAX_REPORTS:
         raise _bad(f"report 1 to {MAX_REPORTS} cards at a time", "feedback", "count")
-    return [_report(item, f"feedback[{index}]") for index, item in enumerate(items)]
+    return [_read(bytes(raw), f"feedback[{index}]") for index, raw in enumerate(sent)]
 
 
 async def rows_of(
@@ -99,6 +105,15 @@ def _told(faults: Mapping[int, AuscultError], *, kept: int) -> AuscultError:
         field = first.field if first.field.startswith("feedback") else f"feedback[{index}]"
         return BadHookRequest(words, field=field, reason=first.reason)
     return NotFound(words)
+
+
+def _read(raw: bytes, place: str) -> Report | BadHookRequest:
+    try:
+        return _report(read_json(raw, Item), place)
+    except MalformedInput as error:
+        words = str(error).removeprefix(f"{error.field}: ")
+        where = place if error.field == "body" else f"{place}.{error.field}"
+        return _bad(f"{where}: {words}", where, error.reason)
 
 
 def _report(item: Item, place: str) -> Report | BadHookRequest:
