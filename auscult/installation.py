@@ -19,17 +19,20 @@ def install(settings: Settings, *, client: str, user: str, now: datetime) -> dic
             f"{settings.root} is set up already (its keys stand in {settings.keys}); "
             "use `auscult client create` or `auscult user create` for more"
         )
-    prepare(settings)
+    prepare(settings, now)
     from auscult.people import new_client, new_user
 
+    by = getpass.getuser()
+
     return {
-        f"API key of client {client}": new_client(client, now=now, by=getpass.getuser()),
-        f"console user {user}": new_user(user, role="reviewer"),
+        f"API key of client {client}": new_client(client, now=now, by=by),
+        f"console user {user}": new_user(user, role="reviewer", by=by, now=now),
     }
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, now: datetime) -> None:
     """Make home, keys and database where they are missing; keep what is there."""
+    from auscult.people import note_users
     from records import migration
     from records.home import init_home
     from records.pseudonym import check_key, read_pseudonym_key
@@ -37,6 +40,7 @@ def prepare(settings: Settings) -> None:
     init_home(settings)
     set_up_django()
     migration.migrate(settings)
+    note_users(now)
     check_key(read_pseudonym_key(settings.pseudonym_key))
 
 

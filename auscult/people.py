@@ -1,6 +1,8 @@
-"""New clients and console users, and the secrets that are made for them."""
+"""Clients and console users: making and changing them, each time noted in the audit record."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -58,28 +60,86 @@ def only_key(
     return new_client(name, now=now, by=by, scopes=scopes, is_test=is_test, valid_days=30)
 
 
-def new_user(name: str, *, role: "Role") -> str:
+def new_user(name: str, *, role: "Role", by: str, now: datetime) -> str:
     """Make a console user and return the password; raise SettingsError where the name is taken."""
     from monitoring.console.accounts import create_console_user
 
     password = secrets.token_urlsafe(12)
-    create_console_user(name, password, role)
+    with _noted("console.user_created", name, by, now, role=role):
+        create_console_user(name, password, role)
     return password
 
 
-def renewed_password(name: str) -> str:
+def renewed_password(name: str, *, by: str, now: datetime) -> str:
     """Return a new password of a console user; raise SettingsError where there is none."""
     from monitoring.console.accounts import renew_password
 
     password = secrets.token_urlsafe(12)
-    if not renew_password(name, password):
-        raise SettingsError(f"there is no console user {name!r}; see `auscult user create`")
+    with _noted("console.password_renewed", name, by, now):
+        renew_password(name, password)
     return password
 
 
-def renewed_reviewer(name: str) -> str:
+def renewed_reviewer(name: str, *, by: str, now: datetime) -> str:
     """Return a new password of a reviewer, who is made where there is none of that name."""
     try:
-        return renewed_password(name)
+        return renewed_password(name, by=by, now=now)
     except SettingsError:
-        return new_user(name, role="reviewer")
+        return new_user(name, role="reviewer", by=by, now=now)
+
+
+def change_role(name: str, role: "Role", *, by: str, now: datetime) -> None:
+    """Give a console user another role; raise SettingsError where there is no such user."""
+    from monitoring.console import accounts
+
+    with _noted("console.user_role", name, by, now, role=role):
+        accounts.change_role(name, role)
+
+
+def retire_user(name: str, *, by: str, now: datetime) -> None:
+    """Let a console user in no more; raise SettingsError where there is none to retire."""
+    from monitoring.console.accounts import admit
+
+    with _noted("console.user_retired", name, by, now):
+        admit(name, admitted=False)
+
+
+def reinstate_user(name: str, *, by: str, now: datetime) -> None:
+    """Let a retired console user in again; raise SettingsError where there is none."""
+    from monitoring.console.accounts import admit
+
+    with _noted("console.user_reinstated", name, by, now):
+        admit(name, admitted=True)
+
+
+def remove_second_factor(name: str, *, by: str, now: datetime) -> None:
+    """Forget a console user's authenticator; raise SettingsError where there is none."""
+    from monitoring.console import accounts
+
+    with _noted("console.second_factor_removed", name, by, now):
+        accounts.remove_second_factor(name)
+
+
+def note_users(now: datetime) -> None:
+    """Write down once who the console's users are, from whom later changes are told."""
+    from django.db import transaction
+
+    from monitoring.console.account_agreement import NOTED, accounts
+    from records import audit
+    from records.models import AuditEvent
+
+    with transaction.atomic():
+        if not AuditEvent.objects.filter(action=NOTED).exists():
+            audit.note(NOTED, "auscult migrate", {"users": accounts()}, now)
+
+
+@contextmanager
+def _noted(action: str, user: str, by: str, now: datetime, **more: str) -> Iterator[None]:
+    """Change an account and write that to the audit record, both or neither."""
+    from django.db import transaction
+
+    from records import audit
+
+    with transaction.atomic():
+        yield
+        audit.note(action, by, {"user": user, **more}, now)

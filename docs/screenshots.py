@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from auscult.database import open_records
+from auscult.database import now, open_records
 from auscult.people import renewed_reviewer
 from auscult.processes import console_command, free_port
 from models.errors import SettingsError
@@ -33,7 +33,7 @@ def main() -> None:
         auscult = Path(sys.executable).with_name("auscult")
         subprocess.run([auscult, "demo", "--exit"], check=True)  # noqa: S603 - our own command
     settings = open_records()
-    password = renewed_reviewer(USER)
+    password = renewed_reviewer(USER, by=USER, now=now())
     server = console_command(settings, port=free_port(settings.console_port))
     console = server.start(settings.root / "logs" / "screenshots.log")
     try:

@@ -29,6 +29,7 @@ def sign() -> None:
 def verify() -> None:
     """Verify records, blocks, heads, and tables beside them; exit 4 where one was changed."""
     settings = open_records()
+    from monitoring.console import account_agreement
     from records import agreement, heads, verification
 
     public = heads.read_signing_key(settings.signing_key).public_key()
@@ -38,7 +39,7 @@ def verify() -> None:
     out.print(f"Signed until: {signed}")
     for fault in found.faults:
         out.print(f"[red]Chain {fault.writer}, block {fault.block}[/red]: {fault.words}")
-    disagreements = agreement.disagreements()
+    disagreements = agreement.disagreements(account_agreement.disagreements)
     for one in disagreements:
         out.print(f"[red]{one.table} disagrees with the chain[/red]: {one.words}")
     raise typer.Exit(4 if found.faults or disagreements else 0)

@@ -13,6 +13,9 @@ clients = typer.Typer(no_args_is_help=True, help="Programs that may call the end
 users = typer.Typer(no_args_is_help=True, help="People who may use the console.")
 
 
+UserName = Annotated[str, typer.Argument(help="User name.")]
+
+
 class Role(StrEnum):
     """What a console user may do."""
 
@@ -86,7 +89,7 @@ def revoke(
 
 @users.command("create")
 def create_user(
-    name: Annotated[str, typer.Argument(help="User name.")],
+    name: UserName,
     role: Annotated[
         Role, typer.Option(help="A reviewer signs decisions, a safety officer approvals too.")
     ] = Role.VIEWER,
@@ -95,15 +98,70 @@ def create_user(
     from auscult.people import new_user
 
     open_records()
-    show_secrets("Console user", {name: new_user(name, role=role.value)})
+    password = new_user(name, role=role.value, by=getpass.getuser(), now=now())
+    show_secrets("Console user", {name: password})
+
+
+@users.command("list")
+def list_users() -> None:
+    """List console users, their roles, second factors and last logins."""
+    from rich.table import Table
+
+    open_records()
+    from monitoring.console.accounts import listed
+
+    table = Table("User", "Role", "Second factor", "Last login", "State", box=None)
+    for one in listed():
+        last = f"{one.last_login:%Y-%m-%d %H:%M}" if one.last_login else "never"
+        state = "may log in" if one.active else "retired"
+        table.add_row(one.name, one.role, "yes" if one.second_factor else "no", last, state)
+    out.print(table)
+
+
+@users.command("role")
+def change_role(name: UserName, role: Annotated[Role, typer.Argument()]) -> None:
+    """Give a console user another role, from the next page on."""
+    from auscult import people
+
+    open_records()
+    people.change_role(name, role.value, by=getpass.getuser(), now=now())
+    out.print(f"{name} is a {role.value} from now on.")
+
+
+@users.command("retire")
+def retire_user(name: UserName) -> None:
+    """Let a console user in no more; what they signed stays."""
+    from auscult import people
+
+    open_records()
+    people.retire_user(name, by=getpass.getuser(), now=now())
+    out.print(f"{name} can't log in any more, and is logged out.")
+
+
+@users.command("reinstate")
+def reinstate_user(name: UserName) -> None:
+    """Let a retired console user in again, under the password that they had."""
+    from auscult import people
+
+    open_records()
+    people.reinstate_user(name, by=getpass.getuser(), now=now())
+    out.print(f"{name} may log in again.")
+
+
+@users.command("remove-second-factor")
+def remove_second_factor(name: UserName) -> None:
+    """Forget a console user's authenticator that was lost, so that they can set up another."""
+    from auscult import people
+
+    open_records()
+    people.remove_second_factor(name, by=getpass.getuser(), now=now())
+    out.print(f"{name} logs in by password alone until they set a second factor up.")
 
 
 @users.command("renew-password")
-def renew_user_password(
-    name: Annotated[str, typer.Argument(help="User name.")],
-) -> None:
+def renew_user_password(name: UserName) -> None:
     """Give a console user a new password, which is shown once."""
     from auscult.people import renewed_password
 
     open_records()
-    show_secrets("Console user", {name: renewed_password(name)})
+    show_secrets("Console user", {name: renewed_password(name, by=getpass.getuser(), now=now())})

@@ -27,10 +27,12 @@ def init(
 
 def migrate() -> None:
     """Bring the database to this version's schema; the only command that does."""
+    from auscult.people import note_users
     from records import migration
 
     set_up_django()
     applied = migration.migrate(read_settings())
+    note_users(now())
     out.print("\n".join(f"applied {name}" for name in applied) or "Nothing to apply.")
 
 

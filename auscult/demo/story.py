@@ -110,10 +110,10 @@ def tell(story: Story) -> Told:
     from auscult.people import only_key, renewed_reviewer
 
     threading.Thread(target=_import_ahead, daemon=True).start()
-    prepare(story.settings)
     moment = now()
+    prepare(story.settings, moment)
     key = only_key("demonstration EHR", by="demo", now=moment, scopes=SCOPES)
-    password = renewed_reviewer("demo-reviewer")
+    password = renewed_reviewer("demo-reviewer", by="demo", now=moment)
     trained = _train_and_promote(story)
     trial = only_key("demonstration trial", by="demo", now=moment, scopes=SCOPES, is_test=True)
     bento, caller, answer = _package_and_serve(story, key, trial)

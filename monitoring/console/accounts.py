@@ -1,6 +1,8 @@
 """People of the console: who may look and who may sign."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Literal, cast
 
@@ -9,6 +11,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from models.errors import SettingsError
 
@@ -39,14 +42,75 @@ def create_console_user(username: str, password: str, role: Role) -> User:
     return user
 
 
-def renew_password(username: str, password: str) -> bool:
-    """Give a person a new password; return False where there is no such person."""
+def account(username: str) -> User:
+    """Return a person by name; raise SettingsError where there is none."""
     user = User.objects.filter(username=username).first()
     if user is None:
-        return False
+        raise SettingsError(
+            f"there is no console user {username!r}; `auscult user list` has all, and "
+            "`auscult user create` makes one"
+        )
+    return user
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person as a list of accounts shows them."""
+
+    name: str
+    role: str
+    second_factor: bool
+    last_login: datetime | None
+    active: bool
+
+
+def listed() -> list[Listed]:
+    """Return every account by name, retired ones too."""
+    confirmed = TOTPDevice.objects.filter(confirmed=True).values_list("user_id", flat=True)
+    with_factor = set(confirmed)
+    return [
+        Listed(
+            user.get_username(),
+            ", ".join(sorted(group.name for group in user.groups.all())),
+            user.pk in with_factor,
+            user.last_login,
+            user.is_active,
+        )
+        for user in User.objects.prefetch_related("groups").order_by("username")
+    ]
+
+
+def renew_password(username: str, password: str) -> None:
+    """Give a person a new password, which ends their sessions; SettingsError for nobody."""
+    user = account(username)
     user.set_password(password)
     user.save(update_fields=["password"])
-    return True
+
+
+def change_role(username: str, role: Role) -> None:
+    """Give a person one role in the place of those they had; raise SettingsError for nobody."""
+    account(username).groups.set([Group.objects.get(name=role)])
+
+
+def admit(username: str, *, admitted: bool) -> None:
+    """Let a person log in, or not any more, also where they are; SettingsError for nobody.
+
+    SettingsError also where that is so already. Their name and what they signed stay.
+    """
+    user = account(username)
+    if user.is_active == admitted:
+        raise SettingsError(
+            f"console user {username!r} {'may log in' if admitted else 'was retired'} already"
+        )
+    user.is_active = admitted
+    user.save(update_fields=["is_active"])
+
+
+def remove_second_factor(username: str) -> None:
+    """Forget a person's authenticator, as when it's lost; raise SettingsError without one."""
+    removed, _ = TOTPDevice.objects.filter(user=account(username)).delete()
+    if not removed:
+        raise SettingsError(f"console user {username!r} has no second factor")
 
 
 def person(request: HttpRequest) -> User:

@@ -6,7 +6,7 @@ chain in the same transaction, so a row that was changed, deleted or inserted ot
 with it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from records.agreement import alarms, clients, corrections, decisions, retraining
 from records.agreement.compared import Disagreement
@@ -14,12 +14,20 @@ from records.agreement.compared import Disagreement
 __all__ = ["Disagreement", "disagreements"]
 
 
-def disagreements() -> list[Disagreement]:
-    """Return where a table and the chain disagree; what is being written meanwhile isn't taken."""
-    first = list(_found())
-    return [one for one in _found() if one in first] if first else []
+Part = Callable[[], Iterator[Disagreement]]
 
 
-def _found() -> Iterator[Disagreement]:
+def disagreements(*more: Part) -> list[Disagreement]:
+    """Return where a table and the chain disagree; what is being written meanwhile isn't taken.
+
+    `more` compare tables that aren't of the records.
+    """
+    first = list(_found(more))
+    return [one for one in _found(more) if one in first] if first else []
+
+
+def _found(more: tuple[Part, ...]) -> Iterator[Disagreement]:
     for part in (decisions, clients, alarms, corrections, retraining):
         yield from part.disagreements()
+    for compare in more:
+        yield from compare()

@@ -1,6 +1,7 @@
 """Clients' keys and console users by command."""
 
 import re
+import sqlite3
 
 from tests.auscult.test_command import run
 
@@ -28,3 +29,46 @@ def test_a_lost_password_is_renewed_and_an_unknown_user_is_refused(tmp_path):
     unknown = run("user", "renew-password", "nobody", home=home)
     assert unknown.returncode == 1
     assert "nobody" in unknown.stderr
+
+
+def test_a_users_role_and_retirement_are_listed_and_the_chain_agrees(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+    run("user", "create", "vera", home=home)
+    assert run("user", "role", "vera", "safety officer", home=home).returncode == 0
+    assert run("user", "retire", "reviewer", home=home).returncode == 0
+    listed = run("user", "list", home=home).stdout
+    assert re.search(r"vera\s+safety officer\s+no\s+never\s+may log in", listed)
+    assert re.search(r"reviewer\s+reviewer\s+no\s+never\s+retired", listed)
+    twice = run("user", "retire", "reviewer", home=home)
+    assert twice.returncode == 1
+    assert "was retired already" in twice.stderr
+    assert run("user", "reinstate", "reviewer", home=home).returncode == 0
+    without = run("user", "remove-second-factor", "vera", home=home)
+    assert without.returncode == 1
+    assert "no second factor" in without.stderr
+    assert run("audit", "verify", home=home).returncode == 0
+
+
+def test_a_role_that_was_given_past_the_commands_is_found_by_verify(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+    with sqlite3.connect(home / "records.db") as database:
+        database.execute(
+            "UPDATE auth_user_groups SET group_id ="
+            " (SELECT id FROM auth_group WHERE name = 'safety officer')"
+        )
+    found = run("audit", "verify", home=home)
+    assert found.returncode == 4
+    assert "a console user was changed or inserted: reviewer, safety officer" in found.stdout
+
+
+def test_migrating_again_makes_no_changed_account_a_known_one(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+    with sqlite3.connect(home / "records.db") as database:
+        database.execute("UPDATE auth_user SET is_superuser = 1")
+    assert run("migrate", home=home).returncode == 0
+    found = run("audit", "verify", home=home)
+    assert found.returncode == 4
+    assert "reviewer, reviewer, superuser" in found.stdout

@@ -164,3 +164,30 @@ def test_no_file_outside_the_dossiers_can_be_asked_for(
 ) -> None:
     answer = browse("rita").get(f"/models/{watched.model}/{version}/card/file")
     assert answer.status_code == 404
+
+
+def test_whoever_is_retired_is_logged_out_at_once_and_can_not_log_in(
+    watched: Clinic, browse: Browse
+) -> None:
+    from monitoring.console.accounts import admit
+
+    vera = browse("vera")
+    assert vera.get("/").status_code == 200
+    admit("vera", admitted=False)
+    assert vera.get("/").headers["Location"].startswith("/login/")
+    answer = Client().post("/login/", {"username": "vera", "password": PASSWORD})
+    assert "Name, password or code is wrong" in answer.content.decode()
+
+
+def test_a_second_factor_that_was_lost_is_forgotten_on_request(browse: Browse) -> None:
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
+    from models.errors import SettingsError
+    from monitoring.console.accounts import remove_second_factor
+
+    browse("rita").get("/account/second-factor/")
+    TOTPDevice.objects.update(confirmed=True)
+    remove_second_factor("rita")
+    assert not TOTPDevice.objects.exists()
+    with pytest.raises(SettingsError, match="no second factor"):
+        remove_second_factor("rita")
