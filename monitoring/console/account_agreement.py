@@ -57,5 +57,5 @@ def _follow(found: dict[str, Account], event: AuditEvent) -> None:
         return
     name = told["user"]
     _, role, state = found.get(name, (name, "", MAY_LOG_IN))
-    states: dict[str, str] = {CREATED: MAY_LOG_IN, RETIRED: STOPPED, REINSTATED: MAY_LOG_IN}
-    found[name] = name, told.get("role", role), states.get(str(event.action), state)
+    states = {CREATED: MAY_LOG_IN, RETIRED: STOPPED, REINSTATED: MAY_LOG_IN, ROLE: state}
+    found[name] = name, str(told.get("role", role)), states[str(event.action)]
