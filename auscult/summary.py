@@ -81,11 +81,13 @@ def _figures(evaluation: "Evaluation") -> Table:
 
 def show_monitored(result: "MonitorResult") -> None:
     """Show what a run of the monitoring saw."""
-    from monitoring.alarms import by_cause
+    from monitoring.alarms import by_cause, where_words
 
     out.print(f"\n{result.predictions:,} predictions on {result.days:,} days were watched.")
     for alarm, consequences in by_cause(result.open_alarms):
         out.print(f"[red]ALARM[/red] {alarm.raised_on}: {alarm.summary}")
+        for words in where_words(alarm):
+            out.print(f"      {words}", markup=False)
         for one in consequences:
             out.print(f"      follows from it: {one.summary}")
     if not result.open_alarms:

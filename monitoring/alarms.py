@@ -129,6 +129,12 @@ def by_cause(found: Iterable[Alarm]) -> list[tuple[Alarm, list[Alarm]]]:
     ]
 
 
+def where_words(alarm: Alarm) -> list[str]:
+    """Return the sentences that say where an alarm's change sits, if it sits somewhere."""
+    where = alarm.details.get("where") or {"dimensions": []}
+    return [one["words"] for one in where["dimensions"] if one["verdict"] in ("sits", "leans")]
+
+
 def unit_changes(feature: Feature) -> list[UnitChange]:
     """Return what values would look like that came in another unit than the one they claim."""
     if feature.unit is None or feature.source != "observation":

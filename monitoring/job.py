@@ -27,6 +27,7 @@ from monitoring.outcome_alarms import BY_OUTCOMES, Weighed, watch_outcomes
 from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
 from monitoring.report import Report, write_reports
 from monitoring.watchlist import watched_streams
+from monitoring.whereabouts import Whereabouts
 from records.agreement.alarms import note_alarms, words_of
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
@@ -183,6 +184,7 @@ def _refresh(job: Job, ledger: Ledger) -> None:
         if not chapters.is_ended(alarm):  # its reference may be another by now
             job.cases.describe(alarm, ledger, ledger.closed_through)
     Consequences(job.cases, ledger, job.budget, ledger.closed_through).find(still_open)
+    Whereabouts(job.cases, ledger, ledger.closed_through).find(still_open)
     with transaction.atomic():
         before = words_of(still_open)
         for alarm in still_open:

@@ -1,7 +1,8 @@
 """Telling people of new alarms: by a signed webhook and by mail, tried until it succeeds.
 
 A notice is a file in the outbox until every channel took it, and a file among those told for ever
-after, so that it's told once. It says what the alarm says, and nothing of any patient.
+after, so that it's told once, and once more each time that the alarm is graver than ever before.
+It says what the alarm says, and nothing of any patient.
 """
 
 import hashlib
@@ -22,12 +23,13 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from models.errors import SettingsError
-from monitoring.alarms import by_cause
+from monitoring.alarms import RANK, by_cause, where_words
 from monitoring.corrections import Listed
 from records.models import Alarm
 from records.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
+RAISED, GRAVER = "alarm.raised", "alarm.graver"
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 Channel = Callable[[Mapping[str, Any], datetime], None]
 
@@ -44,13 +46,16 @@ class Delivery:
 def notify(alarms: Iterable[Alarm], settings: Settings, now: datetime) -> Delivery:
     """Put a notice of every alarm that stands alone into the outbox, and deliver what is due.
 
-    Without a webhook and a mail server there is nobody to tell, and nothing is kept.
+    An alarm that has become graver than it was ever told to be is told again. Without a webhook and
+    a mail server there is nobody to tell, and nothing is kept.
     """
     channels = open_channels(settings)
     if not channels:
         return Delivery(0, 0, ())
     for alarm, consequences in by_cause(alarms):
-        enqueue(settings.outbox, notice_of(alarm, consequences, settings), now)
+        notice = notice_of(alarm, consequences, settings)
+        if not enqueue(settings.outbox, notice, now):
+            _enqueue_rise(settings.outbox, notice, now)
     return deliver(settings.outbox, channels, now)
 
 
@@ -58,7 +63,7 @@ def notice_of(alarm: Alarm, consequences: list[Alarm], settings: Settings) -> di
     """Return what is told of an alarm, as JSON may hold it."""
     base = (settings.console_url or "").rstrip("/")
     return {
-        "event": "alarm.raised",
+        "event": RAISED,
         "alarm": alarm.pk,
         "model": alarm.model,
         "version": alarm.version,
@@ -67,6 +72,7 @@ def notice_of(alarm: Alarm, consequences: list[Alarm], settings: Settings) -> di
         "summary": alarm.summary,
         "since": alarm.since.isoformat() if alarm.since else None,
         "raised_on": alarm.raised_on.isoformat(),
+        "where": where_words(alarm),
         "follows_from_it": [one.summary for one in consequences],
         "link": f"{base}/alarms/{alarm.pk}/" if base else None,
     }
@@ -101,21 +107,50 @@ def affected_notice(
         f"entered in error; the band of {listed.band_changes:,} changes. They are withdrawn.",
         "since": None,
         "raised_on": now.date().isoformat(),
+        "where": [],
         "follows_from_it": [],
         "link": f"{base}/models/{model}/corrections/" if base else None,
     }
 
 
-def enqueue(outbox: Path, notice: Mapping[str, Any], now: datetime) -> None:
-    """Keep a notice to be told, unless it was told or waits already."""
+def enqueue(outbox: Path, notice: Mapping[str, Any], now: datetime) -> bool:
+    """Keep a notice to be told, unless it was told or waits already; say whether it is new."""
+    if _kept(outbox, notice):
+        return False
+    state = {"notice": notice, "left": None, "attempts": 0, "next": now.isoformat()}
+    (outbox / "told").mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(outbox / _name(notice), state)
+    return True
+
+
+def _enqueue_rise(outbox: Path, notice: Mapping[str, Any], now: datetime) -> None:
+    """Keep a notice that an alarm is graver than all that was told or waits of it."""
+    first = _kept(outbox, notice)
+    told = [first["notice"]["severity"]] if first else []
+    rises = [{**notice, "event": GRAVER, "severity": severity} for severity in RANK]
+    told += [rise["severity"] for rise in rises if _kept(outbox, rise)]
+    graver = all(RANK[notice["severity"]] > RANK[severity] for severity in told)
+    if told and graver:
+        was = max(told, key=RANK.__getitem__)
+        enqueue(outbox, {**notice, "event": GRAVER, "was": was}, now)
+
+
+def _name(notice: Mapping[str, Any]) -> str:
+    """Return the file of a notice, the same for all that say the same of one alarm."""
     one = notice["alarm"] or notice["listed_at"]
     key = f"{notice['event']} {notice['model']} {notice['version']} {one}"
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    told = outbox / "told"
-    told.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (outbox / name).exists() and not (told / name).exists():
-        state = {"notice": notice, "left": None, "attempts": 0, "next": now.isoformat()}
-        _write(outbox / name, state)
+    if notice["event"] == GRAVER:
+        key += f" {notice['severity']}"
+    return f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def _kept(outbox: Path, notice: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is kept of a notice that waits or was told, None where nothing is."""
+    for path in (outbox / _name(notice), outbox / "told" / _name(notice)):
+        if path.exists():
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+    return None
 
 
 def deliver(outbox: Path, channels: Mapping[str, Channel], now: datetime) -> Delivery:
@@ -204,9 +239,11 @@ def _mail(settings: Settings, url: str) -> Channel:
 
 def _message(notice: Mapping[str, Any], sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     message = EmailMessage()
-    message["Subject"] = f"Auscult: {notice['severity']} alarm on {notice['model']}"
+    graver = f", was {notice['was']}" if notice["event"] == GRAVER else ""
+    message["Subject"] = f"Auscult: {notice['severity']} alarm on {notice['model']}{graver}"
     message["From"], message["To"] = sender, ", ".join(recipients)
-    lines = [notice["summary"], *(f"Follows from it: {one}" for one in notice["follows_from_it"])]
+    lines = [notice["summary"], *notice.get("where", [])]
+    lines += [f"Follows from it: {one}" for one in notice["follows_from_it"]]
     lines += [notice["link"]] if notice["link"] else []
     message.set_content("\n\n".join(lines))
     return message

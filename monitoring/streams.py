@@ -64,7 +64,7 @@ class DayRows:
 
     `answered` counts every prediction, also those of a stay that is counted already.
     `contributions` are (n, features) in the definition's order, `flags` (n,) by what is flagged,
-    `site` (n,) with "" where none was named; each is empty where it isn't known.
+    `site` (n,) with "" where none was named, `client` (n,); each is empty where it isn't known.
     """
 
     features: Mapping[str, Column]
@@ -76,6 +76,7 @@ class DayRows:
     flags: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     site: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
     reports: Reports = field(default_factory=no_reports)
+    client: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
 
     def column(self, feature: str) -> Column:
         """Return a feature's values; a window without rows names no features."""
@@ -106,6 +107,10 @@ class DayRows:
     def _counted(self) -> dict[str, Any]:
         return {}
 
+    def of_client(self, client: str) -> "DayRows":
+        """Return the rows of one client; a report may come from another than its prediction."""
+        return self._part(self.client == client, np.zeros(len(self.reports.site), dtype=np.bool_))
+
     def _part(self, chosen: NDArray[np.bool_], reported: NDArray[np.bool_]) -> "DayRows":
         if not self.site.size:
             return replace(self, refusals={}, answered=0, reports=self.reports.part(reported))
@@ -115,8 +120,11 @@ class DayRows:
             self.risk[chosen],
             {},
             int(chosen.sum()),
-            site=self.site[chosen],
-            reports=self.reports.part(reported),
+            self.contributions[chosen] if self.contributions.size else self.contributions,
+            {name: marked[chosen] for name, marked in self.flags.items()},
+            self.site[chosen],
+            self.reports.part(reported),
+            self.client[chosen] if self.client.size else self.client,
         )
 
 

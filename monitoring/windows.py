@@ -1,7 +1,7 @@
 """Which days are closed next, which rows came late, and the recorded rows of each day."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from itertools import pairwise
@@ -15,11 +15,13 @@ from monitoring.flags import flags_of
 from monitoring.overrides import reports_by_day
 from monitoring.stays import ONE_DAY, firsts, start_of
 from monitoring.streams import TRAFFIC, DayRows, no_reports
-from records.answers import MORE, Answers, answers, joined
+from records.answers import Answers, answers, joined
 from records.models import DayCount, Prediction, Refusal
 from records.predictions import days
 
 ROWS_AT_ONCE = 100_000
+# what streams count beside features and scores
+COUNTED = ("site", "contributions", "findings")
 DAYS_AT_ONCE = 92
 
 
@@ -88,11 +90,15 @@ def refusals_a_day(
 
 
 def rows_by_day(
-    definition: Definition, version: str, first: date, last: date
+    definition: Definition,
+    version: str,
+    first: date,
+    last: date,
+    more: Collection[str] = COUNTED,
 ) -> Iterator[tuple[date, DayRows]]:
     """Yield every day from first to last with its rows, days without any included."""
     start, end = start_of(first), start_of(last + ONE_DAY)
-    frame = joined(list(answers(definition, version, start, end, more=MORE)))
+    frame = joined(list(answers(definition, version, start, end, more=more)))
     counted = first_of_stay(definition.name, version, frame, first)
     refused = refusals_a_day(definition.name, version, first, last)
     flags = flags_of(frame.findings.tolist())
@@ -116,6 +122,7 @@ def rows_by_day(
                 {group: marked[chosen] for group, marked in flags.items()},
                 frame.site[chosen],
                 reports.get(day, no_reports()),
+                frame.client[chosen] if frame.client.size else frame.client,
             ),
         )
 

@@ -115,10 +115,10 @@ def _kind(stream: Stream, bet: Bet, unit: UnitFinding | None) -> Kind:
 
 def _size(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
     if bet.family == "rate":
-        return _share(before, now, _bin_mask(stream, bet))
+        return _share(before, now, bin_mask(stream, bet))
     if bet.family == "tail" and bet.tail_mass is not None:
-        return _share(before, now, _tail_mask(bet, before))
-    scores = _normal_scores(before)
+        return _share(before, now, tail_mask(bet, before))
+    scores = normal_scores(before)
     if bet.family == "location":
         mean, variance, rows = _moments(scores, now)
         old_mean, old_variance, old_rows = _moments(scores, before)
@@ -129,7 +129,7 @@ def _size(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
     return Size("ratio of SDs", ratio, ratio * np.exp(-error), ratio * np.exp(error), 1.0)
 
 
-def _normal_scores(before: Counts) -> Floats:
+def normal_scores(before: Counts) -> Floats:
     """Return each bin's mid-rank normal score within its stratum, [strata, bins]."""
     rows = before.sum(axis=1, keepdims=True)
     rank = (np.cumsum(before, axis=1) - before / 2 + 0.5) / (rows + 1)
@@ -155,7 +155,7 @@ def _spread_ratio(scores: Floats, before: Counts, now: Counts) -> tuple[float, f
     return float(np.exp(logs[1] - logs[0])), float(_Z95 * np.sqrt(variance_of_log))
 
 
-def _bin_mask(stream: Stream, bet: Bet) -> Floats:
+def bin_mask(stream: Stream, bet: Bet) -> Floats:
     """Return 1 for the bin whose rate the bet is on."""
     chosen = stream.bets.index(bet) // (len(stream.bets) // max(stream.bins, 1))
     mask = np.zeros(stream.bins)
@@ -163,8 +163,9 @@ def _bin_mask(stream: Stream, bet: Bet) -> Floats:
     return mask
 
 
-def _tail_mask(bet: Bet, before: Counts) -> Floats:
-    scores = _normal_scores(before)
+def tail_mask(bet: Bet, before: Counts) -> Floats:
+    """Return 1 for the bins of the tail that the bet is on, [strata, bins]."""
+    scores = normal_scores(before)
     limit = -ndtri(bet.tail_mass)
     return np.asarray(scores > limit if bet.direction == "upper tail" else scores < -limit) * 1.0
 

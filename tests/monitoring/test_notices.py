@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from models.errors import SettingsError
-from monitoring.notices import notify, open_channels, signature
+from monitoring.notices import notice_of, notify, open_channels, signature
 from records.models import Alarm
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -115,7 +115,7 @@ def test_an_alarm_is_told_once_signed_and_with_its_consequences(
     assert notice["link"] == f"https://auscult.example.org/alarms/{found[0].pk}/"
     assert set(notice) == {
         "event", "alarm", "model", "version", "severity", "kind", "summary", "since",
-        "raised_on", "follows_from_it", "link",
+        "raised_on", "where", "follows_from_it", "link",
     }  # fmt: skip
 
 
@@ -170,6 +170,70 @@ def test_a_channel_that_took_a_notice_is_not_told_again(clinic: Clinic, tmp_path
         hook.status = 200
         assert notify([], settings, NOW + timedelta(hours=1)).told == 1
     assert (len(hook.told), len(mailbox.mails)) == (2, 1)
+
+
+def test_an_alarm_that_becomes_graver_is_told_once_more(clinic: Clinic, tmp_path: Path) -> None:
+    hook = Hook()
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        cause, _ = alarms(clinic)
+        moment = NOW
+        for severity in ("notice", "warning", "notice", "warning", "critical", "warning"):
+            cause.severity = severity
+            for _ in range(2):
+                moment += timedelta(days=1)
+                notify([cause], settings, moment)
+    told = [json.loads(body) for _, body in hook.told]
+    assert [(one["event"], one["severity"], one.get("was")) for one in told] == [
+        ("alarm.raised", "notice", None),
+        ("alarm.graver", "warning", "notice"),
+        ("alarm.graver", "critical", "warning"),
+    ]
+
+
+def test_a_rise_of_what_was_never_told_by_itself_is_a_new_alarm(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        cause, score = alarms(clinic)
+        notify([cause, score], settings, NOW)
+        score.details = {"follows": None}
+        notify([cause, score], settings, NOW + timedelta(days=1))
+    told = [json.loads(body) for _, body in hook.told]
+    assert [(one["event"], one["alarm"]) for one in told] == [
+        ("alarm.raised", cause.pk),
+        ("alarm.raised", score.pk),
+    ]
+
+
+def test_a_rise_while_the_first_notice_waits_is_told_as_well(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    hook.status = 503
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        cause, _ = alarms(clinic)
+        cause.severity = "warning"
+        notify([cause], settings, NOW)
+        cause.severity = "critical"
+        hook.status = 204
+        assert notify([cause], settings, NOW + timedelta(days=1)).told == 2
+    assert sorted(json.loads(body)["severity"] for _, body in hook.told[1:]) == [
+        "critical",
+        "warning",
+    ]
+
+
+def test_a_notice_says_where_the_change_sits(clinic: Clinic) -> None:
+    cause, _ = alarms(clinic)
+    words = "It sits at north: 91 % there (was 14 %), 14 % elsewhere (was 14 %)."
+    sits = {"dimension": "site", "verdict": "sits", "words": words, "groups": []}
+    spread = {"dimension": "sending system", "verdict": "spread", "words": "-", "groups": []}
+    cause.details = {"where": {"dimensions": [sits, spread]}}
+    assert notice_of(cause, [], clinic.settings)["where"] == [words]
 
 
 def test_without_a_channel_nothing_is_kept(clinic: Clinic) -> None:

@@ -61,8 +61,14 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     whole = Alarm.objects.get(stream="missing:creatinine")
     part = Alarm.objects.get(stream="missing:creatinine@north")
     told = page(f"/alarms/{whole.pk}/")
-    assert "It sits at <strong>north</strong>" in told
+    assert "Without the rows from north, little of the evidence is left." in told
     assert part.summary in told
+    where = told.split('id="where"')[1].split("</section>")[0]
+    assert "It sits at north: 9" in where
+    assert "All requests are from client." in where
+    assert "No other version predicted on these days." in where
+    assert "aren't recorded" in where
+    assert 'id="where"' not in page(f"/alarms/{part.pk}/")
     of_site = page(f"/alarms/{part.pk}/")
     assert "<dt>Site</dt>" in of_site
     assert "This is seen at one site of what all rows show" in of_site

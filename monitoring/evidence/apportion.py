@@ -1,0 +1,149 @@
+"""Which part of a change each group of rows accounts for: a site's, a sending system's.
+
+A change in the mean of what rows score is the sum of what each group adds: by having changed
+itself, and by having become a larger or smaller part of all rows (Kitagawa, JASA 1955;50:1168).
+A group that wasn't there before adds all that it differs by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from monitoring.evidence.alarm import bin_mask, normal_scores, tail_mask
+from monitoring.evidence.bets import Bet
+from monitoring.evidence.detector import Stream
+from monitoring.evidence.state import Counts, Floats
+
+# fewer earlier rows, or a change of less than so many errors, can't be divided among groups
+LEAST_ROWS_BEFORE, LEAST_ERRORS = 200, 3.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one group adds to a change; `share` of it, with an interval for all groups together.
+
+    `now` and `before` are the mean score of its rows, None where it had none.
+    """
+
+    group: str
+    rows: int
+    rows_before: int
+    now: float | None
+    before: float | None
+    share: float
+    low: float
+    high: float
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it had rows only since the change."""
+        return self.rows_before == 0
+
+
+@dataclass(frozen=True)
+class Apportioned:
+    """A change divided among groups; `usual` is the mean score that all are compared with.
+
+    Groups are compared with their own earlier rows, or, where `by_reference`, all with the
+    reference, since the earlier rows are too few or differ from it already.
+    """
+
+    parts: tuple[Part, ...]
+    usual: float
+    by_reference: bool
+
+
+def bin_scores(stream: Stream, bet: Bet, before: Counts) -> Floats:
+    """Return what a row counts by its bin, [strata, bins], where a bet led.
+
+    One for the rows that a bet on a rate or tail is about, else a normal score, for a bet on
+    spread its squared distance from the mean.
+    """
+    if bet.family == "rate":
+        return np.broadcast_to(bin_mask(stream, bet), before.shape)
+    if bet.family == "tail":
+        return tail_mask(bet, before)
+    scores = normal_scores(before)
+    if bet.family == "location":
+        return scores
+    return np.asarray((scores - (scores * before).sum() / before.sum()) ** 2)
+
+
+def apportion(
+    scores: Floats,
+    now: Mapping[str, Counts],
+    before: Mapping[str, Counts],
+    reference: Counts,
+) -> Apportioned | None:
+    """Divide a change among groups, None where there is none; counts are [strata, bins].
+
+    `now` and `before` hold each group's rows since the change and earlier. The intervals are
+    normal approximations that take the groups' sizes as they are.
+    """
+    usual = _mean(scores, reference)
+    since = sum(now.values(), np.zeros_like(reference))
+    if not since.any():
+        return None
+    changed = _mean(scores, since) - usual
+    earlier = sum(before.values(), np.zeros_like(reference))
+    if earlier.sum() >= LEAST_ROWS_BEFORE:
+        found = _divided(scores, now, before, _mean(scores, earlier), reference)
+        if found is not None and found[0] * changed > 0:
+            return Apportioned(found[1], _mean(scores, earlier), by_reference=False)
+    found = _divided(scores, now, {}, usual, reference)
+    return None if found is None else Apportioned(found[1], usual, by_reference=True)
+
+
+def _divided(
+    scores: Floats,
+    now: Mapping[str, Counts],
+    before: Mapping[str, Counts],
+    usual: float,
+    reference: Counts,
+) -> tuple[float, tuple[Part, ...]] | None:
+    """Return the change in all and its parts, None where chance may have made it."""
+    groups = sorted({*now, *before})
+    nothing = np.zeros_like(reference)
+    held = [(now.get(one, nothing), before.get(one, nothing)) for one in groups]
+    rows = np.array([[counts.sum() for counts in pair] for pair in held], dtype=np.float64)
+    means = np.array([[_mean(scores, counts) for counts in pair] for pair in held])
+    spread = np.array([[_variance(scores, one, reference) for one in pair] for pair in held])
+    own = np.where(rows[:, 1] > 0, means[:, 1], usual)
+    expected = rows[:, 0].sum() * rows[:, 1] / max(rows[:, 1].sum(), 1.0)
+    moved = rows[:, 0] * (np.where(rows[:, 0] > 0, means[:, 0], own) - own)
+    adds = moved + (rows[:, 0] - expected) * (own - usual) * (rows[:, 1] > 0)
+    errors = rows[:, 0] * spread[:, 0] + np.where(
+        rows[:, 1] > 0, rows[:, 0] ** 2 * spread[:, 1] / np.maximum(rows[:, 1], 1.0), 0.0
+    )
+    total, variance = adds.sum(), errors.sum()
+    if abs(total) <= LEAST_ERRORS * np.sqrt(variance):
+        return None
+    share = adds / total
+    wide = float(ndtri(1 - 0.025 / len(groups)))
+    half = wide * np.sqrt(errors * (1 - share) ** 2 + share**2 * (variance - errors)) / abs(total)
+    return float(total), tuple(
+        Part(
+            group,
+            int(rows[at, 0]),
+            int(rows[at, 1]),
+            float(means[at, 0]) if rows[at, 0] else None,
+            float(means[at, 1]) if rows[at, 1] else None,
+            float(share[at]),
+            float(share[at] - half[at]),
+            float(share[at] + half[at]),
+        )
+        for at, group in enumerate(groups)
+    )
+
+
+def _mean(scores: Floats, counts: Counts) -> float:
+    return float((scores * counts).sum() / max(counts.sum(), 1))
+
+
+def _variance(scores: Floats, counts: Counts, reference: Counts) -> float:
+    """Return the variance of a row's score, as if one row more were spread like the reference."""
+    more = counts + reference / reference.sum()
+    mean = _mean(scores, more)
+    return _mean((scores - mean) ** 2, more)

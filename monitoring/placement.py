@@ -1,0 +1,136 @@
+"""Putting into words where a change sits, from the part of it that each group accounts for."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monitoring.evidence.apportion import Apportioned, Part
+from monitoring.evidence.bets import Bet
+
+Verdict = Literal["sits", "leans", "spread", "one", "unknown"]
+# what a group holds beyond its rows must be most of the change, and a request elsewhere show at
+# most a third of what it shows there
+MOST, ELSEWHERE_AT_MOST = 0.5, 1 / 3
+NO_SITE = "no site named"
+
+# words of a mean score, given the usual one
+Figure = Callable[[float, float], str]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """How a change is divided among a dimension's groups, in words and figures."""
+
+    dimension: str
+    verdict: Verdict
+    words: str
+    groups: tuple[dict[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {**vars(self), "groups": list(self.groups)}
+
+
+def figure_of(bet: Bet) -> Figure:
+    """Return what words a mean score on the scale of a bet."""
+    if bet.family == "location":
+        return lambda score, usual: f"{score:+.2f} SD".replace("-", "−")
+    if bet.family == "scale":
+        return lambda score, usual: f"{math.sqrt(score / usual):.2f} times as wide"
+    return lambda score, usual: percent(score)
+
+
+def percent(share: float) -> str:
+    """Word a share, with two digits where it is small."""
+    of_100 = 100 * share
+    return f"{of_100:.0f} %" if abs(of_100) >= 10 or of_100 == 0 else f"{of_100:.2g} %"
+
+
+def placed(dimension: str, groups: Sequence[str], found: Apportioned | None, bet: Bet) -> Placed:
+    """Say where a change sits among groups, of which `groups` are all that there are."""
+    if len(groups) < 2:
+        return Placed(dimension, "one", _only(dimension, groups))
+    if found is None:
+        words = f"Too few requests to divide the change among {len(groups)} {dimension}s."
+        return Placed(dimension, "unknown", words)
+    parts = sorted(found.parts, key=lambda part: (-part.share, part.group))
+    figure = figure_of(bet)
+    verdict, there = _verdict(parts)
+    shown = tuple(_shown(part, found, figure) for part in parts)
+    if not there:
+        words = f"No {dimension} stands out among {len(parts)}."
+        return Placed(dimension, verdict, words, shown)
+    elsewhere = [part for part in parts if part not in there]
+    return Placed(
+        dimension, verdict, _sentence(dimension, verdict, there, elsewhere, found, figure), shown
+    )
+
+
+def _only(dimension: str, groups: Sequence[str]) -> str:
+    if dimension == "site":
+        if not groups or groups[0] == NO_SITE:
+            return "Requests name no site."
+        return f"All requests name the site {groups[0]}."
+    return f"All requests are from {groups[0]}." if groups else f"No {dimension} is known."
+
+
+def _verdict(parts: Sequence[Part]) -> tuple[Verdict, list[Part]]:
+    """Return the groups that hold more of the change than of the rows, if they hold most of it."""
+    rows = sum(part.rows for part in parts)
+    there = [part for part in parts if part.low > part.rows / rows]
+    held, own = sum(part.share for part in there), sum(part.rows for part in there)
+    if held <= MOST or own == rows:
+        return "spread", []
+    elsewhere = (1 - held) / (rows - own) * own
+    return ("sits" if elsewhere <= held * ELSEWHERE_AT_MOST else "leans"), there
+
+
+def _sentence(
+    dimension: str,
+    verdict: Verdict,
+    there: Sequence[Part],
+    elsewhere: Sequence[Part],
+    found: Apportioned,
+    figure: Figure,
+) -> str:
+    names = " and ".join(part.group for part in there)
+    place = f"at {names}" if dimension == "site" else f"in requests from {names}"
+    begins = "It sits" if verdict == "sits" else "It is seen elsewhere too, but more"
+    if not any(part.rows for part in there):
+        return f"It comes of there being no requests any more {place.removeprefix('in requests ')}."
+    new = " (none before)" if not found.by_reference and all(one.is_new for one in there) else ""
+    own, others = _joined(there, found, figure), _joined(elsewhere, found, figure)
+    words = f"{begins} {place}{new}: {own[0]} there{own[1]}, {others[0]} elsewhere{others[1]}"
+    usual = f", {figure(found.usual, found.usual)} in the reference" if found.by_reference else ""
+    return f"{words}{usual}."
+
+
+def _joined(parts: Sequence[Part], found: Apportioned, figure: Figure) -> tuple[str, str]:
+    """Return the words of several groups' figure now, and of that before, if they had one."""
+    now = _weighted([(part.now, part.rows) for part in parts])
+    before = _weighted([(part.before, part.rows_before) for part in parts])
+    return (
+        "no requests" if now is None else figure(now, found.usual),
+        "" if before is None else f" (was {figure(before, found.usual)})",
+    )
+
+
+def _weighted(means: Sequence[tuple[float | None, int]]) -> float | None:
+    known = [(mean, rows) for mean, rows in means if mean is not None]
+    total = sum(rows for _, rows in known)
+    return sum(mean * rows for mean, rows in known) / total if total else None
+
+
+def _shown(part: Part, found: Apportioned, figure: Figure) -> dict[str, Any]:
+    before = "" if found.by_reference else "none before"
+    if part.before is not None:
+        before = figure(part.before, found.usual)
+    return {
+        "name": part.group,
+        "rows": part.rows,
+        "now": "none now" if part.now is None else figure(part.now, found.usual),
+        "before": before,
+        "share": percent(part.share),
+        "interval": f"{percent(part.low)} to {percent(part.high)}",
+    }

@@ -1,0 +1,218 @@
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitoring.evidence.apportion import Apportioned, Part
+from monitoring.evidence.bets import Bet
+from monitoring.placement import placed
+from records.agreement import disagreements
+from records.models import Alarm, Client, Refusal
+from tests.monitoring.clinic import FIRST, Clinic, older, without_creatinine
+
+FAULT = FIRST + timedelta(days=25)
+LAST = FAULT + timedelta(days=4)
+
+
+def name_clients() -> None:
+    times = {"created_at": "2024-01-01T00:00Z", "expires_at": "2034-01-01T00:00Z"}
+    for key_id, name in (("x1", "lab-x"), ("x2", "lab-x"), ("w", "wards")):
+        Client.objects.create(key_id=key_id, name=name, digest="", **times)
+
+
+def dimensions(alarm: Alarm) -> dict[str, Any]:
+    return {one["dimension"]: one for one in alarm.details["where"]["dimensions"]}
+
+
+def found(clinic: Clinic, stream: str, through: date = LAST) -> Alarm:
+    result = clinic.watch(through)
+    return next(alarm for alarm in result.open_alarms if alarm.stream == stream)
+
+
+def test_a_fault_in_one_sending_system_is_named(any_clinic: Clinic) -> None:
+    name_clients()
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        # its key was rotated on the way; it's the same system
+        key = "x1" if step < 20 else "x2"
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        any_clinic.record(day, 20, client=key, **change)
+        any_clinic.record(day, 40, client="w")
+    where = dimensions(found(any_clinic, "missing:creatinine"))
+    system = where["sending system"]
+    assert system["verdict"] == "sits"
+    assert system["words"].startswith("It sits in requests from lab-x: 9")
+    assert "elsewhere (was 1" in system["words"]
+    assert [one["name"] for one in system["groups"]] == ["lab-x", "wards"]
+    assert system["groups"][0]["rows"] == 100
+    assert where["site"]["words"] == "Requests name no site."
+    assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+def test_a_site_that_the_reference_does_not_know_is_named_as_new(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        clinic.record(day, 40, site="north")
+        clinic.record(day, 40, site="south")
+        if day >= FAULT:
+            clinic.record(day, 25, site="west", change=older(14))
+    site = dimensions(found(clinic, "value:age"))["site"]
+    assert site["verdict"] == "sits"
+    assert site["words"].startswith("It sits at west (none before): +1.")
+    assert site["groups"][0] | {"share": "", "interval": "", "now": ""} == {
+        "name": "west", "rows": 125, "now": "", "before": "none before", "share": "",
+        "interval": "",
+    }  # fmt: skip
+
+
+def always_measured(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"] = np.nan_to_num(columns["creatinine"], nan=1.0)
+
+
+def test_a_third_site_that_changes_the_other_way_takes_from_the_change(clinic: Clinic) -> None:
+    changes = {"north": without_creatinine(0.9), "west": always_measured}
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for site in ("north", "south", "west"):
+            change = {"change": changes[site]} if day >= FAULT and site in changes else {}
+            clinic.record(day, 30, site=site, **change)
+    site = dimensions(found(clinic, "missing:creatinine"))["site"]
+    assert [one["name"] for one in site["groups"]] == ["north", "south", "west"]
+    assert site["words"].startswith("It sits at north: 9")
+    shares = [float(one["share"].removesuffix(" %")) for one in site["groups"]]
+    assert shares[0] > 100
+    assert shares[2] < 0
+    assert site["groups"][2]["now"] == "0 %"
+
+
+def test_a_change_everywhere_sits_nowhere(clinic: Clinic) -> None:
+    fault = without_creatinine(0.8)
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for site in ("north", "south"):
+            change = {"change": fault} if day >= FAULT else {}
+            clinic.record(day, 40, site=site, **change)
+    site = dimensions(found(clinic, "missing:creatinine"))["site"]
+    assert (site["verdict"], site["words"]) == ("spread", "No site stands out among 2.")
+
+
+def test_sites_of_few_rows_stand_together(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 40, site="north", **change)
+        clinic.record(day, 40, site="south")
+    clinic.record(FAULT, 5, site="hut")
+    clinic.record(FAULT, 6, site="tent")
+    site = dimensions(found(clinic, "missing:creatinine"))["site"]
+    assert {one["name"]: one["rows"] for one in site["groups"]} == {
+        "north": 200,
+        "south": 200,
+        "all others": 11,
+    }
+
+
+def test_without_earlier_days_sites_are_compared_with_the_reference(clinic: Clinic) -> None:
+    for step in range(10):
+        day = FIRST + timedelta(days=step)
+        clinic.record(day, 30, site="north", change=older(15))
+        clinic.record(day, 30, site="south")
+    alarm = found(clinic, "value:age", FIRST + timedelta(days=9))
+    site = dimensions(alarm)["site"]
+    assert alarm.since == FIRST
+    assert alarm.details["where"]["earlier"] is None
+    assert site["words"].startswith("It sits at north: +1.")
+    assert site["words"].endswith(" in the reference.")
+
+
+def test_other_versions_are_seen_beside_it_on_the_same_days(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 60, **change)
+        clinic.record(day, 30, version="2")
+        clinic.record(day, 10, version="3", definition_digest="c" * 64)
+    versions = found(clinic, "missing:creatinine").details["where"]["versions"]
+    assert versions[0]["version"] == "2"
+    assert versions[0]["now"].endswith(" % of 150")
+    assert versions[1] == {"version": "3", "now": None}
+
+
+def test_refusals_are_divided_among_sending_systems(clinic: Clinic) -> None:
+    name_clients()
+    for step in range(40):
+        day = FIRST + timedelta(days=step)
+        clinic.record(day, 60, client="w")
+        clinic.record(day, 30, client="x1")
+        if step >= 30:
+            clinic.refuse(day, 12)
+    Refusal.objects.update(client="x2")
+    alarm = found(clinic, "refusals:unit", FIRST + timedelta(days=39))
+    (system,) = alarm.details["where"]["dimensions"]
+    assert system["words"].startswith("It sits in requests from lab-x: 2")
+    assert "0 % elsewhere" in system["words"]
+
+
+def test_what_follows_from_another_alarm_says_nothing_of_its_own(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for site in ("north", "south"):
+            change = {"change": without_creatinine(0.9)} if day >= FAULT and site == "north" else {}
+            clinic.record(day, 50, site=site, **change)
+    part = found(clinic, "missing:creatinine@north")
+    assert part.details["follows"]
+    assert part.details["where"] is None
+
+
+def test_the_same_days_say_the_same(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 30, site="north", **change)
+        clinic.record(day, 30, site="south")
+    once = found(clinic, "missing:creatinine").details["where"]
+    assert found(clinic, "missing:creatinine").details["where"] == once
+    assert once["first"] == FAULT.isoformat()
+
+
+LOCATION = Bet("location", "higher", 1.0, 0.05)
+RATE = Bet("rate", "more missing", 2.0, 0.1)
+
+
+def part(group: str, rows: int, now: float | None, share: float, half: float = 0.05) -> Part:
+    return Part(group, rows, 500, now, 0.1, share, share - half, share + half)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict", "words"),
+    [
+        (
+            (part("a", 100, 0.9, 0.7), part("b", 100, 0.44, 0.3)),
+            "leans",
+            "It is seen elsewhere too, but more in requests from a: 90 % there (was 10 %), "
+            "44 % elsewhere (was 10 %).",
+        ),
+        (
+            (part("a", 0, None, 0.9), part("b", 100, 0.3, 0.1)),
+            "sits",
+            "It comes of there being no requests any more from a.",
+        ),
+        (
+            (part("a", 100, 0.5, 0.4), part("b", 900, 0.2, 0.6)),
+            "spread",
+            "No sending system stands out among 2.",
+        ),
+    ],
+)
+def test_how_a_change_is_divided_is_put_into_words(
+    parts: tuple[Part, ...], verdict: str, words: str
+) -> None:
+    found = Apportioned(parts, 0.1, by_reference=False)
+    said = placed("sending system", ["a", "b"], found, RATE)
+    assert (said.verdict, said.words) == (verdict, words)
+
+
+def test_too_few_requests_are_said_to_be_too_few() -> None:
+    said = placed("site", ["a", "b"], None, LOCATION)
+    assert said.words == "Too few requests to divide the change among 2 sites."
