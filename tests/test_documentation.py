@@ -3,15 +3,15 @@
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from string import Template
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import typer
@@ -40,8 +40,7 @@ from serving import (
 from serving.operation import Operation
 from serving.outbound import Outbound
 from serving.problems import TABLE
-from tests.factories import NOW
-from tests.serving.conftest import Serve, model, model_directory, serve  # noqa: F401 - fixtures
+from tests.serving.conftest import Serve, Service, model, model_directory, serve  # noqa: F401 - fixtures
 from training.cohort import read_cohort
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +87,8 @@ def quoted(text: str) -> list[str]:
 def shell_lines(page: Path) -> Iterator[list[str]]:
     """Every command line of the shell blocks, without the settings before it; curl's apart."""
     for block in blocks(page, "sh"):
-        for line in () if "curl " in block else block.splitlines():
+        lines = [] if "curl " in block else block.splitlines()
+        for line in (one for one in lines if not re.match(r"\w+\(\) {", one)):
             bare = re.sub(r"^[A-Z_]+=(\$\(.*?\)|\S*)\s*", "", line)
             if words := shlex.split(bare, comments=True):
                 yield words
@@ -232,27 +232,36 @@ class Example:
     command: str
     answer: str | None
 
-    def request(self, known: Mapping[str, str]) -> tuple[str, str, dict[str, str], bytes | None]:
-        """Return method, address, headers and body, as the shell and curl would make them."""
-        text = self.command[self.command.index("curl ") :].replace("\\\n", " ")
-        # the shell leaves what stands in single quotes alone, except where the text leaves them
-        parts = re.split(r"('[^']*')", text)
-        filled = [
-            one if one.startswith("'") else Template(one.replace(r"\$", "$$")) for one in parts
-        ]
-        made = "".join(one if isinstance(one, str) else one.substitute(known) for one in filled)
-        words = shlex.split(made)[1:]
-        headers, body, address = {}, None, ""
-        while words:
-            word = words.pop(0)
-            if word == "-H":
-                name, _, value = words.pop(0).partition(": ")
-                headers[name] = value
-            elif word == "-d":
-                body = words.pop(0).encode()
-            elif word != "-s":
-                address = word
-        return ("GET" if body is None else "POST"), address, headers, body
+
+class Shell:
+    """A reader's shell, in which the blocks of a page are run as they stand."""
+
+    def __init__(self, directory: Path, address: str, key: str, page: str) -> None:
+        self._heads, self._body = directory / "heads", directory / "body"
+        self._process = subprocess.Popen(
+            ["bash", "-u"], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        # what the first block of the page sets, but for the key and where the service is
+        (first,) = (one for one in blocks(ROOT / page, "sh") if "SERVICE=" in one)
+        self._run(f"{first}\nSERVICE={address}\nKEY={key}")
+        self._run(f'curl() {{ command curl -D "{self._heads}" "$@"; }}')
+
+    def send(self, command: str) -> tuple[int, str, str]:
+        """Run a block and return status, media type and body of the answer to its last request."""
+        self._heads.unlink(missing_ok=True)
+        self._run(f'{{\n{command}\n}} > "{self._body}"')
+        head, *fields = self._heads.read_text().strip().splitlines()
+        (kind,) = (one[14:] for one in fields if one.lower().startswith("content-type: "))
+        return int(head.split()[1]), kind, self._body.read_text()
+
+    def close(self) -> None:
+        self._process.communicate(timeout=PATIENCE_S)
+
+    def _run(self, text: str) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(f"{text}\necho done", file=self._process.stdin, flush=True)
+        assert self._process.stdout.readline() == "done\n", text
 
 
 def examples() -> list[Example]:
@@ -261,7 +270,9 @@ def examples() -> list[Example]:
         parts = BLOCK.findall(page.read_text("utf-8"))
         for (language, text), (after, answer) in zip(parts, [*parts[1:], ("", "")], strict=True):
             if language == "sh" and "curl " in text:
-                found.append(Example(page.name, text, answer if after == "http" else None))
+                found.append(
+                    Example(str(page.relative_to(ROOT)), text, answer if after == "http" else None)
+                )
     return found
 
 
@@ -307,40 +318,68 @@ def mortality(tmp_path_factory: pytest.TempPathFactory) -> RiskModel:
 
 
 @pytest.fixture
-def send(serve: Serve, sqlite_db: Settings, mortality: RiskModel) -> Callable[..., httpx.Response]:  # noqa: F811
-    """Send an example to a server that answers for `mortality_5y`, a second after the last one."""
+def read_along(
+    serve: Serve,  # noqa: F811
+    sqlite_db: Settings,
+    mortality: RiskModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[str], Shell]]:
+    """Open a reader's shell for a page, at a server that answers for `mortality_5y` and has the
+    reader's clock."""
+    if shutil.which("curl") is None or shutil.which("bash") is None:
+        pytest.skip("the commands of the pages need bash and curl")
     # before anything else writes, and with patience: what is tested is what is said, not how soon
-    key, _ = create_client("reader", SCOPES, now=NOW)
+    key, _ = create_client("reader", SCOPES, now=datetime.now(UTC))
     service = serve(sqlite_db.model_copy(update={"request_timeout_s": PATIENCE_S}), mortality)
-    known = {"SERVICE": service.address, "KEY": key}
+    monkeypatch.setattr(Service, "now", property(lambda _: datetime.now(UTC)))
+    shells: list[Shell] = []
 
-    def call(example: Example) -> httpx.Response:
-        service.now += timedelta(seconds=1)
-        known["AT"] = service.now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        method, address, headers, body = example.request(known)
-        response = httpx.request(method, address, headers=headers, content=body, timeout=PATIENCE_S)
-        found = re.search(r'"prediction_id":"([^"]+)"', response.text)
-        if found:
-            known["PREDICTION"] = found[1]
-        return response
+    def open_shell(page: str) -> Shell:
+        shells.append(Shell(tmp_path, service.address, key, page))
+        return shells[-1]
 
-    return call
+    yield open_shell
+    for shell in shells:
+        shell.close()
 
 
-def test_every_request_is_answered_as_the_text_says(send):
-    assert len(EXAMPLES) >= 12
-    for example in EXAMPLES:
-        response = send(example)
-        if example.answer is None:
-            assert response.status_code == 200, (example.page, response.text)
-            continue
-        head, _, body = example.answer.partition("\n\n")
-        status, kind = head.splitlines()
-        assert status.split()[1] == str(response.status_code), (example, response.text)
-        assert kind == f"Content-Type: {response.headers['content-type']}"
-        exact = response.status_code >= 400
-        differences = list(missing_from(json.loads(body), response.json(), "answer", exact))
-        assert not differences, (example.page, differences)
+def page_of(name: str) -> list[Example]:
+    return [one for one in EXAMPLES if one.page == name]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/integrate.md"])
+def test_a_pages_requests_are_answered_as_it_says_in_its_order(read_along, page):
+    found = page_of(page)
+    assert len(found) >= (2 if page == "README.md" else 15)
+    shell = read_along(page)
+    for example in found:
+        check_answer(example, shell.send(example.command))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/integrate.md"])
+def test_each_request_of_a_page_is_answered_so_by_itself(read_along, page):
+    found = page_of(page)
+    needed = [one for one in found if "PREDICTION=" in one.command]
+    for example in found:
+        shell = read_along(page)
+        for one in needed if "$PREDICTION" in example.command else ():
+            shell.send(one.command)
+        check_answer(example, shell.send(example.command))
+
+
+def check_answer(example: Example, answer: tuple[int, str, str]) -> None:
+    status, kind, body = answer
+    if example.answer is None:
+        assert status == 200, (example.page, body)
+        return
+    head, _, said = example.answer.partition("\n\n")
+    first, media_type = head.splitlines()
+    assert first.split()[1] == str(status), (example, body)
+    assert media_type == f"Content-Type: {kind}"
+    exact = status >= 400
+    differences = list(missing_from(json.loads(said), json.loads(body), "answer", exact))
+    assert not differences, (example.page, differences)
 
 
 def missing_from(said: Any, real: Any, place: str, exact: bool) -> Iterator[str]:
@@ -367,7 +406,7 @@ def test_a_wrong_answer_in_the_text_would_be_noticed():
 
 
 def test_the_answer_that_is_shown_whole_adds_up_to_its_risk():
-    answers = [e.answer for e in EXAMPLES if e.page == "integrate.md" and e.answer]
+    answers = [e.answer for e in EXAMPLES if e.page == "docs/integrate.md" and e.answer]
     answer = json.loads(answers[0].partition("\n\n")[2])
     assert len(answer["contributions"]) == 5
     total = answer["base"] + sum(one["contribution"] for one in answer["contributions"])
