@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from auscult.screen import out
+from models.amounts import counted
 from models.errors import AuscultError
 from models.figure_names import MINUS_CHAMPION
 
@@ -74,8 +75,8 @@ def _figures(evaluation: "Evaluation") -> Table:
         if estimate.value is None or estimate.low is None or estimate.high is None:
             table.add_row(_SHOWN[name], "not estimable", estimate.reason or "")
         else:
-            interval = f"{estimate.low:.3f} to {estimate.high:.3f}"
-            table.add_row(_SHOWN[name], f"{estimate.value:.3f}", interval)
+            interval = f"{estimate.low:z.3f} to {estimate.high:z.3f}"
+            table.add_row(_SHOWN[name], f"{estimate.value:z.3f}", interval)
     return table
 
 
@@ -83,7 +84,8 @@ def show_monitored(result: "MonitorResult") -> None:
     """Show what a run of the monitoring saw."""
     from monitoring.alarms import by_cause, where_words
 
-    out.print(f"\n{result.predictions:,} predictions on {result.days:,} days were watched.")
+    days = counted(result.days, "day")
+    out.print(f"\nWatched {counted(result.predictions, 'prediction')} on {days}.")
     for alarm, consequences in by_cause(result.open_alarms):
         out.print(f"[red]ALARM[/red] {alarm.raised_on}: {alarm.summary}")
         for words in where_words(alarm):
@@ -103,7 +105,8 @@ def show_status(found: "Sequence[Heartbeat]") -> None:
         out.print("No model is in use.")
     for one in found:
         last = f"{one.finished_at:%Y-%m-%d %H:%M} UTC" if one.finished_at else "never"
-        out.print(f"{one.model} version {one.version}: watched {last}, {len(one.alarms)} alarms")
+        alarms = counted(len(one.alarms), "alarm")
+        out.print(f"{one.model} version {one.version}: watched {last}, {alarms}")
         for fault in one.faults:
             out.print(f"[red]NOT WATCHED[/red] {fault}")
         if one.outcomes_note:

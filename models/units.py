@@ -43,6 +43,7 @@ _WORDS = {
     "kg/m2": "kg/m²",
     "mL/min/{1.73_m2}": "mL/min/1.73 m²",
 }
+_OF_ONE = {"a": "year", "mo": "month", "d": "day"}
 _MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 
 
@@ -156,8 +157,10 @@ def is_as_it_is(unit: str, analyte: str | None, code: str) -> bool:
     return _scales(unit, unit, analyte, code) is None and not contradicts_code(unit, code)
 
 
-def unit_words(unit: str) -> str:
-    """Write a UCUM unit as people read it; a pure number has none."""
+def unit_words(unit: str, number: str = "") -> str:
+    """Write a UCUM unit as people read it behind a number; a pure number has none."""
+    if number == "1" and unit in _OF_ONE:
+        return _OF_ONE[unit]
     return _WORDS.get(unit, "" if _ANNOTATION.match(unit) else unit)
 
 

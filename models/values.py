@@ -109,7 +109,8 @@ def completed_years(birth: date, at: datetime) -> int:
 
 def amount(value: float, unit: str | None) -> str:
     """Write a number with its unit for people: short, but not rounded into another range."""
-    return f"{value:.6g} {unit_words(unit or '1')}".rstrip()
+    number = f"{value:z.6g}"
+    return f"{number} {unit_words(unit or '1', number)}".rstrip()
 
 
 def check_plausible(feature: Feature, number: float) -> None:

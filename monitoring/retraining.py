@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
+from models.amounts import counted
 from models.definition import Definition
 from models.retraining_triggers import WINDOWS, RetrainingTriggers
 from monitoring.alarms import RANK, by_cause
@@ -108,5 +109,5 @@ def _aged(triggers: RetrainingTriggers, model: str, version: str, now: datetime)
         yield Cause(
             f"age {version}",
             f"Version {version} has been champion since {first.date()}, for "
-            f"{(now - first).days:,} days; its definition allows {triggers.oldest_days:,}",
+            f"{counted((now - first).days, 'day')}; its definition allows {triggers.oldest_days:,}",
         )

@@ -13,7 +13,9 @@ from models.risk_model import ExplainedRisk, RiskModel
 from models.units import unit_words
 
 SILENT = "silent evaluation: the risk is recorded and not shown"
-CONTRIBUTED = " contributed %+.2f to the score"
+CONTRIBUTED = " contributed %s to the score"
+# in the place of an amount that two decimals would show as nought, with a sign
+NOTHING, LITTLE = "nothing", "less than 0.01"
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,12 +114,15 @@ def contributions(
 
 
 def _contribution(feature: Feature, value: float | str | None, amount: float) -> Contribution:
-    title, unit = feature.title, feature.unit
-    if type(value) is float:
-        words = _sentence(title, feature.decimals, unit) % (value, amount)
-    else:
-        words = value_in_words(feature, value) + CONTRIBUTED % amount
-    return Contribution(feature.name, title, value, unit, amount, words)
+    words = value_in_words(feature, value) + CONTRIBUTED % _amount_in_words(amount)
+    return Contribution(feature.name, feature.title, value, feature.unit, amount, words)
+
+
+def _amount_in_words(amount: float) -> str:
+    words = f"{amount:+.2f}"
+    if words[1:] != "0.00":
+        return words
+    return LITTLE if amount else NOTHING
 
 
 def value_in_words(feature: Feature, value: float | str | None) -> str:
@@ -126,22 +131,13 @@ def value_in_words(feature: Feature, value: float | str | None) -> str:
         return f"{feature.title} (no value)"
     if isinstance(value, str):
         return f"{feature.title}: {feature.categories[value]}"
-    return _number_words(feature.title, feature.decimals, feature.unit) % value
+    number = f"{value:z.{feature.decimals}f}"
+    before, after, after_one = number_words(feature.title, feature.unit)
+    return before + number + (after_one if number == "1" else after)
 
 
 @cache
-def _number_words(title: str, decimals: int, unit: str | None) -> str:
-    """Return the words of a feature, to be formatted with its number by `%`."""
-    before, after = (words.replace("%", "%%") for words in number_words(title, unit))
-    return f"{before}%.{decimals}f{after}"
-
-
-def number_words(title: str, unit: str | None) -> tuple[str, str]:
-    """Return what stands before and after a feature's number, for people."""
-    return f"{title} ", f" {unit_words(unit or '1')}".rstrip()
-
-
-@cache
-def _sentence(title: str, decimals: int, unit: str | None) -> str:
-    """Return the words of a contribution, to be formatted with number and amount by `%`."""
-    return _number_words(title, decimals, unit) + CONTRIBUTED
+def number_words(title: str, unit: str | None) -> tuple[str, str, str]:
+    """Return what stands before and after a feature's number, and after a bare 1, for people."""
+    after, after_one = (f" {unit_words(unit or '1', number)}".rstrip() for number in ("2", "1"))
+    return f"{title} ", after, after_one

@@ -12,9 +12,11 @@ import numpy as np
 from models.definition import Status
 from models.feature import Feature
 from models.risk_model import ExplainedRisk, RiskModel
-from models.scoring.sentences import FIRST_CATEGORY, MISSING, FeatureText, Sentences
+from models.scoring.sentences import FIRST_CATEGORY, MISSING, FeatureText, Sentences, Variant
 from serving.answer import (
     CONTRIBUTED,
+    LITTLE,
+    NOTHING,
     BandAnswer,
     PredictionAnswer,
     contributions,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from serving.prediction import Prediction
 
 _encode = msgspec.json.Encoder().encode
-_BEFORE, _AFTER = CONTRIBUTED.split("%+.2f")
+_BEFORE, _AFTER = CONTRIBUTED.split("%s")
 
 
 class AnswerForm:
@@ -49,6 +51,7 @@ class AnswerForm:
             [_feature_text(feature) for feature in definition.features],
             end=_escaped(_AFTER) + b'"}',
             frame=(b',"contributions":[', b",", b"]}"),
+            small=(_escaped(NOTHING), _escaped(LITTLE)),
         )
         self._numbers = np.zeros(len(definition.features), np.int64)
         self._variants = {
@@ -102,13 +105,14 @@ class AnswerForm:
 def _feature_text(feature: Feature) -> FeatureText:
     head = b'{"feature":%b,"title":%b,"value":' % (_encode(feature.name), _encode(feature.title))
     middle = b',"unit":%b,"contribution":' % _encode(feature.unit)
-    before, after = number_words(feature.title, feature.unit)
+    before, *after = number_words(feature.title, feature.unit)
 
-    def constant(value: str | None) -> tuple[bytes, bytes, bytes, bytes]:
+    def constant(value: str | None) -> Variant:
         words = value_in_words(feature, value) + _BEFORE
-        return head + _encode(value), middle, b',"words":"' + _escaped(words), b""
+        return head + _encode(value), middle, b',"words":"' + _escaped(words), b"", b""
 
-    number = (head, middle, b',"words":"' + _escaped(before), _escaped(after + _BEFORE))
+    many, one = (_escaped(words + _BEFORE) for words in after)
+    number = (head, middle, b',"words":"' + _escaped(before), many, one)
     return FeatureText(
         feature.decimals, [number, constant(None), *map(constant, feature.categories)]
     )

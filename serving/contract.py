@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from models.amounts import counted
 from models.definition import Definition
 from models.errors import MalformedInput
 from models.feature import Feature
@@ -194,7 +195,8 @@ def _description(feature: Feature) -> str:
     if feature.plausible:
         words.append(f"plausible from {feature.plausible[0]:g} to {feature.plausible[1]:g}")
     if feature.look_back_days:
-        words.append(f"at most {feature.look_back_days:g} days old, {feature.reduce} value")
+        oldest = counted(feature.look_back_days, "day")
+        words.append(f"at most {oldest} old, {feature.reduce} value")
     return "; ".join(words)
 
 

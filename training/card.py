@@ -8,6 +8,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown import markdown
 
+from models.amounts import counted
 from models.definition import DefinitionFile
 from training.artefact import plain_json
 from training.reporting import reports
@@ -104,6 +105,7 @@ def _page(template: str, **values: Any) -> bytes:
         trim_blocks=True,
     )
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    environment.filters["counted"] = counted
     environment.globals.update(number=_number, amount=_amount, percent=_percent, joint=_joint)
     return environment.get_template(template).render(css=css, **values).encode()
 
@@ -115,7 +117,7 @@ def _authors_text(text: str) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:,.{digits}f}"
+    return f"{value:z,.{digits}f}"
 
 
 def _amount(value: float | None) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from django.db.models import Max, Min, Q, QuerySet
 
+from models.amounts import counted
 from models.change_plan import ChangePlan
 from models.definition import Definition
 from models.encoding import complete_columns, encode_columns
@@ -154,8 +155,8 @@ def _newest_closed(definition: Definition, every: QuerySet[Prediction], through:
     raise CohortError(
         f"{definition.name}: no closed window until {until.isoformat()}: its first prediction was "
         f"made on {first.date().isoformat()}, and an outcome within "
-        f"{definition.outcome.horizon_days} days is known "
-        f"{definition.outcome.reporting_delay_days} days later"
+        f"{counted(definition.outcome.horizon_days, 'day')} is known "
+        f"{counted(definition.outcome.reporting_delay_days, 'day')} later"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from models.amounts import counted
 from models.definition import Definition
 
 _SHOWN = {
@@ -30,10 +31,11 @@ def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str 
 
 def _of_use(definition: Definition) -> dict[str, str | None]:
     use, outcome = definition.intended_use, definition.outcome
+    days = counted(outcome.horizon_days, "day")
     horizon = f"{outcome.definition}, counted from {outcome.time_zero}"
     bands = "; ".join(f"from {band.starts_at:.0%}: {band.action}" for band in definition.bands)
     thresholds = "; ".join(f"{at.risk:.0%}: {at.because}" for at in definition.thresholds)
-    prognostic = f"Prognostic, {outcome.horizon_days} days ahead. {use.setting}"
+    prognostic = f"Prognostic, {days} ahead. {use.setting}"
     return {
         "name": f"{definition.title} ({definition.name})",
         "developer": f"{definition.owner}; no contact is provided",
@@ -50,7 +52,7 @@ def _of_use(definition: Definition) -> dict[str, str | None]:
         "actions": bands,
         "out_of_scope": "; ".join(use.not_for),
         "treatment": definition.estimand.treatment_policy,
-        "outcome": f"{horizon}; horizon {outcome.horizon_days} days",
+        "outcome": f"{horizon}; horizon {days}",
         "output": f"A probability, in bands ({bands}) and at thresholds ({thresholds})",
         "output_kind": "A prediction: a probability",
         "explanation": _EXPLAINED,

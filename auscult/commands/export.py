@@ -11,6 +11,7 @@ import typer
 from auscult.commands.arguments import By, Name, Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
+from models.amounts import counted
 
 app = typer.Typer(no_args_is_help=True, help="Export recorded predictions for other tools.")
 
@@ -50,7 +51,8 @@ def seismometer(
         **asdict(written),
     }
     audit.note("export_seismometer", by or getpass.getuser(), details, now())
-    out.print(f"{written.predictions:,} predictions with a settled outcome, {written.events:,} yes")
+    settled = counted(written.predictions, "prediction")
+    out.print(f"{settled} with a settled outcome, {written.events:,} yes")
     for why, count in written.unsettled.items():
         out.print(f"{count:,} left out: {why} (unsettled.parquet)")
     out.print(f"Written to {target}: start Jupyter in it and open seismograph.ipynb.")

@@ -9,6 +9,7 @@ import typer
 from auscult.commands.arguments import Name, Version
 from auscult.database import open_records
 from auscult.screen import out, rows_progress
+from models.amounts import counted
 from models.errors import SettingsError
 
 
@@ -55,9 +56,9 @@ def score(
             progress=step,
         )
     if summary.went_on_from:
-        out.print(f"Went on after {summary.went_on_from:,} rows of an earlier run.")
+        out.print(f"Went on after {counted(summary.went_on_from, 'row')} of an earlier run.")
     out.print(f"{summary.scored:,} of {summary.rows:,} rows scored: {target}")
     for reason, rows in summary.refused.items():
-        out.print(f"  {rows:,} rows have no risk: {reason}")
+        out.print(f"  {counted(rows, 'row')} without a risk: {reason}")
     if model.definition.for_demonstration:
         out.print(f"{model.definition.title}: [bold]not for clinical use[/bold]")

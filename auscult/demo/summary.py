@@ -34,7 +34,7 @@ def show_answer(answer: Mapping[str, Any]) -> None:
     )
     table = Table("What contributed to the score", "Log-odds", box=None)
     for item in answer["contributions"]:
-        table.add_row(item["words"].partition(" contributed")[0], f"{item['contribution']:+.3f}")
+        table.add_row(item["words"].partition(" contributed")[0], f"{item['contribution']:+z.3f}")
     out.print(table)
     if notice := answer["model"].get("notice"):
         out.print(f"[yellow]{notice}[/yellow]")

@@ -14,12 +14,14 @@ from models.scoring.kernels import pack, part
 
 MISSING, FIRST_CATEGORY = 1, 2  # variants of a feature's text; 0 is of a number
 AMOUNT_DECIMALS = 2
-_PIECES = 4  # of each variant: head, middle, words, end of words
+_PIECES = 5  # of each variant: head, middle, words, end of words, the same behind a 1
 _LONGEST_NUMBER = 25  # the shortest text that is read as the same double
 _LONGEST_FIXED = 24  # below 2**52 with six decimals
 _SPLIT = 134217729.0  # 2**27 + 1, halves a double's digits (Veltkamp)
 _WHOLE = 2.0**52
-_COMMA, _MINUS, _PLUS, _POINT, _ZERO = 44, 45, 43, 46, 48
+_HUNDRED = 10.0**AMOUNT_DECIMALS
+_COMMA, _MINUS, _PLUS, _POINT, _ZERO, _ONE = 44, 45, 43, 46, 48, 49
+Variant = tuple[bytes, bytes, bytes, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +29,31 @@ class FeatureText:
     """The text around one feature's numbers.
 
     `variants` are for a number, for none, and for each category: the pieces before the value,
-    before the contribution, before the words' own value, and after that.
+    before the contribution, before the words' own value, and after that, or after it where it
+    is written as a mere 1.
     """
 
     decimals: int
-    variants: Sequence[tuple[bytes, bytes, bytes, bytes]]
+    variants: Sequence[Variant]
 
 
 class Sentences:
     """Writes all features' contributions, the largest first, as one text; safe for threads."""
 
     def __init__(
-        self, features: Sequence[FeatureText], end: bytes, *, frame: tuple[bytes, bytes, bytes]
+        self,
+        features: Sequence[FeatureText],
+        end: bytes,
+        *,
+        frame: tuple[bytes, bytes, bytes],
+        small: tuple[bytes, bytes],
     ) -> None:
-        """Prepare the features' texts, each closed by `end`, in a frame: before, between, after."""
+        """Prepare the features' texts, each closed by `end`, in a frame: before, between, after.
+
+        `small` stands for a contribution of nothing, and for one that rounds to nothing.
+        """
         variants = [variant for feature in features for variant in feature.variants]
-        pieces = [piece for variant in variants for piece in variant] + [end, *frame]
+        pieces = [piece for variant in variants for piece in variant] + [end, *frame, *small]
         first = np.cumsum([0, *(len(feature.variants) for feature in features)])[:-1]
         self._block = pack(
             np.frombuffer(b"".join(pieces), np.uint8),
@@ -51,7 +62,8 @@ class Sentences:
             np.array([feature.decimals for feature in features], np.int64),
         )
         longest = sum(max(sum(map(len, v)) for v in feature.variants) for feature in features)
-        numbers = len(features) * 2 * (_LONGEST_NUMBER + _LONGEST_FIXED)
+        written = max(_LONGEST_FIXED, *map(len, small))
+        numbers = len(features) * 2 * (_LONGEST_NUMBER + written)
         self._room = longest + numbers + (len(features) + 1) * len(end + b"".join(frame))
 
     def write(
@@ -71,9 +83,10 @@ class Sentences:
 
 def warm() -> None:
     """Compile what writes (or load it from the cache), so that no request waits for it."""
-    one = FeatureText(AMOUNT_DECIMALS, ((b"", b"", b"", b""), (b"", b"", b"", b"")))
+    one = FeatureText(AMOUNT_DECIMALS, ((b"", b"", b"", b"", b""),) * 2)
     number, variant = np.zeros(1), np.zeros(1, np.int64)
-    Sentences([one], b"", frame=(b"", b"", b"")).write(number, variant, number, b"0.0,0.0,")
+    made = Sentences([one], b"", frame=(b"", b"", b""), small=(b"", b""))
+    made.write(number, variant, number, b"0.0,0.0,")
 
 
 @njit(cache=True)
@@ -111,7 +124,7 @@ def _put_fixed(out: np.ndarray, at: int, value: float, decimals: int, plus: bool
     if not abs(value) * scale < _WHOLE:
         return -1
     digits = int(_rounded(abs(value), float(scale)))
-    if np.signbit(value):
+    if digits and value < 0:
         out[at] = _MINUS
         at += 1
     elif plus:
@@ -129,6 +142,14 @@ def _put_fixed(out: np.ndarray, at: int, value: float, decimals: int, plus: bool
             out[at + place] = _ZERO + digits % 10
             digits //= 10
     return at + length
+
+
+@njit(cache=True)
+def _put_amount(out: np.ndarray, at: int, amount: float, small: np.ndarray) -> int:
+    """Write a contribution, or `small` where it rounds to nothing; return -1 if it's too large."""
+    if abs(amount) < 1 and _rounded(abs(amount), _HUNDRED) == 0:
+        return _put(out, at, small)
+    return _put_fixed(out, at, amount, AMOUNT_DECIMALS, True)
 
 
 @njit(cache=True)
@@ -167,7 +188,7 @@ def _write(
 ) -> Any:
     pieces, cut = part(block, 0), part(block, 1).view(np.int64)
     first, decimals = part(block, 2).view(np.int64), part(block, 3).view(np.int64)
-    count, end = values.size, cut.size - 5  # behind it come the pieces of the frame
+    count, end = values.size, cut.size - 7  # behind it come the frame's pieces and the small ones
     ends = _ends(texts, 2 * count)
     at = _put(out, 0, pieces[cut[end + 1] : cut[end + 2]])
     start = at
@@ -183,11 +204,15 @@ def _write(
         at = _put(out, at, texts[ends[count + f - 1] + 1 : ends[count + f]])
         at = _put(out, at, pieces[cut[p + 2] : cut[p + 3]])
         if variant == 0:
+            started = at
             at = _put_fixed(out, at, values[f], decimals[f], False)
             if at < 0:
                 return -1
+            if at == started + 1 and out[started] == _ONE:
+                p += 1
         at = _put(out, at, pieces[cut[p + 3] : cut[p + 4]])
-        at = _put_fixed(out, at, amounts[f], AMOUNT_DECIMALS, True)
+        small = end + 4 if amounts[f] == 0 else end + 5
+        at = _put_amount(out, at, amounts[f], pieces[cut[small] : cut[small + 1]])
         if at < 0:
             return -1
         at = _put(out, at, pieces[cut[end] : cut[end + 1]])

@@ -2,6 +2,8 @@
 
 UNITS = {
     "a": "years",
+    "mo": "months",
+    "d": "days",
     "Cel": "°C",
     "[degF]": "°F",
     "mm[Hg]": "mmHg",
@@ -11,11 +13,14 @@ UNITS = {
     "ug/L": "µg/L",
     "/min": "a minute",
 }
+OF_ONE = {"a": "year", "mo": "month", "d": "day"}
 SURE = 0.001
 
 
-def unit_words(unit: str | None) -> str:
-    """Return how people write a UCUM unit; a pure number has none."""
+def unit_words(unit: str | None, number: str = "") -> str:
+    """Return how people write a UCUM unit behind a number; a pure number has none."""
+    if number == "1" and unit in OF_ONE:
+        return OF_ONE[unit]
     if not unit or unit.startswith("{"):
         return ""
     return UNITS.get(unit, unit)
@@ -23,7 +28,8 @@ def unit_words(unit: str | None) -> str:
 
 def with_unit(value: float, decimals: int, unit: str | None) -> str:
     """Word a value with its unit."""
-    return f"{value:.{decimals}f} {unit_words(unit)}".strip().replace("-", "−")
+    number = f"{value:z.{decimals}f}"
+    return f"{number} {unit_words(unit, number)}".strip().replace("-", "−")
 
 
 def share_words(share: float) -> str:
@@ -45,5 +51,6 @@ def count_words(count: int) -> str:
 
 
 def signed_words(value: float) -> str:
-    """Word a contribution with its sign, a real minus."""
-    return f"{value:+.2f}".replace("-", "−")
+    """Word a contribution with its sign, a real minus; what rounds to nothing has none."""
+    words = f"{value:+.2f}"
+    return "0.00" if words[1:] == "0.00" else words.replace("-", "−")

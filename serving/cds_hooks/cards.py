@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
+from models.amounts import counted
 from models.cds_hooks import CdsHooks
 from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.readings import Finding
@@ -23,8 +24,8 @@ class CardForm:
 
     def __init__(self, model: RiskModel, about: CdsHooks) -> None:
         definition = model.definition
-        days = definition.outcome.horizon_days
-        within = f"{escape(definition.outcome.title)} within {days} day{'s' if days > 1 else ''}"
+        horizon = counted(definition.outcome.horizon_days, "day")
+        within = f"{escape(definition.outcome.title)} within {horizon}"
         names = [band.name for band in definition.bands]
         self._definition = definition
         self._asked = frozenset(names[names.index(about.card_from) :])

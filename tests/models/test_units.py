@@ -188,6 +188,11 @@ def test_a_molar_unit_under_a_mass_code_is_a_contradiction() -> None:
 
 def test_people_read_units_as_words() -> None:
     assert unit_words("a") == "years"
+    assert (unit_words("d", "1"), unit_words("d", "1.0"), unit_words("d", "0")) == (
+        "day",
+        "days",
+        "days",
+    )
     assert unit_words("{score}") == ""
     assert unit_words("mg/dL") == "mg/dL"
 

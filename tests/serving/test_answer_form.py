@@ -14,7 +14,7 @@ from models.readings import Finding
 from models.risk_model import ExplainedRisk
 from models.scoring.scorer import Explanation
 from records.identifiers import ordered_id
-from serving.answer import number_words
+from serving.answer import contributions, number_words
 from serving.answer_form import AnswerForm
 from serving.json_api import answer_of
 from serving.prediction import Prediction
@@ -30,7 +30,7 @@ FEATURES = st.fixed_dictionaries(
         "creatinine": NUMBERS | st.none() | st.just(1e300),
     }
 )
-AMOUNTS = st.lists(st.floats(-9, 9), min_size=5, max_size=5)
+AMOUNTS = st.lists(st.floats(-9, 9) | st.floats(-0.01, 0.01), min_size=5, max_size=5)
 FINDINGS = st.lists(
     st.builds(Finding, st.text(max_size=9), st.just("missing"), st.just("no_value"), st.text())
 )
@@ -84,7 +84,31 @@ def test_an_answer_is_encoded_as_its_type_is(
 
 @pytest.mark.parametrize(
     ("unit", "words"),
-    [("Cel", " °C"), ("mm[Hg]", " mmHg"), ("d", " days"), ("a", " years"), ("{score}", "")],
+    [
+        ("Cel", (" °C", " °C")),
+        ("mm[Hg]", (" mmHg", " mmHg")),
+        ("d", (" days", " day")),
+        ("a", (" years", " year")),
+        ("{score}", ("", "")),
+    ],
 )
 def test_units_are_written_as_clinicians_read_them(unit, words):
-    assert number_words("Body temperature", unit) == ("Body temperature ", words)
+    assert number_words("Body temperature", unit) == ("Body temperature ", *words)
+
+
+def test_a_contribution_that_rounds_to_nothing_is_said_without_a_sign(models):
+    words = told(models["numeric"], [0.0, -0.0, -0.0049])
+    assert words["age"] == "Age 70 years contributed nothing to the score"
+    assert words["lactate"] == "Lactate in blood 1.0 mmol/L contributed nothing to the score"
+    assert words["creatinine"].endswith(" contributed less than 0.01 to the score")
+    words = told(models["numeric"], [-0.0051, 0.2, 0.3])
+    assert words["age"].endswith(" contributed -0.01 to the score")
+
+
+def told(model, amounts):
+    """Return the words of each contribution, by feature."""
+    values = {"age": 70.0, "lactate": 1.0, "creatinine": 1.0}
+    features = FeatureSet(values, encode(model.definition, values), (), ())
+    explanation = Explanation(0.2, 0.1, -0.1, np.array(amounts))
+    risk = ExplainedRisk(features, explanation, model.definition.band(0.2))
+    return {one.feature: one.words for one in contributions(model.definition, risk)}

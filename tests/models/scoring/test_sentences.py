@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from models.scoring import sentences
 from models.scoring.sentences import FIRST_CATEGORY, MISSING, FeatureText, Sentences
 
-NUMBER = (b"{", b" of ", b": ", b" mmol/L, ")
-NONE = (b"{none", b" of ", b": no value, ", b"")
-CATEGORY = (b"{female", b" of ", b": Female, ", b"")
+NUMBER = (b"{", b" of ", b": ", b" days, ", b" day, ")
+NONE = (b"{none", b" of ", b": no value, ", b"", b"")
+CATEGORY = (b"{female", b" of ", b": Female, ", b"", b"")
+SMALL_WORDS = (b"nothing", b"almost nothing")
 SMALL = st.floats(-1e9, 1e9) | st.decimals(-10_000, 10_000, places=3).map(float)
 AMOUNTS = st.floats(-50, 50) | st.decimals(-9, 9, places=3).map(float)
 
@@ -21,9 +22,14 @@ def joined(rows, decimals):
     """Return what is wanted, by Python's own means."""
     parts = []
     for value, variant, amount in sorted(rows, key=lambda row: abs(row[2]), reverse=True):
-        head, middle, words, end = (piece.decode() for piece in (NUMBER, NONE, CATEGORY)[variant])
-        plain, fixed = (repr(value), f"{value:.{decimals}f}") if variant == 0 else ("", "")
-        parts.append(f"{head}{plain}{middle}{amount!r}{words}{fixed}{end}{amount:+.2f}}}")
+        pieces = (piece.decode() for piece in (NUMBER, NONE, CATEGORY)[variant])
+        head, middle, words, end, end_of_one = pieces
+        plain, fixed = (repr(value), f"{value:z.{decimals}f}") if variant == 0 else ("", "")
+        end = end_of_one if fixed == "1" else end
+        said = f"{amount:+.2f}"
+        if float(said) == 0:
+            said = SMALL_WORDS[amount != 0].decode()
+        parts.append(f"{head}{plain}{middle}{amount!r}{words}{fixed}{end}{said}}}")
     return f"[{','.join(parts)}]"
 
 
@@ -31,7 +37,7 @@ def written(rows, decimals):
     values, variants, amounts = (np.array(column) for column in zip(*rows, strict=True))
     one = FeatureText(decimals, (NUMBER, NONE, CATEGORY))
     texts = "".join(f"{number!r}," for number in [*values.tolist(), *amounts.tolist()])
-    row = Sentences([one] * len(rows), end=b"}", frame=(b"[", b",", b"]"))
+    row = Sentences([one] * len(rows), end=b"}", frame=(b"[", b",", b"]"), small=SMALL_WORDS)
     return row.write(values, variants, amounts, texts.encode())
 
 
@@ -45,7 +51,8 @@ def written(rows, decimals):
 )
 @example([(2.5, 0, 0.125), (3.5, 0, -0.375)], 0)  # halves go to the even digit
 @example([(1.115, 0, 1.005), (2.675, 0, -1.115)], 2)  # nearly halves
-@example([(-0.0, 0, -0.0), (-0.04, 0, 0.0)], 1)
+@example([(-0.0, 0, -0.0), (-0.04, 0, 0.0), (1.0, 0, 0.004), (-1.0, 0, -0.0049)], 1)
+@example([(1.0, 0, 0.005), (0.6, 0, -0.005), (-1.0, 0, 0.0050001), (11.0, 0, 0.1)], 0)
 @example([(9.96, 0, 9.996), (99.95, 0, -99.996)], 1)  # one digit more
 def test_numbers_are_written_as_python_writes_them(rows, decimals):
     assert written(rows, decimals).decode() == joined(rows, decimals)

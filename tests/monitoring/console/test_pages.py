@@ -7,7 +7,7 @@ from django.test import Client
 from monitoring.console.charts import Point, Step, spark, waterfall
 from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
-from monitoring.console.wording import risk_words, share_words, with_unit
+from monitoring.console.wording import risk_words, share_words, signed_words, with_unit
 from records import tenure
 from records.models import Alarm, AuditEvent, Feedback, MonitorRun, Prediction
 from records.settings import Settings
@@ -161,6 +161,9 @@ def test_a_risk_never_reads_as_certain(risk: float, words: str) -> None:
 def test_figures_carry_units_that_people_write() -> None:
     assert with_unit(-1.25, 1, "Cel") == "−1.2 °C"
     assert with_unit(3, 0, "{score}") == "3"
+    assert (with_unit(1, 0, "d"), with_unit(2, 0, "d")) == ("1 day", "2 days")
+    assert (with_unit(1, 1, "a"), with_unit(-0.01, 1, "Cel")) == ("1.0 years", "0.0 °C")
+    assert (signed_words(-0.004), signed_words(-0.01)) == ("0.00", "−0.01")
     assert share_words(0.034) == "3.4 %"
 
 
