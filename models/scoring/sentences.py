@@ -145,7 +145,7 @@ def _put_fixed(out: np.ndarray, at: int, value: float, decimals: int, plus: bool
 
 
 @njit(cache=True)
-def _put_amount(out: np.ndarray, at: int, amount: float, small: np.ndarray) -> int:
+def _put_amount(out: np.ndarray, at: int, amount: float, small: np.ndarray) -> Any:
     """Write a contribution, or `small` where it rounds to nothing; return -1 if it's too large."""
     if abs(amount) < 1 and _rounded(abs(amount), _HUNDRED) == 0:
         return _put(out, at, small)
