@@ -101,11 +101,20 @@ def _column_names(path: Path) -> list[str]:
         import pyarrow.parquet as pq  # only here, for it is slow to import
 
         return list(pq.read_schema(path).names)
-    return list(pd.read_csv(path, nrows=0).columns)
+    # as it is written: as a header, a repeated name would get a number
+    header = pd.read_csv(path, header=None, nrows=1, dtype="str", keep_default_na=False)
+    return [str(name) for name in header.iloc[0]]
 
 
 def _check_columns(name: str, columns: list[str], definition: Definition) -> None:
     needed = (*input_features(definition), *REQUIRED)
+    read = _wanted(columns, definition)
+    repeated = sorted({column for column in read if read.count(column) > 1})
+    if repeated:
+        raise CohortError(
+            f"{name}: more than one column is called {', '.join(map(repr, repeated))}; keep the "
+            "one that is meant, or rename the others"
+        )
     absent = [column for column in needed if column not in columns]
     if not absent:
         return

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,35 @@ def test_categories_that_look_like_numbers_stay_as_they_are_written(
     population, _ = admit(table, file.definition, now)
 
     assert set(population.columns["sex"].tolist()) == {"1", "2", None}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_column_that_is_there_twice_is_refused_by_its_name(
+    suffix: str, definition: Definition, tmp_path: Path
+) -> None:
+    path = tmp_path / f"table{suffix}"
+    table = people(30).assign(note="a", other="b")
+    names = [*table.columns, "creatinine"]
+    if suffix == ".csv":
+        twice = pd.concat([table, table["age"]], axis=1)
+        twice.columns = pd.Index(names)
+        twice.to_csv(path, index=False)
+    else:
+        arrays = [pa.array(table[name]) for name in table.columns]
+        pq.write_table(pa.table([*arrays, arrays[0]], names=names), path)
+
+    with pytest.raises(CohortError, match="more than one column is called 'creatinine'; keep"):
+        read_cohort(path, definition)
+
+
+def test_a_column_that_is_not_read_may_be_there_twice(
+    definition: Definition, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    table = people(30).assign(a=1, b=2).rename(columns={"a": "note", "b": "note"})
+    table.to_csv(path, index=False)
+
+    assert len(read_cohort(path, definition).frame) == 30
 
 
 def test_a_missing_column_is_named_with_the_column_that_may_be_meant(
