@@ -23,6 +23,7 @@ from training.data_quality import DataQuality, assess_quality
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
 from training.judging import Judged, judge_by_folds, judge_on_test
+from training.leakage import refuse_leaks, suspects_named
 from training.options import TrainOptions
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
@@ -80,7 +81,8 @@ def build(
     """
     parts = _prepare(file, cohort, options, progress, now)
     makings = _makings(file, parts, options)
-    pair = make(makings[0], parts.training, progress)
+    with suspects_named(parts.quality):
+        pair = make(makings[0], parts.training, progress)
     scorer = write_scorer(
         artefact,
         file.definition,
@@ -90,11 +92,12 @@ def build(
         check_on=parts.test.inputs,
     )
     explained = scorer.explain_batch(parts.test.inputs)
-    judged = (
-        judge_by_folds(parts.test, parts.divided.outer, makings[1:], progress)
-        if parts.divided.outer
-        else judge_on_test(parts.test, parts.training, pair, explained.risk)
-    )
+    with suspects_named(parts.quality):
+        judged = (
+            judge_by_folds(parts.test, parts.divided.outer, makings[1:], progress)
+            if parts.divided.outer
+            else judge_on_test(parts.test, parts.training, pair, explained.risk)
+        )
     checked = None if options.quick else pair.trees.fitted
     shown = explain_some(file.definition, parts.test, checked, explained, seed=options.seed)
     champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
@@ -120,7 +123,8 @@ def _prepare(
 ) -> _Parts:
     progress("Checking the cohort", 0, 1)
     population, exclusions = admit(cohort, file.definition, now)
-    quality = assess_quality(file.definition, population, exclusions, cohort.notes)
+    quality = assess_quality(file.definition, population, exclusions, cohort)
+    refuse_leaks(file.definition, population, cohort.source)
     divided = split(
         population,
         options.seed,
@@ -202,6 +206,7 @@ def _evaluate(
         ),
         stability=robust.stability,
         left_out_sites=robust.left_out_sites,
+        sites_not_left_out=robust.sites_not_left_out,
         importance=mean_sizes(file.definition, shown.contributions),
         nested_trials=judged.trials,
         quick=options.quick,

@@ -38,16 +38,36 @@ def calibrating_rows(training: Population) -> npt.NDArray[np.intp]:
     return np.flatnonzero(times >= times[order[first]])
 
 
+class Separated(CohortError):
+    """Scores part people with and without the event without error, so no sigmoid fits best."""
+
+
 def fit_sigmoid(margins: FloatArray, outcome: FloatArray, weights: FloatArray) -> Sigmoid:
     """Return the maximum-likelihood sigmoid of margins that no fit has seen (Platt 1999).
 
-    Raises CohortError if the margins don't rise with the risk, for then nothing was learnt.
+    Raises CohortError if the margins don't rise with the risk, for then nothing was learnt, and
+    Separated if they know every outcome, for then its slope has no end.
     """
     design = np.column_stack([np.ones_like(margins), margins])
     b, a = fit_logistic(design, outcome, weights[None, :])[0]
-    if not (np.isfinite(a) and np.isfinite(b) and a > 0):
-        raise CohortError(
-            f"out-of-fold scores don't rise with the outcome (calibration slope {a:.3g}): the "
-            "features don't predict it in these rows; check outcome and features"
+    if np.isfinite(a) and np.isfinite(b) and a > 0:
+        return Sigmoid(float(a), float(b))
+    if _are_separated(margins, outcome, weights):
+        raise Separated(
+            "out-of-fold scores tell every outcome without error, as no risk known in advance "
+            "does: one feature, or some of them together, hold the outcome"
         )
-    return Sigmoid(float(a), float(b))
+    slope = f"{a:.3g}" if np.isfinite(a) else "none"
+    raise CohortError(
+        f"out-of-fold scores don't rise with the outcome (calibration slope {slope}): the "
+        "features don't predict it in these rows; check outcome and features"
+    )
+
+
+def _are_separated(margins: FloatArray, outcome: FloatArray, weights: FloatArray) -> bool:
+    """Say whether all people with the event score at least as high as all those without."""
+    with_event = margins[(outcome == 1) & (weights > 0)]
+    without = margins[(outcome == 0) & (weights > 0)]
+    if not (with_event.size and without.size):
+        return False
+    return bool(with_event.min() >= without.max() and with_event.max() > without.min())

@@ -106,7 +106,9 @@ def _page(template: str, **values: Any) -> bytes:
     )
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     environment.filters["counted"] = counted
-    environment.globals.update(number=_number, amount=_amount, percent=_percent, joint=_joint)
+    environment.globals.update(
+        number=_number, amount=_amount, percent=_percent, shown_share=_shown_share, joint=_joint
+    )
     return environment.get_template(template).render(css=css, **values).encode()
 
 
@@ -126,6 +128,10 @@ def _amount(value: float | None) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
+
+
+def _shown_share(share: float | None) -> str:
+    return "withheld" if share is None else _percent(share)
 
 
 def _joint(estimate: Mapping[str, Any]) -> str:

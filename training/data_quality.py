@@ -1,20 +1,17 @@
 """What the training rows look like before anything is fitted, and what looks suspicious in them."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from models.definition import Definition
-from models.encoding import is_missing
-from models.evaluation.discrimination import RankedScores
-from models.evaluation.suppression import withheld
-from models.feature import Feature
+from training.cohort import Cohort
+from training.feature_quality import FeatureQuality, measure_feature
 from training.gates import GateResult
-from training.population import FloatArray, Population
+from training.mixed_units import MIXED, mixtures
+from training.population import Population
 
 LEAKAGE_AUROC = 0.95
 LEAKS = "tells the outcome alone"
@@ -23,33 +20,7 @@ MISSING_DIFFERENCE = 0.05
 MISSING_RATIO = 2.0
 NEARLY_CONSTANT_SHARE = 0.99
 MUCH_MISSING_SHARE = 0.5
-QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureQuality:
-    """One feature's completeness, its distribution, and how far it tells the outcome alone.
-
-    `auroc` and `missingness_auroc` are None where they can't be computed; below 0.5 a feature
-    falls with the outcome. A category's count is None where it is withheld as a subgroup's would
-    be, and so is a quantile at or beyond which fewer than the smallest group lie, whose value
-    would be single people's; there are no extremes. `largest_share` is that of the most frequent
-    known value.
-    """
-
-    feature: str
-    title: str
-    unit: str | None
-    missing: int
-    missing_share: float
-    missing_share_with_event: float
-    missing_share_without_event: float
-    distinct: int
-    quantiles: dict[str, float | None] | None
-    categories: dict[str, int | None] | None
-    largest_share: float
-    auroc: float | None
-    missingness_auroc: float | None
+_STRONGEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +47,13 @@ def assess_quality(
     definition: Definition,
     population: Population,
     exclusions: tuple[tuple[str, int], ...],
-    notes: tuple[str, ...],
+    cohort: Cohort,
 ) -> DataQuality:
-    """Describe the rows; suspicions don't stop a run, faults did so before."""
+    """Describe a cohort's admitted rows; suspicions don't stop a run, faults did so before."""
     weights = population.weights()
     counted = weights > 0
-    features = tuple(
-        _feature_quality(
+    measured = [
+        measure_feature(
             feature,
             population.columns[feature.name],
             population.outcome,
@@ -90,7 +61,7 @@ def assess_quality(
             fewest=definition.smallest_group.people,
         )
         for feature in definition.features
-    )
+    ]
     events = int(population.outcome[counted].sum())
     return DataQuality(
         rows=len(population),
@@ -100,9 +71,12 @@ def assess_quality(
         unknown=int((~counted).sum()),
         event_rate=float(np.average(population.outcome, weights=weights)),
         exclusions=exclusions,
-        notes=notes,
-        features=features,
-        suspicions=tuple(words for feature in features for words in _suspicions(feature)),
+        notes=cohort.notes,
+        features=tuple(published for _, published in measured),
+        suspicions=(
+            *mixtures(cohort.frame, definition),
+            *(words for exact, published in measured for words in _suspicions(exact, published)),
+        ),
     )
 
 
@@ -111,111 +85,70 @@ def leaks(suspicions: Iterable[str]) -> tuple[str, ...]:
     return tuple(words for words in suspicions if LEAKS in words)
 
 
+def strongest(quality: DataQuality) -> tuple[str, ...]:
+    """Return the names of the features that tell the outcome best alone, the best first."""
+    ranked = sorted(quality.features, key=lambda feature: -_strength(feature.auroc))
+    return tuple(feature.feature for feature in ranked[:_STRONGEST])
+
+
 def check_data_quality(quality: Mapping[str, Any]) -> GateResult:
-    """Hold the data of a version, as its evidence has them, against every suspicion of a leak."""
-    found = leaks(quality["suspicions"])
-    words = "; ".join(found) or "no feature tells the outcome alone"
+    """Hold a version's data, as its evidence has them, against suspicions of leaks and of units."""
+    suspicions = quality["suspicions"]
+    found = (*leaks(suspicions), *(words for words in suspicions if MIXED in words))
+    words = "; ".join(found) or "no feature tells the outcome alone, none has mixed units"
     return GateResult("data quality", "failed" if found else "passed", f"data quality: {words}")
 
 
-def _feature_quality(
-    feature: Feature,
-    column: npt.NDArray[np.generic],
-    outcome: FloatArray,
-    weights: FloatArray,
-    *,
-    fewest: int,
-) -> FeatureQuality:
-    missing = is_missing(feature, column)
-    known = column[~missing]
-    counts = Counter(known.tolist())
-    event, no_event = (outcome == 1) & (weights > 0), (outcome == 0) & (weights > 0)
-    numeric = feature.kind == "numeric"
-    return FeatureQuality(
-        feature=feature.name,
-        title=feature.title,
-        unit=feature.unit,
-        missing=int(missing.sum()),
-        missing_share=float(missing.mean()),
-        missing_share_with_event=float(missing[event].mean()),
-        missing_share_without_event=float(missing[no_event].mean()),
-        distinct=len(counts),
-        quantiles=_quantiles(known.astype(np.float64), fewest) if numeric and known.size else None,
-        categories=None if numeric else _tally(feature.categories, counts, fewest),
-        largest_share=max(counts.values()) / known.size if known.size else 0.0,
-        auroc=_auroc(column[~missing], outcome[~missing], weights[~missing]) if numeric else None,
-        missingness_auroc=_auroc(missing, outcome, weights),
-    )
-
-
-def _quantiles(known: FloatArray, fewest: int) -> dict[str, float | None]:
-    found = zip(QUANTILES, np.quantile(known, tuple(QUANTILES.values())).tolist(), strict=True)
-    return {
-        name: value
-        if min(np.count_nonzero(known <= value), np.count_nonzero(known >= value)) >= fewest
-        else None
-        for name, value in found
-    }
-
-
-def _tally(
-    categories: Mapping[str, str], counts: Mapping[Any, int], fewest: int
-) -> dict[str, int | None]:
-    """Count people by category; small groups can't be got back from the others and the total."""
-    there = [name for name in categories if name in counts]
-    cells = np.array([[counts[name]] for name in there]).reshape(-1, 1)
-    small = {name for name, hide in zip(there, withheld(cells, [fewest]), strict=True) if hide}
-    return {
-        title: None if name in small else counts.get(name, 0) for name, title in categories.items()
-    }
-
-
-def _auroc(
-    score: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray
-) -> float | None:
-    """Return how far a feature alone ranks people by outcome, None where one outcome is absent."""
-    counted = weights > 0
-    if len(set(outcome[counted].tolist())) < 2:
-        return None
-    # only the order counts, and the ranks of scores are risks by their range
-    _, ranks = np.unique(score[counted].astype(np.float64), return_inverse=True)
-    risks = ranks / max(1, ranks.max())
-    return float(RankedScores(outcome[counted], risks).auroc(weights[counted])[0])
-
-
-def _suspicions(quality: FeatureQuality) -> list[str]:
+def _suspicions(quality: FeatureQuality, published: FeatureQuality) -> list[str]:
+    """Return what is suspicious in words that hold no figure which isn't published."""
     found = []
     if quality.missing_share > MUCH_MISSING_SHARE:
         found.append(f"{quality.title}: missing in {quality.missing_share:.0%} of rows")
     strength = _strength(quality.auroc)
     if strength > LEAKAGE_AUROC:
         found.append(
-            f"{quality.title}: {LEAKS} (AUROC {strength:.2f}); is it known before "
-            "time zero, or does it leak the outcome?"
+            f"{quality.title}: {LEAKS} ({_auroc_words(quality.auroc, published.auroc)}); is it "
+            "known before time zero, or does it leak the outcome?"
         )
     strength = _strength(quality.missingness_auroc)
     if strength > MISSINGNESS_AUROC:
+        words = _auroc_words(quality.missingness_auroc, published.missingness_auroc)
         found.append(
-            f"{quality.title}: whether it is missing tells the outcome (AUROC {strength:.2f}); "
-            "why is it measured in some people only?"
+            f"{quality.title}: whether it is missing tells the outcome ({words}); why is it "
+            "measured in some people only?"
         )
     elif _missing_by_outcome(quality):
         found.append(
-            f"{quality.title}: missing in {quality.missing_share_with_event:.1%} of people with "
-            f"the event and {quality.missing_share_without_event:.1%} without; a model learns from "
-            "that, so a lost feed would change risks unseen"
+            f"{quality.title}: missing {_shares_words(published)}; a model learns from that, so a "
+            "lost feed would change risks unseen"
         )
     if quality.distinct == 2 and quality.quantiles is not None:
         found.append(f"{quality.title}: a number with only two values; is it a category?")
-    if quality.largest_share > NEARLY_CONSTANT_SHARE:
+    if (quality.largest_share or 0.0) > NEARLY_CONSTANT_SHARE:
         what = "of one category" if quality.quantiles is None else "the same number"
-        found.append(f"{quality.title}: {quality.largest_share:.1%} of known rows are {what}")
+        share = published.largest_share
+        known = "nearly all" if share is None else f"{share:.1%} of"
+        found.append(f"{quality.title}: {known} known rows are {what}")
     return found
+
+
+def _auroc_words(exact: float | None, published: float | None) -> str:
+    if published is None:
+        return "its AUROC is withheld, for few people"
+    return f"AUROC {_strength(exact):.2f}"
+
+
+def _shares_words(published: FeatureQuality) -> str:
+    with_event, without = published.missing_share_with_event, published.missing_share_without_event
+    if with_event is None or without is None:
+        return "much more often with one outcome than with the other"
+    return f"in {with_event:.1%} of people with the event and {without:.1%} without"
 
 
 def _missing_by_outcome(quality: FeatureQuality) -> bool:
     """Whether a value is missing much more often with one outcome than with the other."""
-    less, more = sorted((quality.missing_share_with_event, quality.missing_share_without_event))
+    with_event, without = quality.missing_share_with_event, quality.missing_share_without_event
+    less, more = sorted((with_event or 0.0, without or 0.0))
     return more - less > MISSING_DIFFERENCE and more > MISSING_RATIO * less
 
 

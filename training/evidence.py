@@ -1,5 +1,6 @@
 """The evidence of a run as plain values: what the model card, the gates and reviewers read."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from models.scoring.calibration import Sigmoid
 from models.subgroups import group_titles, subgroup_labels
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
-from training.data_quality import DataQuality
+from training.data_quality import DataQuality, check_data_quality
 from training.gates import check_gates
 from training.learning_curve import LearningPoint
 from training.metrics import flat_metrics
@@ -72,6 +73,7 @@ class RunEvidence:
     formulas: tuple[FormulaEvidence, ...]
     stability: Stability | None
     left_out_sites: Evaluation | None
+    sites_not_left_out: tuple[str, ...]
     importance: dict[str, float]
     nested_trials: tuple[int, ...]
     quick: bool
@@ -82,7 +84,7 @@ class RunEvidence:
         definition = self.file.definition
         metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
         own = self.trees.to_dict()
-        subgroups = own["evaluation"]["subgroups"]
+        subgroups, quality = own["evaluation"]["subgroups"], self.quality.to_dict()
         return {
             "format": FORMAT,
             "model": definition.name,
@@ -91,7 +93,7 @@ class RunEvidence:
             "seed": self.seed,
             "cohort": {"source": self.cohort.source, "digest": self.cohort.digest},
             **self._retraining(),
-            "data_quality": self.quality.to_dict(),
+            "data_quality": quality,
             "split": {
                 "method": self.split.method,
                 "training": describe_part(self.training),
@@ -116,7 +118,7 @@ class RunEvidence:
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
-            "gates": [gate.to_dict() for gate in check_gates(definition.gates, metrics, subgroups)],
+            "gates": asked(definition, metrics, subgroups, quality),
             "not_assessed": not_assessed(definition, self.test),
         }
 
@@ -125,17 +127,29 @@ class RunEvidence:
         return {} if found is None else {RETRAINING: dict(found)}
 
     def _left_out_sites(self) -> dict[str, Any] | None:
-        """Return the figures over all sites and of each, by fits that had left it out."""
+        """Return the figures over the sites and of each, by fits that had left it out."""
+        kept = list(self.sites_not_left_out)
         if self.left_out_sites is None:
-            return None
+            return {"figures": None, "sites": [], "not_left_out": kept} if kept else None
         found = self.left_out_sites.to_dict()
         sites = [group for group in found["subgroups"] if group["characteristic"] == SITE]
-        return {"figures": found["figures"], "sites": sites}
+        return {"figures": found["figures"], "sites": sites, "not_left_out": kept}
 
     def _counts(self) -> dict[str, float]:
         """Return the count of suspicions about the data as a figure that is known exactly."""
         count = float(len(self.quality.suspicions))
         return {f"data_suspicions{end}": count for end in ("", "_low", "_high")}
+
+
+def asked(
+    definition: Definition,
+    metrics: Mapping[str, float],
+    subgroups: Sequence[Mapping[str, Any]],
+    quality: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Return how a run stands to the definition's gates, and to that which is always asked."""
+    results = (*check_gates(definition.gates, metrics, subgroups), check_data_quality(quality))
+    return [result.to_dict() for result in results]
 
 
 def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:

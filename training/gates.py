@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from models.figure_names import MINUS_CHAMPION, at_threshold
 from models.gate import Gate
+from training.metrics import group_names
 
 Result = Literal["passed", "failed", "insufficient evidence"]
 _Figure = tuple[float | None, float | None, float | None]
@@ -38,6 +39,7 @@ class ChampionMetrics:
     needed: bool = True
 
 
+FEWEST_OF_EACH: Final = 100  # events and non-events of a group on which a gate may pass
 NOT_COMPARED: Final = ChampionMetrics({}, "compared with the champion when it is promoted")
 
 
@@ -51,8 +53,12 @@ def check_gates(
 
     A gate passes only with its whole interval within the limits, and fails if the figure itself
     lies outside; anything between is insufficient evidence, which is no pass. `subgroups` are those
-    of the evidence: a gate for every one of them can't pass where one is not assessable.
+    of the evidence: a gate for every one of them can't pass where one is not assessable. Whatever
+    group the definition permits to be shown, no gate passes on one of fewer than 100 events or
+    non-events.
     """
+    pairs = [(group["characteristic"], group["group"]) for group in subgroups]
+    groups = dict(zip(group_names(pairs), subgroups, strict=True))
     found: list[GateResult] = []
     for gate in gates:
         if gate.every_subgroup:
@@ -60,7 +66,9 @@ def check_gates(
         elif gate.metric.endswith(MINUS_CHAMPION):
             found.append(_check_champion(gate, champion))
         else:
-            found.append(_check(gate, gate.metric, _figure(gate.metric, metrics)))
+            result = _check(gate, gate.metric, _figure(gate.metric, metrics))
+            group = groups.get(gate.metric.partition("/")[2])
+            found.append(result if group is None else _of_enough(result, group))
     return tuple(found)
 
 
@@ -90,8 +98,21 @@ def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list
             continue
         figure = _of_group(group).get(gate.metric) or {}
         interval = figure.get("simultaneous_low"), figure.get("simultaneous_high")
-        found.append(_check(gate, name, (figure.get("value"), *interval)))
+        result = _check(gate, name, (figure.get("value"), *interval))
+        found.append(_of_enough(result, group))
     return found
+
+
+def _of_enough(result: GateResult, group: Mapping[str, Any]) -> GateResult:
+    """Let no gate pass on a group of fewer than 100 events or non-events."""
+    events, non_events = group["events"] or 0, group["non_events"] or 0
+    if not result.passed or min(events, non_events) >= FEWEST_OF_EACH:
+        return result
+    words = (
+        f"{result.words}, and {FEWEST_OF_EACH} events and non-events, of which the group has "
+        f"{events:,} and {non_events:,}"
+    )
+    return replace(result, result="insufficient evidence", words=words)
 
 
 def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:

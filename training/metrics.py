@@ -1,7 +1,7 @@
 """An evaluation as the flat names and numbers that MLflow keeps and compares."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from models.evaluation.bootstrap import Estimate
@@ -42,17 +42,18 @@ def _named(evaluation: Evaluation) -> Iterator[tuple[str, Estimate]]:
     for at in evaluation.at_thresholds:
         for name, estimate in at.figures.items():
             yield at_threshold(name, at.threshold), estimate
-    for subgroup, group in zip(evaluation.subgroups, _group_names(evaluation), strict=True):
+    pairs = [(subgroup.characteristic, subgroup.group) for subgroup in evaluation.subgroups]
+    for subgroup, group in zip(evaluation.subgroups, group_names(pairs), strict=True):
         for name, estimate in subgroup.figures.items():
             yield f"{name}/{group}", estimate
 
 
-def _group_names(evaluation: Evaluation) -> list[str]:
-    """Return a name for each group that MLflow takes, no two of them alike."""
+def group_names(groups: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a name that MLflow takes for each (characteristic, group), no two of them alike."""
     names: list[str] = []
-    for subgroup in evaluation.subgroups:
-        plain = _NOT_IN_NAMES.sub("_", subgroup.group)[:_LONGEST_NAME]
-        wanted = f"{subgroup.characteristic}/{plain}"
+    for characteristic, group in groups:
+        plain = _NOT_IN_NAMES.sub("_", group)[:_LONGEST_NAME]
+        wanted = f"{characteristic}/{plain}"
         again = sum(name == wanted or name.startswith(f"{wanted}:") for name in names)
         names.append(f"{wanted}:{again + 1}" if again else wanted)
     return names

@@ -22,8 +22,7 @@ from training.candidate import Progress
 from training.card import card_files
 from training.cohort import Cohort
 from training.evaluation import evaluate_beside_on
-from training.evidence import RECALIBRATED, describe_part, not_assessed
-from training.gates import check_gates
+from training.evidence import RECALIBRATED, asked, describe_part, not_assessed
 from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
@@ -133,7 +132,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "evaluation": beside.own.to_dict(),
     }
     metrics = flat_metrics(beside.own)
-    gates = check_gates(definition.gates, metrics, own["evaluation"]["subgroups"])
+    quality = examined.quality.to_dict()
     part = describe_part(rows)
     version = examined.version.version
     return {
@@ -141,7 +140,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         RECALIBRATED: version,
         "seed": seed,
         "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
-        "data_quality": examined.quality.to_dict(),
+        "data_quality": quality,
         "split": {
             "method": f"the trees are those of version {version}; their calibration was fitted to "
             f"this population, and is judged by {FOLDS}-fold cross-validation by patient",
@@ -162,7 +161,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "stability": None,
         "left_out_sites": None,
         "metrics": metrics,
-        "gates": [gate.to_dict() for gate in gates],
+        "gates": asked(definition, metrics, own["evaluation"]["subgroups"], quality),
         "not_assessed": not_assessed(definition, rows),
     }
 

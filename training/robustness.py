@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from models.evaluation.evaluation import Evaluation
 from training.booster import BoosterParameters, Trees, fit_trees
 from training.candidate import Making, Pair, Progress, make_trees
@@ -20,12 +22,13 @@ class Robustness:
     """The learning curve, and what else was asked for or can be told.
 
     `left_out_sites` are the figures of later rows by trees that had learnt from no row of their
-    site.
+    site; `sites_not_left_out` says of which there are none, and why.
     """
 
     learning_curve: tuple[LearningPoint, ...]
     stability: Stability | None
     left_out_sites: Evaluation | None
+    sites_not_left_out: tuple[str, ...]
 
 
 def robustness(
@@ -43,13 +46,11 @@ def robustness(
     progress(stage, 0, 1)
     curve = learning_curve(making.definition, training, parameters, making.seed)
     progress(stage, 1, 1)
-    return Robustness(
-        curve,
-        _repeated(making, training, pair, options, progress),
-        None
-        if divided.outer or options.quick
-        else _without_sites(making, training, test, parameters, options, progress),
-    )
+    repeated = _repeated(making, training, pair, options, progress)
+    if divided.outer or options.quick:
+        return Robustness(curve, repeated, None, ())
+    without = _without_sites(making, training, test, parameters, options, progress)
+    return Robustness(curve, repeated, *without)
 
 
 def _repeated(
@@ -78,8 +79,11 @@ def _without_sites(
     parameters: BoosterParameters,
     options: TrainOptions,
     progress: Progress,
-) -> Evaluation | None:
-    """Judge the later rows of each site by trees with the same parameters made without it."""
+) -> tuple[Evaluation | None, tuple[str, ...]]:
+    """Judge the later rows of each site by trees with the same parameters made without it.
+
+    Return the figures, and why a site has none.
+    """
 
     def fit(rows: Population) -> Calibrated[Trees]:
         return fit_calibrated(
@@ -89,14 +93,19 @@ def _without_sites(
             lambda: None,
         )
 
-    risk = risks_of_left_out_sites(
+    found = risks_of_left_out_sites(
         fit,
         training,
         test,
         step=lambda done, total: progress("Leaving out each site", done, total),
     )
-    if risk is None:
-        return None
-    return evaluate_on(
-        test, risk, making.definition, draws=options.bootstrap_draws, seed=making.seed
+    if found is None:
+        return None, ()
+    judged = ~np.isnan(found.risk)
+    rows, risk = test.part(judged), found.risk[judged]
+    if len(set(rows.outcome[rows.weights() > 0].tolist() if len(rows) else ())) < 2:
+        return None, found.not_left_out
+    figures = evaluate_on(
+        rows, risk, making.definition, draws=options.bootstrap_draws, seed=making.seed
     )
+    return figures, found.not_left_out

@@ -62,14 +62,14 @@ def split(
         outer, method = _by_site(population, population.site)
     else:
         outer = tuple(folds(population, seed + _OUTER_FOLDS))
+        for learning, _ in outer:
+            _check_part(population, learning, "smallest training")
         method = (
             f"no split: all rows train, and {FOLDS}-fold nested cross-validation by patient judges "
             "the whole making of the model, search and calibration included"
         )
     if unordered_because is not None:
         method += f" ({unordered_because})"
-    for learning, _ in outer:
-        _check_part(population, learning, "smallest training")
     return Split(everyone, everyone, method, outer=outer)
 
 
@@ -112,6 +112,8 @@ def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tup
             f"site: only {', '.join(by_name)} is there with events and non-events; leaving one "
             "site out needs two, so give more sites or leave the column out"
         )
+    for name, (learning, _) in by_name.items():
+        _check_part(population, learning, f"training part without site {name!r}")
     return tuple(by_name.values()), (
         f"no split: all rows train, and each of {len(by_name)} sites in turn is left out of the "
         "whole making of a model, search and calibration included, and judges it"

@@ -103,7 +103,7 @@ def examine(
     artefact = download(registered, place, settings=settings)
     file = read_definition(artefact / "model.toml")
     rows, exclusions = admit(cohort, file.definition, now)
-    quality = assess_quality(file.definition, rows, exclusions, cohort.notes)
+    quality = assess_quality(file.definition, rows, exclusions, cohort)
     digest = registered.artefact_digest
     model = RiskModel.load(artefact, version=registered.version, digest=digest)
     explained = model.scorer.explain_batch(np.ascontiguousarray(rows.inputs))

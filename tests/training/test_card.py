@@ -133,3 +133,13 @@ def test_the_data_quality_page_shows_no_single_persons_value(
     assert not re.search("minimum|maximum", page, re.IGNORECASE)
     column |= {"quantiles": None, "categories": None}
     assert '<td class="number"></td>' in quality_page(trained.file, evidence).decode()
+
+
+def test_the_gate_that_no_definition_states_stands_among_the_others(
+    page: str, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+
+    assert [gate["metric"] for gate in evidence["gates"]][-1] == "data quality"
+    words = "data quality: no feature tells the outcome alone, none has mixed units"
+    assert f"<td>{words}</td><td>passed</td>" in page

@@ -12,16 +12,16 @@ from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, followed, people
 from training.data_quality import (
     DataQuality,
-    FeatureQuality,
     assess_quality,
     check_data_quality,
 )
+from training.feature_quality import FeatureQuality
 from training.population import admit
 
 
 def _assess(frame: pd.DataFrame, definition: Definition, now: datetime) -> DataQuality:
     population, exclusions = admit(cohort(frame), definition, now)
-    return assess_quality(definition, population, exclusions, ("a note",))
+    return assess_quality(definition, population, exclusions, cohort(frame))
 
 
 def _feature(quality: DataQuality, name: str) -> FeatureQuality:
@@ -103,11 +103,83 @@ def test_sound_data_raise_no_suspicion(definition: Definition, now: datetime) ->
 
 def test_a_number_that_hardly_ever_changes_is_named(definition: Definition, now: datetime) -> None:
     frame = people()
-    frame["crp"] = np.where(frame.index < 3, frame["crp"], 4.0)
+    frame["crp"] = np.where(frame.index < 6, frame["crp"], 4.0)
 
     (words,) = _assess(frame, definition, now).suspicions
 
-    assert words == "C-reactive protein: 99.6% of known rows are the same number"
+    assert words == "C-reactive protein: 99.1% of known rows are the same number"
+
+
+def test_of_a_number_that_few_have_another_the_share_is_withheld(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    frame["crp"] = np.where(frame.index < 3, frame["crp"], 4.0)
+
+    found = _assess(frame, definition, now)
+
+    assert found.suspicions == ("C-reactive protein: nearly all known rows are the same number",)
+    assert _feature(found, "crp").largest_share is None
+
+
+@settings(max_examples=60)
+@given(cells=st.lists(st.integers(0, 12), min_size=6, max_size=6))
+def test_shares_of_missing_values_give_no_count_of_few_people(
+    cells: list[int], definition: Definition
+) -> None:
+    frame = followed(400)
+    lost = (frame["outcome"] == 0) & (frame["follow_up_days"] < 30)
+    groups = (frame["outcome"] == 1, (frame["outcome"] == 0) & ~lost, lost)
+    for rows, missing in zip(groups, cells[:3], strict=True):
+        frame.loc[frame.index[rows][:missing], "crp"] = np.nan
+
+    found = _feature(_assess(frame, definition, NOW), "crp")
+
+    few = any(0 < count < 5 for count in cells[:3])
+    assert (found.missing_share_with_event is None) == few
+    assert (found.missing_share_without_event is None) == few
+    assert (found.missingness_auroc is None) == few
+    assert found.missing == sum(cells[:3])
+
+
+def test_of_few_known_values_no_share_is_told_in_words_either(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    known = [*frame.index[frame["outcome"] == 1][:3], *frame.index[frame["outcome"] == 0][:200]]
+    frame.loc[~frame.index.isin(known), "crp"] = np.nan
+
+    found = _assess(frame, definition, now)
+
+    (words,) = [words for words in found.suspicions if "much more" in words or "AUROC" in words]
+    assert not any(character.isdigit() for character in words)
+
+
+def test_the_auroc_that_would_complete_a_table_of_few_is_withheld(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people(900)
+    frame["ward"] = np.where(frame.index < 300, "surgery", "medicine")
+    frame.loc[frame.index[frame["outcome"] == 1][:3], "ward"] = "geriatrics"
+    frame.loc[frame.index[frame["outcome"] == 0][:30], "ward"] = "geriatrics"
+
+    assert _feature(_assess(frame, definition, now), "ward").auroc is None
+    assert _feature(_assess(people(900), definition, now), "ward").auroc is not None
+
+
+def test_a_category_that_tells_the_outcome_alone_is_suspected_to_leak(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    frame["ward"] = np.where(frame["outcome"] == 1, "geriatrics", "surgery")
+    frame.loc[frame.index % 20 == 0, "ward"] = "medicine"
+
+    found = _assess(frame, definition, now)
+
+    known = frame.assign(rate=frame["outcome"].groupby(frame["ward"]).transform("mean"))
+    expected = roc_auc_score(known["outcome"], known["rate"])
+    assert _feature(found, "ward").auroc == pytest.approx(expected)
+    assert any(words.startswith("Ward: tells the outcome alone") for words in found.suspicions)
 
 
 @settings(max_examples=40)

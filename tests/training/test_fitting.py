@@ -20,7 +20,7 @@ from tests.training.readmissions import cohort
 from tests.training.readmissions import people as people_frame
 from training.baseline import BaselineParameters, fit_baseline
 from training.booster import BoosterParameters, fit_trees, monotone_constraints
-from training.calibration import calibrating_rows, fit_sigmoid
+from training.calibration import Separated, calibrating_rows, fit_sigmoid
 from training.fitting import fit_calibrated, out_of_fold, weighted_log_loss
 from training.population import FloatArray, Population, admit
 
@@ -174,6 +174,24 @@ def test_margins_that_fall_with_the_outcome_are_refused() -> None:
 
     with pytest.raises(CohortError, match="out-of-fold scores don't rise with the outcome"):
         fit_sigmoid(margins, outcome, np.ones(200))
+
+
+def test_margins_that_know_every_outcome_are_said_to_and_have_no_sigmoid() -> None:
+    outcome = np.repeat([0.0, 1.0], 100)
+    margins = np.where(outcome == 1, 3.0, -3.0) + np.linspace(0, 1, 200)
+
+    with pytest.raises(Separated, match="tell every outcome without error"):
+        fit_sigmoid(margins, outcome, np.ones(200))
+    one_wrong = outcome.copy()
+    one_wrong[150] = 0.0
+    assert fit_sigmoid(margins, one_wrong, np.ones(200)).a > 0
+    with pytest.raises(Separated):
+        fit_sigmoid(margins, one_wrong, np.where(outcome == one_wrong, 1.0, 0.0))
+
+
+def test_margins_that_are_all_alike_have_learnt_nothing() -> None:
+    with pytest.raises(CohortError, match=r"don't rise .*\(calibration slope none\)"):
+        fit_sigmoid(np.zeros(200), np.repeat([0.0, 1.0], 100), np.ones(200))
 
 
 def test_without_times_all_rows_calibrate(population: Population) -> None:

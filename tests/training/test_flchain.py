@@ -62,7 +62,7 @@ def test_the_report_says_that_missing_creatinine_goes_with_survival(path: Path) 
     cohort = flchain.development(path)
     population, exclusions = admit(cohort, definition, NOW)
 
-    quality = assess_quality(definition, population, exclusions, cohort.notes)
+    quality = assess_quality(definition, population, exclusions, cohort)
 
     assert quality.suspicions == (
         "Creatinine in serum: missing in 6.8% of people with the event and 16.7% without; a model "

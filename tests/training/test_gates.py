@@ -48,6 +48,8 @@ GROUPS = [
     {
         "characteristic": "sex",
         "group": "Female",
+        "events": 100,
+        "non_events": 250,
         "assessable": True,
         "reason": None,
         "figures": {"auroc": {"value": 0.8, "simultaneous_low": 0.76, "simultaneous_high": 0.84}},
@@ -55,6 +57,8 @@ GROUPS = [
     {
         "characteristic": "sex",
         "group": "Male",
+        "events": 30,
+        "non_events": 900,
         "assessable": False,
         "reason": "not assessable: 30 events and 900 non-events, where 100 and 100 are needed",
         "figures": {},
@@ -80,6 +84,30 @@ def test_a_gate_for_every_subgroup_takes_the_interval_that_holds_for_all() -> No
 
     assert found.result == "insufficient evidence"
     assert check_gates([EVERY], {}, [])[0].result == "insufficient evidence"
+
+
+@pytest.mark.parametrize("few", ["events", "non_events"])
+def test_no_gate_passes_on_a_group_of_fewer_than_100_that_the_definition_lets_be_shown(
+    few: str,
+) -> None:
+    group = {**GROUPS[0], few: 99}
+    one = Gate(metric="auroc/sex/Female", at_least=0.75)
+    figures = {f"auroc/sex/Female{end}": 0.8 for end in ("", "_low", "_high")}
+
+    found = check_gates([EVERY, one], figures, [group])
+    enough = check_gates([EVERY, one], figures, GROUPS[:1])
+
+    assert [result.result for result in found] == ["insufficient evidence"] * 2
+    assert all("100 events and non-events, of which the group has" in one.words for one in found)
+    assert [result.passed for result in enough] == [True, True]
+
+
+def test_a_gate_fails_on_a_small_group_whose_figure_lies_outside() -> None:
+    figure = {"value": 0.6, "simultaneous_low": 0.5, "simultaneous_high": 0.7}
+
+    (found,) = check_gates([EVERY], {}, [{**GROUPS[0], "events": 9, "figures": {"auroc": figure}}])
+
+    assert found.result == "failed"
 
 
 def test_a_gate_for_every_subgroup_may_ask_of_a_threshold() -> None:

@@ -12,8 +12,9 @@ from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, people
 from training import search
 from training.booster import Trees
+from training.card import card_files
 from training.fitting import Calibrated
-from training.left_out_sites import MOST_PARTS, risks_of_left_out_sites
+from training.left_out_sites import MOST_PARTS, LeftOut, risks_of_left_out_sites
 from training.options import TrainOptions
 from training.population import FloatArray, Population
 from training.run import train
@@ -37,9 +38,14 @@ def _at_sites(population: Population, count: int) -> Population:
     return replace(population, site=names)
 
 
-def _risks(training: Population, test: Population) -> FloatArray | None:
+def _left_out(training: Population, test: Population) -> LeftOut | None:
     Sites.learnt.clear()
     return risks_of_left_out_sites(Sites, training, test, step=lambda *_: None)
+
+
+def _risks(training: Population, test: Population) -> FloatArray | None:
+    found = _left_out(training, test)
+    return None if found is None else found.risk
 
 
 def test_each_site_is_scored_by_a_fit_on_all_the_others(population: Population) -> None:
@@ -86,13 +92,20 @@ def test_without_two_sites_there_is_nothing_to_leave_out(
     assert _risks(people, people) is None
 
 
-def test_sites_without_which_nothing_could_be_learnt_are_not_left_out(
+def test_a_site_without_which_too_little_is_left_is_named_and_the_others_are_judged(
     population: Population,
 ) -> None:
     names = np.where(np.arange(len(population)) < 12, "small", "large").astype(object)
     people = replace(population, site=names)
 
-    assert _risks(people, people) is None
+    found = _left_out(people, people)
+
+    assert found is not None
+    (words,) = found.not_left_out
+    assert words.startswith("large: not left out, as the 12 training rows of the other sites")
+    assert "fewer than 10 events or non-events" in words
+    assert np.isnan(found.risk[names == "large"]).all()
+    assert (found.risk[names == "small"] == 1).all()
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +146,18 @@ def test_the_card_says_how_sites_that_were_left_out_fared(with_times_and_sites: 
 
     assert "<h2>Sites left out</h2>" in page
     assert "<td>By site, among the subgroups; and with each site left out</td>" in page
+
+
+def test_the_card_names_a_site_that_could_not_be_left_out(
+    with_times_and_sites: Path, definition_file: DefinitionFile
+) -> None:
+    evidence = json.loads((with_times_and_sites / "evidence.json").read_bytes())
+    kept = {"figures": None, "sites": [], "not_left_out": ["large: not left out, as"]}
+
+    page = card_files(definition_file, {**evidence, "left_out_sites": kept}, {})["card.html"]
+
+    assert evidence["left_out_sites"]["not_left_out"] == []
+    assert b"<p>large: not left out, as.</p>" in page
 
 
 def test_a_group_to_which_nobody_belongs_is_named_on_the_card(with_times_and_sites: Path) -> None:

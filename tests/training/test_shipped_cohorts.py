@@ -18,6 +18,7 @@ from training.candidate import Making, make
 from training.cohort import Cohort
 from training.cohorts import SHIPPED, diabetes130, support2
 from training.evaluation import evaluate_on
+from training.mixed_units import mixtures
 from training.population import Population, admit
 from training.split import split
 
@@ -66,6 +67,11 @@ def seriously_ill() -> Cohort:
 @pytest.fixture(scope="module")
 def admitted_stays(stays: Cohort) -> Population:
     return admit(stays, find_definition("readmission_30d", []).definition, NOW)[0]
+
+
+def test_no_shipped_table_is_suspected_of_mixed_units(stays: Cohort, seriously_ill: Cohort) -> None:
+    for name, cohort in (("readmission_30d", stays), ("hospital_mortality", seriously_ill)):
+        assert mixtures(cohort.frame, find_definition(name, []).definition) == ()
 
 
 def test_every_stay_that_ended_alive_and_outside_a_hospice_is_admitted(
