@@ -245,7 +245,7 @@ def _write(
         stability=evidence.stability,
         dependence=dependence(evidence.file.definition, shown.rows, shown.contributions),
     )
-    card = card_files(evidence.file, values, {name: one.png for name, one in drawn.items()})
+    card = card_files(evidence.file, values, drawn)
     write_pages(files, evidence.file, values, card, drawn)
     write_fits(files, evidence, pair.baseline.fitted.model)
     reference, log_odds = _reference(evidence, pair, explained)

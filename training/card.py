@@ -3,15 +3,19 @@
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown import markdown
 
 from models.amounts import counted
 from models.definition import DefinitionFile
+from models.units import unit_words
 from training.artefact import plain_json
 from training.reporting import reports
+
+if TYPE_CHECKING:
+    from training.plots import Drawing
 
 TITLES: Final = {
     "auroc": "AUROC",
@@ -41,11 +45,12 @@ NOT_PROVIDED: Final = (
     "a study of the effect on decisions and outcomes",
     "assessment of clinical safety by a safety officer",
 )
+_AUTHORS_LEVEL: Final = 3
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def card_files(
-    file: DefinitionFile, evidence: Mapping[str, Any], pictures: Mapping[str, bytes]
+    file: DefinitionFile, evidence: Mapping[str, Any], drawings: Mapping[str, "Drawing"]
 ) -> dict[str, bytes]:
     """Return the model card as `card.html`, complete in one file, and as `card.json`."""
     page = _page(
@@ -61,7 +66,10 @@ def card_files(
         },
         titles=TITLES,
         threshold_titles=THRESHOLD_TITLES,
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        pictures=[
+            (name, one.caption, base64.b64encode(one.png).decode())
+            for name, one in drawings.items()
+        ],
         not_provided=_not_provided(evidence),
         authors=_authors_text(file.card),
         reports=reports(file.definition, evidence),
@@ -107,19 +115,31 @@ def _page(template: str, **values: Any) -> bytes:
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     environment.filters["counted"] = counted
     environment.globals.update(
-        number=_number, amount=_amount, percent=_percent, shown_share=_shown_share, joint=_joint
+        number=_number,
+        signed=_signed,
+        amount=_amount,
+        percent=_percent,
+        shown_share=_shown_share,
+        joint=_joint,
+        unit_words=unit_words,
     )
     return environment.get_template(template).render(css=css, **values).encode()
 
 
 def _authors_text(text: str) -> str:
-    """Return the authors' Markdown as HTML, any HTML within it shown as text."""
+    """Return the authors' Markdown as HTML under the page's headings, its HTML shown as text."""
     escaped = text.replace("&", "&amp;").replace("<", "&lt;")
-    return str(markdown(escaped, extensions=["tables"]))
+    levels = {"toc": {"baselevel": _AUTHORS_LEVEL, "marker": ""}}
+    return str(markdown(escaped, extensions=["tables", "toc"], extension_configs=levels))
 
 
 def _number(value: float, digits: int) -> str:
+    # z: what rounds to nothing has no sign
     return f"{value:z,.{digits}f}"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{'-' if value < 0 else '+'} {abs(value):.{digits}f}"
 
 
 def _amount(value: float | None) -> str:
@@ -139,4 +159,4 @@ def _joint(estimate: Mapping[str, Any]) -> str:
     low, high = estimate["simultaneous_low"], estimate["simultaneous_high"]
     if estimate["value"] is None or low is None or high is None:
         return "not estimable"
-    return f"{estimate['value']:.3f} ({low:.3f} to {high:.3f})"
+    return f"{estimate['value']:z.3f} ({low:z.3f} to {high:z.3f})"

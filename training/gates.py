@@ -131,7 +131,7 @@ def _check(gate: Gate, name: str, figure: _Figure) -> GateResult:
     if value is None or low is None or high is None:
         words = f"{name}: the run has no such figure with an interval; {wanted} is wanted"
         return GateResult(name, "insufficient evidence", words)
-    words = f"{name} {value:.3f} ({low:.3f} to {high:.3f}); {wanted} is wanted"
+    words = f"{name} {value:z.3f} ({low:z.3f} to {high:z.3f}); {wanted} is wanted"
     if _within(gate, low) and _within(gate, high):
         return GateResult(name, "passed", words)
     if not _within(gate, value):

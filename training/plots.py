@@ -20,14 +20,22 @@ _SIZE_INCHES = (5.2, 4.2)
 _DOTS_PER_INCH = 110
 _TITLE_LETTERS = 60
 _LINE_INCHES = 0.14
+_CAPTIONS = {
+    "calibration": "Calibration, smoothed",
+    "decision_curve": "Decision curve",
+    "risk_distribution": "Risks of people with and without the event",
+    "importance": "How much each feature moves the log-odds, on average",
+    "instability": "Instability: each person's risk by the model's repetitions",
+}
 
 Plot = tuple[dict[str, Any], Callable[[Axes], None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One plot: its numbers and its picture."""
+    """One plot: what it shows, its numbers and its picture."""
 
+    caption: str
     numbers: dict[str, Any]
     png: bytes
 
@@ -67,7 +75,8 @@ def importance_drawing(importance: Mapping[str, float]) -> Drawing:
 
 def _drawing(name: str, plot: Plot) -> Drawing:
     numbers, draw = plot
-    return Drawing(numbers, _picture(draw, _size(name, numbers)))
+    caption = _CAPTIONS.get(name) or f"What values of {numbers['feature']} contributed"
+    return Drawing(caption, numbers, _picture(draw, _size(name, numbers)))
 
 
 def _size(name: str, numbers: Mapping[str, Any]) -> tuple[float, float]:

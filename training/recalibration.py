@@ -72,7 +72,7 @@ def recalibrate(
         drawn = drawings(
             beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
         )
-        card = card_files(examined.file, values, {name: one.png for name, one in drawn.items()})
+        card = card_files(examined.file, values, drawn)
         write_pages(files, examined.file, values, card, drawn)
         digest = seal_artefact(
             artefact,

@@ -201,4 +201,4 @@ def _estimate(figure: Mapping[str, Any], kind: str = "") -> str:
     low, high = figure[f"{kind}low"], figure[f"{kind}high"]
     if figure["value"] is None or low is None or high is None:
         return "not estimable"
-    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
+    return f"{figure['value']:z.3f} ({low:z.3f} to {high:z.3f})"

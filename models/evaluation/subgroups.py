@@ -226,7 +226,7 @@ def _why_not_assessable(counts: _Counts, limits: ReportingLimits, hidden: bool) 
         )
     if counts.events < limits.events or counts.non_events < limits.non_events:
         return (
-            f"not assessable: {counts.events} events and {counts.non_events} non-events, "
+            f"not assessable: {counts.events:,} events and {counts.non_events:,} non-events, "
             f"where {limits.events} and {limits.non_events} are needed"
         )
     return None

@@ -49,7 +49,18 @@ def test_exclusions_censoring_and_gates_are_on_the_card(page: str) -> None:
 def test_the_authors_text_cannot_smuggle_html_in(page: str) -> None:
     assert "&lt;b&gt;tests&lt;/b&gt;" in page
     assert "<b>tests" not in page
-    assert "<h1>Readmission</h1>" in page
+    assert re.search(r"<h3[^>]*>Readmission</h3>", page)
+
+
+def test_what_rounds_to_nothing_has_no_sign(page: str) -> None:
+    assert not re.search(r"-0\.0+(?!\d)", page)
+
+
+def test_units_plots_and_the_calibration_are_in_a_readers_words(page: str) -> None:
+    assert "Decision curve</figcaption>" in page
+    assert re.search(r"contributed</figcaption>", page)
+    assert re.search(r"× margin [+-] \d\.\d{3}", page)
+    assert "<td>a</td>" not in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(page: str) -> None:

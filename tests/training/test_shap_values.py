@@ -57,4 +57,4 @@ def test_a_run_draws_them(artefact: Path) -> None:
     page = (artefact / "card.html").read_text()
 
     assert set(evidence["importance"]) >= {"Age", "Ward"}
-    assert "Dependence 1" in page
+    assert "What values of " in page
