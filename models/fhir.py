@@ -25,6 +25,7 @@ from models.fhir_subject import (
     Person,
     Subjects,
     check_alive,
+    check_names,
     check_rules,
 )
 from models.fhir_versions import FoundObservation, newest_versions
@@ -79,6 +80,7 @@ def read_entries(
     person = _the_person(people)
     if person is not None:
         check_rules(person.patient)
+        check_names(person)
         check_alive(person.patient, predicted_at)
     subjects, reader = Subjects(person), ObservationReader(definition.by_coding)
     faults = [
@@ -91,6 +93,7 @@ def read_entries(
         wanted = reader.wanted(one.observation)
         if not wanted:
             continue
+        one.check_names()
         for feature, reading in reader.readings(
             one.observation, wanted, index=one.index, source=one.source, fault=fault
         ):

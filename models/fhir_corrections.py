@@ -21,7 +21,7 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
     """Read a Bundle of Observations of any patients, every one of them corrected or in error.
 
     Raises MalformedInput for what isn't such a Bundle, and for an Observation of another status,
-    or without an id or fullUrl by which predictions could have named it.
+    or without a sound id or fullUrl by which predictions could have named it.
     """
     found = read_observations(body)
     if not found:
@@ -41,6 +41,7 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
                 field=f"{one.place}.id",
                 reason="missing_field",
             )
+        one.check_names()
         if one.is_undecided:
             raise MalformedInput(
                 f"{one.place} differs from another version of it, and it can't be told which is "

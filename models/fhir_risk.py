@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from models.definition import Band, Definition
+from models.fhir_names import is_reference
 from models.risk_model import RiskModel
 
 URL = "https://auscult.example.org/fhir"
@@ -19,6 +20,11 @@ MODEL_REFERENCE = {"reference": "#model"}
 def identifier(id_: UUID) -> dict[str, str]:
     """Return the identifier of a prediction, which what replaces it has too (FHIR-1)."""
     return {"system": UUID_SYSTEM, "value": f"urn:uuid:{id_}"}
+
+
+def source(name: str) -> dict[str, str]:
+    """Return what was used, as a reference, or in words where it has a place in a Bundle only."""
+    return {"reference": name} if is_reference(name) else {"display": name}
 
 
 def pseudonym(patient: str) -> dict[str, Any]:

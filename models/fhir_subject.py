@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from models.errors import OutOfScope, UnusableValue
+from models.fhir_names import check_id, check_reference
 from models.fhir_resources import Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
@@ -71,6 +72,14 @@ def check_rules(patient: Patient) -> None:
         )
 
 
+def check_names(person: Person) -> None:
+    """Raise MalformedInput for a Patient whose id or address couldn't be quoted in FHIR."""
+    if person.patient.id is not None:
+        check_id(person.patient.id, "Patient.id")
+    elif person.full_url is not None:
+        check_reference(person.full_url, "Bundle.entry.fullUrl")
+
+
 class Subjects:
     """Whom the Observations of a Bundle are about: the Patient in it, or else one and the same."""
 
@@ -88,7 +97,8 @@ class Subjects:
     def fault(self, subject: Reference | None, index: int) -> Literal["no_subject"] | None:
         """Return `no_subject` where it can't be told whom an Observation is about, else None.
 
-        Raises UnusableValue for an Observation of somebody else.
+        Raises UnusableValue for an Observation of somebody else, MalformedInput where there is no
+        Patient and its reference is none.
         """
         reference = None if subject is None else subject.reference
         if reference is None:
@@ -111,6 +121,7 @@ def _fault(
     reference = _HISTORY.sub("", subject.reference or "")
     if not reference:
         return "no_subject"
+    check_reference(reference, f"{place_of(index)}.subject.reference")
     if others and not _same(others[0], reference):
         raise _foreign(place_of(index))
     others.append(reference)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec.structs import replace
 
+from models.fhir_names import check_id, check_reference
 from models.fhir_resources import Observation, place_of
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -45,6 +46,16 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
         if own is None or meta is None or not meta.version_id:
             return self.name
         return f"{self.name}/_history/{meta.version_id}"
+
+    def check_names(self) -> None:
+        """Raise MalformedInput where what a prediction would quote it by is no name in FHIR."""
+        own, meta = self.observation.id, self.observation.meta
+        if own is not None:
+            check_id(own, f"{self.place}.id")
+            if meta is not None and meta.version_id:
+                check_id(meta.version_id, f"{self.place}.meta.versionId")
+        elif self.full_url is not None:
+            check_reference(self.full_url, f"Bundle.entry[{self.index}].fullUrl")
 
 
 def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]:

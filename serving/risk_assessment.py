@@ -13,6 +13,7 @@ from models.fhir_risk import (
     method,
     predicted,
     provenance,
+    source,
 )
 from models.readings import Finding
 from serving.answer import SILENT, Contribution, contributions
@@ -54,7 +55,7 @@ def risk_assessment(prediction: Prediction, issue: Issue) -> dict[str, Any]:
     if about:
         resource["extension"] = _extensions(prediction, about)
     if prediction.risk.features.sources:
-        resource["basis"] = [{"reference": name} for name in prediction.risk.features.sources]
+        resource["basis"] = [source(name) for name in prediction.risk.features.sources]
     if shown:
         resource["prediction"] = [_prediction(prediction, about)]
         resource["mitigation"] = prediction.risk.band.action
@@ -68,7 +69,7 @@ def _provenance(prediction: Prediction) -> dict[str, Any]:
     """Return what the prediction was made by and from (FHIR-15)."""
     digest = {"system": f"{URL}/artefact-digest", "value": prediction.model.artefact_digest}
     sources: list[dict[str, Any]] = [{"identifier": digest}]
-    sources += [{"reference": name} for name in prediction.risk.features.sources]
+    sources += [source(name) for name in prediction.risk.features.sources]
     entities = [{"role": "source", "what": one} for one in sources]
     return provenance(prediction.recorded_at, entities)
 

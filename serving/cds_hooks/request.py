@@ -8,12 +8,12 @@ from uuid import UUID
 import msgspec
 
 from models.errors import MalformedInput
+from models.fhir_names import is_id
 from serving.cds_hooks.discovery import Template
 from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_value
 from serving.contract import read_json
 from serving.problems import BadHookRequest, NotJson
 
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _SERVER = re.compile(r"(https?)://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
 _USERS = ("Practitioner", "PractitionerRole")
 _VIEWERS = (*_USERS, "Patient", "RelatedPerson")
@@ -127,11 +127,11 @@ def _check_context(request: HookRequest) -> None:
     for name in _FROM_NEEDED[request.hook]:
         if not context.get(name):
             raise _bad(f"context.{name} is missing", f"context.{name}", "missing_field")
-    if not isinstance(context["patientId"], str) or not _ID.fullmatch(context["patientId"]):
+    if not isinstance(context["patientId"], str) or not is_id(context["patientId"]):
         raise _bad("context.patientId is no FHIR id", "context.patientId", "wrong_type")
     kind, _, user = str(context["userId"]).partition("/")
     allowed = _VIEWERS if request.hook == "patient-view" else _USERS
-    if kind not in allowed or not _ID.fullmatch(user):
+    if kind not in allowed or not is_id(user):
         words = f"context.userId must be {', '.join(f'{one}/id' for one in allowed)}"
         raise _bad(words, "context.userId", "wrong_type")
     orders = context.get("draftOrders", {})

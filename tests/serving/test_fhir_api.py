@@ -65,6 +65,24 @@ def test_a_bundle_gives_a_valid_risk_assessment(service, ehr, recorded, model):
     assert resource["note"][0]["text"] == "Not for clinical use"
 
 
+def test_what_has_neither_id_nor_address_is_named_by_its_place_and_not_as_a_reference(ehr):
+    bundle = copy.deepcopy(BUNDLE)
+    del bundle["entry"][1]["resource"]["id"]
+    response = send(ehr, bundle)
+    RiskAssessment.model_validate_json(response.content)
+    assert {"display": "Bundle.entry[1].resource"} in response.json()["basis"]
+    assert {"reference": "Observation/o2"} in response.json()["basis"]
+
+
+def test_an_id_that_is_none_is_refused_and_not_repeated(ehr, recorded):
+    response = send(ehr, changed(1, id="<script>"))
+    OperationOutcome.model_validate_json(response.content)
+    assert response.status_code == 422
+    assert "Bundle.entry[1].resource.id" in response.text
+    assert "script" not in response.text
+    assert not recorded()
+
+
 def test_what_was_missing_and_converted_stands_in_the_notes(ehr):
     bundle = copy.deepcopy(BUNDLE)
     del bundle["entry"][1]

@@ -469,6 +469,23 @@ fault(
     fhir=(c.lactate(subject={"reference": "Group/p1"}), "refused no_subject"),
 )
 fault(
+    IDENTITY, "a result's id that FHIR doesn't allow", fhir=(c.lactate(id="a_b"), "refused bad_id")
+)
+fault(
+    IDENTITY,
+    "a version that FHIR doesn't allow",
+    fhir=(c.lactate(meta={"versionId": "1/2"}), "refused bad_id"),
+)
+fault(
+    IDENTITY,
+    "a patient's id that FHIR doesn't allow",
+    fhir=(c.patient(id="p 1"), "refused bad_id"),
+    hook=(
+        c.member(context={"userId": "Practitioner/x", "patientId": "p 1"}),
+        "status 400",
+    ),
+)
+fault(
     IDENTITY,
     "another Patient resource than the values'",
     fhir=(c.patient(id="p2"), "refused foreign_subject"),

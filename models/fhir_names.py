@@ -1,0 +1,43 @@
+"""What FHIR calls resources: their ids, and the references and addresses made of them."""
+
+import re
+from typing import Final
+
+from models.errors import MalformedInput
+
+_ID: Final = r"[A-Za-z0-9.\-]{1,64}"
+_IS_ID = re.compile(_ID)
+_ADDRESS: Final = r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]\-]+"
+_IS_REFERENCE = re.compile(
+    rf"[A-Z][A-Za-z]+/{_ID}(?:/_history/{_ID})?|{_ADDRESS}|urn:(?:uuid|oid):{_ID}"
+)
+
+
+def is_id(text: str) -> bool:
+    """Say whether a text is an id as FHIR R4 has it."""
+    return _IS_ID.fullmatch(text) is not None
+
+
+def is_reference(text: str) -> bool:
+    """Say whether a text names a resource: `Type/id`, an address, or a UUID or OID as URN."""
+    return _IS_REFERENCE.fullmatch(text) is not None
+
+
+def check_id(text: str, field: str) -> None:
+    """Raise MalformedInput for what is no id; it may be anything, and so isn't repeated."""
+    if not is_id(text):
+        raise MalformedInput(
+            f"{field} is no FHIR id; give 1 to 64 letters, digits, hyphens and full stops",
+            field=field,
+            reason="bad_id",
+        )
+
+
+def check_reference(text: str, field: str) -> None:
+    """Raise MalformedInput for what names no resource; it isn't repeated either."""
+    if not is_reference(text):
+        raise MalformedInput(
+            f"{field} names no resource; give Type/id, an address or urn:uuid:",
+            field=field,
+            reason="bad_reference",
+        )
