@@ -11,6 +11,7 @@ from models.errors import CohortError
 from records.settings import Settings
 
 if TYPE_CHECKING:
+    from records.models import RetrainingRequest
     from training.cohort import Cohort
     from training.reproduction import Reproduction
     from training.retraining import Retrained
@@ -69,20 +70,34 @@ def retrain_model(
     from training.retraining import retrain
 
     definition_file = find_definition(name, settings.models)
-    options = TrainOptions(trained_by=by, quick=quick, trials=trials, draws=draws, seed=seed)
+    request = waiting_request(name)
+    options = TrainOptions(
+        trained_by=by,
+        quick=quick,
+        trials=trials,
+        draws=draws,
+        seed=seed,
+        requested_by=None if request is None else request.by,
+    )
     table = _cohort(definition_file, cohort, settings, step)
     found = retrain(definition_file, table, options, settings=settings, progress=step, now=now())
-    take_up_request(name, found.trained.version)
+    if request is not None:
+        take_up_request(request, found.trained.version)
     return found
 
 
-def take_up_request(name: str, version: str) -> None:
-    """Write the version that was registered beside the signed request for it, if one waits."""
+def waiting_request(name: str) -> "RetrainingRequest | None":
+    """Return the signed request that a retraining begun now answers, if one waits."""
     from records import retraining
 
-    request = retraining.waiting(name)
-    if request is not None:
-        retraining.take_up(request, f"Registered as version {version}; not promoted", now=now())
+    return retraining.waiting(name)
+
+
+def take_up_request(request: "RetrainingRequest", version: str) -> None:
+    """Write the version that was registered beside the signed request that it answers."""
+    from records import retraining
+
+    retraining.take_up(request, f"Registered as version {version}; not promoted", now=now())
 
 
 def reproduce_version(

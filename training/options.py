@@ -16,7 +16,7 @@ class TrainOptions:
     `timeout_seconds` bounds all searches of trees together. `repeated_trials`, one number a search,
     repeats a run whose searches were ended by time. `stability` is the number of bootstrap samples
     from which the trees are made again, each with a search of `stability_trials` trials at most.
-    `growth` bounds how trees may grow.
+    `growth` bounds how trees may grow. `requested_by` signed the request that a retraining answers.
     """
 
     trained_by: str
@@ -29,6 +29,7 @@ class TrainOptions:
     stability: int = 0
     stability_trials: int = STABILITY_TRIALS
     growth: Growth = ANY_GROWTH
+    requested_by: str | None = None
 
     @property
     def bootstrap_draws(self) -> int:

@@ -77,7 +77,7 @@ def promote(
         "artefact_digest": registered.artefact_digest,
         "definition_digest": registered.definition_digest,
         "trained_by": registered.trained_by,
-        "made_by": makers(registered, settings=settings),
+        "made_by": [maker.person for maker in makers(registered, settings=settings)],
         "run_id": registered.run_id,
         "gates": [result.to_dict() for result in results],
     }

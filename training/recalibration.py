@@ -6,13 +6,14 @@ In the large and slope: logit(risk) = a logit(risk as it was) + b, so that expla
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from models.evaluation.evaluation import Beside
+from models.evaluation.evaluation import Beside, Evaluation
 from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
 from records.settings import Settings
@@ -54,6 +55,54 @@ def recalibrate(
     was. Raises CohortError if risks don't rise with the outcome here.
     """
     examined = examine(name, version, cohort, settings=settings, now=now)
+    with tempfile.TemporaryDirectory() as scratch:
+        artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
+        artefact.mkdir()
+        files.mkdir()
+        built = build_recalibrated(
+            examined,
+            artefact,
+            files,
+            draws=draws,
+            seed=seed,
+            settings=settings,
+            progress=progress,
+        )
+        return register_version(
+            examined.file.definition,
+            cohort,
+            _record(examined, built, files, by, draws, seed),
+            artefact,
+            typical_row(examined.file, examined.rows),
+            built.evaluation,
+            settings=settings,
+            progress=progress,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Recalibrated:
+    """A sealed artefact of a version recalibrated, its evidence, and how it did."""
+
+    digest: str
+    evidence: dict[str, Any]
+    evaluation: Evaluation
+
+
+def build_recalibrated(
+    examined: Examined,
+    artefact: Path,
+    files: Path,
+    *,
+    draws: int,
+    seed: int,
+    settings: Settings,
+    progress: Progress,
+) -> Recalibrated:
+    """Calibrate the examined version to these people; write its artefact and its run's files.
+
+    The same version, cohort, draws and seed give the same bytes.
+    """
     rows, before = examined.rows, examined.explained.margin
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
     log_odds = _cross_fitted(rows, before, seed)
@@ -63,36 +112,23 @@ def recalibrate(
         rows, risk, others, examined.file.definition, draws=draws, seed=seed
     )
     progress("Evaluating", 1, 1)
-    with tempfile.TemporaryDirectory() as scratch:
-        artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
-        artefact.mkdir()
-        files.mkdir()
-        served = _write_scorer(artefact, examined, sigmoid, settings)
-        values = _evidence(examined, beside, served, seed)
-        drawn = drawings(
-            beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
-        )
-        card = card_files(examined.file, values, drawn)
-        write_pages(files, examined.file, values, card, drawn)
-        digest = seal_artefact(
-            artefact,
-            examined.file,
-            reference=rows,
-            log_odds=log_odds,
-            evidence=values,
-            card=card,
-            seed=seed,
-        )
-        return register_version(
-            examined.file.definition,
-            cohort,
-            _record(examined, values, files, digest, by, draws, seed),
-            artefact,
-            typical_row(examined.file, rows),
-            beside.own,
-            settings=settings,
-            progress=progress,
-        )
+    served = _write_scorer(artefact, examined, sigmoid, settings)
+    values = _evidence(examined, beside, served, seed)
+    drawn = drawings(
+        beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
+    )
+    card = card_files(examined.file, values, drawn)
+    write_pages(files, examined.file, values, card, drawn)
+    digest = seal_artefact(
+        artefact,
+        examined.file,
+        reference=rows,
+        log_odds=log_odds,
+        evidence=values,
+        card=card,
+        seed=seed,
+    )
+    return Recalibrated(digest, values, beside.own)
 
 
 def _cross_fitted(rows: Population, before: FloatArray, seed: int) -> FloatArray:
@@ -172,14 +208,13 @@ def _before(beside: Beside) -> dict[str, Any]:
 
 def _record(
     examined: Examined,
-    values: Mapping[str, Any],
+    built: Recalibrated,
     files: Path,
-    digest: str,
     by: str,
     draws: int,
     seed: int,
 ) -> RunRecord:
-    calibration = values["model_evidence"]["calibration"]
+    calibration = built.evidence["model_evidence"]["calibration"]
     return RunRecord(
         parameters={
             RECALIBRATED: examined.version.version,
@@ -188,10 +223,10 @@ def _record(
             "draws": draws,
             "seed": seed,
         },
-        metrics=values["metrics"],
+        metrics=built.evidence["metrics"],
         files=files,
         tags={
-            "artefact_digest": digest,
+            "artefact_digest": built.digest,
             "definition_digest": examined.version.definition_digest,
             "cohort_digest": examined.cohort.digest,
             "trained_by": by,

@@ -44,6 +44,7 @@ class RegisteredVersion:
     cohort_digest: str
     trained_by: str
     champion_digest: str | None = None  # of the file that compares it with the champion of its day
+    requested_by: str | None = None  # who signed the request that this retraining answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,4 +284,5 @@ def _registered(version: ModelVersion) -> RegisteredVersion:
         cohort_digest=tag("cohort_digest"),
         trained_by=tag("trained_by"),
         champion_digest=version.tags.get(f"{_TAG}champion_digest"),
+        requested_by=version.tags.get(f"{_TAG}requested_by"),
     )

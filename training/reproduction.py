@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from models.artefact import MANIFEST
 from models.definition import DefinitionFile, read_definition
-from models.errors import RegistryError
 from records.settings import Settings
 from training.booster import ANY_GROWTH
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
 from training.evidence import RECALIBRATED, RETRAINING
-from training.options import TrainOptions
+from training.options import STABILITY_TRIALS, TrainOptions
 from training.provenance import code_tags
+from training.recalibration import build_recalibrated
 from training.registry import (
     RegisteredVersion,
     download,
@@ -26,6 +26,7 @@ from training.registry import (
     run_tags,
 )
 from training.retraining import growth_of, recorded_cohort
+from training.validation import examine
 
 _CIRCUMSTANCES: Final = {"lock_digest": "the lock", "code_version": "Auscult's version"}
 
@@ -56,29 +57,41 @@ def reproduce(
     """Make a version again in a scratch directory, as its record says, and compare every file.
 
     Searches repeat the number of trials that were done, not the time that they were given. For a
-    challenger `cohort` is the original one; its records are read again as they were known then.
-    Raises RegistryError for a version that no training made.
+    challenger `cohort` is the original one; its records are read again as they were known then. For
+    a recalibrated version it is the population that it was calibrated to.
     """
     registered = find_version(name, version, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     first = download(registered, place, settings=settings)
     file = read_definition(first / "model.toml")
     evidence: dict[str, Any] = json.loads((first / "evidence.json").read_bytes())
-    options = _options(registered, evidence, file)
-    if RETRAINING in evidence:
+    if RETRAINING in evidence and RECALIBRATED not in evidence:
         cohort = _with_records(file, cohort, evidence[RETRAINING], settings)
     with tempfile.TemporaryDirectory() as scratch:
         again, files = Path(scratch) / "artefact", Path(scratch) / "run"
         again.mkdir()
         files.mkdir()
-        built = build(
-            file, cohort, options, again, files, settings=settings, progress=progress, now=now
-        )
+        if RECALIBRATED in evidence:
+            before = str(evidence[RECALIBRATED])
+            digest = build_recalibrated(
+                examine(name, before, cohort, settings=settings, now=now),
+                again,
+                files,
+                draws=evidence["model_evidence"]["evaluation"]["draws"],
+                seed=evidence["seed"],
+                settings=settings,
+                progress=progress,
+            ).digest
+        else:
+            options = _options(registered, evidence, file)
+            digest = build(
+                file, cohort, options, again, files, settings=settings, progress=progress, now=now
+            ).digest
         differences = (
             *_other_circumstances(registered, cohort, settings),
             *_other_files(first, again),
         )
-    return Reproduction(registered, built.digest, differences)
+    return Reproduction(registered, digest, differences)
 
 
 def _with_records(
@@ -93,12 +106,7 @@ def _with_records(
 def _options(
     registered: RegisteredVersion, evidence: Mapping[str, Any], file: DefinitionFile
 ) -> TrainOptions:
-    if RECALIBRATED in evidence:
-        raise RegistryError(
-            f"{registered.name} version {registered.version} is version {evidence[RECALIBRATED]} "
-            "recalibrated; reproduce that one, and validate it again with --recalibrate"
-        )
-    own = evidence["model_evidence"]
+    own, stability = evidence["model_evidence"], evidence["stability"]
     plan = file.definition.change_plan if RETRAINING in evidence else None
     searched = (own["trials"], *evidence["split"]["nested_trials"])
     return TrainOptions(
@@ -107,14 +115,10 @@ def _options(
         draws=own["evaluation"]["draws"],
         seed=evidence["seed"],
         repeated_trials=() if evidence["quick"] else searched,
-        **_stability(evidence),
+        stability=stability["runs"] if stability else 0,
+        stability_trials=stability["trials"] if stability else STABILITY_TRIALS,
         growth=ANY_GROWTH if plan is None else growth_of(plan),
     )
-
-
-def _stability(evidence: Mapping[str, Any]) -> dict[str, int]:
-    found = evidence["stability"]
-    return {"stability": found["runs"], "stability_trials": found["trials"]} if found else {}
 
 
 def _other_circumstances(

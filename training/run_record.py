@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from training.options import TrainOptions
 from training.population import Population
 from training.registry import RunRecord
 from training.run_files import Compared
+
+_PEOPLE: Final = ("trained_by", "requested_by")  # who stand in the tags
 
 
 def run_record(
@@ -31,7 +34,7 @@ def run_record(
         **{f"baseline_{name}": value for name, value in baseline.parameters.items()},
         "calibration_a": trees.sigmoid.a,
         "calibration_b": trees.sigmoid.b,
-        **{name: value for name, value in asdict(options).items() if name != "trained_by"},
+        **{name: value for name, value in asdict(options).items() if name not in _PEOPLE},
     }
     return RunRecord(
         parameters=parameters,
@@ -46,6 +49,7 @@ def run_record(
             "definition_digest": evidence.file.digest,
             "cohort_digest": evidence.cohort.digest,
             "trained_by": options.trained_by,
+            **({} if options.requested_by is None else {"requested_by": options.requested_by}),
             **({} if compared is None else {"champion_digest": compared.digest}),
         },
     )

@@ -1,6 +1,7 @@
 """Separation of duties: who made a version can't be who puts it into use."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import PromotionRefused
@@ -9,18 +10,30 @@ from training.evidence import RECALIBRATED
 from training.registry import RegisteredVersion, download, find_version
 
 
-def makers(version: RegisteredVersion, *, settings: Settings) -> tuple[str, ...]:
-    """Return who made a version: who trained or retrained it, and whoever recalibrated it since.
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Somebody who had a part in a version, and which."""
 
-    The latest comes first. What was recalibrated is read from the sealed evidence, so versions
-    count that were registered by an earlier release too. Raises as `find_version` and `download`.
+    person: str
+    part: str
+
+
+def makers(version: RegisteredVersion, *, settings: Settings) -> tuple[Maker, ...]:
+    """Return who made a version: who trained it, asked for that, and recalibrated it since.
+
+    Whoever signed the request that a retraining answered has asked for it. What was recalibrated is
+    read from the sealed evidence, so versions count that were registered by an earlier release too.
+    Raises as `find_version` and `download`.
     """
-    people = [version.trained_by]
+    recalibrated: list[Maker] = []
     evidence = json.loads((fetched(version, settings) / "evidence.json").read_bytes())
     while RECALIBRATED in evidence:
-        before = find_version(version.name, str(evidence[RECALIBRATED]), settings=settings)
-        people.append(before.trained_by)
-        evidence = json.loads((fetched(before, settings) / "evidence.json").read_bytes())
+        recalibrated.insert(0, Maker(version.trained_by, "recalibrated"))
+        version = find_version(version.name, str(evidence[RECALIBRATED]), settings=settings)
+        evidence = json.loads((fetched(version, settings) / "evidence.json").read_bytes())
+    people = [Maker(version.trained_by, "trained"), *recalibrated]
+    if version.requested_by is not None:
+        people.insert(1, Maker(version.requested_by, "asked for"))
     return tuple(people)
 
 
@@ -29,14 +42,14 @@ def refuse_makers(version: RegisteredVersion, by: str, *, settings: Settings) ->
     if settings.trainer_may_promote:
         return
     people = makers(version, settings=settings)
-    if by.strip().casefold() in {person.strip().casefold() for person in people}:
-        *recalibrated, trained = people
-        words = f"was trained by {trained}"
-        if recalibrated:
-            words += f" and recalibrated by {' and '.join(reversed(recalibrated))}"
+    if by.strip().casefold() in {maker.person.strip().casefold() for maker in people}:
+        parts: dict[str, list[str]] = {}
+        for maker in people:
+            parts.setdefault(maker.part, []).append(maker.person)
+        words = " and ".join(f"{part} by {' and '.join(who)}" for part, who in parts.items())
         raise PromotionRefused(
-            f"{version.name} version {version.version} {words}; {by.strip()} can't be the one to "
-            "give it the alias champion; let someone else judge it"
+            f"{version.name} version {version.version} was {words}; {by.strip()} can't be the one "
+            "to give it the alias champion; let someone else judge it"
         )
 
 

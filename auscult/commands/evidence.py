@@ -19,7 +19,10 @@ def reproduce(
     name: Name,
     version: Number,
     cohort: Annotated[
-        Path | None, typer.Option(help="The table that it was made from; the shipped one else.")
+        Path | None,
+        typer.Option(
+            help="The table that it was made from, or recalibrated to; the shipped one else."
+        ),
     ] = None,
 ) -> None:
     """Make a version again and say whether it is equal; exit 1 with what differs."""

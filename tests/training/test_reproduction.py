@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from models.errors import CohortError, PromotionRefused, RegistryError
+from models.errors import CohortError, PromotionRefused
 from models.risk_model import RiskModel
 from records.settings import Settings
 from tests.training.conftest import NOW, Trained
@@ -145,11 +145,22 @@ def test_recalibration_makes_a_new_version_that_agrees_with_the_new_population(
     assert "version 1 as it was" in card
 
 
-def test_a_recalibrated_version_is_not_reproduced_as_if_it_were_trained(
+def test_a_recalibrated_version_is_made_again_from_the_version_that_it_was(
     home: Settings, recalibrated: TrainedVersion, elsewhere: Cohort
 ) -> None:
-    with pytest.raises(RegistryError, match="is version 1 recalibrated; reproduce that one"):
-        _reproduce(home, recalibrated.version, elsewhere)
+    assert _reproduce(home, recalibrated.version, elsewhere) == (True, ())
+
+
+def test_another_population_does_not_make_a_recalibrated_version_again(
+    home: Settings, recalibrated: TrainedVersion, trained: Trained
+) -> None:
+    equal, differences = _reproduce(home, recalibrated.version, trained.cohort)
+
+    assert not equal
+    assert differences[0].startswith("the cohort: SHA-256 000")
+    named = {difference.split(":")[0] for difference in differences}
+    assert "evidence.json" in named
+    assert "trees.ubj" not in named
 
 
 def test_risks_that_fall_with_the_outcome_are_not_recalibrated(
@@ -174,7 +185,8 @@ def test_neither_who_trained_nor_who_recalibrated_a_version_may_promote_it(
 ) -> None:
     registered = find_version("readmission", recalibrated.version, settings=home)
 
-    assert makers(registered, settings=home) == ("Ben", "Ada")
+    found = [(one.person, one.part) for one in makers(registered, settings=home)]
+    assert found == [("Ada", "trained"), ("Ben", "recalibrated")]
     with pytest.raises(PromotionRefused, match="trained by Ada and recalibrated by Ben"):
         refuse_makers(registered, maker, settings=home)
     refuse_makers(registered, "Grace", settings=home)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.definition import DefinitionFile
-from models.errors import CohortError, DefinitionError, RegistryError
+from models.errors import CohortError, DefinitionError, PromotionRefused, RegistryError
 from records.models import AuditEvent
 from records.settings import Settings
 from tests.training.conftest import Trained
@@ -84,6 +84,24 @@ def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves
     assert event.by == "Ada"
     assert event.details["version"] == found.trained.version
     assert event.details["challenges"] == "1"
+
+
+@pytest.mark.parametrize("maker", ["Ada", "Rita"])
+def test_who_signed_the_request_for_a_retraining_may_not_promote_its_result(
+    maker: str, registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+    asked = replace(QUICK, requested_by="Rita")
+
+    version = _retrain(planned, trained, registry, asked).trained.version
+    because = {"to": "champion", "because": "Asked for", "override": True, "now": NOW}
+
+    with pytest.raises(PromotionRefused, match="was trained by Ada and asked for by Rita"):
+        promote("readmission", version, by=maker, **because, settings=registry)
+    promote("readmission", version, by="Grace", **because, settings=registry)
+
+    alone = registry.model_copy(update={"trainer_may_promote": True})
+    promote("readmission", version, by=maker, **because, settings=alone)
 
 
 def test_a_challenger_is_made_again_byte_for_byte_whatever_was_reported_since(
