@@ -32,7 +32,8 @@ def capability(today: date) -> dict[str, Any]:
                     {
                         "type": "RiskAssessment",
                         "documentation": "probabilityDecimal is a percentage of two decimals; a "
-                        "search by subject is made by POST to _search only; _profile asks for "
+                        "search by subject is made by POST to _search only, by subject:identifier "
+                        "(system|value) wherever the Patient had an identifier; _profile asks for "
                         "an Observation, or for the transaction Bundle that stores it",
                         "interaction": [{"code": "read"}, {"code": "search-type"}],
                         "searchParam": [{"name": n, "type": t} for n, t in searchable],

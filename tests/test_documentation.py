@@ -33,6 +33,7 @@ from serving import (
     fhir_api,
     fhir_corrections,
     fhir_records,
+    fhir_search,
     json_api,
     json_records,
     own_api,
@@ -421,6 +422,7 @@ def operations() -> list[Operation]:
         *fhir_corrections.operations(),
         *fhir_api.operations(),
         *fhir_records.operations(),
+        *fhir_search.operations(),
         *cds_hooks.operations({}, Outbound(Settings())),
         *own_api.operations(),
     ]

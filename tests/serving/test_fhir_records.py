@@ -9,6 +9,7 @@ import pytest
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.observation import Observation
 from fhir.resources.R4B.operationdefinition import OperationDefinition
+from fhir.resources.R4B.operationoutcome import OperationOutcome
 from fhir.resources.R4B.provenance import Provenance
 from fhir.resources.R4B.riskassessment import RiskAssessment
 
@@ -113,10 +114,58 @@ def test_a_search_finds_by_subject_date_and_method(ehr):
     assert search(ehr, date="lt2026-03-02T10:00:00Z")["total"] == 1
     assert search(ehr, date="gt2026-03-02")["total"] == 0
     assert search(ehr, date="le2026-03-02")["total"] == 2
-    limited = search(ehr, _count="1")
+    limited = search(ehr, _count="1", _format="json")
     assert (limited["total"], len(limited["entry"])) == (2, 1)
     by_address = ehr.get(BASE, params={"date": "2026-03-02", "method": NAME})
     assert by_address.json()["total"] == 2
+
+
+def post_search(client: Any, **given: str) -> Any:
+    return client.post(f"{BASE}/_search", content=urlencode(given), headers=FORM)
+
+
+def test_a_reference_that_finds_nothing_never_looks_like_no_prediction(ehr):
+    predict(ehr)
+    for name in ("subject", "patient"):
+        for value in ("Patient/p1", "p1", "https://ehr.example.org/fhir/Patient/p1"):
+            answer = post_search(ehr, **{name: value})
+            assert answer.status_code == 422
+            OperationOutcome.model_validate_json(answer.content)
+            assert "subject:identifier" in answer.text
+            assert "p1" not in answer.text
+
+
+@pytest.mark.parametrize("value", ["Patient/p1", "p1", "https://ehr.example.org/fhir/Patient/p1"])
+def test_a_reference_finds_what_was_recorded_without_an_identifier(ehr, value):
+    predict(ehr)
+    nameless = copy.deepcopy(BUNDLE)
+    del nameless["entry"][0]["resource"]["identifier"]
+    made = predict(ehr, nameless)
+    (entry,) = search(ehr, subject=value)["entry"]
+    assert entry["resource"]["id"] == made["id"]
+
+
+def test_an_identifier_that_finds_nothing_says_by_which_one_predictions_are_known(ehr):
+    predict(ehr)
+    found = search(ehr, **{"subject:identifier": "urn:oid:1.2.3.4|999"})
+    assert found["total"] == 0
+    (entry,) = found["entry"]
+    assert entry["search"] == {"mode": "outcome"}
+    assert "first identifier" in entry["resource"]["issue"][0]["details"]["text"]
+
+
+def test_what_another_definition_made_is_named_and_hides_nothing_else(serve, sqlite_db, artefacts):
+    client = serve(sqlite_db).client(*SCOPES)
+    made = predict(client)
+    other = serve(sqlite_db, make_artefact(artefacts / NAME, status="silent", version="2"))
+    caller = other.caller({"Authorization": client.headers["authorization"]})
+    new = predict(caller)
+    found = search(caller)
+    assert found["total"] == 2
+    shown, warning = found["entry"]
+    assert shown["resource"]["id"] == new["id"]
+    assert made["id"] not in str(found)
+    assert "/v1/predictions" in warning["resource"]["issue"][0]["details"]["text"]
 
 
 def test_a_patient_is_never_searched_for_in_an_address(ehr):
@@ -128,7 +177,21 @@ def test_a_patient_is_never_searched_for_in_an_address(ehr):
 
 
 @pytest.mark.parametrize(
-    "given", [{"name": "x"}, {"date": "yesterday"}, {"date": "ap2026-01-01"}, {"_count": "0"}]
+    "given",
+    [
+        {"name": "x"},
+        {"date": "yesterday"},
+        {"date": "ap2026-01-01"},
+        {"date": "gt9999-12-31"},
+        {"date": "0001-01-01T00:00:00+14:00"},
+        {"date": "2026-01-01T00:00:00"},
+        {"_count": "0"},
+        {"_format": "xml"},
+        {"subject": "Patient/<b>"},
+        {"subject": ""},
+        {"subject:identifier": "12345"},
+        {"subject:identifier": "urn:oid:1.2.3.4|"},
+    ],
 )
 def test_a_search_that_is_not_understood_is_refused(ehr, given):
     response = ehr.post(f"{BASE}/_search", data=given)
