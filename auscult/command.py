@@ -50,6 +50,7 @@ for panel, commands in {
         suspension.restore,
         score.score,
         watch.monitor,
+        watch.alarms,
         outcomes.outcomes,
         lookback.lookback,
         corrections.corrections,

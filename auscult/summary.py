@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from auscult.screen import out
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from models.evaluation.evaluation import Evaluation
     from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
+    from records.models import Alarm
     from training.retraining import Retrained
     from training.run import TrainedVersion
     from training.validation import Validation
@@ -82,21 +84,27 @@ def _figures(evaluation: "Evaluation") -> Table:
 
 def show_monitored(result: "MonitorResult") -> None:
     """Show what a run of the monitoring saw."""
-    from monitoring.alarms import by_cause, where_words
-
     days = counted(result.days, "day")
     out.print(f"\nWatched {counted(result.predictions, 'prediction')} on {days}.")
-    for alarm, consequences in by_cause(result.open_alarms):
-        out.print(f"[red]ALARM[/red] {alarm.raised_on}: {alarm.summary}")
-        for words in where_words(alarm):
-            out.print(f"      {words}", markup=False)
-        for one in consequences:
-            out.print(f"      follows from it: {one.summary}")
-    if not result.open_alarms:
-        out.print("No alarm is open.")
+    show_alarms(result.open_alarms)
     out.print(
         f"Report: {result.report_path}" if result.report_path else "No report: no day closed."
     )
+
+
+def show_alarms(found: "Sequence[Alarm]") -> None:
+    """Show open alarms: what each says, where its change sits, its state, what follows from it."""
+    from monitoring.alarms import by_cause, where_words
+    from monitoring.mutes import state_words
+
+    for alarm, consequences in by_cause(found):
+        lines = [*where_words(alarm), f"{alarm.severity}, {state_words(alarm)}"]
+        lines += [f"follows from it: {one.summary}" for one in consequences]
+        out.print(f"[red]ALARM[/red] {alarm.raised_on}: {escape(alarm.summary)}")
+        for line in lines:
+            out.print(f"      {line}", markup=False)
+    if not found:
+        out.print("No alarm is open.")
 
 
 def show_status(found: "Sequence[Heartbeat]") -> None:

@@ -22,8 +22,9 @@ from records.models import Alarm
 
 Severity = Literal["critical", "warning", "notice"]
 RANK = {"notice": 0, "warning": 1, "critical": 2}
-OPEN, ACKNOWLEDGED, MUTED, CLOSED = "open", "acknowledged", "muted", "closed"
-OPEN_STATES = (OPEN, ACKNOWLEDGED, "assigned", MUTED)
+OPEN, ACKNOWLEDGED, ASSIGNED = "open", "acknowledged", "assigned"
+MUTED, CLOSED = "muted", "closed"
+OPEN_STATES = (OPEN, ACKNOWLEDGED, ASSIGNED, MUTED)
 
 # sizes from which a change is critical or a warning, by the scale it's measured on
 CRITICAL = {"SD": 1.0, "ratio of SDs": 2.0, "share": 0.25}

@@ -15,7 +15,7 @@ from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
 from monitoring import chapters, retraining, sites, windows
 from monitoring import ledger as books
-from monitoring.alarms import MUTED, OPEN, OPEN_STATES
+from monitoring.alarms import OPEN_STATES
 from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, late_reports, watch_traffic
 from monitoring.consequences import Consequences
@@ -26,6 +26,7 @@ from monitoring.ledger import Ledger
 from monitoring.outcome_alarms import BY_OUTCOMES, Weighed, watch_outcomes
 from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
 from monitoring.report import Report, write_reports
+from monitoring.unmuting import lift
 from monitoring.watchlist import watched_streams
 from monitoring.whereabouts import Whereabouts
 from records.agreement.alarms import note_alarms, words_of
@@ -190,9 +191,7 @@ def _refresh(job: Job, ledger: Ledger) -> None:
         for alarm in still_open:
             alarm.save(update_fields=books.DESCRIBED)
         note_alarms(still_open, job.now, before)
-    Alarm.objects.filter(
-        model=job.model, version=job.version, state=MUTED, muted_until__lte=job.now.date()
-    ).update(state=OPEN, muted_until=None)
+    lift(job, ledger)
 
 
 def _finish(

@@ -14,7 +14,10 @@ from records import audit
 from records.models import Review
 
 # what doesn't close an alarm
-ACKNOWLEDGE, MUTE = "acknowledge", "mute"
+ACKNOWLEDGE, ASSIGN, MUTE = "acknowledge", "assign", "mute"
+# what ends a mute before its date: a severity above the one that follows, a stream that is as it
+# was, another version in use than the one that follows
+GRAVER_THAN, BACK, OTHER_THAN = "graver than ", "as before", "other version than "
 # how an alarm may be closed, which decides what becomes of its days
 ACCEPT, FAULT, FALSE = "accept", "fault", "false"
 CLOSING: Final = (FAULT, ACCEPT, FALSE)

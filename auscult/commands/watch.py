@@ -8,7 +8,7 @@ import typer
 
 from auscult.commands.arguments import Version
 from auscult.database import now, open_records
-from auscult.screen import progress
+from auscult.screen import out, progress
 from models.errors import AuscultError
 
 # exit codes beside 0 and 1
@@ -76,6 +76,36 @@ def _show_status(name: str) -> int:
     if not all(one.alive for one in found):
         return NOT_WATCHED
     return ALARMS_OPEN if any(one.alarms for one in found) else 0
+
+
+def alarms(
+    name: Annotated[str, typer.Argument(help="The model's name; none is all.")] = "",
+) -> None:
+    """List open alarms, each with its state; exit 3 where there are any.
+
+    The console signs what is to be done about them.
+    """
+    from auscult.summary import show_alarms
+
+    settings = open_records()
+    from models.catalogue import definitions
+    from records.models import Alarm
+
+    known = definitions(settings.models)
+    if name and name not in known:
+        raise AuscultError(f"there is no model {name}")
+    from monitoring.alarms import OPEN_STATES
+
+    listed = 0
+    for model in [name] if name else sorted(known):
+        found = list(Alarm.objects.filter(model=model, state__in=OPEN_STATES).order_by("pk"))
+        if found:
+            out.print(f"[bold]{model}[/bold]")
+            show_alarms(found)
+        listed += len(found)
+    if not listed:
+        out.print("No alarm is open.")
+    raise typer.Exit(ALARMS_OPEN if listed else 0)
 
 
 def console() -> None:

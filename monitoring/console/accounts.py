@@ -133,6 +133,12 @@ def may_approve(user: User) -> bool:
     return user.is_active and user.groups.filter(name=SAFETY_OFFICER).exists()
 
 
+def assignable() -> list[str]:
+    """Return by name the people to whom an alarm may be assigned: all who may look at it."""
+    people = User.objects.filter(is_active=True, groups__name__in=ROLES).distinct()
+    return [user.get_username() for user in people.order_by("username")]
+
+
 def viewers(view: View) -> View:
     """Refuse a page to whoever has no role."""
 

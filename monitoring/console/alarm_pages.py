@@ -1,6 +1,8 @@
 """The page of an alarm: what is seen, how the evidence grew, and signing what to do about it."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
@@ -17,9 +19,9 @@ from django.views.decorators.http import require_POST, require_safe
 from models.definition import Definition
 from models.errors import DefinitionError
 from monitoring import chapters
-from monitoring.alarms import ACKNOWLEDGED, CLOSED, MUTED, OPEN_STATES
+from monitoring.alarms import ACKNOWLEDGED, ASSIGNED, CLOSED, MUTED, OPEN_STATES
 from monitoring.consequences import COMPARED_DAYS, wholes_of
-from monitoring.console.accounts import may_sign, person, reviewers, viewers
+from monitoring.console.accounts import assignable, may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import DECISIONS, OUTCOME_DECISIONS, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
@@ -27,15 +29,29 @@ from monitoring.console.overview import assurance
 from monitoring.console.trends import days_of, draw_large, quantities, quantity_of
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
+from monitoring.heartbeat import version_in_use
+from monitoring.mutes import condition_words, conditions
 from monitoring.outcome_alarms import BY_OUTCOMES
 from monitoring.streams import TWIN, site_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
-from records.decisions import ACKNOWLEDGE, MUTE
-from records.models import Alarm, DayCount, Review
+from records.agreement.alarms import REVIEWED, UNMUTED
+from records.decisions import ACKNOWLEDGE, ASSIGN, GRAVER_THAN, MUTE
+from records.models import Alarm, AuditEvent, DayCount, Review
 
 _DAYS = ("first", "last", "earlier")
-STATES = {ACKNOWLEDGE: ACKNOWLEDGED, MUTE: MUTED}
+STATES = {ACKNOWLEDGE: ACKNOWLEDGED, ASSIGN: ASSIGNED, MUTE: MUTED}
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A decision on an alarm, why, until when and unless what it mutes, and to whom it assigns."""
+
+    decision: str
+    because: str
+    muted_until: date | None = None
+    muted_unless: str = ""
+    assigned_to: str = ""
 
 
 @require_safe
@@ -44,6 +60,7 @@ def one_alarm(request: HttpRequest, alarm_id: int) -> HttpResponse:
     """Show an alarm, and to reviewers the form that signs a decision."""
     alarm = get_object_or_404(Alarm, pk=alarm_id)
     form = ReviewForm(request, person(request), timezone.now().date())
+    _offer(form, alarm)
     return _page(request, alarm, form)
 
 
@@ -54,17 +71,26 @@ def sign_review(request: HttpRequest, alarm_id: int) -> HttpResponse:
     """Take a signed decision on an alarm."""
     alarm = get_object_or_404(Alarm, pk=alarm_id)
     form = ReviewForm(request, person(request), timezone.now().date(), request.POST)
+    _offer(form, alarm)
     if alarm.state == CLOSED:
         messages.error(request, "This alarm was closed already; nothing was signed.")
         return redirect("alarm", alarm_id=alarm_id)
     if not form.is_valid():
         return _page(request, alarm, form, status=422)
-    record_review(alarm.pk, person(request).get_username(), form.cleaned_data)
+    given = form.cleaned_data
+    signed = Signed(**{each.name: given[each.name] for each in fields(Signed)})
+    record_review(alarm.pk, person(request).get_username(), signed)
     messages.success(request, "Signed and recorded.")
     return redirect("alarm", alarm_id=alarm_id)
 
 
-def record_review(alarm_id: int, by: str, signed: dict[str, Any]) -> None:
+def _offer(form: ReviewForm, alarm: Alarm) -> None:
+    words = OUTCOME_DECISIONS if alarm.stream in BY_OUTCOMES else DECISIONS
+    found = conditions(alarm, version_in_use(alarm.model, timezone.now()))
+    form.offer(words, assignable(), {one: condition_words(one) for one in found})
+
+
+def record_review(alarm_id: int, by: str, signed: Signed) -> None:
     """Write a decision on an alarm and on what follows from it, all or none."""
     now = timezone.now()
     with transaction.atomic():
@@ -84,18 +110,20 @@ def consequences(alarm: Alarm) -> QuerySet[Alarm]:
     ).order_by("pk")
 
 
-def _decide(alarm: Alarm, by: str, signed: dict[str, Any], now: datetime) -> None:
+def _decide(alarm: Alarm, by: str, signed: Signed, now: datetime) -> None:
     """Write the decision, the alarm's new state and the audit event."""
-    alarm.state = STATES.get(signed["decision"], CLOSED)
-    alarm.muted_until = signed["muted_until"]
-    alarm.save(update_fields=["state", "muted_until"])
+    alarm.state = STATES.get(signed.decision, CLOSED)
+    alarm.muted_until = signed.muted_until
+    alarm.muted_unless = _unless(alarm, signed.muted_unless)
+    alarm.assigned_to = signed.assigned_to or alarm.assigned_to
+    alarm.save(update_fields=["state", "muted_until", "muted_unless", "assigned_to"])
     Review.objects.create(
         alarm=alarm,
         model=alarm.model,
         version=alarm.version,
-        decision=signed["decision"],
+        decision=signed.decision,
         by=by,
-        because=signed["because"],
+        because=signed.because,
         signed_at=now,
     )
     details = {
@@ -103,19 +131,25 @@ def _decide(alarm: Alarm, by: str, signed: dict[str, Any], now: datetime) -> Non
         "model": alarm.model,
         "version": alarm.version,
         "stream": alarm.stream,
-        "decision": signed["decision"],
-        "because": signed["because"],
-        "muted_until": str(signed["muted_until"] or ""),
+        "decision": signed.decision,
+        "because": signed.because,
+        "muted_until": str(signed.muted_until or ""),
+        "muted_unless": alarm.muted_unless,
+        "assigned_to": signed.assigned_to,
         "as_shown": alarm.summary,
     }
-    audit.note("alarm.review", by, details, now)
+    audit.note(REVIEWED, by, details, now)
+
+
+def _unless(alarm: Alarm, condition: str) -> str:
+    """Return what ends an alarm's mute; what follows from an alarm has a severity of its own."""
+    return f"{GRAVER_THAN}{alarm.severity}" if condition.startswith(GRAVER_THAN) else condition
 
 
 def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 200) -> HttpResponse:
     dossier = find_dossier(auscult_settings(), alarm.model, alarm.version)
     by_outcomes = alarm.stream in BY_OUTCOMES
     words = OUTCOME_DECISIONS if by_outcomes else DECISIONS
-    form.offer(words)
     reviews = list(Review.objects.filter(alarm=alarm).order_by("-signed_at"))
     context = {
         "alarm": alarm,
@@ -132,12 +166,20 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "compared_days": COMPARED_DAYS,
         "risk": _risk_rows(alarm.details.get("risk")),
         "assured": _assured(alarm),
+        "unmuted": _unmuted(alarm, reviews),
         "reviews": [(review, words.get(review.decision, review.decision)) for review in reviews],
         "form": form,
         "may_sign": may_sign(person(request)) and alarm.state != CLOSED,
         "charts": _charts(alarm, dossier) if dossier else {},
     }
     return render(request, "console/alarm.html", context, status=status)
+
+
+def _unmuted(alarm: Alarm, reviews: Sequence[Review]) -> AuditEvent | None:
+    """Return the end of the last mute, if nothing was signed since."""
+    ends = AuditEvent.objects.filter(action=UNMUTED, details__alarm=alarm.pk)
+    last = ends.order_by("-recorded_at").first()
+    return last if last and reviews and last.recorded_at >= reviews[0].signed_at else None
 
 
 def _whole(alarm: Alarm) -> Alarm | None:

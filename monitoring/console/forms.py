@@ -1,7 +1,7 @@
 """The forms that people fill in: logging in, signing a review, setting up a second factor."""
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, cast
 
 from django import forms
@@ -13,10 +13,12 @@ from django.utils import timezone
 from django_otp import devices_for_user, match_token
 
 from monitoring.console.lockout import locked_out
+from monitoring.mutes import LONGEST_MUTE
 from records.decisions import (
     ACCEPT,
     ACKNOWLEDGE,
     APPROVE,
+    ASSIGN,
     FALSE,
     FAULT,
     MUTE,
@@ -27,7 +29,8 @@ from records.retraining import DECLINE, RETRAIN
 
 DECISIONS = {
     ACKNOWLEDGE: "Acknowledge: seen, and someone is looking into it",
-    MUTE: "Mute until a date: it stays open, and is shown as muted",
+    ASSIGN: "Assign: it stays open, and is shown as somebody's to look into",
+    MUTE: "Mute: it stays open, and is shown as muted until a day or a condition",
     FAULT: "Close, a fault that is repaired: its days never become reference",
     ACCEPT: "Close, a change that is accepted: a new reference begins on its day",
     FALSE: "Close, a false alarm: nothing had changed, its days join the reference",
@@ -35,6 +38,7 @@ DECISIONS = {
 # outcomes are held against the risks that were given: there is no reference to begin or to join
 OUTCOME_DECISIONS = {
     ACKNOWLEDGE: DECISIONS[ACKNOWLEDGE],
+    ASSIGN: DECISIONS[ASSIGN],
     MUTE: DECISIONS[MUTE],
     FAULT: "Close, a fault that is repaired: evidence begins anew after its days",
     ACCEPT: "Close, a change that is accepted: evidence begins anew after its days",
@@ -49,7 +53,6 @@ RETRAINING_DECISIONS = {
     RETRAIN: "Retrain: what is learnt from is fit to learn from",
     DECLINE: "Decline: these causes aren't asked about again",
 }
-LONGEST_MUTE = timedelta(days=90)
 
 
 class LoginForm(AuthenticationForm):
@@ -116,28 +119,63 @@ class ReviewForm(SignedForm):
     """A decision on an alarm, its reason, and the password that signs it."""
 
     decision = forms.ChoiceField(choices=list(DECISIONS.items()), widget=forms.RadioSelect)
+    assigned_to = forms.ChoiceField(label="Assigned to", required=False)
     muted_until = forms.DateField(
         label="Muted until", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    muted_unless = forms.ChoiceField(
+        label="or until",
+        required=False,
+        help_text=f"Whichever comes first, and {LONGEST_MUTE.days} days at most.",
     )
 
     def __init__(self, request: HttpRequest, user: User, today: date, *args: Any) -> None:
         super().__init__(request, user, *args)
         self._today = today
 
-    def offer(self, decisions: Mapping[str, str]) -> None:
-        """Offer these decisions, each by its words."""
-        cast(forms.ChoiceField, self.fields["decision"]).choices = list(decisions.items())
+    def offer(
+        self,
+        decisions: Mapping[str, str],
+        people: Iterable[str],
+        conditions: Mapping[str, str],
+    ) -> None:
+        """Offer decisions and what ends a mute, each by its words, and people to be assigned."""
+        nobody, no_condition = ("", "nobody"), ("", "no condition")
+        offered = {
+            "decision": list(decisions.items()),
+            "assigned_to": [nobody, *((name, name) for name in people)],
+            "muted_unless": [no_condition, *conditions.items()],
+        }
+        for name, choices in offered.items():
+            cast(forms.ChoiceField, self.fields[name]).choices = choices
+
+    @property
+    def extras(self) -> list[forms.BoundField]:
+        """Return the fields that only some decisions need."""
+        return [self["assigned_to"], self["muted_until"], self["muted_unless"]]
 
     def clean(self) -> dict[str, Any]:
-        """Check that a mute has an end that isn't too far off."""
+        """Check that an assignment names somebody, and that a mute ends and isn't too long."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if cleaned.get("decision") != MUTE:
-            cleaned["muted_until"] = None
-            return cleaned
-        until = cleaned.get("muted_until")
-        if until is None or not self._today < until <= self._today + LONGEST_MUTE:
-            self.add_error("muted_until", f"Give a day within the next {LONGEST_MUTE.days} days.")
+        decision = cleaned.get("decision")
+        if decision != ASSIGN:
+            cleaned["assigned_to"] = ""
+        elif not cleaned.get("assigned_to") and "assigned_to" not in self.errors:
+            self.add_error("assigned_to", "Name somebody.")
+        if decision == MUTE:
+            self._check_mute(cleaned)
+        else:
+            cleaned["muted_until"], cleaned["muted_unless"] = None, ""
         return cleaned
+
+    def _check_mute(self, cleaned: dict[str, Any]) -> None:
+        latest = self._today + LONGEST_MUTE
+        until = cleaned.get("muted_until")
+        if until is None and cleaned.get("muted_unless") and "muted_until" not in self.errors:
+            cleaned["muted_until"] = latest
+        elif until is None or not self._today < until <= latest:
+            words = f"Give a day within the next {LONGEST_MUTE.days} days, or a condition."
+            self.add_error("muted_until", words)
 
 
 class DecisionForm(SignedForm):
@@ -157,6 +195,11 @@ class DecisionForm(SignedForm):
         if not may_approve:
             field = cast(forms.ChoiceField, self.fields["decision"])
             field.choices = [one for one in VERSION_DECISIONS.items() if one[0] != APPROVE]
+
+    @property
+    def extras(self) -> list[forms.BoundField]:
+        """Return the fields that only some decisions need."""
+        return [self["version"]]
 
     def clean(self) -> dict[str, Any]:
         """Check that there is a version where one is needed, and none where it would mislead."""

@@ -70,7 +70,7 @@ def describe(
         raise EvidenceError(f"stream {stream.name} raised no alarm on {closing.day}")
     before, now, onset = _compared(stream, closing, history)
     bet = closing.leading
-    size = _size(stream, bet, before, now)
+    size = size_of(stream, bet, before, now)
     kind = _kind(stream, bet, unit)
     medians = _medians(stream, before, now) if isinstance(stream, NumericStream) else None
     change = _sentence(stream, bet, size, medians, unit, rows_are)
@@ -113,7 +113,8 @@ def _kind(stream: Stream, bet: Bet, unit: UnitFinding | None) -> Kind:
     return kinds[bet.family]
 
 
-def _size(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
+def size_of(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
+    """Return how far rows differ from those before, on the scale of a bet; both [strata, bins]."""
     if bet.family == "rate":
         return _share(before, now, bin_mask(stream, bet))
     if bet.family == "tail" and bet.tail_mass is not None:

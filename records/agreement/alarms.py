@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from records import audit
 from records.agreement.compared import Disagreement, digest, events
-from records.decisions import ACKNOWLEDGE, CLOSING, MUTE
+from records.decisions import ACKNOWLEDGE, ASSIGN, CLOSING, MUTE
 from records.models import Alarm
 
 MONITOR: Final = "auscult monitor"
 WORDS: Final = "alarm.words"
+REVIEWED, UNMUTED = "alarm.review", "alarm.unmuted"
 TABLE: Final = "records_alarm"
 
 
@@ -38,7 +39,7 @@ def note_alarms(alarms: Iterable[Alarm], now: datetime, before: Mapping[str, str
 
 def disagreements() -> Iterator[Disagreement]:
     """Yield alarms that say something else than was noted, or stand otherwise than reviewed."""
-    said, reviewed = _noted(), _reviewed()
+    said, reviewed, assigned = _noted(), _reviewed(), _assigned()
     rows = {row.pk: row for row in Alarm.objects.all()}
     for key in sorted(said.keys() | rows.keys()):
         if key not in rows:
@@ -46,21 +47,27 @@ def disagreements() -> Iterator[Disagreement]:
         elif said.get(key) != _digest(rows[key]):
             yield Disagreement(TABLE, f"alarm {key} was changed or inserted")
         else:
-            fault = _fault_of_state(rows[key], reviewed.get(key, {}))
+            fault = _fault_of_state(rows[key], reviewed.get(key, {}), assigned.get(key, ""))
             if fault:
                 yield Disagreement(TABLE, f"alarm {key} {fault}")
 
 
-def _fault_of_state(alarm: Alarm, review: Mapping[str, Any]) -> str | None:
-    decision = review.get("decision")
+def _fault_of_state(alarm: Alarm, last: Mapping[str, Any], assigned_to: str) -> str | None:
+    decision = last.get("decision")
     if (alarm.state == "closed") != (decision in CLOSING):
         return "was opened again" if decision in CLOSING else "is closed without a review"
+    if alarm.assigned_to != assigned_to:
+        return "is assigned otherwise than a review says"
     if alarm.state == "muted":
-        until = str(alarm.muted_until or "")
-        if decision != MUTE or review["muted_until"] != until:
+        mute = (str(alarm.muted_until or ""), alarm.muted_unless)
+        if decision != MUTE or mute != (last["muted_until"], last.get("muted_unless", "")):
             return "is muted otherwise than a review says"
     if alarm.state == "acknowledged" and decision != ACKNOWLEDGE:
         return "is acknowledged without a review"
+    if alarm.state == "assigned" and decision not in (ASSIGN, UNMUTED):
+        return "is assigned without a review"
+    if alarm.state == "open" and decision in (ACKNOWLEDGE, ASSIGN):
+        return "was set back to open without a review"
     return None
 
 
@@ -72,12 +79,26 @@ def _noted() -> dict[int, str]:
 
 
 def _reviewed() -> dict[int, dict[str, Any]]:
-    return {event.details["alarm"]: event.details for event in events("alarm.review")}
+    """Return what was last decided on each alarm, or that a mute of it ended."""
+    found = {}
+    for event in events(REVIEWED, UNMUTED).order_by("recorded_at"):
+        ended = {"decision": UNMUTED} if event.action == UNMUTED else {}
+        found[event.details["alarm"]] = {**event.details, **ended}
+    return found
+
+
+def _assigned() -> dict[int, str]:
+    """Return to whom each alarm was last assigned."""
+    chosen = events(REVIEWED).filter(details__decision=ASSIGN).order_by("recorded_at")
+    return {event.details["alarm"]: event.details["assigned_to"] for event in chosen}
 
 
 def _digest(alarm: Alarm) -> str:
-    """Return the digest of all that an alarm says; its state follows from its reviews."""
+    """Return the digest of all that an alarm says; its state follows from its reviews.
+
+    The empty text stands where an assignment, of which reviews tell now, was part of the words.
+    """
     return digest(
         *(alarm.model, alarm.version, alarm.stream, alarm.kind, alarm.severity, alarm.summary),
-        *(str(alarm.raised_on), str(alarm.since), alarm.assigned_to, alarm.details),
+        *(str(alarm.raised_on), str(alarm.since), "", alarm.details),
     )

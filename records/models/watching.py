@@ -66,7 +66,10 @@ class DayCount(models.Model):
 
 
 class Alarm(models.Model):
-    """An alarm: the stream, since when, what is seen in clinical words, and its state."""
+    """An alarm: the stream, since when, what is seen in clinical words, and its state.
+
+    A mute ends on `muted_until`, or earlier with `muted_unless`, as `records.decisions` writes it.
+    """
 
     model = models.CharField(max_length=64)
     version = models.CharField(max_length=32)
@@ -80,6 +83,7 @@ class Alarm(models.Model):
     details = models.JSONField(default=dict)
     state = models.CharField(max_length=16, default="open")
     muted_until = models.DateField(null=True)
+    muted_unless = models.CharField(max_length=64, blank=True)
     assigned_to = models.CharField(max_length=150, blank=True)
 
     class Meta:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitoring.console.alarm_pages import record_review
+from monitoring.console.alarm_pages import Signed, record_review
 from records.agreement import disagreements
 from records.models import Alarm, AuditEvent, ChainBlock
 from tests.monitoring.clinic import FIRST, Clinic, older, without_creatinine
@@ -25,8 +25,7 @@ def alarmed(any_clinic: Clinic) -> Clinic:
 def test_runs_reviews_and_a_turn_leave_nothing_to_disagree_about(alarmed: Clinic) -> None:
     assert disagreements() == []
     alarm = Alarm.objects.get(stream="missing:creatinine")
-    signed = {"decision": "fault", "because": "The feed is repaired", "muted_until": None}
-    record_review(alarm.pk, "rita", signed)
+    record_review(alarm.pk, "rita", Signed("fault", "The feed is repaired"))
     assert disagreements() == []
     later = FAULTY + timedelta(days=5)
     alarmed.record_days(later, 15, change=older(8))
@@ -42,7 +41,7 @@ def test_runs_reviews_and_a_turn_leave_nothing_to_disagree_about(alarmed: Clinic
         ({"summary": "Creatinine is well"}, "was changed"),
         ({"severity": "notice"}, "was changed"),
         ({"details": {}}, "was changed"),
-        ({"assigned_to": "mallory"}, "was changed"),
+        ({"assigned_to": "mallory"}, "assigned otherwise than a review says"),
         ({"state": "closed"}, "closed without a review"),
         ({"state": "acknowledged"}, "acknowledged without a review"),
         ({"state": "muted", "muted_until": FAULTY}, "muted otherwise than a review says"),
@@ -65,12 +64,33 @@ def test_an_alarm_that_was_deleted_is_found(alarmed: Clinic) -> None:
 
 def test_a_mute_that_was_lengthened_past_the_chain_is_found(alarmed: Clinic) -> None:
     alarm = Alarm.objects.get(stream="missing:creatinine")
-    signed = {"decision": "mute", "because": "Being repaired", "muted_until": FAULTY}
-    record_review(alarm.pk, "rita", signed)
+    record_review(alarm.pk, "rita", Signed("mute", "Being repaired", FAULTY, "as before"))
     assert disagreements() == []
-    Alarm.objects.filter(pk=alarm.pk).update(muted_until=FAULTY + timedelta(days=400))
-    (one,) = disagreements()
-    assert "muted otherwise" in one.words
+    for change in ({"muted_until": FAULTY + timedelta(days=400)}, {"muted_unless": ""}):
+        stored = Alarm.objects.filter(pk=alarm.pk)
+        before = stored.values(*change).get()
+        stored.update(**change)
+        (one,) = disagreements()
+        assert "muted otherwise" in one.words
+        stored.update(**before)
+
+
+def test_what_a_review_assigned_or_acknowledged_is_not_set_back_unseen(alarmed: Clinic) -> None:
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    stored = Alarm.objects.filter(pk=alarm.pk)
+    record_review(alarm.pk, "rita", Signed("assign", "Vera knows", assigned_to="vera"))
+    record_review(alarm.pk, "rita", Signed("acknowledge", "Vera looks into it"))
+    assert stored.get().assigned_to == "vera"
+    assert disagreements() == []
+    for change, words in (
+        ({"assigned_to": "rita"}, "assigned otherwise"),
+        ({"state": "open"}, "set back to open"),
+        ({"state": "assigned"}, "assigned without a review"),
+    ):
+        stored.update(**change)
+        (one,) = disagreements()
+        assert words in one.words
+        stored.update(state="acknowledged", assigned_to="vera")
 
 
 def test_a_run_that_changes_nothing_writes_nothing_into_the_chain(alarmed: Clinic) -> None:
@@ -81,7 +101,8 @@ def test_a_run_that_changes_nothing_writes_nothing_into_the_chain(alarmed: Clini
 
 
 def test_no_run_speaks_for_an_alarm_that_was_forged(alarmed: Clinic) -> None:
-    Alarm.objects.filter(stream="missing:creatinine").update(assigned_to="mallory")
+    forged = FAULTY - timedelta(days=1)
+    Alarm.objects.filter(stream="missing:creatinine").update(raised_on=forged)
     alarmed.record_days(FAULTY + timedelta(days=5), 1, change=without_creatinine(0.9))
     alarmed.watch(FAULTY + timedelta(days=5))
     (one,) = disagreements()

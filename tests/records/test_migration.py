@@ -41,7 +41,7 @@ def test_a_missing_database_is_refused_and_not_made(tmp_path: Path) -> None:
 
 
 def test_an_older_database_is_refused(sqlite_db: Settings) -> None:
-    MigrationRecorder(connection).record_unapplied("records", "0006_later_streams")
+    MigrationRecorder(connection).record_unapplied("records", "0007_mute_condition")
     with pytest.raises(NotMigrated, match="older tables; run `auscult migrate`"):
         check_migrated()
 

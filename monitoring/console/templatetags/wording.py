@@ -3,8 +3,10 @@
 from django import template
 
 from monitoring.console import wording
+from monitoring.mutes import condition_words
 
 register = template.Library()
 register.filter("risk", wording.risk_words)
 register.filter("count", wording.count_words)
 register.filter("signed", wording.signed_words)
+register.filter("condition", condition_words)

@@ -64,6 +64,10 @@ def test_a_decision_on_a_cause_is_signed_for_what_follows_from_it(
         ({"decision": "delete it"}, "Select a valid choice"),
         ({"decision": "mute"}, "Give a day within the next 90 days"),
         ({"decision": "mute", "muted_until": "2020-01-01"}, "Give a day within the next 90 days"),
+        ({"decision": "mute", "muted_unless": "it rains"}, "Select a valid choice"),
+        ({"decision": "mute", "muted_unless": "graver than critical"}, "Select a valid choice"),
+        ({"decision": "assign"}, "Name somebody."),
+        ({"decision": "assign", "assigned_to": "nora"}, "Select a valid choice"),
     ],
 )
 def test_a_review_that_is_not_complete_signs_nothing(
@@ -97,6 +101,52 @@ def test_acknowledging_and_muting_leave_the_alarm_open(watched: Clinic, browse: 
     assert alarm_of(watched).state == "muted"
     assert alarm_of(watched).muted_until == until
     assert "outside its validated use" in rita.get("/").content.decode()
+
+
+def test_an_alarm_is_assigned_to_somebody_and_stays_theirs(watched: Clinic, browse: Browse) -> None:
+    rita = browse("rita")
+    assert sign(rita, alarm_of(watched), decision="assign", assigned_to="vera") == 302
+    assert (alarm_of(watched).state, alarm_of(watched).assigned_to) == ("assigned", "vera")
+    for page in (f"/alarms/{alarm_of(watched).pk}/", f"/models/{watched.model}/"):
+        assert "assigned to vera" in rita.get(page).content.decode()
+    event = AuditEvent.objects.filter(action="alarm.review").latest("recorded_at")
+    assert event.details["assigned_to"] == "vera"
+    assert sign(rita, alarm_of(watched), decision="acknowledge") == 302
+    assert (alarm_of(watched).state, alarm_of(watched).assigned_to) == ("acknowledged", "vera")
+
+
+def test_nobody_who_was_retired_is_assigned(watched: Clinic, browse: Browse) -> None:
+    from monitoring.console.accounts import admit
+
+    admit("vera", admitted=False)
+    rita = browse("rita")
+    assert sign(rita, alarm_of(watched), decision="assign", assigned_to="vera") == 422
+
+
+def test_a_mute_with_a_condition_ends_after_ninety_days_at_the_latest(
+    watched: Clinic, browse: Browse
+) -> None:
+    rita = browse("rita")
+    assert sign(rita, alarm_of(watched), decision="mute", muted_unless="as before") == 302
+    alarm = alarm_of(watched)
+    assert (alarm.state, alarm.muted_unless) == ("muted", "as before")
+    assert alarm.muted_until == timezone.now().date() + timedelta(days=90)
+    page = rita.get(f"/alarms/{alarm.pk}/").content.decode()
+    assert "or until the stream is as before, for 7 days with requests" in page
+    assert sign(rita, alarm_of(watched), decision="acknowledge") == 302
+    assert (alarm_of(watched).muted_until, alarm_of(watched).muted_unless) == (None, "")
+
+
+def test_what_is_muted_with_its_cause_has_a_severity_of_its_own(
+    watched: Clinic, browse: Browse
+) -> None:
+    cause, score = (Alarm.objects.get(stream=name) for name in ("value:age", "score"))
+    Alarm.objects.filter(pk=cause.pk).update(severity="warning")
+    Alarm.objects.filter(pk=score.pk).update(severity="notice")
+    unless = "graver than warning"
+    assert sign(browse("rita"), cause, decision="mute", muted_unless=unless) == 302
+    assert Alarm.objects.get(pk=cause.pk).muted_unless == unless
+    assert Alarm.objects.get(pk=score.pk).muted_unless == "graver than notice"
 
 
 def test_a_closed_alarm_takes_no_further_review(watched: Clinic, browse: Browse) -> None:
