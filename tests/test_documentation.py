@@ -50,7 +50,17 @@ GUIDES = [page for page in PAGES if page.parent == ROOT / "docs" or page.name ==
 PATIENCE_S = 120.0
 CALLED = [ROOT / "README.md", ROOT / "docs" / "integrate.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OTHER_PROGRAMS = (".", ".venv/bin/python", "eval", "export", "git", "mlflow", "sqlite3")
+OTHER_PROGRAMS = (
+    "cp",
+    "systemctl",
+    ".",
+    ".venv/bin/python",
+    "eval",
+    "export",
+    "git",
+    "mlflow",
+    "sqlite3",
+)
 
 
 def each(pages: list[Path]) -> Any:
