@@ -15,6 +15,7 @@ from records.settings import Settings
 if TYPE_CHECKING:
     from monitoring.corrections import Listed
     from monitoring.job import MonitorResult
+    from monitoring.periods import WindowLength
     from training.registry import RegisteredVersion
 
 _INTERVAL = re.compile(r"(\d{1,4})([smhd])")
@@ -35,6 +36,7 @@ def monitor_model(
     now: datetime,
     step: Step,
     interval: timedelta = timedelta(days=1),
+    window: "WindowLength | None" = None,
 ) -> "MonitorResult":
     """List what used corrected sources, then watch a registered version (or alias) through a day.
 
@@ -60,6 +62,7 @@ def monitor_model(
         now=now,
         progress=step,
         interval=interval,
+        window=window,
     )
     delivered = notify(result.open_alarms, settings, now)
     for fault in dict.fromkeys((*told.faults, *delivered.faults)):

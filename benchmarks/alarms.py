@@ -32,10 +32,11 @@ from benchmarks.drifts import (
 )
 from benchmarks.many_years import null_years
 from benchmarks.markdown import table
-from monitoring.calibration import Outcomes, miscalibration
+from monitoring.calibration import miscalibration
 from monitoring.evidence.detector import DAYS_A_YEAR
 from monitoring.evidence.state import Counts
 from monitoring.expected import RiskHistogram
+from monitoring.independence import Outcomes
 from monitoring.traffic import silent_since
 
 VOLUMES = (30, 100, 500)
@@ -195,10 +196,10 @@ def calibration_delay(change: Callable[[np.ndarray], np.ndarray], seed: int) -> 
     odds = rng.normal(-2, 1, 100 * WATCHED_DAYS)
     happened = rng.random(odds.size) < 1 / (1 + np.exp(-change(odds)))
     days = np.datetime64(START) + np.repeat(np.arange(WATCHED_DAYS), 100)
-    everyone = np.arange(odds.size).astype(str)
+    everyone = np.arange(odds.size)
     known = np.ones(odds.size, dtype=np.bool_)
     outcomes = Outcomes(days, everyone, 1 / (1 + np.exp(-odds)), happened, known)
-    found = miscalibration(outcomes, AS_WATCHED.budget, 30, None)
+    found = miscalibration([outcomes], AS_WATCHED.budget, 30, None)
     return (found.day - START).days + 1 if found else math.inf
 
 

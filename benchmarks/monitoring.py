@@ -90,7 +90,7 @@ def row(database: str, rows: int, found: Found) -> tuple[str, ...]:
     )
 
 
-STAGES = ("closing days", "reports by year", "performance by year")
+STAGES = ("closing days", "reports by year", "performance over time")
 
 
 def peer_row(rows: int, preset: str, artefact: str) -> tuple[str, ...]:

@@ -162,10 +162,11 @@ class SmallestGroup(Part):
 
 
 class Monitoring(Part):
-    """What the model's alarms promise, and the smallest drift that matters."""
+    """What alarms promise, the smallest drift that matters, and the windows of performance."""
 
     years_between_false_alarms: float = Field(gt=0)
     smallest_drift_sd: float = Field(ge=0)
+    performance_window: Literal["month", "quarter", "year"] | None = None
 
 
 class AtLeast(Part):

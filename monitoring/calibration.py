@@ -6,6 +6,7 @@ these are calibrated, so the same limit holds as for any stream. An outcome that
 as the one that speaks least for the bet. One row a patient within a horizon counts.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget
 from monitoring.evidence.state import Floats
-from monitoring.outcome_bets import OutcomeBets, Raised, first_alarm, log_odds
+from monitoring.independence import Outcomes, independent
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, first_alarm, log_odds
 from monitoring.wilson import wilson
 
 CALIBRATION = "calibration"
@@ -29,17 +31,6 @@ BETS = OutcomeBets(
         for sign, direction in ((1.0, "too low"), (-1.0, "too high"))
     ),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Outcomes:
-    """Predictions whose horizon and reporting delay have passed; `happened` where `known`."""
-
-    predicted_on: NDArray[np.datetime64]
-    patients: NDArray[np.integer]
-    risk: Floats
-    happened: NDArray[np.bool_]
-    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -76,54 +67,31 @@ def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_
 
 
 def miscalibration(
-    outcomes: Outcomes, budget: Budget, horizon_days: int, after: date | None
+    parts: Iterable[Outcomes], budget: Budget, horizon_days: int, after: date | None
 ) -> Miscalibration | None:
     """Return the first alarm over days of prediction after one that alarmed already."""
-    chosen = independent(outcomes, horizon_days)
-    if after is not None:
-        chosen &= outcomes.predicted_on > np.datetime64(after)
-    risk, happened, known = (
-        outcomes.risk[chosen],
-        outcomes.happened[chosen],
-        outcomes.known[chosen],
+    raised = first_alarm(BETS, _days(independent(parts, horizon_days, after)), budget)
+    if raised is None:
+        return None
+    rows, events, expected = raised.sums.tolist()
+    observed, low, high = wilson(int(events), int(rows))
+    return Miscalibration(
+        raised.onset,
+        raised.day,
+        raised.direction,
+        int(rows),
+        expected / rows,
+        observed,
+        low,
+        high,
     )
 
-    def evidence(rows: NDArray[np.bool_]) -> Floats:
-        return log_ratio(risk[rows], happened[rows], known[rows])
 
-    raised = first_alarm(BETS, outcomes.predicted_on[chosen], evidence, budget)
-    return None if raised is None else _described(outcomes, chosen, raised)
-
-
-def independent(outcomes: Outcomes, horizon_days: int) -> NDArray[np.bool_]:
-    """Return the rows of which no earlier one of the same patient has the same outcome."""
-    days = outcomes.predicted_on.astype("datetime64[D]").astype(np.int64)
-    found = np.zeros(days.size, dtype=np.bool_)
-    if not days.size:
-        return found
-    days -= days.min()
-    # each patient's days lie further apart from the next one's than any horizon
-    span = int(days.max()) + int(horizon_days) + 1
-    days += outcomes.patients.astype(np.int64) * span
-    order = np.argsort(days, kind="stable")
-    ranked = days[order]
-    patient = outcomes.patients[order]
-    begins = np.ones(patient.size, dtype=np.bool_)
-    begins[1:] = patient[1:] != patient[:-1]
-    chosen = np.flatnonzero(begins)
-    while chosen.size:
-        found[order[chosen]] = True
-        after = np.searchsorted(ranked, ranked[chosen] + horizon_days, side="right")
-        there = after < ranked.size
-        after, chosen = after[there], chosen[there]
-        chosen = after[patient[after] == patient[chosen]]
-    return found
-
-
-def _described(outcomes: Outcomes, chosen: NDArray[np.bool_], raised: Raised) -> Miscalibration:
-    onset, day, days = raised.onset, raised.day, outcomes.predicted_on
-    rows = chosen & outcomes.known & (days >= np.datetime64(onset)) & (days <= np.datetime64(day))
-    size = int(rows.sum())
-    observed, low, high = wilson(int(outcomes.happened[rows].sum()), size)
-    expected = float(outcomes.risk[rows].mean())
-    return Miscalibration(onset, day, raised.direction, size, expected, observed, low, high)
+def _days(parts: Iterable[Outcomes]) -> Iterator[DayOfOutcomes]:
+    for part in parts:
+        for day in np.unique(part.predicted_on).astype("datetime64[D]"):
+            rows = part.part(part.predicted_on.astype("datetime64[D]") == day)
+            known = rows.known
+            sums = np.array([known.sum(), rows.happened[known].sum(), rows.risk[known].sum()])
+            evidence = log_ratio(rows.risk, rows.happened, known)
+            yield DayOfOutcomes(day.astype(object), known.size, evidence, sums)

@@ -8,17 +8,18 @@ hold. A shift that all log-odds share leaves them as they are: that is calibrati
 outcome that nobody knows counts as the one that speaks least for the bet.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.calibration import Outcomes, independent
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget
 from monitoring.evidence.state import Floats
-from monitoring.outcome_bets import OutcomeBets, Raised, first_alarm, log_odds
+from monitoring.independence import Outcomes, independent
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, first_alarm, log_odds
 from monitoring.wilson import wilson
 
 DISCRIMINATION = "discrimination"
@@ -82,21 +83,25 @@ class ChangedDiscrimination:
         )
 
 
-def paired(outcomes: Outcomes, chosen: NDArray[np.bool_]) -> Pairs:
-    """Pair chosen rows that follow each other in a week; one that is left over has no pair."""
-    rows = np.flatnonzero(chosen)
-    days = outcomes.predicted_on[rows].astype("datetime64[D]")
-    if (days[1:] < days[:-1]).any():
-        order = np.argsort(days, kind="stable")
-        rows, days = rows[order], days[order]
-    week = ((days - MONDAY).astype(np.int64) // 7).astype(np.int32)
-    place = np.arange(rows.size) - np.searchsorted(week, week)
-    first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
-    both = np.stack([rows[first], rows[first + 1]], axis=1)
-    odds = log_odds(outcomes.risk[both])
-    return Pairs(
-        days[first + 1], odds[:, 0] - odds[:, 1], outcomes.happened[both], outcomes.known[both]
-    )
+def paired(parts: Iterable[Outcomes]) -> Iterator[Pairs]:
+    """Pair rows that follow each other in a week; one that is left over has no pair."""
+    held: Outcomes | None = None
+    for part in parts:
+        if not part.risk.size:
+            continue
+        rows = part if held is None else held.joined(part)
+        days = rows.predicted_on.astype("datetime64[D]")
+        if (days[1:] < days[:-1]).any():
+            order = np.argsort(days, kind="stable")
+            rows, days = rows.part(order), days[order]
+        week = ((days - MONDAY).astype(np.int64) // 7).astype(np.int32)
+        place = np.arange(week.size) - np.searchsorted(week, week)
+        first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
+        both = np.stack([first, first + 1], axis=1)
+        odds = log_odds(rows.risk[both])
+        yield Pairs(days[first + 1], odds[:, 0] - odds[:, 1], rows.happened[both], rows.known[both])
+        # the week may go on in the next part
+        held = rows.part(np.array([week.size - 1])) if place[-1] % 2 == 0 else None
 
 
 def log_ratio(pairs: Pairs) -> Floats:
@@ -124,25 +129,35 @@ def _log_chance_ratio(difference: Floats) -> Floats:
 
 
 def changed_discrimination(
-    outcomes: Outcomes, budget: Budget, horizon_days: int, after: date | None
+    parts: Iterable[Outcomes], budget: Budget, horizon_days: int, after: date | None
 ) -> ChangedDiscrimination | None:
     """Return the first alarm over days of prediction after one that alarmed already."""
-    chosen = independent(outcomes, horizon_days)
-    if after is not None:
-        chosen &= outcomes.predicted_on > np.datetime64(after)
-    pairs = paired(outcomes, chosen)
-    raised = first_alarm(BETS, pairs.day, lambda rows: log_ratio(pairs.part(rows)), budget)
-    return None if raised is None else _described(pairs, raised)
+    pairs = paired(independent(parts, horizon_days, after))
+    raised = first_alarm(BETS, _days(pairs), budget)
+    if raised is None:
+        return None
+    size, concordant, expected = raised.sums.tolist()
+    observed, low, high = wilson(concordant, int(size))
+    return ChangedDiscrimination(
+        raised.onset,
+        raised.day,
+        raised.direction,
+        int(size),
+        expected / size,
+        observed,
+        low,
+        high,
+    )
 
 
-def _described(pairs: Pairs, raised: Raised) -> ChangedDiscrimination:
-    onset, day = raised.onset, raised.day
-    since = (pairs.day >= np.datetime64(onset)) & (pairs.day <= np.datetime64(day))
-    seen = pairs.part(since & pairs.telling)
-    higher = np.where(seen.happened[:, 0], seen.difference, -seen.difference)
-    size = int(higher.size)
-    # two equal risks are a pair half won
-    concordant = float((higher > 0).sum() + (higher == 0).sum() / 2)
-    observed, low, high = wilson(concordant, size)
-    expected = float((1 / (1 + np.exp(-np.abs(seen.difference)))).mean())
-    return ChangedDiscrimination(onset, day, raised.direction, size, expected, observed, low, high)
+def _days(parts: Iterable[Pairs]) -> Iterator[DayOfOutcomes]:
+    for part in parts:
+        for day in np.unique(part.day):
+            pairs = part.part(part.day == day)
+            seen = pairs.part(pairs.telling)
+            higher = np.where(seen.happened[:, 0], seen.difference, -seen.difference)
+            # two equal risks are a pair half won
+            concordant = float((higher > 0).sum() + (higher == 0).sum() / 2)
+            expected = float((1 / (1 + np.exp(-np.abs(seen.difference)))).sum())
+            sums = np.array([higher.size, concordant, expected])
+            yield DayOfOutcomes(day.astype(object), pairs.day.size, log_ratio(pairs), sums)

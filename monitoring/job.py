@@ -21,10 +21,13 @@ from monitoring.closing import Job, close_rows, late_counts, late_reports, watch
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
 from monitoring.evidence.state import Counts
+from monitoring.followed import follow
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
 from monitoring.outcome_alarms import BY_OUTCOMES, Weighed, watch_outcomes
-from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
+from monitoring.over_time import performance_over_time, windows_in
+from monitoring.performance import WindowPerformance
+from monitoring.periods import Choice, WindowLength, choose
 from monitoring.report import Report, write_reports
 from monitoring.unmuting import lift
 from monitoring.watchlist import watched_streams
@@ -61,12 +64,14 @@ def monitor(
     progress: Progress,
     with_reports: bool = True,
     interval: timedelta = EACH_DAY,
+    window: WindowLength | None = None,
 ) -> MonitorResult:
     """Watch a model version through a closed day; a run over the same days changes nothing.
 
     `reference` is the version's `reference.parquet`, beside which its `model.toml` lies. Reports
     take seconds a year, so a run that only looks for alarms may go without. `interval` is when
-    the next run is due; from the second that is missed, monitoring counts as dead.
+    the next run is due; from the second that is missed, monitoring counts as dead. `window` is the
+    length of the windows of performance, where it isn't to be the definition's.
     """
     begun = time.monotonic()
     if through >= now.date():
@@ -80,9 +85,9 @@ def monitor(
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
-    years, (news, weighed) = _follow(job, progress)
-    raised += news
-    _ask_to_retrain(job, years)
+    performance = _follow(job, settings.cache, window, progress)
+    raised += performance.alarms
+    _ask_to_retrain(job, performance.windows)
     reports: tuple[Report, ...] = ()
     last = ledger.closed_through
     if with_reports and last is not None:
@@ -91,8 +96,7 @@ def monitor(
     run.summary = {
         "interval_s": interval.total_seconds(),
         "assurance": assured,
-        "outcomes": weighed.to_dict(),
-        "performance": [year.to_dict() for year in years],
+        **performance.to_dict(),
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
         "alarms": len(raised),
@@ -100,20 +104,49 @@ def monitor(
     return _finish(job, run, plan, seen, raised, reports, begun)
 
 
-def _follow(
-    job: Job, progress: Progress
-) -> tuple[Sequence[YearPerformance], tuple[list[Alarm], Weighed]]:
+@dataclass(frozen=True)
+class Performance:
+    """How the version's risks agree with outcomes, and the alarms that rest on these."""
+
+    choice: Choice
+    windows: Sequence[WindowPerformance]
+    alarms: Sequence[Alarm]
+    weighed: Weighed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        return {
+            "outcomes": self.weighed.to_dict(),
+            "performance_window": vars(self.choice),
+            "performance": [window.to_dict() for window in self.windows],
+        }
+
+
+def _follow(job: Job, place: Path, window: WindowLength | None, progress: Progress) -> Performance:
     """Judge performance and calibration; what they rest on is let go of before reports are made."""
-    followed = followed_by_year(job.model, job.version)
-    years = performance_by_year(job.definition, followed, job.now, progress)
-    return years, watch_outcomes(job, followed)
+    runs = MonitorRun.objects.filter(model=job.model, version=job.version)
+    last = runs.exclude(finished_at=None).order_by("-pk").first()
+    today = job.now.date()
+    with follow(job.definition, job.version, place) as followed:
+        choice = choose(job.definition, followed.tallies, today)
+        if window is not None:
+            choice = Choice(window, "it was asked for")
+        windows = performance_over_time(
+            job.definition,
+            followed,
+            choice,
+            today,
+            earlier=windows_in(last.summary) if last else (),
+            progress=progress,
+        )
+        return Performance(choice, windows, *watch_outcomes(job, followed))
 
 
-def _ask_to_retrain(job: Job, years: Sequence[YearPerformance]) -> None:
+def _ask_to_retrain(job: Job, windows: Sequence[WindowPerformance]) -> None:
     """Open a request to retrain where a trigger of the definition says so."""
     found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
     causes = retraining.causes(
-        job.definition, job.version, list(found.order_by("pk")), years, job.now
+        job.definition, job.version, list(found.order_by("pk")), windows, job.now
     )
     open_request(job.model, job.version, causes, job.now)
 

@@ -1,8 +1,8 @@
 """The alarms that rest on outcomes: raised unless one is open, each beginning after the last's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from models.definition import Definition
 from monitoring.alarms import OPEN_STATES, Severity
-from monitoring.calibration import CALIBRATION, Miscalibration, Outcomes, miscalibration
+from monitoring.calibration import CALIBRATION, Miscalibration, miscalibration
 from monitoring.closing import Job
 from monitoring.discrimination import (
     DISCRIMINATION,
     ChangedDiscrimination,
     changed_discrimination,
 )
-from monitoring.performance import Followed
+from monitoring.followed import Followed, FollowedMonths
+from monitoring.independence import Outcomes
 from records.agreement.alarms import note_alarms
 from records.follow_up import LARGEST_UNREPORTED
 from records.models import Alarm
@@ -50,64 +51,82 @@ class Weighed:
         return dict(vars(self))
 
 
-def watch_outcomes(job: Job, followed: Mapping[int, Followed]) -> tuple[list[Alarm], Weighed]:
+def watch_outcomes(job: Job, followed: FollowedMonths) -> tuple[list[Alarm], Weighed]:
     """Raise the alarms on calibration and on discrimination, and say what they rest on."""
-    outcomes, weighed = outcomes_of(job.definition, followed, job.now.date())
+    due = DueOutcomes(job.definition, followed, job.now.date())
     alarms: list[Alarm] = []
-    if outcomes is None:
-        return alarms, weighed
     for stream, look in ((CALIBRATION, miscalibration), (DISCRIMINATION, changed_discrimination)):
         earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=stream)
         last = earlier.order_by("-pk").first()
         if last is not None and last.state in OPEN_STATES:
             continue
         after = date.fromisoformat(last.details["through"]) if last else None
-        found: Found | None = look(outcomes, job.budget, job.definition.outcome.horizon_days, after)
+        found: Found | None = look(due, job.budget, job.definition.outcome.horizon_days, after)
         if found is not None:
             alarms.append(_alarm(job, stream, found))
     with transaction.atomic():
         for alarm in alarms:
             alarm.save()
         note_alarms(alarms, job.now, {})
-    return alarms, weighed
+    return alarms, due.weighed()
 
 
-def outcomes_of(
-    definition: Definition, years: Mapping[int, Followed], today: date
-) -> tuple[Outcomes | None, Weighed]:
-    """Return the outcomes that are weighed of those that must be known by today.
+@dataclass(frozen=True, eq=False)
+class DueOutcomes:
+    """The outcomes that are weighed of those that must be known by today, month by month.
 
     Left out are the months of a site in which more than 5 % of them are unreported: a feed that
     reports next to none is no sign of health, nor of disease, and says nothing of other sites.
     """
-    horizon = definition.outcome.horizon_days
-    last = definition.outcome.closed_through(today)
-    parts = [_due(years[year], last) for year in sorted(years)]
-    if not any(part.risk.size for part in parts):
-        return None, Weighed(0, 0, 0)
-    rows = parts[0] if len(parts) == 1 else Followed.joined(parts)
-    events = rows.happened & (rows.days <= horizon)
-    known = events | (rows.days >= horizon)
-    weighed = _reported(rows, known)
-    lately = rows.predicted_on > rows.predicted_on.max() - np.timedelta64(LATELY_DAYS, "D")
-    counts = (lately, lately & ~known, lately & weighed)
-    if not weighed.all():
-        rows, events, known = rows.part(weighed), events[weighed], known[weighed]
-    outcomes = Outcomes(rows.predicted_on, rows.patients, rows.risk, events, known)
-    return outcomes, Weighed(*(int(chosen.sum()) for chosen in counts))
 
+    definition: Definition
+    followed: FollowedMonths
+    today: date
 
-def _due(rows: Followed, last: date) -> Followed:
-    """Return the predictions through the last day whose outcomes must be known."""
-    closed = rows.predicted_on <= np.datetime64(last)
-    return rows if closed.all() else rows.part(closed)
+    def __iter__(self) -> Iterator[Outcomes]:
+        """Read each month's outcomes anew."""
+        for rows in self._due():
+            events, known = self._known(rows)
+            weighed = _reported(rows, known)
+            outcomes = Outcomes(rows.predicted_on, rows.patients, rows.risk, events, known)
+            yield outcomes if weighed.all() else outcomes.part(weighed)
+
+    def weighed(self) -> Weighed:
+        """Count what the last days' outcomes are, up to the last prediction that is due."""
+        counted: dict[date, tuple[int, ...]] = {}
+        for rows in self._due():
+            _, known = self._known(rows)
+            weighed = _reported(rows, known)
+            for day in np.unique(rows.predicted_on):
+                own = rows.predicted_on == day
+                counts = (own, own & ~known, own & weighed)
+                counted[day.astype(object)] = tuple(int(chosen.sum()) for chosen in counts)
+        if not counted:
+            return Weighed(0, 0, 0)
+        since = max(counted) - timedelta(days=LATELY_DAYS)
+        return Weighed(
+            *map(sum, zip(*(c for day, c in counted.items() if day > since), strict=True))
+        )
+
+    def _due(self) -> Iterator[Followed]:
+        """Read the predictions whose outcomes must be known, by month."""
+        last = np.datetime64(self.definition.outcome.closed_through(self.today))
+        for month in self.followed.months:
+            if np.datetime64(month) > last:
+                return
+            rows = self.followed.of([month])
+            due = rows.predicted_on <= last
+            if due.any():
+                yield rows if due.all() else rows.part(due)
+
+    def _known(self, rows: Followed) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        horizon = self.definition.outcome.horizon_days
+        return rows.events(horizon), rows.settled(horizon)
 
 
 def _reported(rows: Followed, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Say which rows are of a month in which their site's outcomes are reported."""
-    months = rows.predicted_on.astype("datetime64[M]").astype(np.int64)
-    site_months = months * (int(rows.sites.max(initial=0)) + 1) + rows.sites
-    _, group = np.unique(site_months, return_inverse=True)
+    """Say which rows of a month are of a site whose outcomes are reported."""
+    _, group = np.unique(rows.sites, return_inverse=True)
     unknown = np.bincount(group, weights=~known) / np.bincount(group)
     return np.asarray((unknown <= LARGEST_UNREPORTED)[group], dtype=np.bool_)
 

@@ -1,12 +1,11 @@
 """The bets of alarms that rest on outcomes: what they share, whatever each of them weighs."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
@@ -34,31 +33,39 @@ class OutcomeBets:
         return np.array([bet.size for bet in self.bets])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class DayOfOutcomes:
+    """A day's rows: each bet's log E of them, [bets], and sums of what an alarm would say."""
+
+    day: date
+    rows: int
+    log_evidence: Floats
+    sums: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Raised:
-    """The first alarm: the change's first day by estimate, the day that alarmed, and which way."""
+    """The first alarm: the change's first day by estimate, the day that alarmed, and which way.
+
+    `sums` are those of all days from the one to the other.
+    """
 
     onset: date
     day: date
     direction: str
+    sums: Floats
 
 
-def first_alarm(
-    bets: OutcomeBets,
-    days: NDArray[np.datetime64],
-    evidence: Callable[[NDArray[np.bool_]], Floats],
-    budget: Budget,
-) -> Raised | None:
-    """Weigh rows day by day, `days` being theirs, (n,); return the first alarm or None.
-
-    `evidence` returns each bet's log E, [bets], of the rows that it's shown.
-    """
+def first_alarm(bets: OutcomeBets, days: Iterable[DayOfOutcomes], budget: Budget) -> Raised | None:
+    """Weigh days in their order; return the first alarm or None."""
     state = opened(np.array([1]), len(bets.bets))
-    for day in np.unique(days).astype(object):
-        rows = days == np.datetime64(day)
-        closing = advance(bets, state.observe([int(rows.sum())]), day, budget, evidence(rows))
+    sums: dict[date, Floats] = {}
+    for one in days:
+        sums[one.day] = one.sums
+        closing = advance(bets, state.observe([one.rows]), one.day, budget, one.log_evidence)
         if closing.alarm and closing.leading is not None and closing.onset is not None:
-            return Raised(closing.onset, day, closing.leading.direction)
+            since = [found for day, found in sums.items() if day >= closing.onset]
+            return Raised(closing.onset, one.day, closing.leading.direction, np.sum(since, axis=0))
         state = replace(closing.state, today=np.zeros_like(state.today))
     return None
 

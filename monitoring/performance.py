@@ -1,10 +1,9 @@
-"""How a version's risks agreed with what became known, by calendar year of the prediction."""
+"""How a version's risks agreed with what became known, by calendar window of the prediction."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from functools import reduce
-from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -13,43 +12,42 @@ from numpy.typing import NDArray
 from models.definition import Definition
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
-from models.evaluation.condensed import condensed_figures
+from models.evaluation.condensed import condense
 from models.evaluation.evaluation import evaluate
+from models.evaluation.figures import ThresholdEvaluation
 from models.evaluation.ranked_censoring import RankedCensoring, parts
 from monitoring.bounds import bounds
 from monitoring.expected import RiskHistogram
-from records.answers import Moment, raw_rows, times
-from records.follow_up import LARGEST_UNREPORTED, follow_up, prediction_keys
-from records.models import Prediction
+from monitoring.followed import Followed
+from monitoring.periods import Period
+from records.follow_up import LARGEST_UNREPORTED
 
 DRAWS = 200
 SEED = 20261
-# of more rows than these, intervals come from a histogram; each draw would take seconds else
-CONDENSED_ABOVE = 20_000
-ROWS_AT_ONCE = 20_000
-COLUMNS = ("predicted_on", "risk", "patients", "sites", "days", "happened")
+# of more rows than these, figures come from a histogram, which is the faster then
+CONDENSED_ABOVE = 4_000
 CLAIMED = (
     "auroc",
     "brier",
     "calibration_in_the_large",
     "calibration_slope",
     "observed_expected",
+    "ici",
     "event_rate",
     "mean_risk",
 )
+CLAIMED_AT_THRESHOLDS = ("net_benefit", "ppv", "sensitivity", "alerts_per_100")
+Figure = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
-class YearPerformance:
-    """One year's predictions: what is known of them, and the figures that may be claimed.
+class Judged:
+    """Some predictions of a window: what is known of them, and the figures that may be claimed.
 
-    `figures` maps a figure's name to its value and 95 % interval; where it's empty, `reason`
-    says why nothing is claimed. `bounds` hold whatever the unknown outcomes are, once the window
-    has closed. `expected` is what CBPE expects if the risks are still calibrated.
+    `figures` maps a figure's name to its value and 95 % interval, `at_thresholds` each threshold to
+    such figures; where they're empty, `reason` says why nothing is claimed.
     """
 
-    year: int
-    closes_on: date
     predictions: int
     patients: int
     events: int
@@ -57,134 +55,159 @@ class YearPerformance:
     censored: int
     unreported: int
     reason: str | None
-    figures: Mapping[str, Mapping[str, float | None]]
+    figures: Mapping[str, Figure]
+    at_thresholds: Mapping[str, Mapping[str, Figure]]
+
+
+@dataclass(frozen=True)
+class WindowPerformance:
+    """One window's predictions, all together.
+
+    `bounds` hold whatever the unknown outcomes are, once the window has closed. `expected` is what
+    CBPE expects if the risks are still calibrated. `shown` counts the predictions that were shown
+    to anyone. `apart` holds groups of the predictions (see `monitoring.apart`), and `seen` tells
+    whether what this rests on is what it was.
+    """
+
+    label: str
+    first: date
+    closes_on: date
+    judged: Judged
+    shown: int
     bounds: Mapping[str, tuple[float, float]]
     expected: Mapping[str, Any]
+    apart: Sequence[Mapping[str, Any]] = ()
+    seen: str = ""
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """Return what is claimed of all of its predictions."""
+        return self.judged.figures
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
-        return {**vars(self), "closes_on": self.closes_on.isoformat()}
-
-
-@dataclass(frozen=True, eq=False)
-class Followed:
-    """One year's predictions with the follow-up that is known: NaN days where none is.
-
-    `patients` are numbers that stand for pseudonyms, `sites` numbers that stand for sites' names,
-    the same ones in all years of a version.
-    """
-
-    predicted_on: NDArray[np.datetime64]
-    risk: NDArray[np.float64]
-    patients: NDArray[np.int32]
-    sites: NDArray[np.int32]
-    days: NDArray[np.float64]
-    happened: NDArray[np.bool_]
-
-    def part(self, chosen: NDArray[np.bool_] | slice) -> Self:
-        """Return some of the rows."""
-        return type(self)(*(getattr(self, name)[chosen] for name in COLUMNS))
+        dates = {"first": self.first.isoformat(), "closes_on": self.closes_on.isoformat()}
+        own = {name: value for name, value in vars(self).items() if name != "judged"}
+        return {**own, **vars(self.judged), **dates}
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the rows of several parts, one part after the other."""
-        return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS))
+    def from_dict(cls, found: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` returned, once JSON has held it."""
+        judged = Judged(**{name: found[name] for name in Judged.__dataclass_fields__})
+        own = {name: found[name] for name in cls.__dataclass_fields__ if name != "judged"}
+        dates = {name: date.fromisoformat(found[name]) for name in ("first", "closes_on")}
+        return cls(**{**own, **dates}, judged=judged)
 
 
-def performance_by_year(
-    definition: Definition,
-    years: Mapping[int, Followed],
-    now: datetime,
-    progress: Callable[[str, int, int], None],
-) -> tuple[YearPerformance, ...]:
-    """Evaluate each calendar year of predictions whose window has closed."""
-    found = []
-    for done, (year, followed) in enumerate(sorted(years.items()), start=1):
-        found.append(evaluate_year(definition, year, followed, now.date()))
-        progress("performance by year", done, len(years))
-    return tuple(found)
-
-
-def evaluate_year(
-    definition: Definition, year: int, followed: Followed, today: date
-) -> YearPerformance:
-    """Evaluate one year, or say why nothing is claimed of it."""
+def evaluate_window(
+    definition: Definition, period: Period, followed: Followed, today: date
+) -> WindowPerformance:
+    """Evaluate one window, or say why nothing is claimed of it."""
     outcome = definition.outcome
-    horizon = outcome.horizon_days
-    closes_on = outcome.closes_on(date(year, 12, 31))
-    known = ~np.isnan(followed.days)
-    events = known & followed.happened & (followed.days <= horizon)
-    free = known & ~events & (followed.days >= horizon)
-    counts = {
-        "predictions": int(known.size),
-        "patients": int(np.unique(followed.patients).size),
-        "events": int(events.sum()),
-        "non_events": int(free.sum()),
-        "censored": int((known & ~events & ~free).sum()),
-        "unreported": int((~known).sum()),
-    }
-    reason = _not_claimed(definition, counts, closes_on, today)
-    figures = {} if reason else _figures(_estimates(definition, followed, known))
+    closes_on = outcome.closes_on(period.last)
+    judged = judge(definition, followed, None if today > closes_on else closes_on)
+    events, settled = (
+        followed.events(outcome.horizon_days),
+        followed.settled(outcome.horizon_days),
+    )
     thresholds = [threshold.risk for threshold in definition.thresholds]
-    settled = events | free
-    return YearPerformance(
-        year,
+    return WindowPerformance(
+        period.label,
+        period.first,
         closes_on,
-        reason=reason,
-        figures=figures,
-        bounds=bounds(followed.risk, events, settled)
-        if today > closes_on and not settled.all() and _may_suffice(definition, counts)
+        judged,
+        int(followed.shown.sum()),
+        bounds(followed.risk, events, settled)
+        if today > closes_on and not settled.all() and _may_suffice(definition, judged)
         else {},
-        expected=asdict(_histogram(followed.risk, thresholds).expected()),
-        **counts,
+        asdict(_histogram(followed.risk, thresholds).expected()),
     )
 
 
-def _not_claimed(
-    definition: Definition, counts: Mapping[str, int], closes_on: date, today: date
-) -> str | None:
+def judge(definition: Definition, followed: Followed, closes_on: date | None) -> Judged:
+    """Count some rows' outcomes and evaluate them, or say why nothing is claimed of them.
+
+    `closes_on` is the last day before their window closes, None where it has closed.
+    """
+    horizon = definition.outcome.horizon_days
+    known, events = followed.known, followed.events(horizon)
+    settled = followed.settled(horizon)
+    counted = Judged(
+        predictions=int(known.size),
+        patients=int(np.unique(followed.patients).size),
+        events=int(events.sum()),
+        non_events=int((settled & ~events).sum()),
+        censored=int((known & ~settled).sum()),
+        unreported=int((~known).sum()),
+        reason=None,
+        figures={},
+        at_thresholds={},
+    )
+    reason = _not_claimed(definition, counted, closes_on)
+    if reason:
+        return replace(counted, reason=reason)
+    figures, at_thresholds = _estimates(
+        definition, followed if known.all() else followed.part(known)
+    )
+    return replace(
+        counted,
+        figures=_plain(figures, CLAIMED),
+        at_thresholds={
+            f"{one.threshold:g}": _plain(one.figures, CLAIMED_AT_THRESHOLDS)
+            for one in at_thresholds
+        },
+    )
+
+
+def _not_claimed(definition: Definition, counted: Judged, closes_on: date | None) -> str | None:
     least = definition.smallest_group
-    if today <= closes_on:
+    if closes_on is not None:
         return f"no closed window until {closes_on.isoformat()}"
-    if counts["patients"] < least.people:
+    if counted.patients < least.people:
         return f"not claimed: fewer than {least.people} patients"
-    if counts["unreported"] > LARGEST_UNREPORTED * counts["predictions"]:
+    if counted.unreported > LARGEST_UNREPORTED * counted.predictions:
         return (
-            f"not claimed: the outcomes of {counts['unreported']:,} of "
-            f"{counts['predictions']:,} predictions are unreported"
+            f"not claimed: the outcomes of {counted.unreported:,} of "
+            f"{counted.predictions:,} predictions are unreported"
         )
-    for kind, needed in (("events", least.events), ("non_events", least.non_events)):
-        if counts[kind] < needed:
-            words = kind.replace("_", "-").removesuffix("s" if counts[kind] == 1 else "")
-            return f"not claimed: {counts[kind]} {words}, {needed} are needed"
+    for kind, count, needed in (
+        ("events", counted.events, least.events),
+        ("non-events", counted.non_events, least.non_events),
+    ):
+        if count < needed:
+            words = kind.removesuffix("s" if count == 1 else "")
+            return f"not claimed: {count} {words}, {needed} are needed"
     return None
 
 
-def _may_suffice(definition: Definition, counts: Mapping[str, int]) -> bool:
+def _may_suffice(definition: Definition, counted: Judged) -> bool:
     """Say whether there could be events and non-events enough, whatever the unknown ones are."""
-    least, unknown = definition.smallest_group, counts["censored"] + counts["unreported"]
+    least, unknown = definition.smallest_group, counted.censored + counted.unreported
     return (
-        counts["patients"] >= least.people
-        and counts["events"] + unknown >= least.events
-        and counts["non_events"] + unknown >= least.non_events
+        counted.patients >= least.people
+        and counted.events + unknown >= least.events
+        and counted.non_events + unknown >= least.non_events
     )
 
 
 def _estimates(
-    definition: Definition, followed: Followed, known: NDArray[np.bool_]
-) -> Mapping[str, Estimate]:
+    definition: Definition, followed: Followed
+) -> tuple[Mapping[str, Estimate], Sequence[ThresholdEvaluation]]:
     """Evaluate with weights for censoring that are estimated anew in every draw, as in training."""
-    if not known.all():
-        followed = followed.part(known)
     days, happened, horizon = followed.days, followed.happened, definition.outcome.horizon_days
-    settings: dict[str, Any] = {"patient_ids": followed.patients, "seed": SEED, "draws": DRAWS}
+    settings: dict[str, Any] = {
+        "patient_ids": np.unique(followed.patients, return_inverse=True)[1],
+        "thresholds": [threshold.risk for threshold in definition.thresholds],
+        "seed": SEED,
+        "draws": DRAWS,
+    }
     if days.size > CONDENSED_ABOVE:
         censoring = RankedCensoring(days, happened, horizon)
-        return condensed_figures(censoring.y, followed.risk, censoring=censoring, **settings)
+        condensed = condense(censoring.y, followed.risk, censoring=censoring, **settings)
+        return condensed.figures, condensed.at_thresholds
     weighter = CensoringWeighter(days, happened, horizon)
-    thresholds = [threshold.risk for threshold in definition.thresholds]
-    settings |= {"reweight": weighter.reweight, "thresholds": thresholds}
-    return evaluate(weighter.y, followed.risk, **settings).figures
+    found = evaluate(weighter.y, followed.risk, reweight=weighter.reweight, **settings)
+    return found.figures, found.at_thresholds
 
 
 def _histogram(risk: NDArray[np.float64], thresholds: Sequence[float]) -> RiskHistogram:
@@ -193,82 +216,9 @@ def _histogram(risk: NDArray[np.float64], thresholds: Sequence[float]) -> RiskHi
     return reduce(RiskHistogram.__add__, counted)
 
 
-def _figures(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:
+def _plain(estimates: Mapping[str, Estimate], names: Sequence[str]) -> dict[str, Figure]:
     return {
         name: {"value": found.value, "low": found.low, "high": found.high}
-        for name in CLAIMED
+        for name in names
         for found in (estimates[name],)
     }
-
-
-def followed_by_year(model: str, version: str) -> dict[int, Followed]:
-    """Join a version's predictions to the latest reports of their outcomes, by id or patient."""
-    columns = _joined_columns(model, version)
-    patients = _in_order(np.concatenate(columns.pop("patients")))
-    # each column lets go of its parts before the next is made
-    found = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
-    whole = Followed(**found, patients=patients)
-    if not whole.risk.size:
-        return {}
-    first, last = (whole.predicted_on[row].astype(object).year for row in (0, -1))
-    years = np.arange(first, last + 2)
-    begins = [np.datetime64(f"{year}-01-01") for year in years.tolist()]
-    starts = np.searchsorted(whole.predicted_on, begins).tolist()
-    parts_of = zip(years.tolist(), starts, starts[1:], strict=False)
-    return {year: whole.part(slice(*rows)) for year, *rows in parts_of if rows[0] < rows[1]}
-
-
-def _joined_columns(model: str, version: str) -> dict[str, list[NDArray[Any]]]:
-    """Return the columns of `Followed` in parts, in order of prediction time."""
-    reports = follow_up(model)
-    chosen = Prediction.objects.filter(model=model, version=version, is_test=False)
-    columns = chosen.order_by("predicted_at", "id").values_list(
-        Moment("predicted_at"), "id", "patient", "risk", "site"
-    )
-    numbers: dict[str, int] = {}
-    found: dict[str, list[NDArray[Any]]] = {
-        "predicted_on": [times(()).astype("datetime64[D]")],
-        "risk": [np.zeros(0)],
-        "patients": [np.zeros(0, dtype=np.uint64)],
-        "sites": [np.zeros(0, dtype=np.int32)],
-        "days": [np.zeros(0)],
-        "happened": [np.zeros(0, dtype=np.bool_)],
-    }
-    for chunk in raw_rows(columns, ROWS_AT_ONCE):
-        moments, ids, patients, risk, sites = zip(*chunk, strict=True)
-        predicted_at = times(moments)
-        known_at, happened = reports.of_all(prediction_keys(ids), patients, predicted_at)
-        found["predicted_on"].append(predicted_at.astype("datetime64[D]"))
-        found["risk"].append(np.array(risk, dtype=np.float64))
-        found["patients"].append(_marks(patients, ids))
-        numbered = [numbers.setdefault(site, len(numbers)) for site in sites]
-        found["sites"].append(np.array(numbered, dtype=np.int32))
-        found["days"].append((known_at - predicted_at) / np.timedelta64(1, "D"))
-        found["happened"].append(happened)
-    return found
-
-
-def _marks(patients: Sequence[str], ids: Sequence[Any]) -> NDArray[np.uint64]:
-    """Return 64 bits for each patient; a prediction without one is a patient of its own.
-
-    Two of ten million patients share theirs with a chance of 3 in a million.
-    """
-    named = (patient or str(id_) for patient, id_ in zip(patients, ids, strict=True))
-    return np.frombuffer(
-        b"".join(blake2b(one.encode(), digest_size=8).digest() for one in named), dtype=np.uint64
-    )
-
-
-def _in_order(marks: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """Number patients from 0 on, as they appear first."""
-    order = np.argsort(marks, kind="stable")
-    ranked = marks[order]
-    begins = np.ones(marks.size, dtype=np.bool_)
-    begins[1:] = ranked[1:] != ranked[:-1]
-    del ranked
-    first = order[begins]
-    numbers = np.empty(first.size, dtype=np.int32)
-    numbers[np.argsort(first)] = np.arange(first.size)
-    found = np.empty(marks.size, dtype=np.int32)
-    found[order] = numbers[np.cumsum(begins, dtype=np.int32) - 1]
-    return found

@@ -15,7 +15,7 @@ from models.amounts import counted
 from models.definition import Definition
 from models.retraining_triggers import WINDOWS, RetrainingTriggers
 from monitoring.alarms import RANK, by_cause
-from monitoring.performance import YearPerformance
+from monitoring.performance import WindowPerformance
 from records import tenure
 from records.models import Alarm, Feedback, Prediction
 from records.retraining import Cause
@@ -31,7 +31,7 @@ def causes(
     definition: Definition,
     version: str,
     alarms: Sequence[Alarm],
-    years: Sequence[YearPerformance],
+    windows: Sequence[WindowPerformance],
     now: datetime,
 ) -> list[Cause]:
     """Return every cause that the definition's triggers find in open alarms, windows and age."""
@@ -40,7 +40,7 @@ def causes(
         return []
     return [
         *_grave(triggers, alarms),
-        *_miscalibrated(triggers, version, years),
+        *_miscalibrated(triggers, version, windows),
         *_aged(triggers, definition.name, version, now),
     ]
 
@@ -69,17 +69,17 @@ def _grave(triggers: RetrainingTriggers, alarms: Sequence[Alarm]) -> Iterator[Ca
 
 
 def _miscalibrated(
-    triggers: RetrainingTriggers, version: str, years: Sequence[YearPerformance]
+    triggers: RetrainingTriggers, version: str, windows: Sequence[WindowPerformance]
 ) -> Iterator[Cause]:
     """Compare the last closed windows; one of which nothing can be claimed says nothing."""
-    closed = [year for year in years if year.figures][-WINDOWS:]
+    closed = [one for one in windows if one.figures][-WINDOWS:]
     if len(closed) < WINDOWS:
         return
     for name, words in FIGURES.items():
         limits = getattr(triggers, name)
-        if limits is not None and all(_outside(year.figures[name], limits) for year in closed):
-            said = ", ".join(f"{_reading(year.figures[name])} in {year.year}" for year in closed)
-            key = f"{name} {version} {closed[-1].year}"
+        if limits is not None and all(_outside(one.figures[name], limits) for one in closed):
+            said = ", ".join(f"{_reading(one.figures[name])} in {one.label}" for one in closed)
+            key = f"{name} {version} {closed[-1].label}"
             low, high = limits
             yield Cause(key, f"The {words} was outside {low:g} to {high:g} twice running: {said}")
 

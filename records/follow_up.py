@@ -1,8 +1,9 @@
 """What is known of a model's predictions afterwards: the latest report of each outcome."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import numpy as np
 from django.db.models import QuerySet
 from numpy.typing import NDArray
 
-from records.answers import Moment, objects, raw_rows, times
+from records.answers import Moment, raw_rows, times
 from records.models import Outcome
 
 # above this share of unreported outcomes nothing is claimed or learnt: unreported is not censored
@@ -25,20 +26,34 @@ NEVER = np.datetime64("NaT", "us")
 
 
 @dataclass(frozen=True, eq=False)
-class FollowUp:
-    """The latest report of each prediction by its key, and of each patient by the pseudonym.
+class Reports:
+    """The latest report on each subject: `keys` are sorted, the others (n,) in their order.
 
     A report is when the event was, or the end of follow-up where none happened, and whether it
-    did. Contradictory reports stay recorded; the latest counts. `keys` are sorted; `places` has
-    where a patient's report is in `patient_known_at`.
+    did. Contradictory reports stay recorded; the latest counts.
     """
 
     keys: Keys
     known_at: Times
     happened: Flags
-    places: Mapping[str, int]
-    patient_known_at: Times
-    patient_happened: Flags
+
+    def of(self, keys: Keys) -> tuple[Times, Flags]:
+        """Return what was reported on some subjects, (n,) each: when, NaT where nothing, and if."""
+        known_at, happened = np.full(len(keys), NEVER), np.zeros(len(keys), dtype=np.bool_)
+        if self.keys.size:
+            place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
+            found = self.keys[place] == keys
+            known_at[found] = self.known_at[place[found]]
+            happened[found] = self.happened[place[found]]
+        return known_at, happened
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUp:
+    """The latest report of each prediction by its id, and of each patient by the pseudonym."""
+
+    predictions: Reports
+    patients: Reports
 
     def of(self, prediction: UUID, patient: str, predicted_at: datetime) -> Report | None:
         """Return what is known of one prediction; see `of_all`."""
@@ -55,42 +70,40 @@ class FollowUp:
 
         Nothing that was before a prediction says anything of it.
         """
-        known_at, happened = np.full(len(keys), NEVER), np.zeros(len(keys), dtype=np.bool_)
-        if self.keys.size:
-            place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
-            found = self.keys[place] == keys
-            known_at[found] = self.known_at[place[found]]
-            happened[found] = self.happened[place[found]]
-        if self.places:
-            of_patient = np.array([self.places.get(one, -1) for one in patients], dtype=np.int64)
-            others = np.isnat(known_at) & (of_patient >= 0)
-            known_at[others] = self.patient_known_at[of_patient[others]]
-            happened[others] = self.patient_happened[of_patient[others]]
-        before = known_at < predicted_at
-        known_at[before], happened[before] = NEVER, False
-        return known_at, happened
+        known_at, happened = self.predictions.of(keys)
+        return by_patient(self.patients, patient_keys(patients), predicted_at, known_at, happened)
+
+
+def by_patient(
+    reports: Reports, patients: Keys, predicted_at: Times, known_at: Times, happened: Flags
+) -> tuple[Times, Flags]:
+    """Complete what is known of predictions by reports on their patients; see `FollowUp.of_all`."""
+    of_patient, did = reports.of(patients)
+    others = np.isnat(known_at)
+    known_at, happened = np.where(others, of_patient, known_at), np.where(others, did, happened)
+    before = known_at < predicted_at
+    known_at[before], happened[before] = NEVER, False
+    return known_at, happened
 
 
 def follow_up(model: str, known_by: datetime | None = None) -> FollowUp:
     """Read every report of a model's outcomes, or all that were made by a time."""
-    reports = Outcome.objects.filter(model=model, is_test=False)
-    if known_by is not None:
-        reports = reports.filter(reported_at__lte=known_by)
-    named = reports.filter(prediction__isnull=False)
-    keys, known_at, happened = _columns(named, "prediction_id", prediction_keys)
-    # the last of equal keys is the first of them backwards
-    keys, last = np.unique(keys[::-1], return_index=True)
-    last = known_at.size - 1 - last
-    others = reports.filter(prediction__isnull=True).exclude(patient="")
-    patients, patient_known_at, patient_happened = _columns(others, "patient", objects)
+    named = reports_of(model, known_by).filter(prediction__isnull=False)
     return FollowUp(
-        keys,
-        known_at[last],
-        happened[last],
-        {patient: place for place, patient in enumerate(patients.tolist())},
-        patient_known_at,
-        patient_happened,
+        _latest(named, "prediction_id", prediction_keys), patient_reports(model, known_by)
     )
+
+
+def patient_reports(model: str, known_by: datetime | None = None) -> Reports:
+    """Read the reports of a model's outcomes that name a patient and no prediction."""
+    others = reports_of(model, known_by).filter(prediction__isnull=True).exclude(patient="")
+    return _latest(others, "patient", patient_keys)
+
+
+def reports_of(model: str, known_by: datetime | None = None) -> QuerySet[Outcome]:
+    """Return every report of a model's outcomes, or all that were made by a time."""
+    reports = Outcome.objects.filter(model=model, is_test=False)
+    return reports if known_by is None else reports.filter(reported_at__lte=known_by)
 
 
 def prediction_keys(ids: Iterable[str | UUID]) -> Keys:
@@ -99,10 +112,16 @@ def prediction_keys(ids: Iterable[str | UUID]) -> Keys:
     return np.frombuffer(bytes.fromhex(text), dtype="S16")
 
 
-def _columns(
-    reports: QuerySet[Outcome], subject: str, convert: Callable[[Sequence[Any]], NDArray[Any]]
-) -> tuple[NDArray[Any], Times, Flags]:
-    """Return whom reports are about, when it was known and if it happened, the latest last."""
+def patient_keys(patients: Iterable[str]) -> Keys:
+    """Return a digest of each pseudonym as 16 bytes, which no two of them share."""
+    digests = [blake2b(patient.encode(), digest_size=16).digest() for patient in patients]
+    return np.frombuffer(b"".join(digests), dtype="S16")
+
+
+def _latest(
+    reports: QuerySet[Outcome], subject: str, convert: Callable[[Sequence[Any]], Keys]
+) -> Reports:
+    """Return the latest report on each subject, and of two at once the one recorded later."""
     moments = (Moment("reported_at"), Moment("known_at"))
     parts: list[list[NDArray[Any]]] = [
         [times(())],
@@ -119,7 +138,10 @@ def _columns(
             column.append(part)
     order = np.argsort(_joined(parts[0]), kind="stable")
     about, known_at, happened = (_joined(column)[order] for column in parts[1:])
-    return about, known_at, happened
+    # the last of equal keys is the first of them backwards
+    keys, last = np.unique(about[::-1], return_index=True)
+    last = known_at.size - 1 - last
+    return Reports(keys, known_at[last], happened[last])
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -15,6 +16,14 @@ from models.errors import AuscultError
 ALARMS_OPEN, NOT_WATCHED = 3, 5
 
 
+class Length(StrEnum):
+    """How long a window of performance is."""
+
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
 def monitor(
     name: Annotated[str, typer.Argument(help="The model's name; with --status, none is all.")] = "",
     through: Annotated[
@@ -23,6 +32,9 @@ def monitor(
     ] = None,
     version: Version = "champion",
     every: Annotated[str, typer.Option(help="Run on, each interval such as 1h.")] = "",
+    window: Annotated[
+        Length | None, typer.Option(help="Judge performance by this; the definition's choice else.")
+    ] = None,
     status: Annotated[bool, typer.Option("--status", help="Only say if it runs as due.")] = False,
 ) -> None:
     """Compare what a model met with its reference; exit 3 where alarms are open.
@@ -36,15 +48,19 @@ def monitor(
     if not name:
         raise AuscultError("name the model to monitor, or ask for --status")
     if not every:
-        raise typer.Exit(_run(name, version, through.date() if through else None))
+        raise typer.Exit(_run(name, version, through.date() if through else None, window=window))
     if through:
         raise AuscultError("--every closes each day as it ends; give no --through with it")
     interval = parse_interval(every)
-    run_on(lambda: _run(name, version, None, interval), interval, time.sleep)
+    run_on(lambda: _run(name, version, None, interval, window), interval, time.sleep)
 
 
 def _run(
-    name: str, version: str, through: date | None, interval: timedelta = timedelta(days=1)
+    name: str,
+    version: str,
+    through: date | None,
+    interval: timedelta = timedelta(days=1),
+    window: Length | None = None,
 ) -> int:
     from auscult.monitoring_job import monitor_model, yesterday
     from auscult.summary import show_monitored
@@ -54,7 +70,14 @@ def _run(
     last = through or yesterday(moment)
     with progress() as step:
         result = monitor_model(
-            name, version, last, settings=settings, now=moment, step=step, interval=interval
+            name,
+            version,
+            last,
+            settings=settings,
+            now=moment,
+            step=step,
+            interval=interval,
+            window=window.value if window else None,
         )
     show_monitored(result)
     return ALARMS_OPEN if result.open_alarms else 0

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.console.accounts import viewers
-from monitoring.console.overview import ModelSummary, assurance, expectations, summaries, summary
+from monitoring.console.overview import ModelSummary, assurance, summaries, summary
+from monitoring.console.performance_tables import performance_tables
 from monitoring.console.trends import (
     Drawn,
     days_of,
@@ -50,7 +51,6 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
     definition = known_definition(name)
     overview = summary(definition, timezone.now())
     dossier = find_dossier(settings, name, overview.version or "")
-    performance = (overview.run.summary if overview.run else {}).get("performance", [])
     context = {
         "model": overview,
         "definition": definition,
@@ -60,8 +60,9 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "closed": Alarm.objects.filter(model=name, state="closed").order_by("-raised_on")[
             :CLOSED_SHOWN
         ],
-        "performance": performance,
-        "expected": expectations(dossier.definition if dossier else definition, performance),
+        "performance": performance_tables(
+            dossier.definition if dossier else definition, overview.run
+        ),
         "assurance": assurance(name, overview.version),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
         "feedback": feedback(definition, overview.version),

@@ -1,6 +1,6 @@
 """Every model as the console's first page lists it: in use or not, watched, alarmed, valid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,6 @@ from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.console.trends import days_of, traffic_spark
-from monitoring.console.wording import share_words
 from monitoring.heartbeat import Heartbeat, heartbeat, last_run, version_in_use
 from monitoring.streams import TRAFFIC
 from monitoring.validity import Validity, validity
@@ -107,33 +106,4 @@ def assurance(name: str, version: str | None) -> dict[str, Any]:
     )
     run = runs.order_by("-pk").first()
     found: dict[str, Any] = run.summary["assurance"] if run else {}
-    return found
-
-
-def expectations(
-    definition: Definition, performance: Sequence[Mapping[str, Any]]
-) -> list[tuple[int, list[tuple[str, str]]]]:
-    """Word what each year's risks let expect, and how far that was from a truth that is known."""
-    found = []
-    for year in performance:
-        expected = year.get("expected")
-        if not expected:
-            continue
-        auroc, truth = expected["auroc"], (year["figures"].get("auroc") or {}).get("value")
-        cells = [
-            ("AUROC", "none" if auroc is None else f"{auroc:.3f}"),
-            ("Brier score", f"{expected['brier']:.4f}"),
-            ("Event rate", share_words(expected["event_rate"])),
-        ]
-        at_thresholds = zip(
-            definition.thresholds, expected["alerts"], expected["precision"], strict=True
-        )
-        for threshold, alerts, precision in at_thresholds:
-            risk = f"{100 * threshold.risk:g} %"
-            cells.append((f"Alerts per 100 at {risk}", f"{100 * alerts:.1f}"))
-            events = "no alert" if precision is None else share_words(precision)
-            cells.append((f"Events among alerts at {risk}", events))
-        known = auroc is not None and truth is not None
-        cells.append(("AUROC less the true one", f"{auroc - truth:+.3f}" if known else "not known"))
-        found.append((int(year["year"]), cells))
     return found

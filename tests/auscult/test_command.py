@@ -10,8 +10,8 @@ import pytest
 AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
     "init", "migrate", "env", "models", "train", "retrain", "promote", "rollback", "history",
-    "package", "serve", "suspend", "restore", "score", "monitor", "alarms", "lookback",
-    "corrections", "export", "console", "work", "demo", "reproduce", "validate",
+    "package", "serve", "suspend", "restore", "score", "monitor", "alarms", "performance",
+    "lookback", "corrections", "export", "console", "work", "demo", "reproduce", "validate",
 )  # fmt: skip
 
 

@@ -1,4 +1,6 @@
+from dataclasses import asdict
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,12 +11,11 @@ from scipy.stats import bernoulli
 from monitoring.calibration import (
     BETS,
     Miscalibration,
-    Outcomes,
-    independent,
     log_ratio,
     miscalibration,
 )
 from monitoring.evidence.detector import Budget
+from monitoring.independence import Outcomes, independent
 
 START = np.datetime64("2024-01-01")
 BUDGET = Budget(5, 21)
@@ -28,7 +29,7 @@ def simulated(
     happened = generator.random(odds.size) < 1 / (1 + np.exp(-odds - shift))
     columns = {
         "predicted_on": START + np.repeat(np.arange(days), rows),
-        "patients": np.arange(odds.size).astype(str),
+        "patients": np.arange(odds.size),
         "risk": 1 / (1 + np.exp(-odds)),
         "happened": happened,
         "known": np.ones(odds.size, dtype=np.bool_),
@@ -37,7 +38,7 @@ def simulated(
 
 
 def alarm(outcomes: Outcomes, after: date | None = None) -> Miscalibration | None:
-    return miscalibration(outcomes, BUDGET, 30, after)
+    return miscalibration([outcomes], BUDGET, 30, after)
 
 
 def test_the_likelihood_ratio_is_that_of_scipy() -> None:
@@ -83,27 +84,47 @@ def test_a_lasting_shift_is_found_and_its_direction_said(shift: float, direction
 
 def test_a_patient_counts_once_a_horizon() -> None:
     outcomes = simulated(1, 0.5, rows=1, patients=np.ones(60, dtype=np.int32))
-    found = miscalibration(outcomes, Budget(1e-9, 1), 30, None)
+    found = miscalibration([outcomes], Budget(1e-9, 1), 30, None)
     assert found is not None
     assert found.rows <= 2
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=40), st.integers(1, 15))
-def test_of_a_patients_rows_the_next_that_counts_is_beyond_the_horizon(
-    rows: list[tuple[int, int]], horizon: int
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 40)), max_size=40),
+    st.integers(1, 15),
+    st.lists(st.integers(0, 40), max_size=3),
+)
+def test_of_a_patients_rows_the_next_that_counts_is_beyond_the_horizon_whatever_the_parts(
+    rows: list[tuple[int, int]], horizon: int, cuts: list[int]
 ) -> None:
-    patients = np.array([patient for patient, _ in rows], dtype=np.int32)
-    days = np.array([day for _, day in rows], dtype=np.int64)
+    rows = sorted(rows, key=lambda row: row[1])
     last: dict[int, int] = {}
-    counts = np.zeros(len(rows), dtype=bool)
-    for row in np.argsort(days, kind="stable").tolist():
-        patient, day = rows[row]
+    counted = []
+    for row, (patient, day) in enumerate(rows):
         if patient not in last or day - last[patient] > horizon:
-            counts[row], last[patient] = True, day
-    nothing = np.zeros(len(rows))
-    dated = np.datetime64("2025-01-01") + days
-    outcomes = Outcomes(dated, patients, nothing, nothing > 0, nothing == 0)
-    assert (independent(outcomes, horizon) == counts).all()
+            last[patient] = day
+            counted.append(row)
+    parts = []
+    for low, high in pairwise([0, *sorted(cuts), 41]):
+        own = [row for row, (_, day) in enumerate(rows) if low <= day < high]
+        dated = np.datetime64("2025-01-01") + np.array([rows[row][1] for row in own], dtype=int)
+        patients = np.array([rows[row][0] for row in own], dtype=np.uint64)
+        yes = np.ones(len(own), dtype=bool)
+        parts.append(Outcomes(dated, patients, np.array(own, dtype=float), yes, yes))
+    found = [part.risk for part in independent(parts, horizon)]
+    assert np.concatenate([[], *found]).astype(int).tolist() == counted
+
+
+@pytest.mark.parametrize("shift", [0.4, -0.5])
+def test_the_parts_in_which_outcomes_come_change_nothing(shift: float) -> None:
+    outcomes = simulated(2, shift, patients=np.arange(60 * 40) % 700)
+    whole = alarm(outcomes)
+    days = outcomes.predicted_on
+    cuts = [days.min(), days.min() + 3, days.min() + 17, days.max() + 1]
+    parts = [outcomes.part((days >= low) & (days < high)) for low, high in pairwise(cuts)]
+    assert whole is not None
+    found = miscalibration(parts, BUDGET, 30, None)
+    assert asdict(found) == pytest.approx(asdict(whole)) if found else False
 
 
 def test_after_an_alarm_evidence_begins_anew() -> None:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bernoulli
 
-from monitoring.calibration import Outcomes
 from monitoring.discrimination import (
     WORTH,
     ChangedDiscrimination,
@@ -17,6 +16,7 @@ from monitoring.discrimination import (
     paired,
 )
 from monitoring.evidence.detector import Budget
+from monitoring.independence import Outcomes
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Clinic
 
@@ -41,7 +41,7 @@ def simulated(
 
 
 def alarm(outcomes: Outcomes, after: date | None = None) -> ChangedDiscrimination | None:
-    return changed_discrimination(outcomes, BUDGET, 30, after)
+    return changed_discrimination([outcomes], BUDGET, 30, after)
 
 
 def pair(difference: float, happened: tuple[bool, bool], known: tuple[bool, bool]) -> Pairs:
@@ -61,12 +61,19 @@ def test_every_row_is_in_one_pair_at_most_whatever_the_outcomes(
 ) -> None:
     risk, days, happened, known = (np.array(column) for column in zip(*rows, strict=True))
     everyone = np.ones(risk.size, dtype=np.bool_)
+    cut = 0.5 * days.max()
     outcomes = Outcomes(START + days, np.arange(risk.size), risk, happened, known)
     others = Outcomes(START + days, np.arange(risk.size), risk, ~happened, everyone)
-    pairs = paired(outcomes, everyone)
+    (pairs,) = paired([outcomes])
     weeks, sizes = np.unique((days // 7), return_counts=True)
     assert pairs.day.size == (sizes // 2).sum()
-    assert (pairs.difference == paired(others, everyone).difference).all()
+    (same,) = paired([others])
+    assert (pairs.difference == same.difference).all()
+    halves = list(paired([outcomes.part(days <= cut), outcomes.part(days > cut)]))
+    assert sum(part.day.size for part in halves) == pairs.day.size
+    ordered = np.argsort(days, kind="stable")
+    (apart,) = paired([outcomes.part(ordered)])
+    assert np.concatenate([p.difference for p in halves]).tolist() == apart.difference.tolist()
     assert set(((pairs.day - START).astype(int) // 7).tolist()) <= set(weeks.tolist())
 
 

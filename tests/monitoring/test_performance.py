@@ -1,3 +1,4 @@
+from contextlib import AbstractContextManager
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -5,16 +6,26 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from models.evaluation.condensed import VALUES_WITHIN
-from monitoring.performance import YearPerformance, followed_by_year, performance_by_year
+from monitoring.followed import FollowedMonths, follow
+from monitoring.over_time import performance_over_time
+from monitoring.performance import WindowPerformance
+from monitoring.periods import Choice, WindowLength
 from records.models import Alarm, Outcome, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
 CLOSES = date(2024, 12, 31) + timedelta(days=120)
 
 
-def performance(clinic: Clinic, now: datetime = NOW) -> tuple[YearPerformance, ...]:
-    years = followed_by_year(clinic.model, "1")
-    return performance_by_year(clinic.definition, years, now, lambda stage, done, total: None)
+def followed(clinic: Clinic) -> AbstractContextManager[FollowedMonths]:
+    return follow(clinic.definition, "1", clinic.settings.cache)
+
+
+def performance(
+    clinic: Clinic, now: datetime = NOW, length: WindowLength = "year"
+) -> tuple[WindowPerformance, ...]:
+    with followed(clinic) as months:
+        choice = Choice(length, "the test asks for it")
+        return performance_over_time(clinic.definition, months, choice, now.date())
 
 
 def drawn(predictions: list[Prediction], seed: int = 5) -> list[bool]:
@@ -27,8 +38,12 @@ def test_figures_of_a_closed_year_agree_with_scikit_learn(clinic: Clinic) -> Non
     happened = drawn(made)
     clinic.report_outcomes(made, happened, days=90)
     (year,) = performance(clinic)
-    assert (year.predictions, year.events, year.censored) == (600, sum(happened), 0)
-    assert year.reason is None
+    assert (year.judged.predictions, year.judged.events, year.judged.censored) == (
+        600,
+        sum(happened),
+        0,
+    )
+    assert year.judged.reason is None
     auroc = year.figures["auroc"]
     expected = roc_auc_score(happened, [prediction.risk for prediction in made])
     assert auroc["value"] == pytest.approx(expected, abs=1e-12)
@@ -43,7 +58,7 @@ def test_people_censored_early_are_weighted_and_not_taken_as_well(clinic: Clinic
     clinic.report_outcomes(made[:600], happened[:600], days=90)
     clinic.report_outcomes(made[600:], [False] * 200, days=45)
     (year,) = performance(clinic)
-    assert year.censored == 200
+    assert year.judged.censored == 200
     observed = year.figures["event_rate"]["value"]
     assert observed == pytest.approx(sum(happened[:600]) / 600, abs=0.01)
 
@@ -52,7 +67,7 @@ def test_nothing_is_claimed_of_few_events(clinic: Clinic) -> None:
     made = clinic.record(FIRST, 100)
     clinic.report_outcomes(made, [row < 11 for row in range(100)], days=90)
     (year,) = performance(clinic)
-    assert year.reason == "not claimed: 11 events, 20 are needed"
+    assert year.judged.reason == "not claimed: 11 events, 20 are needed"
     assert year.figures == {}
 
 
@@ -62,19 +77,21 @@ def test_nothing_is_claimed_before_the_window_has_closed(clinic: Clinic) -> None
     before = datetime(2025, 4, 30, tzinfo=UTC)
     assert before.date() == CLOSES
     (year,) = performance(clinic, before)
-    assert year.reason == "no closed window until 2025-04-30"
+    assert year.judged.reason == "no closed window until 2025-04-30"
     (year,) = performance(clinic, before + timedelta(days=1))
-    assert year.reason is None
+    assert year.judged.reason is None
 
 
 def test_unreported_outcomes_are_not_taken_as_none(clinic: Clinic) -> None:
     made = clinic.record(FIRST, 400)
     clinic.report_outcomes(made[:300], drawn(made)[:300], days=90)
     (year,) = performance(clinic)
-    assert year.unreported == 100
-    assert year.reason == "not claimed: the outcomes of 100 of 400 predictions are unreported"
+    assert year.judged.unreported == 100
+    assert (
+        year.judged.reason == "not claimed: the outcomes of 100 of 400 predictions are unreported"
+    )
     low, high = year.bounds["event_rate"]
-    assert (low, high) == (year.events / 400, (year.events + 100) / 400)
+    assert (low, high) == (year.judged.events / 400, (year.judged.events + 100) / 400)
     assert year.bounds["auroc"][0] < 0.5 < year.bounds["auroc"][1]
 
 
@@ -84,10 +101,10 @@ def test_the_latest_of_contradictory_reports_counts(clinic: Clinic) -> None:
     clinic.report_outcomes([made], [False], days=90)
     Outcome.objects.filter(happened=True).update(reported_at=NOW - timedelta(days=1))
     (year,) = performance(clinic)
-    assert (year.events, year.non_events) == (0, 1)
+    assert (year.judged.events, year.judged.non_events) == (0, 1)
     Outcome.objects.filter(happened=True).update(reported_at=NOW + timedelta(days=1))
     (year,) = performance(clinic)
-    assert (year.events, year.non_events) == (1, 0)
+    assert (year.judged.events, year.judged.non_events) == (1, 0)
 
 
 def test_an_outcome_is_joined_by_patient_where_no_prediction_is_named(clinic: Clinic) -> None:
@@ -102,21 +119,22 @@ def test_an_outcome_is_joined_by_patient_where_no_prediction_is_named(clinic: Cl
             client="client",
         )
     (year,) = performance(clinic)
-    assert (year.events, year.unreported) == (1, 1)
+    assert (year.judged.events, year.judged.unreported) == (1, 1)
 
 
-def test_patients_are_numbered_as_they_come_and_nobody_shares_the_number_of_nobody(
+def test_a_patient_has_one_mark_in_all_months_and_nobody_shares_that_of_nobody(
     clinic: Clinic,
 ) -> None:
     for step, patient in ((0, "b" * 64), (1, ""), (2, "a" * 64), (366, "b" * 64), (367, "")):
         clinic.record(FIRST + timedelta(days=step), 1, patient=patient)
-    years = followed_by_year(clinic.model, "1")
-    assert years[2024].patients.tolist() == [0, 1, 2]
-    assert years[2025].patients.tolist() == [0, 3]
+    with followed(clinic) as months:
+        first, later = (rows.patients.tolist() for rows in months)
+    assert len({*first, *later}) == 4
+    assert later[0] == first[0]
 
 
-def test_of_no_predictions_there_are_no_years(clinic: Clinic) -> None:
-    assert followed_by_year(clinic.model, "1") == {}
+def test_of_no_predictions_there_are_no_windows(clinic: Clinic) -> None:
+    assert performance(clinic) == ()
 
 
 def test_very_many_rows_give_the_figures_of_few_at_once(
@@ -128,7 +146,8 @@ def test_very_many_rows_give_the_figures_of_few_at_once(
     (whole,) = performance(clinic)
     monkeypatch.setattr("monitoring.performance.CONDENSED_ABOVE", 1000)
     (condensed,) = performance(clinic)
-    assert whole.censored == 60
+    assert whole.judged.censored == 60
+    assert {*whole.figures} == {*condensed.figures} >= {"ici", "auroc"}
     for name, figure in whole.figures.items():
         width = figure["high"] - figure["low"]
         found = condensed.figures[name]

@@ -8,7 +8,7 @@ import pytest
 
 from models.definition import Definition, parse_definition
 from models.errors import DefinitionError
-from monitoring.performance import YearPerformance
+from monitoring.performance import Judged, WindowPerformance
 from monitoring.retraining import causes, treatment
 from records import retraining, tenure
 from records.models import Alarm, Feedback, Prediction
@@ -27,15 +27,15 @@ def triggered(text: str = TRIGGERS) -> Definition:
     return parse_definition(f"{DEFINITION}{text}".encode(), source="tests")
 
 
-def year(number: int, slope: tuple[float, float, float] | None) -> YearPerformance:
+def year(number: int, slope: tuple[float, float, float] | None) -> WindowPerformance:
     quiet = {"value": 0.0, "low": -0.1, "high": 0.1}
     value, low, high = slope or (1.0, 0.9, 1.1)
     steep = {"value": value, "low": low, "high": high}
     figures: dict[str, Any] = {"calibration_in_the_large": quiet, "calibration_slope": steep}
     shown = figures if slope else {}
-    return YearPerformance(
-        number, date(number + 1, 6, 1), 100, 100, 30, 70, 0, 0, None, shown, {}, {}
-    )
+    judged = Judged(100, 100, 30, 70, 0, 0, None, shown, {})
+    closes = date(number + 1, 6, 1)
+    return WindowPerformance(f"{number} Q2", date(number, 4, 1), closes, judged, 100, {}, {})
 
 
 STEEP, USUAL = (0.6, 0.5, 0.7), (1.0, 0.9, 1.1)
@@ -70,9 +70,9 @@ def test_calibration_asks_when_two_closed_windows_running_were_outside(
     found = causes(triggered(), "1", [], years, NOW)
     assert bool(found) is asks
     if asks:
-        assert found[0].key == f"calibration_slope 1 {years[-1].year}"
+        assert found[0].key == f"calibration_slope 1 {years[-1].label}"
         assert "outside 0.8 to 1.25 twice running" in found[0].words
-        assert f"in {years[-1].year}" in found[0].words
+        assert f"in {years[-1].label}" in found[0].words
 
 
 def test_a_version_asks_once_it_is_older_than_allowed(clinic: Clinic) -> None:

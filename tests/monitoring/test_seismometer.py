@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.errors import RecordError
-from monitoring.performance import evaluate_year, followed_by_year
+from monitoring.followed import follow
+from monitoring.performance import evaluate_window
+from monitoring.periods import period_of
 from monitoring.seismometer import Exported, export
 from records.models import Amendment, Feedback, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -176,11 +178,13 @@ def test_the_real_package_opens_it_and_finds_our_figures(clinic: Clinic, tmp_pat
     )
     assert done.returncode == 0, done.stderr
     theirs = json.loads(done.stdout.splitlines()[-1])
-    followed = followed_by_year(clinic.model, clinic.version)[FIRST.year]
-    ours = evaluate_year(clinic.definition, FIRST.year, followed, date(2025, 6, 1))
+    with follow(clinic.definition, clinic.version, clinic.settings.cache) as months:
+        followed = months.of(months.months)
+    year = period_of(FIRST, "year")
+    ours = evaluate_window(clinic.definition, year, followed, date(2025, 6, 1))
     assert theirs["name"] == "Risk of kidney failure within 90 days (version 1)"
-    assert theirs["predictions"] == found.predictions == ours.predictions - 7 == 1000
-    assert theirs["events"] == ours.events == found.events
+    assert theirs["predictions"] == found.predictions == ours.judged.predictions - 7 == 1000
+    assert theirs["events"] == ours.judged.events == found.events
     assert theirs["auroc_exact"] == pytest.approx(ours.figures["auroc"]["value"], abs=1e-12)
     assert theirs["auroc"] == pytest.approx(ours.figures["auroc"]["value"], abs=1e-3)
     assert theirs["cohorts"] == {"Shown": 2}

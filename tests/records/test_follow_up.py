@@ -1,5 +1,6 @@
 """The latest report of each outcome, beside a plain loop over the reports."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from records.answers import times
-from records.follow_up import FollowUp, follow_up, prediction_keys
+from records.follow_up import FollowUp, Reports, follow_up, patient_keys, prediction_keys
 from records.models import Outcome, Prediction
 from records.settings import Settings
 from records.writer import Writer
@@ -19,7 +20,7 @@ from tests.records.made_up import prediction
 
 MIDNIGHT = datetime(2024, 1, 1, tzinfo=UTC)
 IDS = [UUID(int=number * 7**20) for number in range(1, 6)]
-PATIENTS = ["", "ann", "bob"]
+PATIENTS = ["", "ann", "bob", "c" * 64, "c" * 63 + "d", "z" * 64]
 
 reports = st.lists(st.tuples(st.sampled_from(IDS), st.integers(0, 9), st.booleans()))
 others = st.lists(st.tuples(st.sampled_from(PATIENTS[1:]), st.integers(0, 9), st.booleans()))
@@ -32,21 +33,23 @@ def day(number: int) -> datetime:
     return MIDNIGHT + timedelta(days=number)
 
 
+def reported(known: dict[Any, Any], keys_of: Callable[[Sequence[Any]], Any]) -> Reports:
+    """What is known of each subject, in the order of their keys."""
+    rows = sorted(known.items(), key=lambda row: bytes(keys_of([row[0]])[0]))
+    return Reports(
+        keys_of([row[0] for row in rows]),
+        times([row[1][0] for row in rows]),
+        np.array([row[1][1] for row in rows], dtype=bool),
+    )
+
+
 @given(reports, others, asked)
 def test_what_is_known_is_what_a_loop_finds(
     by_id: list[Any], by_patient: list[Any], rows: list[Any]
 ) -> None:
     known = {key: (day(at), did) for key, at, did in by_id}
     known_of = {who: (day(at), did) for who, at, did in by_patient}
-    keys = prediction_keys(sorted(known))
-    found = FollowUp(
-        keys,
-        times([known[one][0] for one in sorted(known)]),
-        np.array([known[one][1] for one in sorted(known)], dtype=bool),
-        {who: place for place, who in enumerate(known_of)},
-        times([one[0] for one in known_of.values()]),
-        np.array([one[1] for one in known_of.values()], dtype=bool),
-    )
+    found = FollowUp(reported(known, prediction_keys), reported(known_of, patient_keys))
     known_at, happened = found.of_all(
         prediction_keys([row[0] for row in rows]),
         [row[1] for row in rows],

@@ -8,6 +8,9 @@ from monitoring.console.charts import Point, Step, spark, waterfall
 from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
 from monitoring.console.wording import risk_words, share_words, signed_words, with_unit
+from monitoring.followed import follow
+from monitoring.over_time import performance_over_time
+from monitoring.periods import Choice
 from records import tenure
 from records.models import Alarm, AuditEvent, Feedback, MonitorRun, Prediction
 from records.settings import Settings
@@ -240,6 +243,30 @@ def test_the_model_page_says_what_is_expected_and_that_it_is_blind(
     assert "it is blind to risks that no longer hold" in page
     assert "Events among alerts at 20 %" in page
     assert "without allowance for chance, the AUROC lies between 0.00 and 1.00" in page
+
+
+def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
+    watched: Clinic, browse: Browse
+) -> None:
+    made = watched.record(FIRST, 600)
+    watched.report_outcomes(made, [one.risk > 0.1 for one in made], days=90)
+    Prediction.objects.filter(pk__in=[one.pk for one in made[:250]]).update(shown=False)
+    Prediction.objects.exclude(pk__in=[one.pk for one in made]).delete()
+    run = MonitorRun.objects.latest("pk")
+    with follow(watched.definition, "1", watched.settings.cache) as months:
+        choice = Choice("quarter", "the test asks for it")
+        windows = performance_over_time(watched.definition, months, choice, NOW.date())
+    run.summary["performance"] = [window.to_dict() for window in windows]
+    run.summary["performance_window"] = vars(choice)
+    run.save()
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Performance by quarter of prediction" in page
+    assert "Why by quarter: the test asks for it" in page
+    apart = page.split("Shown and silent predictions apart")[1]
+    assert "350 predictions were shown, 250 recorded in silence" in apart
+    assert ">Silent</td>" in apart
+    assert "Net benefit" in page
+    assert "Effective treatment and decay of the model can" in page
 
 
 def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, browse: Browse) -> None:

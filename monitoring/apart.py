@@ -1,0 +1,86 @@
+"""Performance of a window's groups apart: of shown and silent predictions, and of subgroups.
+
+What clinicians do about a shown risk changes the outcome, which silent ones don't; but who is shown
+a risk may differ as well, so that their difference tells neither alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.definition import Definition
+from models.evaluation.subgroups import NOT_RECORDED
+from models.evaluation.suppression import ReportingLimits, withheld
+from monitoring.followed import Followed, group_names
+from monitoring.performance import Judged, judge
+
+SHOWN = "shown"
+SHOWN_TITLE, OF_SHOWN = "Shown or silent", ("Silent", "Shown")
+TREATMENT = (
+    "What clinicians do about a shown risk changes the outcome. Effective treatment and decay of "
+    "the model can't be told apart here: that takes a randomised or a phased silent comparison."
+)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """One group of a window's predictions; `judged` is None where the group is too small."""
+
+    characteristic: str
+    title: str
+    group: str
+    judged: Judged | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that JSON can hold."""
+        named = {"characteristic": self.characteristic, "title": self.title, "group": self.group}
+        if self.judged is None:
+            return {**named, "predictions": None, "reason": "withheld: too few patients or events"}
+        return {**named, **vars(self.judged)}
+
+
+def judge_apart(definition: Definition, rows: Followed) -> list[Apart]:
+    """Evaluate each group of a closed window; where all rows are of one group, none of them.
+
+    A group is withheld below the definition's smallest number of patients, or below five events or
+    non-events, and so is another from which its counts would follow.
+    """
+    found = []
+    for characteristic, title, names, place in _characteristics(definition, rows):
+        groups = [(name, place == number) for number, name in names]
+        groups = [(name, members) for name, members in groups if members.any()]
+        if len(groups) < 2:
+            continue
+        parts = [(name, rows.part(members)) for name, members in groups]
+        hidden = _withheld(definition, [part for _, part in parts])
+        found += [
+            Apart(characteristic, title, name, None if hide else judge(definition, part, None))
+            for (name, part), hide in zip(parts, hidden, strict=True)
+        ]
+    return found
+
+
+def _characteristics(
+    definition: Definition, rows: Followed
+) -> Iterator[tuple[str, str, Sequence[tuple[int, str]], NDArray[np.int8]]]:
+    """Yield each characteristic with its groups' numbers and names, and each row's number."""
+    yield SHOWN, SHOWN_TITLE, list(enumerate(OF_SHOWN)), rows.shown.astype(np.int8)
+    titles = {group.name: group.title for group in definition.subgroups}
+    for column, (name, groups) in enumerate(group_names(definition).items()):
+        named = [*enumerate(groups), (-1, NOT_RECORDED)]
+        yield name, titles[name], named, rows.groups[:, column]
+
+
+def _withheld(definition: Definition, parts: Sequence[Followed]) -> list[bool]:
+    horizon = definition.outcome.horizon_days
+    cell = ReportingLimits().cell
+    counts = []
+    for part in parts:
+        events, settled = part.events(horizon), part.settled(horizon)
+        patients = int(np.unique(part.patients).size)
+        counts.append((patients, int(events.sum()), int((settled & ~events).sum())))
+    hidden: list[bool] = withheld(counts, (definition.smallest_group.people, cell, cell)).tolist()
+    return hidden
