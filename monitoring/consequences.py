@@ -66,7 +66,6 @@ class Consequences:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
         wholes = {alarm.pk: self._pooled(alarm, alarms) for alarm in alarms}
-        _as_severe_as_parts(alarms, wholes)
         for alarm in alarms:
             pooled = wholes[alarm.pk]
             others = score if self._subject(alarm) == "alerts" else []
@@ -81,6 +80,7 @@ class Consequences:
                 if self._pooled(one, [alarm]) is alarm
             ]
             alarm.details["sits"] = self._sits(alarm, at) if at else None
+        as_severe_as_what_follows(alarms)
         _to_roots(alarms)
 
     def _pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
@@ -255,13 +255,14 @@ def _opposite(one: Alarm, other: Alarm) -> bool:
     return bool(first * second < 0)
 
 
-def _as_severe_as_parts(alarms: Sequence[Alarm], wholes: Mapping[int, Alarm | None]) -> None:
-    """Let no alarm be less severe than one that is a part of it."""
+def as_severe_as_what_follows(alarms: Sequence[Alarm]) -> None:
+    """Let no alarm be less severe than its parts and consequences, since it alone is told."""
+    known = {alarm.pk: alarm for alarm in alarms}
     for alarm in alarms:
-        whole = wholes[alarm.pk]
-        while whole is not None:
-            whole.severity = max(whole.severity, alarm.severity, key=RANK.__getitem__)
-            whole = wholes[whole.pk]
+        cause = known.get(alarm.details["follows"])
+        while cause is not None:
+            cause.severity = max(cause.severity, alarm.severity, key=RANK.__getitem__)
+            cause = known.get(cause.details["follows"])
 
 
 def _to_roots(alarms: Sequence[Alarm]) -> None:

@@ -62,10 +62,9 @@ def treatment(model: str, version: str) -> dict[str, Any]:
 def _grave(triggers: RetrainingTriggers, alarms: Sequence[Alarm]) -> Iterator[Cause]:
     if triggers.severity is None:
         return
-    for alarm, consequences in by_cause(alarms):
-        gravest = max((one.severity for one in (alarm, *consequences)), key=RANK.__getitem__)
-        if RANK[gravest] >= RANK[triggers.severity]:
-            yield Cause(f"alarm {alarm.pk}", f"A {gravest} alarm is open: {alarm.summary}")
+    for alarm, _ in by_cause(alarms):
+        if RANK[alarm.severity] >= RANK[triggers.severity]:
+            yield Cause(f"alarm {alarm.pk}", f"A {alarm.severity} alarm is open: {alarm.summary}")
 
 
 def _miscalibrated(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from monitoring.alarms import by_cause
-from monitoring.consequences import wholes_of
+from monitoring.consequences import as_severe_as_what_follows, wholes_of
 from monitoring.validity import validity
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Change, Clinic, both, older
@@ -38,6 +38,28 @@ def test_score_and_alerts_that_a_feature_explains_join_its_alarm(clinic: Clinic)
     (case,) = by_cause(found.values())
     assert (case[0], len(case[1])) == (cause, len(found) - 1)
     assert validity(found.values()).reasons == (cause.summary,)
+
+
+@pytest.mark.parametrize(
+    ("own", "parts", "expected"),
+    [
+        ("notice", ["warning", "critical"], "critical"),
+        ("warning", ["notice"], "warning"),
+        ("critical", [], "critical"),
+    ],
+)
+def test_an_alarm_is_as_severe_as_all_that_follows_from_it(
+    own: str, parts: list[str], expected: str
+) -> None:
+    cause = Alarm(pk=1, severity=own, details={"follows": None})
+    between = Alarm(pk=2, severity="notice", details={"follows": 1})
+    others = [
+        Alarm(pk=place, severity=severity, details={"follows": 2})
+        for place, severity in enumerate(parts, 3)
+    ]
+    as_severe_as_what_follows([*others, between, cause])
+    assert cause.severity == expected
+    assert [one.severity for one in others] == parts
 
 
 def test_an_alarm_says_what_the_change_does_to_the_risk(clinic: Clinic) -> None:

@@ -43,7 +43,7 @@ STEEP, USUAL = (0.6, 0.5, 0.7), (1.0, 0.9, 1.1)
 
 def test_an_alarm_that_follows_from_another_asks_for_nothing_of_its_own(clinic: Clinic) -> None:
     shared = {"model": clinic.model, "version": "1", "raised_on": FIRST, "recorded_at": NOW}
-    cause = Alarm(pk=1, stream="a", severity="warning", summary="A cause.", **shared)
+    cause = Alarm(pk=1, stream="a", severity="critical", summary="A cause.", **shared)
     part = Alarm(pk=2, stream="a@north", severity="critical", summary="A part.", **shared)
     part.details = {"follows": 1}
     found = causes(triggered(), "1", [cause, part], [], NOW)
