@@ -35,6 +35,8 @@ def show_trained(trained: "TrainedVersion") -> None:
     """Show a trained version's headline figures."""
     out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
     out.print(_figures(trained.evaluation))
+    if trained.earlier is not None and trained.earlier.count:
+        out.print(f"Bear in mind: {trained.earlier.words}.")
 
 
 def show_retrained(found: "Retrained") -> None:

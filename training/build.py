@@ -12,7 +12,7 @@ from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
-from training.artefact import seal_artefact, write_scorer
+from training.artefact import plain_json, seal_artefact, write_scorer
 from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import card_files
@@ -20,6 +20,7 @@ from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.comparators import formula_evidence
 from training.data_quality import DataQuality, assess_quality
+from training.earlier_runs import EarlierRuns, earlier_runs
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
 from training.judging import Judged, judge_by_folds, judge_on_test
@@ -52,6 +53,7 @@ class Built:
     record: RunRecord
     example: pd.DataFrame
     evaluation: Evaluation
+    earlier: EarlierRuns
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +107,14 @@ def build(
         file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )
     compared = write_comparisons(files, judged, champion, beside)
-    digest = _write(artefact, files, evidence, judged, pair, explained, shown)
+    earlier = earlier_runs(file.definition.name, cohort, judged.rows, settings)
+    digest = _write(artefact, files, evidence, judged, pair, explained, shown, earlier)
     return Built(
         digest=digest,
-        record=run_record(evidence, files, digest, options, compared),
+        record=run_record(evidence, files, digest, options, compared, earlier),
         example=typical_row(file, parts.test),
         evaluation=evidence.trees.evaluation,
+        earlier=earlier,
     )
 
 
@@ -233,8 +237,13 @@ def _write(
     pair: Pair,
     explained: Explanations,
     shown: ShapValues,
+    earlier: EarlierRuns,
 ) -> str:
-    """Write the run's files and seal the artefact; return the artefact's digest."""
+    """Write the run's files and seal the artefact; return the artefact's digest.
+
+    The run's card also tells of earlier runs, which the version's own can't: made again from the
+    same table, it has the same bytes.
+    """
     values = evidence.to_dict()
     drawn = drawings(
         evidence.trees.evaluation,
@@ -246,7 +255,9 @@ def _write(
         dependence=dependence(evidence.file.definition, shown.rows, shown.contributions),
     )
     card = card_files(evidence.file, values, drawn)
-    write_pages(files, evidence.file, values, card, drawn)
+    card_of_run = card_files(evidence.file, values, drawn, earlier=earlier.words)
+    write_pages(files, evidence.file, values, card_of_run, drawn)
+    (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
     write_fits(files, evidence, pair.baseline.fitted.model)
     reference, log_odds = _reference(evidence, pair, explained)
     return seal_artefact(

@@ -50,13 +50,20 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def card_files(
-    file: DefinitionFile, evidence: Mapping[str, Any], drawings: Mapping[str, "Drawing"]
+    file: DefinitionFile,
+    evidence: Mapping[str, Any],
+    drawings: Mapping[str, "Drawing"],
+    earlier: str = "",
 ) -> dict[str, bytes]:
-    """Return the model card as `card.html`, complete in one file, and as `card.json`."""
+    """Return the model card as `card.html`, complete in one file, and as `card.json`.
+
+    `earlier` says what is to be borne in mind of earlier runs, if that is known.
+    """
     page = _page(
         "card.html",
         definition=file.definition,
         evidence=evidence,
+        earlier=earlier,
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
         uninformed=evidence["without_indicators"],
@@ -74,7 +81,8 @@ def card_files(
         authors=_authors_text(file.card),
         reports=reports(file.definition, evidence),
     )
-    return {"card.html": page, "card.json": plain_json(_card_values(file, evidence))}
+    values = _card_values(file, evidence) | ({"earlier_runs": earlier} if earlier else {})
+    return {"card.html": page, "card.json": plain_json(values)}
 
 
 def quality_page(file: DefinitionFile, evidence: Mapping[str, Any]) -> bytes:

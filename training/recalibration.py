@@ -22,6 +22,7 @@ from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import card_files
 from training.cohort import Cohort
+from training.earlier_runs import JUDGED_PEOPLE, people_digest
 from training.evaluation import evaluate_beside_on
 from training.evidence import RECALIBRATED, asked, describe_part, not_assessed
 from training.metrics import flat_metrics
@@ -230,5 +231,6 @@ def _record(
             "definition_digest": examined.version.definition_digest,
             "cohort_digest": examined.cohort.digest,
             "trained_by": by,
+            JUDGED_PEOPLE: people_digest(examined.cohort, examined.rows),
         },
     )

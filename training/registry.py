@@ -26,8 +26,8 @@ from training.cohort import Cohort
 from training.provenance import code_tags, describe_cohort, requirements, signature
 
 CHAMPION = "champion"
+TAG = "auscult."  # before the name of each tag of ours
 
-_TAG = "auscult."
 _PYFUNC = Path(__file__).with_name("pyfunc.py")
 _ARTEFACT = "artefact"
 
@@ -70,7 +70,7 @@ def register_run(
 
     The registration comes last, so a run that fails leaves no version behind.
     """
-    tags = {f"{_TAG}{name}": value for name, value in record.tags.items()}
+    tags = {f"{TAG}{name}": value for name, value in record.tags.items()}
     _open_store(definition.name, settings)
     with _started(definition, cohort, record, context="training") as run:
         with _import_path_kept():
@@ -104,7 +104,7 @@ def _started(
     definition: Definition, cohort: Cohort, record: RunRecord, *, context: str
 ) -> Iterator[Any]:
     """Open a run that holds all of the record but its metrics, for what else it is to hold."""
-    tags = {f"{_TAG}{name}": value for name, value in {**record.tags, **code_tags()}.items()}
+    tags = {f"{TAG}{name}": value for name, value in {**record.tags, **code_tags()}.items()}
     with mlflow.start_run(tags=tags) as run:
         mlflow.log_params(dict(record.parameters))
         mlflow.log_input(describe_cohort(cohort, definition), context=context)
@@ -115,7 +115,7 @@ def _started(
 def _register(
     name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str], settings: Settings
 ) -> RegisteredVersion:
-    client = _client(settings)
+    client = store(settings)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     version = client.create_model_version(
@@ -126,7 +126,7 @@ def _register(
 
 def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVersion:
     """Return the version of that number or alias; raise RegistryError if there's none."""
-    client = _client(settings)
+    client = store(settings)
     try:
         if version.isdecimal():
             return _registered(client.get_model_version(name, version))
@@ -140,7 +140,7 @@ def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVe
 
 def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
     """Return the version that was registered last; raise RegistryError if there's none."""
-    found = _client(settings).search_model_versions(f"name = '{name}'")
+    found = store(settings).search_model_versions(f"name = '{name}'")
     if not found:
         raise RegistryError(f"{name} has no version; train it with `auscult train {name}`")
     return _registered(max(found, key=lambda version: int(version.version)))
@@ -148,7 +148,7 @@ def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
 
 def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
     """Return the champion, None where no version is."""
-    client = _client(settings)
+    client = store(settings)
     if not client.search_registered_models(f"name = '{name}'"):
         return None
     version = client.get_registered_model(name).aliases.get(CHAMPION)
@@ -157,7 +157,7 @@ def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
 
 def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) -> bytes | None:
     """Return a file of a version's run, None if the run has no such file."""
-    client = _client(settings)
+    client = store(settings)
     _use(settings)
     try:
         if name not in {file.path for file in client.list_artifacts(version.run_id)}:
@@ -171,7 +171,7 @@ def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) 
 def set_alias(name: str, alias: str, version: str, *, settings: Settings) -> None:
     """Let an alias mean this version from now on."""
     try:
-        _client(settings).set_registered_model_alias(name, alias, version)
+        store(settings).set_registered_model_alias(name, alias, version)
     except MlflowException as error:
         raise RegistryError(
             f"{name}: alias {alias} can't be moved to {version}: {error}"
@@ -230,7 +230,8 @@ def _hush() -> None:
         logging.getLogger(chatter).setLevel(logging.WARNING)
 
 
-def _client(settings: Settings) -> MlflowClient:
+def store(settings: Settings) -> MlflowClient:
+    """Return a client of the MLflow store."""
     _hush()
     return MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
@@ -239,7 +240,7 @@ def _open_store(name: str, settings: Settings) -> None:
     """Use the store, and the model's experiment in it."""
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     _use(settings)
-    client = _client(settings)
+    client = store(settings)
     if client.get_experiment_by_name(name) is None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
         client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
@@ -259,18 +260,18 @@ def _import_path_kept() -> Iterator[None]:
 def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str]:
     """Return what a version's run says of itself."""
     try:
-        tags = _client(settings).get_run(version.run_id).data.tags
+        tags = store(settings).get_run(version.run_id).data.tags
     except MlflowException as error:
         raise RegistryError(f"run {version.run_id} can't be read: {error}") from error
-    return {name.removeprefix(_TAG): tags[name] for name in tags if name.startswith(_TAG)}
+    return {name.removeprefix(TAG): tags[name] for name in tags if name.startswith(TAG)}
 
 
 def _registered(version: ModelVersion) -> RegisteredVersion:
     def tag(name: str) -> str:
-        value = version.tags.get(_TAG + name)
+        value = version.tags.get(TAG + name)
         if value is None:
             raise RegistryError(
-                f"{version.name} version {version.version} has no tag {_TAG + name}: it wasn't "
+                f"{version.name} version {version.version} has no tag {TAG + name}: it wasn't "
                 "registered by `auscult train`, so it can't be used"
             )
         return str(value)
@@ -283,6 +284,6 @@ def _registered(version: ModelVersion) -> RegisteredVersion:
         definition_digest=tag("definition_digest"),
         cohort_digest=tag("cohort_digest"),
         trained_by=tag("trained_by"),
-        champion_digest=version.tags.get(f"{_TAG}champion_digest"),
-        requested_by=version.tags.get(f"{_TAG}requested_by"),
+        champion_digest=version.tags.get(f"{TAG}champion_digest"),
+        requested_by=version.tags.get(f"{TAG}requested_by"),
     )

@@ -13,6 +13,7 @@ from records.settings import Settings
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
+from training.earlier_runs import EarlierRuns
 from training.options import TrainOptions
 from training.registry import RunRecord, download, register_run
 from training.stages import Stages
@@ -20,7 +21,10 @@ from training.stages import Stages
 
 @dataclass(frozen=True, slots=True)
 class TrainedVersion:
-    """A registered version, its verified artefact directory, and how it did on the test part."""
+    """A registered version, its verified artefact directory, and how it did on the test part.
+
+    `earlier` counts the runs that the same people had judged before; None where nothing was chosen.
+    """
 
     name: str
     version: str
@@ -28,6 +32,7 @@ class TrainedVersion:
     artefact_digest: str
     directory: Path
     evaluation: Evaluation
+    earlier: EarlierRuns | None = None
 
 
 def train(
@@ -51,7 +56,7 @@ def train(
         built = build(
             file, cohort, options, artefact, files, settings=settings, progress=stages, now=now
         )
-        return register_version(
+        trained = register_version(
             file.definition,
             cohort,
             replace(built.record, metrics={**built.record.metrics, **stages.metrics()}),
@@ -61,6 +66,7 @@ def train(
             settings=settings,
             progress=progress,
         )
+        return replace(trained, earlier=built.earlier)
 
 
 def register_version(

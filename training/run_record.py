@@ -10,6 +10,7 @@ import pandas as pd
 
 from models.definition import DefinitionFile
 from training.cohort import input_features
+from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, people_digest
 from training.evidence import RunEvidence
 from training.metrics import flat_metrics
 from training.options import TrainOptions
@@ -26,6 +27,7 @@ def run_record(
     digest: str,
     options: TrainOptions,
     compared: Compared | None,
+    earlier: EarlierRuns,
 ) -> RunRecord:
     """Return the parameters, figures, files and digests of a run."""
     trees, baseline = evidence.trees, evidence.baseline
@@ -42,6 +44,7 @@ def run_record(
             **flat_metrics(trees.evaluation),
             **flat_metrics(baseline.evaluation, prefix="baseline_"),
             **({} if compared is None else compared.metrics),
+            "earlier_runs": float(earlier.count),
         },
         files=files,
         tags={
@@ -49,6 +52,7 @@ def run_record(
             "definition_digest": evidence.file.digest,
             "cohort_digest": evidence.cohort.digest,
             "trained_by": options.trained_by,
+            JUDGED_PEOPLE: people_digest(evidence.cohort, evidence.test),
             **({} if options.requested_by is None else {"requested_by": options.requested_by}),
             **({} if compared is None else {"champion_digest": compared.digest}),
         },

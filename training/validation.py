@@ -18,6 +18,7 @@ from training.artefact import plain_json
 from training.candidate import Progress
 from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
+from training.earlier_runs import JUDGED_PEOPLE, people_digest
 from training.evaluation import evaluate_on
 from training.metrics import flat_metrics
 from training.population import Population, admit
@@ -87,6 +88,7 @@ def validate(
                     "validates": examined.version.version,
                     "artefact_digest": examined.version.artefact_digest,
                     "cohort_digest": cohort.digest,
+                    JUDGED_PEOPLE: people_digest(cohort, examined.rows),
                 },
             ),
             settings=settings,

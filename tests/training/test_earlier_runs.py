@@ -1,0 +1,117 @@
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.tracking import MlflowClient
+
+from auscult.summary import show_trained
+from models.definition import DefinitionFile
+from records.settings import Settings
+from tests.training.conftest import NOW
+from tests.training.readmissions import cohort, people
+from training.cohort import Cohort
+from training.earlier_runs import EarlierRuns, earlier_runs, people_digest
+from training.options import TrainOptions
+from training.population import Population, admit
+from training.run import TrainedVersion, train
+from training.validation import validate
+
+QUICK = TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("looks"))
+
+
+def _timed(digest: str = "a") -> Cohort:
+    frame = people(800, seed=6).assign(time=np.arange(800))
+    return replace(cohort(frame), digest=digest * 64)
+
+
+def _train(table: Cohort, file: DefinitionFile, home: Settings, seed: int = 7) -> TrainedVersion:
+    return train(
+        file,
+        table,
+        replace(QUICK, seed=seed),
+        settings=home,
+        progress=lambda *_: None,
+        now=NOW,
+    )
+
+
+def _cards(version: TrainedVersion, home: Settings) -> tuple[str, str]:
+    """Return the run's card and that of the sealed artefact."""
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    place = Path(client.download_artifacts(version.run_id, "card.html"))
+    return place.read_text(), (version.directory / "card.html").read_text()
+
+
+def test_every_run_says_how_often_its_test_part_was_used_before(
+    definition_file: DefinitionFile, home: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = _train(_timed(), definition_file, home)
+    assert first.earlier == EarlierRuns(0, None)
+    assert "No earlier run in this registry was judged by these people" in _cards(first, home)[0]
+
+    again = _train(_timed(), definition_file, home, seed=8)
+    edited = _train(_timed("b"), definition_file, home)  # another file with the same people
+
+    today = datetime.now(UTC).date()
+    assert (again.earlier, edited.earlier) == (EarlierRuns(1, today), EarlierRuns(2, today))
+    card, sealed = _cards(edited, home)
+    assert f"judged 2 earlier runs of this model, the first on {today.isoformat()}" in card
+    assert "earlier run" not in sealed
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    assert client.get_run(edited.run_id).data.metrics["earlier_runs"] == 2
+    file = Path(client.download_artifacts(edited.run_id, "earlier_runs.json"))
+    assert json.loads(file.read_bytes())["first"] == today.isoformat()
+    show_trained(edited)
+    assert "Bear in mind: These people" in capsys.readouterr().out
+    assert first.artefact_digest == _train(_timed(), definition_file, home).artefact_digest
+
+
+def test_a_validation_is_a_look_at_its_people_too(
+    definition_file: DefinitionFile, home: Settings, now: datetime
+) -> None:
+    version = _train(_timed(), definition_file, home).version
+    others = replace(cohort(people(300, seed=40)), digest="c" * 64)
+    population, _ = admit(others, definition_file.definition, now)
+    assert earlier_runs("readmission", others, population, home).count == 0
+
+    validate(
+        "readmission",
+        version,
+        others,
+        draws=40,
+        seed=1,
+        settings=home,
+        progress=lambda *_: None,
+        now=NOW,
+    )
+
+    assert earlier_runs("readmission", others, population, home).count == 1
+    assert earlier_runs("another", others, population, home) == EarlierRuns(0, None)
+
+
+@given(order=st.permutations(range(40)), twice=st.integers(0, 39))
+def test_the_same_people_have_one_digest_in_any_order(
+    order: list[int], twice: int, population: Population
+) -> None:
+    table = cohort(people())
+    some = population.part(np.arange(40))
+    rows = [*order, twice]
+
+    assert people_digest(table, some.part(np.array(rows))) == people_digest(table, some)
+    assert people_digest(table, some.part(np.arange(39))) != people_digest(table, some)
+
+
+def test_one_earlier_run_is_told_as_one() -> None:
+    words = EarlierRuns(1, date(2026, 3, 2)).words
+
+    assert "judged an earlier run of this model, on 2026-03-02: whatever was chosen" in words
