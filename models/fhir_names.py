@@ -7,6 +7,8 @@ from models.errors import MalformedInput
 
 _ID: Final = r"[A-Za-z0-9.\-]{1,64}"
 _IS_ID = re.compile(_ID)
+# what FHIR puts between a resource's name and its version
+VERSION: Final = "/_history/"
 _ADDRESS: Final = r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]\-]+"
 _IS_REFERENCE = re.compile(
     rf"[A-Z][A-Za-z]+/{_ID}(?:/_history/{_ID})?|{_ADDRESS}|urn:(?:uuid|oid):{_ID}"
@@ -21,6 +23,17 @@ def is_id(text: str) -> bool:
 def is_reference(text: str) -> bool:
     """Say whether a text names a resource: `Type/id`, an address, or a UUID or OID as URN."""
     return _IS_REFERENCE.fullmatch(text) is not None
+
+
+def server_and_resource(name: str) -> tuple[str, str]:
+    """Return a name's server, empty where it states none, and what is named there."""
+    if not name.startswith(("https://", "http://")):
+        return "", name
+    plain, _, _ = name.partition(VERSION)
+    server, *resource = plain.rsplit("/", 2)
+    if len(resource) < 2 or not resource[0][:1].isupper():
+        return "", name
+    return server, name[len(server) + 1 :]
 
 
 def check_id(text: str, field: str) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec.structs import replace
 
-from models.fhir_names import check_id, check_reference
+from models.corrections import LONGEST
+from models.fhir_names import check_id, check_reference, server_and_resource
 from models.fhir_resources import Observation, place_of
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -35,9 +36,13 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def name(self) -> str:
-        """What it is called, whatever its version."""
+        """What it is called, whatever its version: with its server, if its address says which."""
         own = self.observation.id
-        return f"Observation/{own}" if own is not None else self.full_url or self.place
+        if own is None:
+            return self.full_url or self.place
+        resource, address = f"Observation/{own}", self.full_url or ""
+        _, there = server_and_resource(address)
+        return address if there == resource and len(address) <= LONGEST else resource
 
     @property
     def source(self) -> str:

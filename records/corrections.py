@@ -4,12 +4,11 @@ Such a prediction isn't right any more: listing it withdraws it, and it stays op
 acknowledges it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from django.db import transaction
 from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -21,12 +20,11 @@ from records.agreement.corrections import affected_digest
 from records.answers import raw_rows
 from records.models import AffectedPrediction, Amendment, Prediction, SourceCorrection
 from records.rows import AmendmentRow
+from records.sources import Sources, Use
 
 MONITORING: Final = "monitoring"
 ROWS_AT_ONCE = 20_000
 PREDICTIONS_AT_ONCE = SOURCES_AT_ONCE = 500
-# what FHIR puts between a resource's name and its version
-VERSION: Final = "/_history/"
 
 
 def report(model: str, corrections: Iterable[Correction], *, by: str, now: datetime) -> int:
@@ -52,22 +50,50 @@ def unlisted(model: str) -> list[SourceCorrection]:
 
 
 def users_of(model: str, sources: Iterable[str]) -> dict[str, list[UUID]]:
-    """Return which predictions used each source, test clients' left out.
+    """Return which predictions used each source, or may have, test clients' left out.
 
-    A source without a version stands for all of its versions. All are looked for in one pass over
-    the model's predictions, so that no index has to be kept with each of them.
+    A source without a version stands for all of its versions, and one that doesn't state its
+    server for those of every server, as in a prediction.
     """
     found: dict[str, list[UUID]] = {source: [] for source in sources}
+    for part in _uses(model, Sources(found)):
+        for key, used in part:
+            for source in used:
+                found[source].append(key)
+    return found
+
+
+def count_uses(
+    model: str, sources: Iterable[str], go_on: Callable[[], bool]
+) -> dict[str, Use] | None:
+    """Return how each source was used, or None where `go_on` ended the search before its end."""
+    found = {source: Use() for source in sources}
+    for part in _uses(model, Sources(found)):
+        for _, used in part:
+            for source, server in used.items():
+                found[source].add(source, server)
+        if not go_on():
+            return None
+    return found
+
+
+def _uses(model: str, wanted: Sources) -> Iterator[list[tuple[UUID, dict[str, str]]]]:
+    """Yield the predictions that used a wanted source, each with that and the server it names.
+
+    All are looked for in one pass over the model's predictions, so that no index has to be kept
+    with each of them.
+    """
     rows = (
         Prediction.objects.filter(model=model, is_test=False)
         .exclude(sources=[])
         .values_list("pk", Cast("sources", TextField()))
     )
     for chunk in raw_rows(rows, ROWS_AT_ONCE):
+        part = []
         for key, named in chunk:
-            for source in _wanted(orjson.loads(named), found):
-                found[source].append(key if isinstance(key, UUID) else UUID(key))
-    return found
+            if used := wanted.in_json(named):
+                part.append((key if isinstance(key, UUID) else UUID(key), used))
+        yield part
 
 
 def predictions(keys: Sequence[UUID]) -> Iterator[Prediction]:
@@ -138,12 +164,6 @@ def acknowledge(model: str, chosen: Sequence[int], *, by: str, because: str, now
         }
         audit.note("sources.acknowledged", by, details, now)
     return len(found)
-
-
-def _wanted(named: Iterable[str], wanted: Mapping[str, object]) -> set[str]:
-    """Return the wanted sources among those that a prediction names."""
-    names = {part for one in named for part in (one, one.partition(VERSION)[0])}
-    return names & wanted.keys()
 
 
 def _last_reports(model: str, sources: Sequence[str]) -> dict[tuple[str, str], tuple[str, Any]]:

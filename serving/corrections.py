@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from anyio import to_thread
@@ -12,12 +14,18 @@ from anyio import to_thread
 from models.corrections import LONGEST, Correction, check_correction
 from models.definition import Definition
 from models.errors import MalformedInput, RecordError
+from models.fhir_names import server_and_resource
 from serving.contract import read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.problems import BatchTooLarge, NotAllowed
 
+if TYPE_CHECKING:
+    from records.sources import Use
+
 MOST = 1_000
+# of the time that a request has, the share for finding out what used the sources
+COUNTING = 0.5
 Source = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 
 
@@ -44,12 +52,36 @@ class CorrectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     corrections: list[CorrectedSource]
 
 
+class SourceUse(msgspec.Struct, frozen=True):
+    """How many recorded predictions used a source; 0 is of one that none of them names.
+
+    `by_id_only` of them are known by the resource's id alone, since the report or the prediction
+    states no server: on another server that id may be another result's.
+    """
+
+    source: str
+    predictions: int
+    by_id_only: int
+
+
 class CorrectionAnswer(msgspec.Struct, frozen=True):
-    """How many reports were recorded, and how many were known already."""
+    """How many reports were recorded, and how many were known already.
+
+    `sources` is null where there are too many predictions to look for them at once.
+    """
 
     model: str
     recorded: int
     known: int
+    sources: list[SourceUse] | None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """How many reports weren't known, and by model how each source was used, if it was counted."""
+
+    new: int
+    uses: Mapping[str, Mapping[str, Use]] | None
 
 
 async def report_corrections(call: Call) -> Answer:
@@ -68,8 +100,12 @@ async def report_corrections(call: Call) -> Answer:
                 f"{place}.{error}", field=f"{place}.{error.field}", reason=error.reason
             ) from error
     recorded = await record_corrections(call, {given.model: found})
-    known = len(set(found)) - recorded
-    answer = CorrectionAnswer(given.model, recorded, known)
+    sources = None
+    if recorded.uses is not None:
+        uses = recorded.uses[given.model].items()
+        sources = [SourceUse(name, use.predictions, use.by_id_only) for name, use in uses]
+    known = len(set(found)) - recorded.new
+    answer = CorrectionAnswer(given.model, recorded.new, known, sources)
     return Answer(msgspec.json.encode(answer), 201)
 
 
@@ -82,17 +118,21 @@ def _checked(one: CorrectedSource, definition: Definition) -> Correction:
     return check_correction(Correction(one.source, one.status, one.feature, one.value), definition)
 
 
-async def record_corrections(call: Call, reports: Mapping[str, Sequence[Correction]]) -> int:
-    """Record reports by model, all or none, and return how many weren't known.
+async def record_corrections(call: Call, reports: Mapping[str, Sequence[Correction]]) -> Recorded:
+    """Record reports by model, all or none, and say how their sources were used.
 
-    Raises NotAllowed for a test client, whose reports would withdraw others' predictions.
+    Raises NotAllowed for a test client, whose reports would withdraw others' predictions, and
+    MalformedInput for a source without its server that predictions have from several.
     """
     if call.caller.is_test:
         raise NotAllowed("a test client's reports would withdraw predictions that aren't its own")
-    return await to_thread.run_sync(_record, reports, call.caller.key_id, call.now)
+    patience_s = COUNTING * call.premises.settings.request_timeout_s
+    return await to_thread.run_sync(_record, reports, call.caller.key_id, call.now, patience_s)
 
 
-def _record(reports: Mapping[str, Sequence[Correction]], by: str, now: datetime) -> int:
+def _record(
+    reports: Mapping[str, Sequence[Correction]], by: str, now: datetime, patience_s: float
+) -> Recorded:
     # here, since Django's models can only be imported once Django is set up
     from django.db import DatabaseError, close_old_connections, transaction
 
@@ -100,13 +140,43 @@ def _record(reports: Mapping[str, Sequence[Correction]], by: str, now: datetime)
 
     close_old_connections()
     try:
+        uses = _count_uses(reports, patience_s)
         with transaction.atomic():
-            return sum(report(model, found, by=by, now=now) for model, found in reports.items())
+            new = sum(report(model, found, by=by, now=now) for model, found in reports.items())
+        return Recorded(new, uses)
     except DatabaseError as error:
         raise RecordError("the corrections can't be recorded for now") from error
     finally:
         # reports are rare, and a thread's connection would stay open until its next one
         close_old_connections()
+
+
+def _count_uses(
+    reports: Mapping[str, Sequence[Correction]], patience_s: float
+) -> dict[str, dict[str, Use]] | None:
+    from records.corrections import count_uses
+
+    until = monotonic() + patience_s
+    found: dict[str, dict[str, Use]] = {}
+    for model, given in reports.items():
+        sources = dict.fromkeys(one.source for one in given)
+        uses = count_uses(model, sources, lambda: monotonic() < until)
+        if uses is None:
+            return None
+        for source, use in uses.items():
+            _check_server(source, use)
+        found[model] = uses
+    return found
+
+
+def _check_server(source: str, use: Use) -> None:
+    if len(use.servers) > 1 and not server_and_resource(source)[0]:
+        raise MalformedInput(
+            f"{source} is a result of several servers: {', '.join(sorted(use.servers))}; report "
+            "it by its whole address",
+            field="source",
+            reason="ambiguous_source",
+        )
 
 
 def operations() -> list[Operation]:

@@ -78,6 +78,9 @@ def correction_definition() -> dict[str, Any]:
             _result("observations", "integer", "How many Observations were read"),
             _result("recorded", "integer", "How many reports were recorded, a model each"),
             _result("known", "integer", "How many were known already"),
+            _result("predictions", "integer", "How many predictions used them, if counted", 0),
+            _result("byIdOnly", "integer", "Of these, how many by the id without a server", 0),
+            {**_result("unused", "string", "An Observation that none used", 0), "max": "*"},
         ],
     )
 
@@ -103,8 +106,8 @@ def _operation(
     }
 
 
-def _result(name: str, type_: str, about: str) -> dict[str, Any]:
-    return {**_parameter(name, type_, about, 1), "use": "out"}
+def _result(name: str, type_: str, about: str, least: int = 1) -> dict[str, Any]:
+    return {**_parameter(name, type_, about, least), "use": "out"}
 
 
 def _parameter(name: str, type_: str, about: str, least: int = 0) -> dict[str, Any]:

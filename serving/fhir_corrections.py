@@ -1,5 +1,10 @@
 """Corrected Observations as FHIR: a Bundle in, how many reports were recorded out."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from models.fhir_corrections import corrections_for, read_corrected
 from serving.corrections import record_corrections
 from serving.fhir_api import Resource
@@ -7,6 +12,9 @@ from serving.fhir_capability import correction_definition
 from serving.fhir_form import fhir_answer
 from serving.message import Answer
 from serving.operation import Call, Operation
+
+if TYPE_CHECKING:
+    from records.sources import Use
 
 
 async def report_corrected(call: Call) -> Answer:
@@ -20,10 +28,24 @@ async def report_corrected(call: Call) -> Answer:
         for name, served in call.premises.models.items()
     }
     recorded = await record_corrections(call, reports)
-    known = sum(len(set(one)) for one in reports.values()) - recorded
-    counts = {"observations": len(found), "recorded": recorded, "known": known}
+    known = sum(len(set(one)) for one in reports.values()) - recorded.new
+    counts = {"observations": len(found), "recorded": recorded.new, "known": known}
     parameters = [{"name": name, "valueInteger": count} for name, count in counts.items()]
+    if recorded.uses is not None:
+        parameters += _used(recorded.uses)
     return fhir_answer({"resourceType": "Parameters", "parameter": parameters}, 201)
+
+
+def _used(by_model: Mapping[str, Mapping[str, Use]]) -> list[dict[str, Any]]:
+    """Return how many predictions of all models used the Observations, and which none used."""
+    uses = [use for found in by_model.values() for use in found.values()]
+    used = {name for found in by_model.values() for name, use in found.items() if use.predictions}
+    unused = {name: None for found in by_model.values() for name in found if name not in used}
+    return [
+        {"name": "predictions", "valueInteger": sum(use.predictions for use in uses)},
+        {"name": "byIdOnly", "valueInteger": sum(use.by_id_only for use in uses)},
+        *({"name": "unused", "valueString": name} for name in unused),
+    ]
 
 
 async def describe_report_corrected(_: Call) -> Answer:

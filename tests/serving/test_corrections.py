@@ -69,7 +69,15 @@ def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
     second = {"source": "Observation/2", "status": "entered-in-error"}
     answer = client.post(PATH, json=body(first, second))
     assert answer.status_code == 201
-    assert answer.json() == {"model": NAME, "recorded": 2, "known": 0}
+    assert answer.json() == {
+        "model": NAME,
+        "recorded": 2,
+        "known": 0,
+        "sources": [
+            {"source": "Observation/1", "predictions": 0, "by_id_only": 0},
+            {"source": "Observation/2", "predictions": 0, "by_id_only": 0},
+        ],
+    }
     assert client.post(PATH, json=body(first, second)).json()["known"] == 2
     assert reported() == [
         Correction("Observation/1", "corrected", "lactate", 4.0),
@@ -134,8 +142,17 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
     answer = client.post(FHIR, json=sent)
     assert answer.status_code == 201, answer.text
     Parameters.model_validate_json(answer.content)
-    counts = {one["name"]: one["valueInteger"] for one in answer.json()["parameter"]}
-    assert counts == {"observations": 7, "recorded": 7, "known": 0}
+    given = answer.json()["parameter"]
+    counts = {one["name"]: one["valueInteger"] for one in given if "valueInteger" in one}
+    assert counts == {
+        "observations": 7,
+        "recorded": 7,
+        "known": 0,
+        "predictions": 0,
+        "byIdOnly": 0,
+    }
+    unused = [one["valueString"] for one in given if one["name"] == "unused"]
+    assert sorted(unused) == [f"Observation/{name}" for name in "abcdefg"]
     value = LACTATE["valueQuantity"]["value"]
     found = {one.source.removeprefix("Observation/"): one for one in reported()}
     assert found["a"] == Correction("Observation/a", "corrected", "lactate", value)
@@ -145,7 +162,7 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
     for alone in "efg":
         assert found[alone] == Correction(f"Observation/{alone}", "corrected")
     again = client.post(FHIR, json=sent).json()["parameter"]
-    assert [one["valueInteger"] for one in again] == [7, 0, 7]
+    assert [one["valueInteger"] for one in again[:3]] == [7, 0, 7]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +212,91 @@ def test_what_was_withdrawn_reads_so(service, ehr, model):
     read = ehr.get(f"{BASE}/{answered['id']}").json()
     assert read["status"] == "entered-in-error"
     assert "probabilityDecimal" not in str(read)
+
+
+def on_server(address: str, name: str = "o1") -> dict[str, Any]:
+    """The prediction's Bundle with a lactate of this server; an empty one states none."""
+    found = copy.deepcopy(BUNDLE)
+    found["entry"][1]["resource"]["id"] = name
+    del found["entry"][1]["fullUrl"]
+    if address:
+        found["entry"][1]["fullUrl"] = f"{address}/Observation/{name}"
+    return found
+
+
+def wrong(source: str) -> dict[str, Any]:
+    return body({"source": source, "status": "entered-in-error"})
+
+
+A, B = "https://a.example.org/fhir", "https://b.example.org/fhir"
+
+
+def test_the_same_id_on_another_server_is_another_result(any_service, model):
+    from records.models import Amendment
+
+    client = any_service.client(*SCOPES)
+    ours = predict(client, on_server(A))
+    predict(client, on_server(B))
+    told = client.post(PATH, json=wrong(f"{A}/Observation/o1")).json()["sources"]
+    assert told == [{"source": f"{A}/Observation/o1", "predictions": 1, "by_id_only": 0}]
+    assert list_affected(model, NOW).predictions == 1
+    (withdrawn,) = Amendment.objects.all()
+    assert str(withdrawn.prediction_id) == ours["id"]
+
+
+def test_an_id_of_several_servers_is_not_taken_without_one(any_service):
+    client = any_service.client(*SCOPES)
+    for server in (A, B):
+        predict(client, on_server(server))
+    for path, sent in (
+        (PATH, wrong("Observation/o1")),
+        (FHIR, bundle(observation(id="o1", status="entered-in-error"))),
+    ):
+        answer = client.post(path, json=sent)
+        assert answer.status_code == 422
+        assert "ambiguous_source" in answer.text
+        assert f"{A}, {B}" in answer.text
+    assert reported() == []
+
+
+@pytest.mark.parametrize(("sent", "told"), [(A, ""), ("", A), ("", "")])
+def test_what_is_known_by_its_id_only_is_said_and_withdrawn(service, model, sent, told):
+    client = service.client(*SCOPES)
+    made = predict(client, on_server(sent))
+    predict(client, on_server(sent, "o1x"))
+    source = f"{told}/Observation/o1".removeprefix("/")
+    (use,) = client.post(PATH, json=wrong(source)).json()["sources"]
+    assert use == {"source": source, "predictions": 1, "by_id_only": 1}
+    report = on_server(told)["entry"][1]
+    report["resource"]["status"] = "entered-in-error"
+    fhir = client.post(FHIR, json={**bundle(), "entry": [report]}).json()["parameter"]
+    assert {"name": "byIdOnly", "valueInteger": 1} in fhir
+    list_affected(model, NOW)
+    assert client.get(f"{BASE}/{made['id']}").json()["status"] == "entered-in-error"
+
+
+def test_a_source_without_a_version_is_counted_in_all_of_its_versions(service):
+    client = service.client(*SCOPES)
+    for version in "12":
+        predict(client, versioned(version, 2.1))
+    address = "https://ehr.example.org/fhir/Observation/o1"
+    sent = body(
+        {"source": address, "status": "entered-in-error"},
+        {"source": f"{address}/_history/2", "status": "entered-in-error"},
+        {"source": f"{address}9", "status": "entered-in-error"},
+    )
+    told = client.post(PATH, json=sent).json()["sources"]
+    assert [one["predictions"] for one in told] == [2, 1, 0]
+
+
+def test_what_takes_too_long_to_count_is_recorded_all_the_same(serve, sqlite_db):
+    predict(serve(sqlite_db).client(*SCOPES))
+    client = serve(sqlite_db.model_copy(update={"request_timeout_s": 1e-9})).client("correct")
+    answer = client.post(PATH, json=wrong("Observation/1")).json()
+    assert (answer["recorded"], answer["sources"]) == (1, None)
+    sent = bundle(observation(id="2"))
+    names = [one["name"] for one in client.post(FHIR, json=sent).json()["parameter"]]
+    assert names == ["observations", "recorded", "known"]
 
 
 def test_the_operation_describes_itself(ehr):

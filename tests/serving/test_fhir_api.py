@@ -59,19 +59,19 @@ def test_a_bundle_gives_a_valid_risk_assessment(service, ehr, recorded, model):
     assert resource["method"]["coding"][0]["code"] == NAME
     assert device["identifier"][0]["value"] == model.artefact_digest
     assert {one["reference"] for one in resource["basis"]} == {
-        "Observation/o1/_history/2",
-        "Observation/o2",
+        "https://ehr.example.org/fhir/Observation/o1/_history/2",
+        "https://ehr.example.org/fhir/Observation/o2",
     }
     assert resource["note"][0]["text"] == "Not for clinical use"
 
 
 def test_what_has_neither_id_nor_address_is_named_by_its_place_and_not_as_a_reference(ehr):
     bundle = copy.deepcopy(BUNDLE)
-    del bundle["entry"][1]["resource"]["id"]
+    del bundle["entry"][1]["resource"]["id"], bundle["entry"][1]["fullUrl"]
     response = send(ehr, bundle)
     RiskAssessment.model_validate_json(response.content)
     assert {"display": "Bundle.entry[1].resource"} in response.json()["basis"]
-    assert {"reference": "Observation/o2"} in response.json()["basis"]
+    assert {"reference": "https://ehr.example.org/fhir/Observation/o2"} in response.json()["basis"]
 
 
 def test_an_id_that_is_none_is_refused_and_not_repeated(ehr, recorded):

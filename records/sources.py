@@ -1,0 +1,66 @@
+"""Which of a prediction's sources a report means, on which server."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+
+from models.fhir_names import VERSION, server_and_resource
+
+# up to so many sources it's quicker to look for each in the text than to read the list
+FEW: Final = 30
+
+
+@dataclass(slots=True)
+class Use:
+    """How many predictions used a source, and how many of those are known by its id only.
+
+    That is so where the report or the prediction states no server. `servers` are those that
+    predictions state.
+    """
+
+    predictions: int = 0
+    by_id_only: int = 0
+    servers: set[str] = field(default_factory=set)
+
+    def add(self, source: str, server: str) -> None:
+        """Count a prediction that names the source on a server, or on none that it states."""
+        self.predictions += 1
+        if not server or not server_and_resource(source)[0]:
+            self.by_id_only += 1
+        if server:
+            self.servers.add(server)
+
+
+class Sources:
+    """The sources that reports name, to be found among those of predictions."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_resource: dict[str, list[tuple[str, str]]] = {}
+        for name in names:
+            server, resource = server_and_resource(name)
+            self._by_resource.setdefault(resource, []).append((name, server))
+        self._marks = [orjson.dumps(one).decode()[1:-1] for one in self._by_resource]
+
+    def in_json(self, text: str) -> dict[str, str]:
+        """Return as `among` does for a JSON list, which is only read where it can hold one."""
+        if len(self._marks) <= FEW and not any(mark in text for mark in self._marks):
+            return {}
+        return self.among(orjson.loads(text))
+
+    def among(self, named: Iterable[str]) -> dict[str, str]:
+        """Return the wanted sources that a prediction may have used, with the server it states.
+
+        A source without a version stands for all of its versions. Servers are compared where both
+        state theirs.
+        """
+        found: dict[str, str] = {}
+        for one in named:
+            server, resource = server_and_resource(one)
+            plain, version, _ = resource.partition(VERSION)
+            for name in (resource, plain) if version else (plain,):
+                for wanted, of_server in self._by_resource.get(name, ()):
+                    if server == of_server or not server or not of_server:
+                        found[wanted] = server
+        return found
