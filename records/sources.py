@@ -1,5 +1,6 @@
 """Which of a prediction's sources a report means, on which server."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +11,7 @@ from models.fhir_names import VERSION, server_and_resource
 
 # up to so many sources it's quicker to look for each in the text than to read the list
 FEW: Final = 30
+PLAIN: Final = re.compile(r"[A-Za-z0-9.:/_\-]+")
 
 
 @dataclass(slots=True)
@@ -41,11 +43,13 @@ class Sources:
         for name in names:
             server, resource = server_and_resource(name)
             self._by_resource.setdefault(resource, []).append((name, server))
-        self._marks = [orjson.dumps(one).decode()[1:-1] for one in self._by_resource]
+        # what JSON may write in more than one way can't be looked for in its text
+        plain = all(PLAIN.fullmatch(one) for one in self._by_resource)
+        self._marks = list(self._by_resource) if plain and len(self._by_resource) <= FEW else None
 
     def in_json(self, text: str) -> dict[str, str]:
         """Return as `among` does for a JSON list, which is only read where it can hold one."""
-        if len(self._marks) <= FEW and not any(mark in text for mark in self._marks):
+        if self._marks is not None and not any(mark in text for mark in self._marks):
             return {}
         return self.among(orjson.loads(text))
 
