@@ -37,10 +37,8 @@ def encode(definition: Definition, values: Mapping[str, Value]) -> NDArray[np.fl
         value = values[feature.name]
         if feature.kind == "numeric":
             row.append(math.nan if value is None else float(value))
-        elif value is None:
-            row.extend([math.nan] * len(feature.levels))
         else:
-            row.extend([1.0 if value == level else 0.0 for level in feature.levels])
+            row += feature.cells[value]
     return np.array(row, dtype=np.float64)
 
 

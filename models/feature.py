@@ -1,9 +1,12 @@
 """A feature of a risk model: what is measured, in which unit, how far back, and if it's absent."""
 
+import math
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
+from msgspec import Struct
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -55,6 +58,22 @@ class Derived(BaseModel):
             needs = ", ".join(given.name for given in formula.inputs)
             raise ValueError(f"{self.formula} needs {needs}, not {', '.join(self.inputs)}")
         return self
+
+
+class Plain(Struct, frozen=True):
+    """What makes a value plain: a finite number in this range, or a category; its unit and codes.
+
+    Without a range `low` is above `high`. Under `codes` a number in the unit is the value itself.
+    """
+
+    low: float
+    high: float
+    whole: bool
+    unit: str | None
+    unit_mandatory: bool
+    categories: frozenset[str]
+    look_back: timedelta | None
+    codes: frozenset[str]
 
 
 class Feature(BaseModel):
@@ -145,11 +164,22 @@ class Feature(BaseModel):
         return (*((LOINC, code) for code in self.loinc), *local)
 
     @cached_property
-    def plain_codes(self) -> frozenset[str]:
-        """The codes under which a number in the feature's unit is its value as it is."""
-        unit = self.unit or "1"
-        codes = frozenset(code for _, code in self.codings)
-        return frozenset(code for code in codes if is_as_it_is(unit, self.analyte, code))
+    def plain(self) -> Plain:
+        """What makes a value plain."""
+        unit, observed = self.unit or "1", self.source == "observation"
+        codes = {code for _, code in self.codings} if observed else set()
+        low, high = self.plausible or (math.inf, -math.inf)
+        return Plain(
+            # so that the comparison itself refuses what isn't finite
+            max(low, math.nextafter(-math.inf, 0)),
+            min(high, math.nextafter(math.inf, 0)),
+            self.is_whole,
+            self.unit,
+            self.unit_mandatory,
+            frozenset(self.categories),
+            self.look_back,
+            frozenset(code for code in codes if is_as_it_is(unit, self.analyte, code)),
+        )
 
     @cached_property
     def look_back(self) -> timedelta | None:
@@ -166,3 +196,12 @@ class Feature(BaseModel):
         """The categories that have a column of their own; none for a number."""
         known = tuple(self.categories)
         return known[1:] if len(known) == 2 else known
+
+    @cached_property
+    def cells(self) -> Mapping[float | str | None, tuple[float, ...]]:
+        """What stands in a category's columns, for each category and for none."""
+        cells: dict[float | str | None, tuple[float, ...]] = {
+            one: tuple(float(one == level) for level in self.levels) for one in self.categories
+        }
+        cells[None] = (math.nan,) * len(self.levels)
+        return cells

@@ -122,13 +122,14 @@ def _given_value(
     sources: list[str],
 ) -> Value:
     readings = (Reading(given),) if isinstance(given, float) else given
-    value = plain_value(feature, readings[0], predicted_at) if len(readings) == 1 else None
-    if value is None:
-        return _measured(feature, readings, predicted_at, findings, sources)
-    source = readings[0].source
-    if source is not None:
-        sources.append(source)
-    return value
+    if len(readings) == 1:
+        reading = readings[0]
+        value = plain_value(feature.plain, reading, predicted_at)
+        if value is not None:
+            if reading.source is not None:
+                sources.append(reading.source)
+            return value
+    return _measured(feature, readings, predicted_at, findings, sources)
 
 
 def _measured(

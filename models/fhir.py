@@ -90,13 +90,7 @@ def read_entries(
     ]
     readings = _demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
-        wanted = reader.wanted(one.observation)
-        if not wanted:
-            continue
-        one.check_names()
-        for feature, reading in reader.readings(
-            one.observation, wanted, index=one.index, source=one.source, fault=fault
-        ):
+        for feature, reading in reader.read(one, fault):
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":
                 words = f"{feature.title}: a value carries a rule that isn't known here"
@@ -155,12 +149,14 @@ def _sort_out(
     people: list[Person] = []
     found: list[FoundObservation] = []
     for index, entry in enumerate(entries):
-        resource = _resource(entry, index)
+        resource: msgspec.Raw | Observation | Patient | OperationOutcome | None = entry.resource
+        if isinstance(resource, msgspec.Raw) or entry.search is not None:
+            resource = _resource(entry, index)
         if isinstance(resource, Observation):
             found.append(FoundObservation(index, entry.full_url, resource))
         elif isinstance(resource, Patient):
             people.append(Person(resource, entry.full_url))
-        elif resource is not None:
+        elif isinstance(resource, OperationOutcome):
             findings.extend(_messages(resource))
     return people, newest_versions(found)
 

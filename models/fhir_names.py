@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from models.errors import MalformedInput
+from models.fhir_resources import place_of
 
 _ID: Final = r"[A-Za-z0-9.\-]{1,64}"
 _IS_ID = re.compile(_ID)
@@ -36,9 +37,13 @@ def server_and_resource(name: str) -> tuple[str, str]:
     return server, name[len(server) + 1 :]
 
 
-def check_id(text: str, field: str) -> None:
-    """Raise MalformedInput for what is no id; it may be anything, and so isn't repeated."""
+def check_id(text: str, name: str, index: int | None = None) -> None:
+    """Raise MalformedInput for what is no id; it may be anything, and so isn't repeated.
+
+    `name` is the field, of the resource at `index` where it's one in a Bundle.
+    """
     if not is_id(text):
+        field = name if index is None else f"{place_of(index)}.{name}"
         raise MalformedInput(
             f"{field} is no FHIR id; give 1 to 64 letters, digits, hyphens and full stops",
             field=field,

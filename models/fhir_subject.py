@@ -103,9 +103,10 @@ class Subjects:
         reference = None if subject is None else subject.reference
         if reference is None:
             return _fault(subject, self._person, self._others, index)
-        if reference not in self._told:
-            self._told[reference] = _fault(subject, self._person, self._others, index)
-        return self._told[reference]
+        told = self._told
+        if reference not in told:
+            told[reference] = _fault(subject, self._person, self._others, index)
+        return told[reference]
 
 
 def _fault(

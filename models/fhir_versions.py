@@ -40,7 +40,9 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
         own = self.observation.id
         if own is None:
             return self.full_url or self.place
-        resource, address = f"Observation/{own}", self.full_url or ""
+        resource, address = f"Observation/{own}", self.full_url
+        if address is None:
+            return resource
         _, there = server_and_resource(address)
         return address if there == resource and len(address) <= LONGEST else resource
 
@@ -56,9 +58,9 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
         """Raise MalformedInput where what a prediction would quote it by is no name in FHIR."""
         own, meta = self.observation.id, self.observation.meta
         if own is not None:
-            check_id(own, f"{self.place}.id")
+            check_id(own, "id", self.index)
             if meta is not None and meta.version_id:
-                check_id(meta.version_id, f"{self.place}.meta.versionId")
+                check_id(meta.version_id, "meta.versionId", self.index)
         elif self.full_url is not None:
             check_reference(self.full_url, f"Bundle.entry[{self.index}].fullUrl")
 
@@ -69,6 +71,8 @@ def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]
     Newer is what was updated later or, where that doesn't tell, has the higher number as
     `versionId`. Versions that differ and of which that can't be told are all returned, undecided.
     """
+    if len({one.observation.id or one.full_url or one.index for one in found}) == len(found):
+        return sorted(found, key=_order)
     single: dict[str | int, FoundObservation] = {}
     several: dict[str | int, list[FoundObservation]] = {}
     for one in found:
@@ -86,7 +90,9 @@ def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]
 
 
 def _order(one: FoundObservation) -> tuple[datetime, str]:
-    return _updated_at(one.observation) or _NEVER, one.observation.id or ""
+    observation = one.observation
+    updated_at = None if observation.meta is None else _updated_at(observation)
+    return updated_at or _NEVER, observation.id or ""
 
 
 def _by_server(versions: Sequence[FoundObservation]) -> Iterator[list[FoundObservation]]:

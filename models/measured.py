@@ -29,13 +29,8 @@ def measured(features: Iterable[Feature]) -> tuple[Measured, ...]:
 
 
 def _measured(feature: Feature) -> Measured:
-    low, high = math.inf, -math.inf
-    if feature.plausible is not None and not feature.unit_mandatory:
-        low, high = feature.plausible
-    if low == -math.inf:
-        # so that the comparison itself refuses what isn't finite
-        low = math.nextafter(low, 0)
-    if high == math.inf:
-        high = math.nextafter(high, 0)
+    low, high = feature.plain.low, feature.plain.high
+    if feature.unit_mandatory:
+        low, high = math.inf, -math.inf
     finding = Finding(feature.name, "missing", "no_value", missing_words(feature, "no_value", ()))
     return Measured(feature, feature.name, low, high, feature.is_whole, finding)

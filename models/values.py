@@ -8,7 +8,7 @@ from math import isfinite
 from msgspec.structs import astuple
 
 from models.errors import UnusableValue
-from models.feature import Feature
+from models.feature import Feature, Plain
 from models.readings import Finding, Reading
 from models.units import accepted_units, canonical_unit, contradicts_code, convert, unit_words
 
@@ -29,46 +29,39 @@ _FAULTS = {
 }
 
 
-def plain_value(feature: Feature, reading: Reading, predicted_at: datetime) -> float | str | None:
+def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float | str | None:
     """Return what `value_of` would of a usable number in the feature's unit, or of a category.
 
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
     value, unit = reading.value, reading.unit
     if type(value) is float:
-        plausible = feature.plausible
-        plain = (
-            plausible is not None
-            and plausible[0] <= value <= plausible[1]
-            and isfinite(value)
-            and (not feature.unit_mandatory if unit is None else unit == feature.unit)
-            and (not feature.is_whole or value.is_integer())
+        known = (
+            plain.low <= value <= plain.high
+            and (unit == plain.unit if unit is not None else not plain.unit_mandatory)
+            and (not plain.whole or value.is_integer())
         )
     else:
-        plain = type(value) is str and value in feature.categories
-    if not plain:
+        known = type(value) is str and value in plain.categories
+    if not known:
         return None
-    if reading.code is None:
+    code, taken_at, issued_at = reading.code, reading.taken_at, reading.issued_at
+    if code is None:
         return value if astuple(reading)[2:] == _CURRENT else None
-    return value if _is_usable(feature, reading, predicted_at) else None
-
-
-def _is_usable(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
-    """Say whether nothing speaks against a value under one of the feature's codes."""
-    taken_at, look_back = reading.taken_at, feature.look_back
-    return (
+    look_back = plain.look_back
+    usable = (
         reading.status == "final"
         and reading.fault is None
         and reading.comparator is None
-        and reading.issued_at is None
         and reading.unit_text is None
+        and code in plain.codes
         and taken_at is not None
         and taken_at.tzinfo is not None
         and taken_at <= predicted_at
         and (look_back is None or taken_at >= predicted_at - look_back)
-        and feature.source == "observation"
-        and reading.code in feature.plain_codes
+        and (issued_at is None or (issued_at.tzinfo is not None and issued_at <= predicted_at))
     )
+    return value if usable else None
 
 
 def value_of(

@@ -9,7 +9,12 @@ _AT_ONCE = 2047
 
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of a leaf: SHA-256 of 0x00 and the data."""
-    digest = sha256(b"\0")
+    return digest_of(data, first=b"\0")
+
+
+def digest_of(data: bytes, *, first: bytes = b"") -> bytes:
+    """Return the SHA-256 of what comes first and the data, without letting go of the lock."""
+    digest = sha256(first)
     for start in range(0, len(data), _AT_ONCE):
         digest.update(data[start : start + _AT_ONCE])
     return digest.digest()

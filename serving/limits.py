@@ -1,8 +1,6 @@
 """How much one client may ask: a second, at a time, and explanations a day (ML-1, API-4)."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from records.settings import Settings
@@ -38,17 +36,16 @@ class Limits:
             )
         self._left[client] = (left - 1, now)
 
-    @contextmanager
-    def one_more(self, client: str) -> Iterator[None]:
-        """Count a request while it's answered; raise TooMany where too many are already."""
+    def begin(self, client: str) -> None:
+        """Count a request until `end`; raise TooMany where too many are answered already."""
         running = self._running.get(client, 0)
         if running >= self._at_once:
             raise TooMany(f"a client may have {self._at_once} requests at a time", seconds=1)
         self._running[client] = running + 1
-        try:
-            yield
-        finally:
-            self._running[client] -= 1
+
+    def end(self, client: str) -> None:
+        """Count a request no more."""
+        self._running[client] -= 1
 
     def check_explanations(self, client: str, now: datetime, count: int = 1) -> None:
         """Raise TooMany once a client has had its explanations of the day (UTC)."""

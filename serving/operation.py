@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -96,7 +95,8 @@ class Call:
                 raise _too_large(limit)
             more = message.get("more_body", False)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if NUL in body:
+        # one byte is looked for much quicker than six
+        if b"\\" in body and NUL in body:
             raise MalformedInput(
                 "body: a text holds the character \\u0000, which no record can; leave it out",
                 field="body",
@@ -175,8 +175,14 @@ class Operation(APIRoute):
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         call = Call(premises, client, now, scope, receive)
-        with premises.limits.one_more(client.key_id) if client is not None else nullcontext():
+        if client is None:
             answer = await self.handler(call)
+        else:
+            premises.limits.begin(client.key_id)
+            try:
+                answer = await self.handler(call)
+            finally:
+                premises.limits.end(client.key_id)
         scope["auscult.status"] = answer.status
         await answer.send(send)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,6 +12,7 @@ import numpy as np
 from models.definition import Status
 from models.readings import Readings
 from models.risk_model import RiskModel
+from records.merkle import digest_of
 from records.rows import OutcomeRow, PredictionRow, RefusalRow
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from serving.prediction import Prediction
 
 _encoder = msgspec.json.Encoder(order="deterministic")
+_REAL = np.dtype("<f8")
 _FIELD_LENGTH, _REASON_LENGTH = 120, 64
 
 
@@ -51,8 +52,8 @@ def prediction_row(
         status="final",
         shown=model.definition.status is not Status.SILENT,
         features=dict(features.values),
-        vector=np.asarray(features.vector, "<f8").tobytes(),
-        contributions=np.asarray(explanation.contributions, "<f8").tobytes(),
+        vector=np.asarray(features.vector, _REAL).tobytes(),
+        contributions=np.asarray(explanation.contributions, _REAL).tobytes(),
         base=explanation.base,
         margin=explanation.margin,
         risk=explanation.risk,
@@ -115,4 +116,4 @@ def outcome_row(
 
 def input_digest(readings: Readings) -> str:
     """Return the SHA-256 of the readings as they were given, without whose they are."""
-    return hashlib.sha256(_encoder.encode(readings)).hexdigest()
+    return digest_of(_encoder.encode(readings)).hex()

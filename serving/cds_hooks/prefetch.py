@@ -106,6 +106,8 @@ class Gathered:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
         entries: list[AnyEntry] = []
         for key, supplied in self.by_key.items():
+            if not supplied.entries:
+                continue
             if key == PATIENT_KEY:
                 patient = supplied.entries
                 entries += [msgspec.structs.replace(one, full_url=full_url) for one in patient]
@@ -125,9 +127,12 @@ def gather(
     `supplied` has for every key what came under it, or None.
     """
     gathered = Gathered()
+    by_key = gathered.by_key
     for template, one in zip(asked, supplied, strict=True):
-        if one is not None and is_known(one, template, definition, predicted_at):
-            gathered.by_key[template.key] = one
+        if one is not None and (
+            one.state == "data" or is_known(one, template, definition, predicted_at)
+        ):
+            by_key[template.key] = one
         else:
             gathered.unknown.append(template)
             gathered.because[template.key] = _why_unknown(one)
@@ -144,7 +149,11 @@ def read_value(
     value: Results | msgspec.Raw | msgspec.UnsetType | None, template: Template
 ) -> Supplied | None:
     """Return what came under a key, of which results were read already; None if nothing came."""
-    if isinstance(value, Results):
+    if type(value) is Results:
+        entries = value.entry
+        if not value.total and not value.link:
+            # as nearly all are: complete, or empty
+            return Supplied("data", entries) if entries else _NOTHING
         return _found(value)
     if isinstance(value, msgspec.Raw):
         raw = bytes(value)

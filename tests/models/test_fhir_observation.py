@@ -1,0 +1,125 @@
+"""Observations as readings: those as nearly all are, and the close look at all others."""
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.errors import MalformedInput
+from models.feature import Feature, LocalCode
+from models.fhir_observation import ObservationReader
+from models.fhir_resources import UCUM, Observation
+from models.fhir_versions import FoundObservation
+from models.loinc import LOINC
+
+LACTATE = Feature(
+    name="lactate",
+    title="Lactate in blood",
+    kind="numeric",
+    unit="mmol/L",
+    analyte="lactate",
+    loinc=("2524-7",),
+    codes=(LocalCode(system="urn:lab", code="both"),),
+    plausible=(0.1, 30.0),
+    look_back_days=1,
+)
+WARD = Feature(
+    name="ward",
+    title="Ward",
+    kind="categorical",
+    loinc=("56816-2",),
+    codes=(LocalCode(system="urn:lab", code="both"),),
+    categories={"surgery": "Surgery", "medicine": "Medicine"},
+    look_back_days=1,
+)
+CODES = {
+    (LOINC, "2524-7"): (LACTATE,),
+    (LOINC, "56816-2"): (WARD,),
+    ("urn:lab", "both"): (LACTATE, WARD),
+}
+TAKEN_AT = "2026-01-05T10:15:00+01:00"
+
+
+def changed(changes):
+    """Up to two of the changes."""
+    names = st.lists(st.sampled_from(sorted(changes)), max_size=2, unique=True)
+    return names.flatmap(lambda some: st.fixed_dictionaries({one: changes[one] for one in some}))
+
+
+QUANTITY = {"value": 2.1, "system": UCUM, "code": "mmol/L"}
+USUAL = st.sampled_from(
+    [
+        {"code": {"coding": [{"system": LOINC, "code": "2524-7"}]}, "valueQuantity": QUANTITY},
+        {"code": {"coding": [{"system": LOINC, "code": "56816-2"}]}, "valueString": "surgery"},
+        {"code": {"coding": [{"system": "urn:lab", "code": "both"}]}, "valueQuantity": QUANTITY},
+    ]
+)
+CODINGS = st.fixed_dictionaries(
+    {
+        "system": st.sampled_from([LOINC, "urn:lab", None]),
+        "code": st.sampled_from(["2524-7", "56816-2", "both", "0-0", None]),
+    }
+)
+CONCEPTS = st.fixed_dictionaries({"coding": st.lists(CODINGS, max_size=2)})
+QUANTITIES = changed(
+    {
+        "value": st.just(None),
+        "comparator": st.just("<"),
+        "unit": st.sampled_from(["mg/dL", "millimoles"]),
+        "system": st.sampled_from(["urn:units", None]),
+        "code": st.sampled_from(["", "mg/dL"]),
+    }
+).map(lambda parts: QUANTITY | parts)
+COMPONENTS = st.tuples(USUAL).map(list)
+CHANGES = {
+    "code": CONCEPTS,
+    "valueString": st.sampled_from(["surgery", "none of them"]),
+    "valueCodeableConcept": CONCEPTS,
+    "valueInteger": st.just(3),
+    "dataAbsentReason": st.just({"coding": [{"code": "masked"}]}),
+    "modifierExtension": st.just([{}]),
+    "implicitRules": st.sampled_from(["", "urn:rules"]),
+    "component": COMPONENTS,
+    "status": st.sampled_from(["cancelled", None]),
+    "effectiveDateTime": st.sampled_from(["", "2026-01-05", "2026-01-05T10:15:00", None]),
+    "effectiveInstant": st.just("2026-01-05T09:00:00Z"),
+    "issued": st.sampled_from([TAKEN_AT, "yesterday"]),
+    "meta": st.sampled_from([{"versionId": "3"}, {"versionId": "no id"}]),
+    "id": st.sampled_from(["", None]),
+}
+COMMON = {"resourceType": "Observation", "id": "o1", "status": "final"} | {
+    "effectiveDateTime": TAKEN_AT
+}
+OBSERVATIONS = st.tuples(USUAL, changed(CHANGES)).map(lambda parts: COMMON | parts[0] | parts[1])
+QUANTIFIED = QUANTITIES.map(
+    lambda quantity: (
+        COMMON
+        | {"code": {"coding": [{"system": LOINC, "code": "2524-7"}]}, "valueQuantity": quantity}
+    )
+)
+
+
+def either(read, *arguments, **named):
+    """Return what it returns, or what it says it can't."""
+    try:
+        return list(read(*arguments, **named))
+    except MalformedInput as error:
+        return str(error), error.field, error.reason
+
+
+def closely(one, fault):
+    """Return what a close look gives, its names being checked where any of it is wanted."""
+    reader = ObservationReader(CODES)
+    wanted = reader.wanted(one.observation)
+    if wanted:
+        one.check_names()
+    return reader.readings(one.observation, wanted, index=one.index, source=one.source, fault=fault)
+
+
+@settings(max_examples=400)
+@given(OBSERVATIONS | QUANTIFIED, st.sampled_from([None, "no_subject"]))
+def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
+    one = FoundObservation(4, "urn:uuid:o1", msgspec.convert(given, Observation))
+    reader, close = ObservationReader(CODES), either(closely, one, fault)
+    assert either(reader.read, one, fault) == close
+    # once more, its time being known by now
+    assert either(reader.read, one, fault) == close
