@@ -69,9 +69,7 @@ def assurances(
         days = books.day_counts(ledger, one.key, through - ASSESSED, through)
         if days:
             calm = [row for row in days if not _within(row[0], alarmed.get(one.key, ()))]
-            # at a site, that of the score: the others' would take minutes where there are many
-            readable = one.site is None or one.subject == "score"
-            smallest = _smallest(one, twins.get(one.key), ledger, budget, days) if readable else ()
+            smallest = _smallest(one, twins.get(one.key), ledger, budget, days)
             claim, unmet = _claim(one, calm, nameless, budget)
             volume = _rows_a_day(days)
             divisor = ledger.states[one.key].dispersion.divisor(one.stream.tau)

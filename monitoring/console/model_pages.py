@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.console.accounts import viewers
-from monitoring.console.overview import ModelSummary, assurance, summaries, summary
+from monitoring.console.overview import ModelSummary, assurance, by_site, summaries, summary
 from monitoring.console.performance_tables import performance_tables
 from monitoring.console.trends import (
     Drawn,
@@ -51,6 +51,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
     definition = known_definition(name)
     overview = summary(definition, timezone.now())
     dossier = find_dossier(settings, name, overview.version or "")
+    assured = assurance(name, overview.version)
     context = {
         "model": overview,
         "definition": definition,
@@ -63,7 +64,8 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "performance": performance_tables(
             dossier.definition if dossier else definition, overview.run
         ),
-        "assurance": assurance(name, overview.version),
+        "assurance": assured,
+        "silence": by_site(assured),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
         "feedback": feedback(definition, overview.version),
         "corrections_open": corrections.open_of(name).count(),

@@ -1,6 +1,6 @@
 """Every model as the console's first page lists it: in use or not, watched, alarmed, valid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -107,3 +107,11 @@ def assurance(name: str, version: str | None) -> dict[str, Any]:
     run = runs.order_by("-pk").first()
     found: dict[str, Any] = run.summary["assurance"] if run else {}
     return found
+
+
+def by_site(assured: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return what each stream's silence is worth: first of all rows, then of each site's."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in assured.get("streams", {}).values():
+        found.setdefault(one.get("site") or "", []).append(one)
+    return sorted(found.items())

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -15,7 +15,9 @@ from monitoring.evidence.state import Floats, StreamState
 
 HORIZONS_DAYS = (7, 30, 90)
 LARGEST_SHIFT = 5.0
-_STEPS = 12
+# shifts are found to 1 %, finer than they are read out
+_PRECISION = 0.01
+_KNOWN_DAYS = 12
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _smallest(seen: Callable[[float], bool], low: float) -> float | None:
     high = LARGEST_SHIFT
     if not seen(high):
         return None
-    for _ in range(_STEPS):
+    while high - low > _PRECISION * high:
         middle = (low + high) / 2
         low, high = (low, middle) if seen(middle) else (middle, high)
     return high
@@ -92,17 +94,36 @@ def expected_delay(
     within: int,
     divisor: float = 1.0,
 ) -> int | None:
-    """Return the day on which the expected counts of shifted days alarm, None if not `within`."""
+    """Return the day on which the expected counts of shifted days alarm, None if not `within`.
+
+    The evidence of a day changes slowly as the reference takes the days in, so it is computed on
+    some days and interpolated on the others: M_n, the sum over s of E_s ... E_n, from its logs.
+    """
     today = rows * shifted_shares(stream, reference, shift)
-    bag, log_m = reference.copy(), np.full(len(stream.bets), -np.inf)
-    for day in range(1, within + 1):
-        log_evidence = stream.log_evidence(bag + today, today) / divisor
-        log_m = log_evidence + np.logaddexp(log_m, 0.0)
-        if np.logaddexp.reduce(stream.log_weights + log_m) >= budget.log_limit:
-            return day
-        if stream.grows:
-            bag += today
-    return None
+    known, weights = _days(within if stream.grows else 1)
+    evidence = np.stack(
+        [stream.log_evidence(reference + day * today, today) / divisor for day in known]
+    )
+    whole = np.cumsum(
+        weights @ evidence if stream.grows else np.repeat(evidence, within, 0), axis=0
+    )
+    before = np.vstack([np.zeros(whole.shape[1]), whole[:-1]])
+    log_m = whole + np.logaddexp.accumulate(-before, axis=0)
+    total = np.logaddexp.reduce(stream.log_weights + log_m, axis=1)
+    alarmed = np.flatnonzero(total >= budget.log_limit)
+    return int(alarmed[0]) + 1 if alarmed.size else None
+
+
+@lru_cache(maxsize=8)
+def _days(within: int) -> tuple[tuple[int, ...], Floats]:
+    """Return some of the days until `within`, ever further apart, and each day's weights on them.
+
+    [days, some days], linear in the day's logarithm.
+    """
+    known = np.unique(np.ceil(np.geomspace(1, within, min(within, _KNOWN_DAYS))).astype(np.int64))
+    logs, all_logs = np.log(known), np.log(np.arange(1, within + 1))
+    columns = [np.interp(all_logs, logs, row) for row in np.eye(known.size)]
+    return tuple(known.tolist()), np.stack(columns, axis=1)
 
 
 def shifted_shares(stream: Stream, reference: Floats, shift: float) -> Floats:

@@ -79,9 +79,17 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     assert north.since is not None
     assert f"{north.since:%-d %b %Y}" in sites
     assert "3 of 200 stays that are needed" in sites
+    folded = model.split("<summary>At north: 9 streams</summary>")[1].split("</details>")[0]
+    for title in (
+        "Creatinine in serum at north",
+        "Age at north",
+        "A risk of 20 % or more at north",
+        "Risk score (log-odds) at north",
+    ):
+        row = folded.split(title)[1].split("</tr>")[0]
+        assert 'data-label="7 days">a ' in row
     silence = model.split('id="silence"')[1].split("</table>")[0]
-    assert "Risk score (log-odds) at north" in silence
-    assert "Age at north" not in silence
+    assert " at north" not in silence.split("<tbody>")[1]
     shared = Stream.objects.count() + 3
     assert f"shared by {shared} streams" in silence
     claims = MonitorRun.objects.get().summary["assurance"]["streams"]

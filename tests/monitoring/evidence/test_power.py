@@ -2,6 +2,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.edges import edges_from
 from models.errors import StatisticsError
@@ -9,7 +11,7 @@ from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.categorical import CategoricalStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.numeric import NumericStream
-from monitoring.evidence.power import power, shifted_shares
+from monitoring.evidence.power import expected_delay, power, shifted_shares
 
 BUDGET = Budget(5, 21)
 EDGES = edges_from(np.random.default_rng(0).normal(size=20_000))
@@ -91,3 +93,39 @@ def test_no_rows_have_no_power(rows):
         power(stream, open_stream(stream, np.full(128, 8)), rows, BUDGET)
     with pytest.raises(StatisticsError, match="it has no rows"):
         power(stream, open_stream(stream, np.zeros(128, int)), 10, BUDGET)
+
+
+def delay_day_by_day(stream, reference, rows, shift, within, divisor):
+    """Compute each day's evidence and add it to the day before's, without any shortcut."""
+    today = rows * shifted_shares(stream, reference, shift)
+    bag, log_m = reference * 1.0, np.full(len(stream.bets), -np.inf)
+    for day in range(1, within + 1):
+        log_m = stream.log_evidence(bag + today, today) / divisor + np.logaddexp(log_m, 0.0)
+        if np.logaddexp.reduce(stream.log_weights + log_m) >= BUDGET.log_limit:
+            return day
+        if stream.grows:
+            bag += today
+    return None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            (NumericStream("x", EDGES, tau=0.1), np.full(128, 8)),
+            (NumericStream("x", EDGES, grows=False), np.full(128, 40)),
+            (BinaryStream("x", "missing", 0.1), np.array([4_500, 500])),
+            (BinaryStream("x", "missing"), np.array([300, 3])),
+            (CategoricalStream("x", ("a", "b")), np.array([700, 300, 0])),
+        ]
+    ),
+    st.floats(1, 2_000),
+    st.floats(-2, 2),
+    st.sampled_from([1, 7, 30, 90]),
+    st.sampled_from([1.0, 2.5]),
+)
+def test_the_expected_day_is_that_of_every_day_reckoned(chosen, rows, shift, within, divisor):
+    stream, reference = chosen
+    found = expected_delay(stream, reference * 1.0, rows, BUDGET, shift, within, divisor)
+    exact = delay_day_by_day(stream, reference, rows, shift, within, divisor)
+    assert abs((found or within + 1) - (exact or within + 1)) <= max(1, 0.05 * within)
