@@ -47,6 +47,11 @@ def percent(share: float) -> str:
     return f"{of_100:.0f} %" if abs(of_100) >= 10 or of_100 == 0 else f"{of_100:.2g} %"
 
 
+def _whole(share: float) -> str:
+    """Word a part of a change, which may be less than nothing, in whole percents."""
+    return f"{round(100 * share)} %".replace("-", "−")
+
+
 def placed(dimension: str, groups: Sequence[str], found: Apportioned | None, bet: Bet) -> Placed:
     """Say where a change sits among groups, of which `groups` are all that there are."""
     if len(groups) < 2:
@@ -131,6 +136,6 @@ def _shown(part: Part, found: Apportioned, figure: Figure) -> dict[str, Any]:
         "rows": part.rows,
         "now": "none now" if part.now is None else figure(part.now, found.usual),
         "before": before,
-        "share": percent(part.share),
-        "interval": f"{percent(part.low)} to {percent(part.high)}",
+        "share": _whole(part.share),
+        "interval": f"{_whole(part.low)} to {_whole(part.high)}",
     }

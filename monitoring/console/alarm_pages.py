@@ -39,7 +39,6 @@ from records.agreement.alarms import REVIEWED, UNMUTED
 from records.decisions import ACKNOWLEDGE, ASSIGN, GRAVER_THAN, MUTE
 from records.models import Alarm, AuditEvent, DayCount, Review
 
-_DAYS = ("first", "last", "earlier")
 STATES = {ACKNOWLEDGE: ACKNOWLEDGED, ASSIGN: ASSIGNED, MUTE: MUTED}
 
 
@@ -160,7 +159,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "site": site_of(alarm.stream),
         "part_of": _whole(alarm),
         "sits": alarm.details.get("sits"),
-        "where": _dated(alarm.details.get("where")),
+        "where": alarm.details.get("where"),
         "ended_on": chapters.last_day(alarm, date.max) if chapters.is_ended(alarm) else None,
         "consequences": list(consequences(alarm)),
         "compared_days": COMPARED_DAYS,
@@ -186,14 +185,6 @@ def _whole(alarm: Alarm) -> Alarm | None:
     """Return the alarm of all sites' rows, or of all overrides, that an alarm is a part of."""
     follows, wholes = alarm.details.get("follows"), wholes_of(alarm.stream)
     return Alarm.objects.filter(pk=follows, stream__in=wholes).first()
-
-
-def _dated(where: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return where a change sits, with its days as dates."""
-    if not where:
-        return None
-    days = {name: where[name] and date.fromisoformat(where[name]) for name in _DAYS}
-    return {**where, **days}
 
 
 def _risk_rows(risk: dict[str, Any] | None) -> list[tuple[str, str, str]]:

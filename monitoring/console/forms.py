@@ -119,14 +119,17 @@ class ReviewForm(SignedForm):
     """A decision on an alarm, its reason, and the password that signs it."""
 
     decision = forms.ChoiceField(choices=list(DECISIONS.items()), widget=forms.RadioSelect)
-    assigned_to = forms.ChoiceField(label="Assigned to", required=False)
+    assigned_to = forms.ChoiceField(
+        label="Assigned to", required=False, help_text="Only where you assign."
+    )
     muted_until = forms.DateField(
         label="Muted until", required=False, widget=forms.DateInput(attrs={"type": "date"})
     )
     muted_unless = forms.ChoiceField(
-        label="or until",
+        label="Or muted until",
         required=False,
-        help_text=f"Whichever comes first, and {LONGEST_MUTE.days} days at most.",
+        help_text="Only where you mute: until the day or this, whichever comes first, and "
+        f"{LONGEST_MUTE.days} days at most.",
     )
 
     def __init__(self, request: HttpRequest, user: User, today: date, *args: Any) -> None:

@@ -1,5 +1,11 @@
 """Figures as people read them: risks, counts and units."""
 
+import re
+from datetime import date
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
 UNITS = {
     "a": "years",
     "mo": "months",
@@ -15,6 +21,7 @@ UNITS = {
 }
 OF_ONE = {"a": "year", "mo": "month", "d": "day"}
 SURE = 0.001
+_WHOLE = re.compile(r"[−+-]?\d[\d.,]* (?:%|SD)|\d{4}-\d\d-\d\d")
 
 
 def unit_words(unit: str | None, number: str = "") -> str:
@@ -48,6 +55,17 @@ def risk_words(risk: float) -> str:
 def count_words(count: int) -> str:
     """Word a count with its thousands apart."""
     return f"{count:,}"
+
+
+def day_words(day: str) -> str:
+    """Word an ISO day as the pages do."""
+    moment = date.fromisoformat(day)
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def unbroken(text: str) -> SafeString:
+    """Keep each figure with its unit, and each day, on one line."""
+    return mark_safe(_WHOLE.sub(r'<span class="whole">\g<0></span>', escape(text)))  # noqa: S308
 
 
 def signed_words(value: float) -> str:

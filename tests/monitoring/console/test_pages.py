@@ -208,7 +208,7 @@ def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Brow
     run.save()
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "No budget claimed at all" in page
-    assert "a shift of 0.4 SD" in page
+    assert 'a shift of <span class="whole">0.4 SD</span>' in page
     assert "season: less than one year of reference" in page
     alarm = Alarm.objects.get(stream="value:age")
     assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")

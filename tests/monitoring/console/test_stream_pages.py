@@ -64,7 +64,7 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     assert "Without the rows from north, little of the evidence is left." in told
     assert part.summary in told
     where = told.split('id="where"')[1].split("</section>")[0]
-    assert "It sits at north: 9" in where
+    assert 'It sits at north: <span class="whole">9' in where
     assert "All requests are from client." in where
     assert "No other version predicted on these days." in where
     assert "aren't recorded" in where
