@@ -53,6 +53,7 @@ for panel, commands in {
         watch.monitor,
         watch.alarms,
         performance.performance,
+        performance.transportability,
         outcomes.outcomes,
         lookback.lookback,
         corrections.corrections,

@@ -1,4 +1,4 @@
-"""What `auscult performance` prints: figures by window, with their intervals, in tables."""
+"""What `auscult performance` and `auscult transportability` print: figures with intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,6 +49,32 @@ def show_performance(report: Mapping[str, Any]) -> None:
     made, shown = (sum(one[name] for one in windows) for name in ("predictions", "shown"))
     out.print(f"{shown:,} predictions were shown, {made - shown:,} recorded in silence.")
     out.print(report["treatment"])
+
+
+def show_transportability(found: Mapping[str, Any]) -> None:
+    """Show each quantity in training and here, the largest effects first."""
+    from monitoring.transportability import by_size
+
+    out.print(f"\n[bold]{found['model']} version {found['version']}[/bold]")
+    contrasts = by_size(found)
+    if not contrasts:
+        out.print(found.get("reason", "Nothing was found yet: watch it again."))
+        return
+    out.print(
+        f"{found['stays']:,} stays from {found['first']} to {found['last']}, beside "
+        f"{found['training_rows']:,} rows of training."
+    )
+    table = Table("Quantity", "Training", "Here", "Standardised difference", "Effect", box=None)
+    for one in contrasts:
+        ends = ("standardised", "standardised_low", "standardised_high")
+        table.add_row(
+            f"{one['title']} {one['unit']}".strip(),
+            f"{one['training']['mean']:.3f}",
+            f"{one['here']['mean']:.3f}",
+            _words(dict(zip(("value", "low", "high"), (one[end] for end in ends), strict=True))),
+            one["size"],
+        )
+    out.print(table)
 
 
 def _table(

@@ -29,6 +29,7 @@ from monitoring.over_time import performance_over_time, windows_in
 from monitoring.performance import WindowPerformance
 from monitoring.periods import Choice, WindowLength, choose
 from monitoring.report import Report, write_reports
+from monitoring.transportability import found_at_commissioning, transportability
 from monitoring.unmuting import lift
 from monitoring.watchlist import watched_streams
 from monitoring.whereabouts import Whereabouts
@@ -97,6 +98,7 @@ def monitor(
         "interval_s": interval.total_seconds(),
         "assurance": assured,
         **performance.to_dict(),
+        "transportability": _commission(job, profile),
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
         "alarms": len(raised),
@@ -149,6 +151,12 @@ def _ask_to_retrain(job: Job, windows: Sequence[WindowPerformance]) -> None:
         job.definition, job.version, list(found.order_by("pk")), windows, job.now
     )
     open_request(job.model, job.version, causes, job.now)
+
+
+def _commission(job: Job, profile: ReferenceProfile) -> dict[str, Any]:
+    """Compare local people with training's once; later runs leave what was found as it is."""
+    found = found_at_commissioning(job.model, job.version)
+    return {} if "contrasts" in found else transportability(job.definition, job.version, profile)
 
 
 def _assure(job: Job, ledger: Ledger) -> dict[str, Any]:

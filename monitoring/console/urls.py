@@ -13,6 +13,7 @@ from monitoring.console import (
     model_pages,
     prediction_pages,
     retraining_pages,
+    transportability_pages,
 )
 
 urlpatterns = [
@@ -25,6 +26,16 @@ urlpatterns = [
         "models/<slug:name>/corrections/acknowledge",
         correction_pages.acknowledge,
         name="acknowledge-corrections",
+    ),
+    path(
+        "models/<slug:name>/transportability/",
+        transportability_pages.page,
+        name="transportability",
+    ),
+    path(
+        "models/<slug:name>/transportability.json",
+        transportability_pages.as_json,
+        name="transportability-json",
     ),
     path("models/<slug:name>/retraining/", retraining_pages.all_requests, name="retraining"),
     path(

@@ -11,7 +11,8 @@ AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
     "init", "migrate", "env", "models", "train", "retrain", "promote", "rollback", "history",
     "package", "serve", "suspend", "restore", "score", "monitor", "alarms", "performance",
-    "lookback", "corrections", "export", "console", "work", "demo", "reproduce", "validate",
+    "transportability", "lookback", "corrections", "export", "console", "work", "demo",
+    "reproduce", "validate",
 )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ def addresses(clinic: Clinic) -> dict[str, str]:
         "acknowledge-corrections": f"/models/{clinic.model}/corrections/acknowledge",
         "retraining": f"/models/{clinic.model}/retraining/",
         "sign-retraining": f"/models/{clinic.model}/retraining/1/sign",
+        "transportability": f"/models/{clinic.model}/transportability/",
+        "transportability-json": f"/models/{clinic.model}/transportability.json",
         "card": f"{version}/card/",
         "card-file": f"{version}/card/file",
         "report": f"{version}/reports/2024/",

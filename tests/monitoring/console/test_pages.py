@@ -269,6 +269,26 @@ def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
     assert "Effective treatment and decay of the model can" in page
 
 
+def test_transportability_has_a_page_and_json(watched: Clinic, browse: Browse) -> None:
+    client, address = browse("vera"), f"/models/{watched.model}/transportability"
+    assert "Not yet: 15 days and 900 stays were watched" in text_of(client, f"{address}/")
+    run = MonitorRun.objects.latest("pk")
+    sample = {"rows": 900, "mean": 71.25, "sd": 12.0}
+    ends = dict.fromkeys(("difference", "low", "high"), 6.0)
+    standardised = {"standardised": 0.5, "standardised_low": 0.4, "standardised_high": 0.6}
+    age = {"key": "value:age", "title": "Age", "kind": "mean", "unit": "a", "size": "medium"}
+    found = {"first": "2024-01-01", "last": "2024-01-28", "stays": 1680, "training_rows": 4000}
+    one = age | ends | standardised | {"training": sample, "here": sample}
+    run.summary["transportability"] = {**found, "contrasts": [one]}
+    run.save()
+    page = text_of(client, f"{address}/")
+    assert "1,680 stays from 2024-01-01 to 2024-01-28" in page
+    assert "0.40 to 0.60" in page
+    assert "medium" in page
+    assert client.get(f"{address}.json").json()["contrasts"] == [one]
+    assert "transportability/" in text_of(client, f"/models/{watched.model}/")
+
+
 def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, browse: Browse) -> None:
     alarm = Alarm.objects.create(
         model=watched.model,
