@@ -133,18 +133,18 @@ def _weigh(
 ) -> Closing | None:
     """Weigh a day's rows, [strata, bins]; None where a fixed reference doesn't hold enough."""
     state = ledger.states[one.key]
-    rows = np.flatnonzero(counts.any(axis=1)).tolist()
     bag = own_stratum if one.is_twin else strata.bag
     if one.is_twin and day < ledger.began.setdefault(one.base, day) + strata.YEAR:
         filled = strata.admitted(state, counts) if joins else state
         known = ledger.states[one.base].dispersion
         ledger.states[one.key] = filled.changed(closed_through=day.toordinal(), dispersion=known)
         return None
+    rows = np.flatnonzero(counts.any(axis=1)).tolist()
     if one.is_twin and not all(one.weighs(own_stratum(state.reference, row)) for row in rows):
         return None
-    for row in rows:
-        state = state.observe(counts[row], row)
-    closing = close_day(one.stream, state, day, job.budget, joins=joins, bag=bag)
+    closing = close_day(
+        one.stream, state.observe_all(counts), day, job.budget, joins=joins, bag=bag
+    )
     ledger.states[one.key] = closing.state
     if one.is_twin:  # how days differ is known of the stream itself, from its first day on
         known = ledger.states[one.base].dispersion

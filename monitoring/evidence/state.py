@@ -69,6 +69,10 @@ class StreamState:
         """Add rows to the open day; the order in which this is done changes nothing."""
         return self.changed(today=_with(self.today, counts, stratum, 1))
 
+    def observe_all(self, counts: Counts) -> "StreamState":
+        """Add rows of several strata to the open day, [strata, bins], none of them negative."""
+        return self.changed(today=self.today + counts)
+
     def merge(self, other: "StreamState") -> "StreamState":
         """Join the open day of two workers that started from the same closed state."""
         if replace(self, today=other.today).to_bytes() != other.to_bytes():
