@@ -13,9 +13,11 @@ import pandas as pd
 
 from models.definition import Definition
 from models.errors import CohortError
+from training.csv_table import csv_columns, read_csv
 
 REQUIRED: Final = ("outcome", "patient_id")
 OPTIONAL: Final = ("time", "site", "follow_up_days")
+_NAMES: Final = ("patient_id", "site")
 _READ_BYTES = 1 << 20
 
 
@@ -71,8 +73,15 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
         if suffix == ".parquet":
             frame = pd.read_parquet(path, columns=wanted)
         else:
-            frame = _read_csv(path, wanted, definition)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
+            frame = read_csv(path, wanted, _texts(definition))
+    except UnicodeDecodeError as error:
+        raise CohortError(f"{path.name} isn't UTF-8 ({error}); save it as that") from error
+    except MemoryError as error:
+        raise CohortError(
+            f"{path.name} is too large for this machine's memory; give fewer rows, or as .parquet "
+            "only those columns that are read"
+        ) from error
+    except (ValueError, OSError, EOFError) as error:
         raise CohortError(f"{path.name} can't be read: {error}") from error
     return Cohort(frame, path.name, file_digest(path))
 
@@ -101,9 +110,7 @@ def _column_names(path: Path) -> list[str]:
         import pyarrow.parquet as pq  # only here, for it is slow to import
 
         return list(pq.read_schema(path).names)
-    # as it is written: as a header, a repeated name would get a number
-    header = pd.read_csv(path, header=None, nrows=1, dtype="str", keep_default_na=False)
-    return [str(name) for name in header.iloc[0]]
+    return csv_columns(path)
 
 
 def _check_columns(name: str, columns: list[str], definition: Definition) -> None:
@@ -138,7 +145,8 @@ def _wanted(columns: list[str], definition: Definition) -> list[str]:
     return [column for column in columns if column in known]
 
 
-def _read_csv(path: Path, wanted: list[str], definition: Definition) -> pd.DataFrame:
-    """Read ids and categories as the text that they are; numbers are judged by row later."""
-    text = {f.name: "str" for f in definition.features if f.kind == "categorical"}
-    return pd.read_csv(path, usecols=wanted, dtype={"patient_id": "str", **text}, low_memory=False)
+def _texts(definition: Definition) -> set[str]:
+    """Return the columns whose values are names, whatever they look like."""
+    numeric = {feature.name for feature in definition.features if feature.kind == "numeric"}
+    categorical = {feature.name for feature in definition.features} - numeric
+    return {*categorical, *(set(characteristic_columns(definition)) - numeric), *_NAMES}

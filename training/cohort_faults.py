@@ -13,6 +13,7 @@ from training.cohort import input_features
 
 LARGEST_IMPLAUSIBLE_SHARE = 0.05
 _SHARE_UNDER_ANOTHER_UNIT = 0.1
+_EARLIEST = pd.Timestamp(1900, 1, 1)
 
 
 def faults(frame: pd.DataFrame, definition: Definition, now: datetime) -> list[str]:
@@ -32,8 +33,20 @@ def faults(frame: pd.DataFrame, definition: Definition, now: datetime) -> list[s
 
 
 def numbers(values: pd.Series) -> pd.Series:
-    """Return a column as numbers, missing where a value isn't one."""
-    return pd.to_numeric(values, errors="coerce").astype("float64")
+    """Return a column as numbers, missing where a value isn't one, infinite beyond every float."""
+    try:
+        return pd.to_numeric(values, errors="coerce").astype("float64")
+    except OverflowError:
+        return values.map(_number).astype("float64")
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # what it can't take is no number
+    except OverflowError:
+        return np.inf
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def times(values: pd.Series) -> pd.Series:
@@ -165,6 +178,9 @@ def _time_faults(values: pd.Series, now: datetime) -> Iterator[str]:
     yield from _absent_faults(values, "every row needs its prediction time, or no row")
     parsed = times(values)
     if pd.api.types.is_numeric_dtype(parsed):
+        infinite = int(np.isinf(numbers(parsed)).sum())
+        if infinite:
+            yield f"time: {_rows_are(infinite, len(values))} infinite; correct or leave them out"
         return
     wrong = values.notna() & parsed.isna()
     if wrong.any():
@@ -175,6 +191,12 @@ def _time_faults(values: pd.Series, now: datetime) -> Iterator[str]:
     future = int((parsed > pd.Timestamp(now).tz_convert(None)).sum())
     if future:
         yield f"time: {_rows_are(future, len(values))} in the future; correct or leave them out"
+    early = int((parsed < _EARLIEST).sum())
+    if early:
+        yield (
+            f"time: {_rows_are(early, len(values))} before {_EARLIEST.year}, which no record is; "
+            "correct or leave them out"
+        )
 
 
 def _absent_faults(values: pd.Series, advice: str) -> Iterator[str]:

@@ -68,8 +68,8 @@ def measure_feature(
         unit=feature.unit,
         missing=int(missing.sum()),
         missing_share=float(missing.mean()),
-        missing_share_with_event=float(missing[event].mean()),
-        missing_share_without_event=float(missing[no_event].mean()),
+        missing_share_with_event=_share(missing[event]),
+        missing_share_without_event=_share(missing[no_event]),
         distinct=len(counts),
         quantiles=_quantiles(known.astype(np.float64), fewest) if numeric and known.size else None,
         categories=None if numeric else _tally(feature.categories, counts, fewest),
@@ -109,6 +109,10 @@ def _published(
     if _few(fewest, largest, others) or None in (exact.categories or {}).values():
         shown = replace(shown, largest_share=None)
     return shown
+
+
+def _share(missing: npt.NDArray[np.bool_]) -> float | None:
+    return float(missing.mean()) if missing.size else None
 
 
 def _few(fewest: int, *counts: int) -> bool:

@@ -124,6 +124,11 @@ def _by_time(population: Population, test_share: float) -> Split:
     """Let the latest rows test."""
     times = np.asarray(population.time)
     cut = np.sort(times)[round((1 - test_share) * (len(times) - 1))]
+    if not (times > cut).any():
+        raise CohortError(
+            f"time: no row is later than {cut}, the time of more than {test_share:.0%} of rows, so "
+            "none is left to test; give times that order the rows, or leave the column out"
+        )
     method = f"by time: rows after {cut} test ({test_share:.0%} of all), earlier ones train"
     return _apart(population, times > cut, method)
 
@@ -152,6 +157,13 @@ def _check_part(population: Population, rows: Rows, name: str) -> None:
         raise CohortError(
             f"the {name} part has {events} events and {non_events} non-events among {len(part)} "
             f"rows; at least {_FEWEST} of each are needed, so give more rows"
+        )
+    known = part.weights() > 0
+    patients = [len(np.unique(part.patient[known & (part.outcome == kind)])) for kind in (1, 0)]
+    if min(patients) < _FEWEST:
+        raise CohortError(
+            f"the {name} part has {patients[0]} patients with and {patients[1]} without the event "
+            f"among {len(part)} rows; at least {_FEWEST} of each are needed, so give more patients"
         )
 
 

@@ -122,7 +122,7 @@ def test_a_missing_column_is_named_with_the_column_that_may_be_meant(
     [
         ("table.xlsx", b"PK", "isn't .parquet, .csv or .csv.gz"),
         ("table.csv", b"", r"table\.csv is empty; give a header"),
-        ("table.csv", b"\xff\xfe\x00\x01", "can't be read"),
+        ("table.csv", b"\xff\xfe\x00\x01", "isn't UTF-8"),
         ("table.parquet", b"PAR1 is how it should end", "can't be read"),
         ("table.csv.gz", b"not gzip", "can't be read"),
     ],
@@ -204,6 +204,18 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "times to come": (
         lambda f: f.assign(time=["2026-06-01T00:00:00Z"] * 4 + ["2025-06-01T00:00:00Z"] * 696),
         r"time: 4 of 700 rows are in the future",
+    ),
+    "a time without end": (
+        lambda f: f.assign(time=[np.inf, *range(699)]),
+        r"time: 1 of 700 rows is infinite",
+    ),
+    "a placeholder for a time": (
+        lambda f: f.assign(time=["0001-01-01T00:00:00Z"] * 2 + ["2025-06-01T00:00:00Z"] * 698),
+        r"time: 2 of 700 rows are before 1900, which no record is",
+    ),
+    "a number beyond every float": (
+        _with("crp", "9" * 400),
+        r"crp: 3 rows are infinite; leave them empty or correct them",
     ),
     "times that are none": (
         lambda f: f.assign(time=["soon"] * 4 + ["2025-06-01T00:00:00Z"] * 696),

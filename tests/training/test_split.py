@@ -147,3 +147,17 @@ def test_every_row_is_held_out_once_and_never_learnt_from_with_its_patient(
 
     assert len(held) == FOLDS
     assert sorted(np.concatenate(held).tolist()) == list(range(len(people)))
+
+
+def test_times_of_which_no_row_has_a_later_one_are_refused(population: Population) -> None:
+    together = replace(population, time=np.zeros(len(population)))
+
+    with pytest.raises(CohortError, match=r"no row is later than 0\.0, the time of more than 40%"):
+        split(together, 1)
+
+
+def test_many_rows_of_few_patients_are_not_enough(population: Population) -> None:
+    few = replace(population, patient=np.arange(len(population)) % 9)
+
+    with pytest.raises(CohortError, match="training part has 9 patients with and 9 without"):
+        split(few, 1)
