@@ -46,6 +46,7 @@ NOT_PROVIDED: Final = (
     "assessment of clinical safety by a safety officer",
 )
 _AUTHORS_LEVEL: Final = 3
+_STABILITY: Final = "instability of individual predictions (of `auscult train --stability 200`)"
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -109,7 +110,7 @@ def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str,
 
 def _not_provided(evidence: Mapping[str, Any]) -> tuple[str, ...]:
     if evidence["stability"] is None:
-        return (*NOT_PROVIDED, "instability of individual predictions")
+        return (*NOT_PROVIDED, _STABILITY)
     return NOT_PROVIDED
 
 

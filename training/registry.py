@@ -22,6 +22,7 @@ from models.artefact import verify_artefact
 from models.definition import Definition
 from models.errors import RegistryError
 from records.settings import Settings
+from training.artefact_root import check_artefact_root
 from training.cohort import Cohort
 from training.provenance import code_tags, describe_cohort, requirements, signature
 
@@ -159,6 +160,7 @@ def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) 
     """Return a file of a version's run, None if the run has no such file."""
     client = store(settings)
     _use(settings)
+    check_artefact_root(client, version.name, settings)
     try:
         if name not in {file.path for file in client.list_artifacts(version.run_id)}:
             return None
@@ -206,6 +208,7 @@ def _fetched(version: RegisteredVersion, beside: Path, settings: Settings) -> It
     beside.mkdir(parents=True, exist_ok=True, mode=0o700)
     uri = f"models:/{version.name}/{version.version}"
     _use(settings)
+    check_artefact_root(store(settings), version.name, settings)
     with tempfile.TemporaryDirectory(dir=beside) as partial:
         try:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=partial)
@@ -241,6 +244,7 @@ def _open_store(name: str, settings: Settings) -> None:
     settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     _use(settings)
     client = store(settings)
+    check_artefact_root(client, name, settings)
     if client.get_experiment_by_name(name) is None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
         client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())

@@ -10,12 +10,13 @@ import pandas as pd
 from models.definition import Definition, DefinitionFile
 from models.evaluation.evaluation import Evaluation
 from records.settings import Settings
+from training.artefact_root import check_artefact_root
 from training.build import build
 from training.candidate import Progress
 from training.cohort import Cohort
 from training.earlier_runs import EarlierRuns
 from training.options import TrainOptions
-from training.registry import RunRecord, download, register_run
+from training.registry import RunRecord, download, register_run, store
 from training.stages import Stages
 
 
@@ -46,8 +47,11 @@ def train(
 ) -> TrainedVersion:
     """Fit, calibrate, evaluate and register one version of a model.
 
-    Raises CohortError before any fitting for a table that can't be used.
+    Raises CohortError before any fitting for a table that can't be used, and RegistryError for a
+    home that was moved.
     """
+    if settings.root.is_dir():  # rather now than when all is made
+        check_artefact_root(store(settings), file.definition.name, settings)
     stages = Stages(progress)
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
