@@ -18,6 +18,7 @@ import typer
 import xgboost
 
 from auscult.command import app
+from auscult.demo.story import SCOPES as DEMO_SCOPES
 from models.artefact import write_manifest
 from models.definition import parse_definition
 from models.encoding import encode_table
@@ -341,7 +342,7 @@ def read_along(
     if shutil.which("curl") is None or shutil.which("bash") is None:
         pytest.skip("the commands of the pages need bash and curl")
     # before anything else writes, and with patience: what is tested is what is said, not how soon
-    key, _ = create_client("reader", SCOPES, now=datetime.now(UTC))
+    key, _ = create_client("reader", DEMO_SCOPES, now=datetime.now(UTC))
     service = serve(sqlite_db.model_copy(update={"request_timeout_s": PATIENCE_S}), mortality)
     monkeypatch.setattr(Service, "now", property(lambda _: datetime.now(UTC)))
     shells: list[Shell] = []

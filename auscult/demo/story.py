@@ -38,7 +38,8 @@ FIRST_PERSON = {
     "lambda": {"value": 21.0, "unit": "mg/L"},
     "creatinine": {"value": 115, "unit": "umol/L"},
 }
-SCOPES = ("predict", "explain", "outcome", "read", "replay")
+# what the requests of docs/integrate.md need
+SCOPES = ("predict", "explain", "outcome", "read", "replay", "feedback", "correct")
 
 
 @dataclass(slots=True)
