@@ -75,7 +75,9 @@ class ObservationReader:
         features = self._codes.get((system, code), ())
         if len(features) != 1:
             return None if features else ()
-        plain = None if observation.implicit_rules else _plain_value(observation, features[0])
+        if observation.implicit_rules or _has_several_times(observation):
+            return None
+        plain = _plain_value(observation, features[0])
         if plain is None:
             return None
         one.check_names()
@@ -114,6 +116,13 @@ class ObservationReader:
         """
         if not wanted:
             return []
+        if _has_several_times(observation):
+            place = place_of(index)
+            raise MalformedInput(
+                f"{place} has more than one effective time; give one",
+                field=f"{place}.effective",
+                reason="contradictory_time",
+            )
         date_time = observation.effective_date_time
         known = self._times.get(date_time) if date_time is not None else None
         taken_at, time_fault = known or self._effective(observation, index)
@@ -153,6 +162,14 @@ class ObservationReader:
             taken_at = moment(text, "effective", index)
             self._times[text] = taken_at, "partial_time" if taken_at is None else None
         return self._times[text]
+
+
+def _has_several_times(observation: Observation) -> bool:
+    """Say whether there is more than one effective time, of which FHIR allows for one."""
+    date_time, instant = observation.effective_date_time, observation.effective_instant
+    if observation.effective_period is not None:
+        return date_time is not None or instant is not None
+    return date_time is not None and instant is not None
 
 
 def _wanted(part: Measured, codes: Codes) -> list[Wanted]:

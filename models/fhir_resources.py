@@ -173,6 +173,12 @@ class Observation(Measured, frozen=True, kw_only=True):
     component: tuple[Measured, ...] = ()
 
 
+class Link(Element, frozen=True):
+    """How another Patient resource stands to this one."""
+
+    type: str | None = None
+
+
 class Patient(Element, frozen=True):
     """The person that everything in a Bundle has to be about."""
 
@@ -182,6 +188,8 @@ class Patient(Element, frozen=True):
     identifier: tuple[Identifier, ...] = ()
     birth_date: str | None = None
     birth_date_beside: Primitive | None = msgspec.field(default=None, name="_birthDate")
+    active: bool | None = None
+    link: tuple[Link, ...] = ()
     gender: str | None = None
     gender_beside: Primitive | None = msgspec.field(default=None, name="_gender")
     deceased_boolean: bool | None = None

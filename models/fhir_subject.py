@@ -63,12 +63,18 @@ def check_alive(patient: Patient, predicted_at: datetime) -> None:
 
 
 def check_rules(patient: Patient) -> None:
-    """Raise UnusableValue for a Patient whose meaning an unknown rule may change (FHIR-8)."""
+    """Raise UnusableValue for a Patient that a modifier takes out of use or may change (FHIR-8)."""
     if patient.modifier_extension or patient.implicit_rules:
         raise UnusableValue(
             "the Patient carries a modifierExtension or implicitRules that isn't known here",
             field="Patient",
             reason="unknown_modifier",
+        )
+    if patient.active is False or any(link.type == "replaced-by" for link in patient.link):
+        raise UnusableValue(
+            "the Patient resource isn't in use any more (active, link); send the one that is",
+            field="Patient",
+            reason="replaced_patient",
         )
 
 

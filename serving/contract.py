@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from serving.problems import NotJson
 
 T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
@@ -126,6 +127,18 @@ class Contract:
     def schema(self) -> dict[str, Any]:
         """The request as JSON Schema."""
         return msgspec.json.schema(self.type)
+
+
+def check_time(at: datetime, field: str, latest: datetime) -> None:
+    """Raise MalformedInput for a time after `latest`, or before there were any patients of now."""
+    if at > latest:
+        raise MalformedInput(
+            f"{field} {at.isoformat()} is later than now", field=field, reason="in_the_future"
+        )
+    if at < EARLIEST:
+        raise MalformedInput(
+            f"{field} {at.isoformat()} is before {EARLIEST.year}", field=field, reason="bad_time"
+        )
 
 
 def read_json(body: bytes, type_: type[T]) -> T:

@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
-from models.errors import MalformedInput
 from records.rows import FeedbackRow
+from serving.contract import check_time
 from serving.operation import Call
 from serving.problems import NotFound
 
@@ -42,10 +42,7 @@ class Report(msgspec.Struct, frozen=True):
 
 async def feedback_row(call: Call, report: Report, *, protocol: str) -> FeedbackRow:
     """Return the row of a report; raise NotFound for a card that this client never got."""
-    if report.happened_at > call.now + SKEW:
-        raise MalformedInput(
-            "the outcome's time is later than now", field="outcomeTimestamp", reason="in_the_future"
-        )
+    check_time(report.happened_at, "outcomeTimestamp", call.now + SKEW)
     subject = await to_thread.run_sync(_subject, report.card, call.caller)
     return FeedbackRow(
         prediction=subject.prediction,

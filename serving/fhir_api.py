@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
@@ -22,6 +24,22 @@ from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "fhir"
+_QUERY = ("model", "predicted_at")
+# in which fields of a parameter its value is looked for
+_TAKEN = {
+    "model": ("value_code", "value_string"),
+    "bundle": ("resource",),
+    "predictedAt": ("value_date_time", "value_instant"),
+    "site": ("value_string",),
+    "replaces": ("value_uuid",),
+}
+_IN_FHIR = {
+    "value_code": "valueCode",
+    "resource": "resource",
+    "value_date_time": "valueDateTime",
+    "value_string": "valueString",
+    "value_uuid": "valueUuid",
+}
 _UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 
 
@@ -38,6 +56,7 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     value_string: Site | None = None
     value_code: str | None = None
     value_date_time: Aware | None = None
+    value_instant: Aware | None = None
     value_uuid: str | None = None
     resource: msgspec.Raw = msgspec.Raw(b"")
 
@@ -60,7 +79,8 @@ class Wanted(msgspec.Struct, frozen=True):
 async def predict_bundle(call: Call) -> Answer:
     """Predict the risk of the patient in a Bundle; recorded before it is answered."""
     body = await call.body()
-    served = call.premises.served(call.query("model") or _model_in(body))
+    _check_query(call)
+    served = call.premises.served(_model_of(call, body))
     wanted = _wanted(body, call.query("predicted_at"))
     replaced = (
         None if wanted.replaces is None else await find_prediction(wanted.replaces, call.caller)
@@ -116,12 +136,17 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
         raise MalformedInput(
             "Parameters: the parameter bundle is missing", field="bundle", reason="missing_field"
         )
-    time, site, replaces = (given.get(name) for name in ("predictedAt", "site", "replaces"))
+    if "predictedAt" in given and predicted_at is not None:
+        raise MalformedInput(
+            "give the prediction time once: predictedAt, or ?predicted_at= beside a Bundle",
+            field="predictedAt",
+            reason="contradictory_value",
+        )
     return Wanted(
-        bytes(given["bundle"].resource),
-        time.value_date_time if time else _time(predicted_at),
-        (site.value_string if site else None) or "",
-        _uuid(replaces.value_uuid) if replaces else None,
+        bytes(given["bundle"]),
+        given.get("predictedAt") or _time(predicted_at),
+        given.get("site", ""),
+        _uuid(given.get("replaces")),
     )
 
 
@@ -139,23 +164,62 @@ def _uuid(text: str | None) -> UUID | None:
     return UUID(found[1])
 
 
-def _parameters(body: bytes) -> dict[str, Parameter]:
-    return {one.name: one for one in read_json(body, Parameters).parameter}
+def _parameters(body: bytes) -> dict[str, Any]:
+    """Return what each parameter says; raise MalformedInput for one that wouldn't be heeded."""
+    given: dict[str, Any] = {}
+    for one in read_json(body, Parameters).parameter:
+        fields = _TAKEN.get(one.name)
+        if fields is None or one.name in given:
+            known = ", ".join(_TAKEN)
+            raise MalformedInput(
+                f"Parameters: each of {known} may be given once, and nothing else",
+                field="parameter.name",
+                reason="unknown_parameter",
+            )
+        values = [value for value in (getattr(one, field) for field in fields) if value]
+        if len(values) != 1:
+            raise MalformedInput(
+                f"Parameters: {one.name} must have its value as {_IN_FHIR[fields[0]]}",
+                field=one.name,
+                reason="wrong_type",
+            )
+        given[one.name] = values[0]
+    return given
 
 
-def _model_in(body: bytes) -> str:
-    """Return the model that Parameters name; raise MalformedInput where none is named."""
-    model = None
+def _check_query(call: Call) -> None:
+    """Raise MalformedInput for a query parameter that wouldn't be heeded; FHIR's own have a _."""
+    query = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    names = [name for name, _ in query]
+    for name in names:
+        if names.count(name) > 1 or not (name in _QUERY or name.startswith("_")):
+            raise MalformedInput(
+                f"each of {', '.join(_QUERY)} and _profile may be given once in the address, and "
+                "nothing else",
+                field="query",
+                reason="unknown_parameter",
+            )
+
+
+def _model_of(call: Call, body: bytes) -> str:
+    """Return the model that the address or Parameters name; raise MalformedInput unless one."""
+    model = call.query("model")
     if read_json(body, Resource).resource_type == "Parameters":
-        model = _parameters(body).get("model")
-    name = (model.value_code or model.value_string) if model else None
-    if not name:
+        named = _parameters(body).get("model")
+        if model and named and model != named:
+            raise MalformedInput(
+                "the address and the parameter model name two models",
+                field="model",
+                reason="contradictory_value",
+            )
+        model = model or named
+    if not model:
         raise MalformedInput(
             "name the model: ?model=NAME, or the parameter model",
             field="model",
             reason="missing_field",
         )
-    return name
+    return model
 
 
 def _time(text: str | None) -> datetime | None:

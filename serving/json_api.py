@@ -18,7 +18,7 @@ from serving.answer import (
     describe_model,
     missing_features,
 )
-from serving.contract import Aware, PatientIdentifier, Request, read_json
+from serving.contract import Aware, PatientIdentifier, Request, check_time, read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import PastPrediction, find_own, find_prediction, find_standing, past_answer
@@ -72,6 +72,12 @@ async def describe(call: Call) -> Answer:
 async def predict_one(call: Call) -> Answer:
     """Predict one patient's risk; the answer follows once its record is on disk."""
     served = call.premises.served(call.path("name"))
+    if call.scope["query_string"]:
+        raise MalformedInput(
+            "the address has a query, which isn't read; send all of the request in the body",
+            field="query",
+            reason="unknown_parameter",
+        )
     body = await call.unchecked_body()
 
     explained = "explain" in call.caller.scopes
@@ -98,12 +104,7 @@ async def read_prediction(call: Call) -> Answer:
 async def report_outcome(call: Call) -> Answer:
     """Record what became of a patient."""
     report = read_json(await call.body(), OutcomeReport)
-    if report.known_at > call.now:
-        raise MalformedInput(
-            f"known_at {report.known_at.isoformat()} is later than now",
-            field="known_at",
-            reason="in_the_future",
-        )
+    check_time(report.known_at, "known_at", call.now)
     model, patient = await _subject(call, report)
     row = outcome_row(
         prediction=report.prediction_id,

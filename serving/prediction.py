@@ -11,13 +11,13 @@ from models.errors import (
     AuscultError,
     ExplanationMismatch,
     InputError,
-    MalformedInput,
     ModelSuspended,
 )
 from models.readings import Finding, Readings
 from models.risk_model import ExplainedRisk, RiskModel
 from records.identifiers import ordered_id
 from records.rows import PredictionRow, RefusalRow, Row
+from serving.contract import check_time
 from serving.operation import Call
 from serving.premises import Premises
 from serving.problems import NotAllowed
@@ -54,12 +54,7 @@ def prediction_time(call: Call, given: datetime | None) -> datetime:
         return call.now
     if "replay" not in call.caller.scopes:
         raise NotAllowed("another prediction time than now needs the scope replay")
-    if given > call.now:
-        raise MalformedInput(
-            f"predicted_at {given.isoformat()} is later than now",
-            field="predicted_at",
-            reason="in_the_future",
-        )
+    check_time(given, "predicted_at", call.now)
     return given
 
 

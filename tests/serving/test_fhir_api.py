@@ -83,6 +83,58 @@ def test_an_id_that_is_none_is_refused_and_not_repeated(ehr, recorded):
     assert not recorded()
 
 
+def parameters(*more: dict[str, Any]) -> dict[str, Any]:
+    given = [{"name": "model", "valueCode": NAME}, {"name": "bundle", "resource": BUNDLE}, *more]
+    return {"resourceType": "Parameters", "parameter": given}
+
+
+PAST = "2026-03-02T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"name": "predictedat", "valueDateTime": PAST}, "parameter.name"),
+        ({"name": "predictedAt", "valueString": "2026"}, "predictedAt"),
+        ({"name": "predictedAt", "valueDateTime": PAST, "valueInstant": PAST}, "predictedAt"),
+        ({"name": "predictedAt", "valueDateTime": "0001-01-01T00:00:00+14:00"}, "predicted_at"),
+        ({"name": "predictedAt", "valueDateTime": "0001-01-01T00:00:00Z"}, "predicted_at"),
+        ({"name": "replaces", "valueString": "x"}, "replaces"),
+        ({"name": "site", "valueInteger": 7}, "site"),
+        ({"name": "model", "valueCode": NAME}, "parameter.name"),
+    ],
+)
+def test_a_parameter_that_would_not_be_heeded_is_refused(ehr, recorded, more, field):
+    response = ehr.post(PATH, json=parameters(more))
+    assert response.status_code == 422, response.text
+    assert response.json()["issue"][0]["diagnostics"].startswith(field)
+    assert not recorded()
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ({"model": NAME, "predictedAt": PAST}, BUNDLE),
+        ({"model": [NAME, NAME]}, BUNDLE),
+        ({"model": "other"}, parameters()),
+        ({"predicted_at": PAST}, parameters({"name": "predictedAt", "valueDateTime": PAST})),
+        ({"model": NAME, "site": "a"}, BUNDLE),
+    ],
+)
+def test_a_query_that_would_not_be_heeded_is_refused(ehr, recorded, query, body):
+    response = ehr.post(PATH, params=query, json=body)
+    assert response.status_code == 422, response.text
+    assert not recorded()
+
+
+def test_the_prediction_time_may_be_an_instant_and_formats_are_passed_over(ehr, recorded):
+    at = {"name": "predictedAt", "valueInstant": PAST}
+    query = {"model": NAME, "_format": "json", "_pretty": "true"}
+    assert ehr.post(PATH, params=query, json=parameters(at)).status_code == 200
+    (row,) = recorded()
+    assert row.predicted_at == moment(PAST)
+
+
 def test_what_was_missing_and_converted_stands_in_the_notes(ehr):
     bundle = copy.deepcopy(BUNDLE)
     del bundle["entry"][1]

@@ -264,7 +264,9 @@ def test_the_same_prediction_as_an_observation(ehr):
     assert resource["valueQuantity"]["value"] == risk["probabilityDecimal"]
     assert read["valueQuantity"] == resource["valueQuantity"]
     assert resource["valueQuantity"]["code"] == "%"
-    assert resource["derivedFrom"][0] == {"reference": "Observation/o1/_history/2"}
+    assert resource["derivedFrom"][0] == {
+        "reference": "https://ehr.example.org/fhir/Observation/o1/_history/2"
+    }
     assert resource["interpretation"][0]["text"] == "Higher risk: Look at the patient"
     wrong = ehr.get(f"{BASE}/{resource['id']}", params={"_profile": "Flag"})
     assert wrong.status_code == 422

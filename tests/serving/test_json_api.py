@@ -281,3 +281,28 @@ def test_a_feature_may_be_called_as_a_keyword_of_python(model):
     changed = {**model.definition.model_dump(), "features": features}
     contract = Contract(type(model.definition).model_validate(changed))
     assert contract.read(b'{"values": {"lambda": 2}}').values["lambda"] == 2
+
+
+LONG_AGO = ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "1899-12-31T23:59:59Z")
+
+
+@pytest.mark.parametrize("at", LONG_AGO)
+def test_a_time_before_any_patient_of_now_is_refused(service, ehr, at):
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    outcome = {"model": NAME, "patient": patient, "happened": True, "known_at": at}
+    feedback = {"prediction_id": made, "outcome": "accepted", "happened_at": at}
+    for answer in (
+        service.predict(ehr, {"values": VALUES, "predicted_at": at}),
+        ehr.post("/v1/outcomes", json=outcome),
+        ehr.post("/v1/feedback", json=feedback),
+    ):
+        assert answer.status_code == 422
+        assert answer.json()["reason"] == "bad_time"
+
+
+def test_a_query_that_would_not_be_heeded_is_refused(service, ehr):
+    path = f"/v1/models/{NAME}/predict?predicted_at=2026-01-05T10:15:00Z"
+    answer = ehr.post(path, json={"values": VALUES})
+    assert answer.status_code == 422
+    assert answer.json()["field"] == "query"

@@ -429,6 +429,12 @@ fault(
     fhir=(c.beside(effectiveDateTime="1955-03-02T06:00:00Z"), "unchanged"),
 )
 
+fault(
+    TIME,
+    "two effective times",
+    fhir=(c.lactate(effectiveInstant="2026-03-01T08:00:00Z"), "refused contradictory_time"),
+)
+
 # identity
 for name, first in (("before ours", True), ("beside ours", False)):
     fault(
@@ -496,6 +502,27 @@ fault(
     hook=(
         c.member(context={"userId": "Practitioner/x", "patientId": "p2"}),
         "refused foreign_subject",
+    ),
+)
+fault(
+    IDENTITY,
+    "a Patient resource that isn't active",
+    fhir=(c.patient(active=False), "refused replaced_patient"),
+)
+fault(
+    IDENTITY,
+    "a Patient resource that another one replaces",
+    fhir=(
+        c.patient(link=[{"other": {"reference": "Patient/p3"}, "type": "replaced-by"}]),
+        "refused replaced_patient",
+    ),
+)
+fault(
+    IDENTITY,
+    "a Patient resource that replaces another one",
+    fhir=(
+        c.patient(link=[{"other": {"reference": "Patient/p3"}, "type": "replaces"}]),
+        "unchanged",
     ),
 )
 fault(
