@@ -329,3 +329,4 @@ def test_what_clinicians_did_is_on_the_models_page(watched: Clinic, browse: Brow
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "25 % (11 to 47)" in page
     assert "no reason given (5)" in page
+    assert "unit or ward isn't recorded" in page
