@@ -14,6 +14,7 @@ import pandas as pd
 from models.definition import Definition
 from models.errors import CohortError
 from training.csv_table import csv_columns, read_csv
+from training.parquet_table import parquet_columns, read_parquet
 
 REQUIRED: Final = ("outcome", "patient_id")
 OPTIONAL: Final = ("time", "site", "follow_up_days")
@@ -71,7 +72,7 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
         _check_columns(path.name, columns, definition)
         wanted = _wanted(columns, definition)
         if suffix == ".parquet":
-            frame = pd.read_parquet(path, columns=wanted)
+            frame = read_parquet(path, wanted, _numbers(definition))
         else:
             frame = read_csv(path, wanted, _texts(definition))
     except UnicodeDecodeError as error:
@@ -106,11 +107,7 @@ def file_digest(path: Path) -> str:
 
 
 def _column_names(path: Path) -> list[str]:
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq  # only here, for it is slow to import
-
-        return list(pq.read_schema(path).names)
-    return csv_columns(path)
+    return parquet_columns(path) if path.suffix == ".parquet" else csv_columns(path)
 
 
 def _check_columns(name: str, columns: list[str], definition: Definition) -> None:
@@ -145,8 +142,12 @@ def _wanted(columns: list[str], definition: Definition) -> list[str]:
     return [column for column in columns if column in known]
 
 
+def _numbers(definition: Definition) -> set[str]:
+    return {feature.name for feature in definition.features if feature.kind == "numeric"}
+
+
 def _texts(definition: Definition) -> set[str]:
     """Return the columns whose values are names, whatever they look like."""
-    numeric = {feature.name for feature in definition.features if feature.kind == "numeric"}
+    numeric = _numbers(definition)
     categorical = {feature.name for feature in definition.features} - numeric
     return {*categorical, *(set(characteristic_columns(definition)) - numeric), *_NAMES}

@@ -18,6 +18,7 @@ from models.feature import Feature
 from training.population import FloatArray
 
 QUANTILES: Final = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
+_FEWEST_OF_EACH: Final = 10  # known events and non-events, fewer of which rank well by chance
 _FEWEST_A_CATEGORY: Final = 10  # known rows by category, fewer of which tell outcomes by chance
 
 
@@ -169,9 +170,10 @@ def _auroc_of_categories(
 def _auroc(
     score: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray
 ) -> float | None:
-    """Return how far a feature alone ranks people by outcome, None where one outcome is absent."""
+    """Return how far a feature alone ranks people by outcome, None where either is of few."""
     counted = weights > 0
-    if len(set(outcome[counted].tolist())) < 2:
+    events = int((outcome[counted] == 1).sum())
+    if min(events, int(counted.sum()) - events) < _FEWEST_OF_EACH:
         return None
     # only the order counts, and the ranks of scores are risks by their range
     _, ranks = np.unique(score[counted].astype(np.float64), return_inverse=True)

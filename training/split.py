@@ -109,8 +109,8 @@ def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tup
     by_name = site_folds(population, site)
     if len(by_name) < 2:
         raise CohortError(
-            f"site: only {', '.join(by_name)} is there with events and non-events; leaving one "
-            "site out needs two, so give more sites or leave the column out"
+            f"site: only one can be left out ({', '.join(by_name)}), where two are needed that "
+            "each have people with and without the event; give more, or leave the column out"
         )
     for name, (learning, _) in by_name.items():
         _check_part(population, learning, f"training part without site {name!r}")

@@ -14,6 +14,7 @@ from training.data_quality import (
     DataQuality,
     assess_quality,
     check_data_quality,
+    leaks,
 )
 from training.feature_quality import FeatureQuality
 from training.population import admit
@@ -165,6 +166,19 @@ def test_the_auroc_that_would_complete_a_table_of_few_is_withheld(
 
     assert _feature(_assess(frame, definition, now), "ward").auroc is None
     assert _feature(_assess(people(900), definition, now), "ward").auroc is not None
+
+
+def test_a_feature_that_is_known_of_few_ranks_them_by_chance(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people()
+    few = [*frame.index[frame["outcome"] == 1][:9], *frame.index[frame["outcome"] == 0][:9]]
+    frame["crp"] = (frame["outcome"] * 10.0 + frame.index / 1000).where(frame.index.isin(few))
+
+    found = _assess(frame, definition, now)
+
+    assert _feature(found, "crp").auroc is None
+    assert leaks(found.suspicions) == ()
 
 
 def test_a_category_that_tells_the_outcome_alone_is_suspected_to_leak(

@@ -70,7 +70,7 @@ def test_sites_without_events_stand_together_as_one(population: Population) -> N
 
     assert set(found) == {"large", "sites too small to be left out alone"}
     assert len(found["sites too small to be left out alone"][1]) == 8
-    with pytest.raises(CohortError, match="only one is there"):
+    with pytest.raises(CohortError, match="only one can be left out"):
         split(replace(population, site=np.full(len(population), "one", dtype=object)), 3)
 
 
