@@ -18,7 +18,11 @@ class Pseudonymiser:
         self._started = hmac.new(key, b"pid:v1\0", hashlib.sha256)
 
     def pseudonym(self, system: str, value: str) -> str:
-        """Return the pseudonym (64 hexadecimal digits) of an identifier in a system."""
+        """Return the pseudonym (64 hexadecimal digits) of an identifier in a system.
+
+        White space around either is none of it: some systems pad their numbers.
+        """
+        system, value = system.strip(), value.strip()
         if not value or "\0" in system or "\0" in value:
             # the identifier itself stays out of the text
             raise MalformedInput(

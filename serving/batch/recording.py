@@ -146,7 +146,7 @@ class Recorder:
         return prediction_row(
             Prediction(prediction_id, model, risk, features.findings, about.predicted_at[row], now),
             readings,
-            patient=self._pseudonymiser.pseudonym(SYSTEM, patient) if patient else "",
+            patient=self._pseudonymiser.pseudonym(SYSTEM, patient) if patient.strip() else "",
             site=about.sites[row],
             client=self._client,
             protocol=PROTOCOL,

@@ -9,7 +9,8 @@ from records.pseudonym import Pseudonymiser, check_key, read_pseudonym_key
 from records.settings import Settings
 
 KEY = bytes(range(32))
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+TEXT = st.text(CHARACTERS, min_size=1).filter(str.strip)
 
 
 def test_the_published_pseudonym() -> None:
@@ -26,10 +27,20 @@ def test_two_identifiers_share_a_pseudonym_only_if_they_are_the_same(
     same = pseudonymiser.pseudonym(system, value) == pseudonymiser.pseudonym(
         other_system, other_value
     )
-    assert same == ((system, value) == (other_system, other_value))
+    first, second = (system.strip(), value.strip()), (other_system.strip(), other_value.strip())
+    assert same == (first == second)
 
 
-@pytest.mark.parametrize(("system", "value"), [("urn:x", ""), ("urn:x", "a\0b"), ("a\0b", "c")])
+@pytest.mark.parametrize("value", [" 12345", "12345  ", "\t12345\n", "12345\u00a0"])
+def test_a_padded_number_is_the_same_patients(value: str) -> None:
+    plain = Pseudonymiser(KEY).pseudonym("urn:oid:1.2.3.4", "12345")
+    assert Pseudonymiser(KEY).pseudonym(" urn:oid:1.2.3.4", value) == plain
+    assert Pseudonymiser(KEY).pseudonym("urn:oid:1.2.3.4", "123 45") != plain
+
+
+@pytest.mark.parametrize(
+    ("system", "value"), [("urn:x", ""), ("urn:x", " "), ("urn:x", "a\0b"), ("a\0b", "c")]
+)
 def test_an_ambiguous_identifier_is_refused_without_being_quoted(system: str, value: str) -> None:
     with pytest.raises(MalformedInput) as caught:
         Pseudonymiser(KEY).pseudonym(system, value)

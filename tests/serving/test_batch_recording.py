@@ -291,6 +291,16 @@ def test_whose_a_row_is_must_be_clear(model: RiskModel, recorder: Recorder, tmp_
         record(model, recorder, tmp_path / "in.parquet", tmp_path / "more.parquet")
 
 
+def test_a_blank_cell_is_no_patient_and_a_padded_one_the_same(
+    model: RiskModel, recorder: Recorder, sqlite_db: Settings, tmp_path: Path
+) -> None:
+    write_people(tmp_path / "in.parquet", 3, patient_id=["  ", "p1", " p1 "])
+    record(model, recorder, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    key = read_pseudonym_key(sqlite_db.pseudonym_key)
+    p1 = Pseudonymiser(key).pseudonym("urn:auscult:batch", "p1")
+    assert sorted(one.patient for one in predictions().values()) == ["", p1, p1]
+
+
 def test_a_silent_model_records_its_risks_and_writes_none(
     recorder: Recorder, tmp_path: Path
 ) -> None:
