@@ -149,6 +149,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
     dossier = find_dossier(auscult_settings(), alarm.model, alarm.version)
     by_outcomes = alarm.stream in BY_OUTCOMES
     words = OUTCOME_DECISIONS if by_outcomes else DECISIONS
+    where = alarm.details.get("where")
     reviews = list(Review.objects.filter(alarm=alarm).order_by("-signed_at"))
     context = {
         "alarm": alarm,
@@ -159,7 +160,8 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "site": site_of(alarm.stream),
         "part_of": _whole(alarm),
         "sits": alarm.details.get("sits"),
-        "where": alarm.details.get("where"),
+        "where": where,
+        "divided": any(one["groups"] for one in where["dimensions"]) if where else False,
         "ended_on": chapters.last_day(alarm, date.max) if chapters.is_ended(alarm) else None,
         "consequences": list(consequences(alarm)),
         "compared_days": COMPARED_DAYS,
