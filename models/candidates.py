@@ -62,6 +62,11 @@ def choose(
     return kept, ""
 
 
+def is_candidate(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
+    """Say whether a reading may be used; raise MalformedInput for a time without an offset."""
+    return _against(feature, reading, predicted_at) is None
+
+
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
     """Say in clinical words why a feature has no value."""
     words = _MISSING[reason]

@@ -193,6 +193,33 @@ def test_the_latest_final_value_is_used_and_an_older_or_withdrawn_one_is_not(
     assert read(*at_once) == read(*reversed(at_once)) == 4.0
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (Reading(2.0, taken_at=NOW - HOUR), "another value of the same time is 2 mg/dL"),
+        (Reading(88.4, "umol/L", NOW - HOUR), None),
+        (Reading(1.009, taken_at=NOW - HOUR), None),
+        (Reading(1.02, taken_at=NOW - HOUR), "another value of the same time is 1.02 mg/dL"),
+        (Reading("clotted", taken_at=NOW - HOUR), "another value of the same time can't be used"),
+        (Reading(2.0, taken_at=NOW - 2 * HOUR), None),
+        (Reading(2.0, taken_at=NOW - HOUR, status="entered-in-error"), None),
+        (Reading(None, taken_at=NOW - HOUR), None),
+    ],
+)
+def test_a_value_that_another_of_the_same_time_contradicts_is_flagged(
+    ward: Definition, other: Reading, words: str | None
+) -> None:
+    used = Reading(1.0, taken_at=NOW - HOUR, issued_at=NOW - HOUR)
+    for readings in ([used, other], [other, used]):
+        found = ask(ward, creatinine=readings)
+        said = [one for one in found.findings if one.feature == "creatinine"]
+        assert found.values["creatinine"] == 1.0
+        assert [(one.kind, one.reason) for one in said] == [("flagged", "contradictory")] * bool(
+            words
+        )
+        assert not words or said[0].words == f"Creatinine in serum: {words}; 1 mg/dL is used"
+
+
 def test_the_latest_value_is_not_passed_over_because_it_is_implausible(ward: Definition) -> None:
     readings = [Reading(1.0, taken_at=NOW - 5 * HOUR), Reading(88.0, taken_at=NOW - HOUR)]
     with pytest.raises(UnusableValue, match="88 mg/dL is above"):

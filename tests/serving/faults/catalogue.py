@@ -9,7 +9,7 @@ answer, the card and the record name it), `refused R` (no risk, and the reason R
 from dataclasses import dataclass
 
 from tests.serving.faults import changes as c
-from tests.serving.faults.requests import CREATININE, LACTATE, Change, through_bundle
+from tests.serving.faults.requests import CREATININE, LACTATE, UCUM, Change, through_bundle
 
 ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
 MODIFIER = [{"url": "https://example.org/negated", "valueBoolean": True}]
@@ -411,6 +411,31 @@ everywhere(
         ]
     ),
     c.beside(effectiveDateTime="2026-03-02T06:00:00Z"),
+    "unchanged",
+)
+everywhere(
+    TIME,
+    "another value of the same time beside it, issued or listed before",
+    lambda request: request["values"].update(
+        lactate=[{**request["values"]["lactate"], "value": 9.9}, request["values"]["lactate"]]
+    ),
+    c.beside(id="o0", effectiveDateTime="2026-03-02T08:00:00Z"),
+    "flagged contradictory",
+)
+everywhere(
+    TIME,
+    "the same result of the same time beside it, in another unit",
+    lambda request: request["values"].update(
+        lactate=[
+            {**request["values"]["lactate"], "value": 27.9, "unit": "mg/dL"},
+            request["values"]["lactate"],
+        ]
+    ),
+    c.beside(
+        id="o0",
+        effectiveDateTime="2026-03-02T08:00:00Z",
+        valueQuantity={"value": 27.9, "system": UCUM, "code": "mg/dL"},
+    ),
     "unchanged",
 )
 fault(

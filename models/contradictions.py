@@ -1,0 +1,57 @@
+"""Readings of one time that say different things, of which only one can be used."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from models.candidates import is_candidate
+from models.errors import UnusableValue
+from models.feature import Feature
+from models.readings import Finding, Reading
+from models.values import amount, value_of
+
+# the same result in two units, or rounded otherwise, is no contradiction
+_TOLERANCE: Final = 0.01
+
+
+def contradiction(
+    feature: Feature,
+    used: Reading,
+    value: float | str,
+    readings: Sequence[Reading],
+    predicted_at: datetime,
+) -> Finding | None:
+    """Return what flags a used value that another of the same time contradicts, or None.
+
+    Which of them is used is settled by the time of issue, then by their order (FHIR-4); that says
+    nothing on which is right. Numbers within 1 % are the same. Another that can't be used, such
+    as a text, contradicts too.
+    """
+    moment = used.taken_at or predicted_at
+    for other in readings:
+        if other is used or (other.taken_at or predicted_at) != moment:
+            continue
+        if is_candidate(feature, other, predicted_at):
+            words = _against(feature, value, other, predicted_at)
+            if words is not None:
+                said = f"{feature.title}: {words}; {_said(feature, value)} is used"
+                return Finding(feature.name, "flagged", "contradictory", said)
+    return None
+
+
+def _against(
+    feature: Feature, value: float | str, other: Reading, predicted_at: datetime
+) -> str | None:
+    try:
+        second = value_of(feature, other, predicted_at, [])
+    except UnusableValue:
+        return "another value of the same time can't be used"
+    if isinstance(value, float) and isinstance(second, float):
+        same = abs(value - second) <= _TOLERANCE * max(abs(value), abs(second))
+    else:
+        same = value == second
+    return None if same else f"another value of the same time is {_said(feature, second)}"
+
+
+def _said(feature: Feature, value: float | str) -> str:
+    return feature.categories[value] if isinstance(value, str) else amount(value, feature.unit)
