@@ -67,6 +67,16 @@ def is_candidate(feature: Feature, reading: Reading, predicted_at: datetime) -> 
     return _against(feature, reading, predicted_at) is None
 
 
+def set_aside(feature: Feature, readings: Sequence[Reading], predicted_at: datetime) -> str | None:
+    """Say what another reading lacks that might have counted, had it been known; else None.
+
+    A value from the future, an old one or one that isn't final could never have counted.
+    """
+    against = {_against(feature, reading, predicted_at) for reading in readings}
+    slug = next((slug for slug in _SET_ASIDE if slug in against - {"in_the_future"}), None)
+    return None if slug is None else _SET_ASIDE[slug]
+
+
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
     """Say in clinical words why a feature has no value."""
     words = _MISSING[reason]

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.candidates import choose, missing_words
-from models.contradictions import contradiction
 from models.definition import Definition, Inclusion
 from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
+from models.other_readings import doubts
 from models.readings import Finding, Given, Reading, Readings
 from models.values import amount, check_plausible, plain_value, unusable, value_of
 
@@ -154,9 +154,8 @@ def _measured(
         words = f"{error}; the score does without it"
         findings.append(Finding(feature.name, "excluded", error.reason, words))
         return None
-    if len(kept) == 1 < len(readings):
-        doubt = contradiction(feature, kept[0], values[0], readings, predicted_at)
-        noticed += [doubt] if doubt else []
+    if len(kept) < len(readings):
+        noticed.extend(doubts(feature, kept, values, readings, predicted_at))
     if noticed:
         findings.extend({finding.reason: finding for finding in noticed}.values())
     for reading in kept:

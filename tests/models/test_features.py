@@ -196,6 +196,28 @@ def test_the_latest_final_value_is_used_and_an_older_or_withdrawn_one_is_not(
 @pytest.mark.parametrize(
     ("other", "words"),
     [
+        (Reading(2.0, fault="undated"), "so it can't be told whether it's current"),
+        (Reading(2.0, taken_at=NOW, fault="no_subject"), "it can't be told whose value it is"),
+        (Reading(None, taken_at=NOW, absent_because="masked"), "withheld for privacy"),
+        (Reading(2.0, taken_at=NOW + HOUR), ""),
+        (Reading(2.0, taken_at=NOW - HOUR, status="preliminary"), ""),
+        (Reading(None, taken_at=NOW), ""),
+    ],
+)
+def test_a_value_that_might_have_counted_had_more_been_known_is_named(
+    ward: Definition, other: Reading, words: str
+) -> None:
+    used = Reading(1.0, taken_at=NOW - HOUR)
+    found = ask(ward, creatinine=[used, other])
+    said = [one for one in found.findings if one.feature == "creatinine"]
+    assert found.values["creatinine"] == 1.0
+    assert [one.reason for one in said] == ["set_aside"] * bool(words)
+    assert all(words in one.words and one.kind == "excluded" for one in said)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
         (Reading(2.0, taken_at=NOW - HOUR), "another value of the same time is 2 mg/dL"),
         (Reading(88.4, "umol/L", NOW - HOUR), None),
         (Reading(1.009, taken_at=NOW - HOUR), None),

@@ -339,6 +339,19 @@ for name, old, new, outcome in (
 ):
     fault(STATUS, name, fhir=(c.both(c.lactate(meta=new), c.beside(id="o1", meta=old)), outcome))
 
+# set aside
+for name, fields in (
+    ("undated", {"effectiveDateTime": ...}),
+    ("of a day without a time", {"effectiveDateTime": "2026-03-02"}),
+    ("without a subject", {"subject": ...}),
+    ("withheld for privacy", {"valueQuantity": ..., "dataAbsentReason": MASKED}),
+):
+    fault(
+        ABSENCE,
+        f"a usable value beside another that is {name}",
+        fhir=(c.beside(**fields), "excluded set_aside"),
+    )
+
 # time
 everywhere(
     TIME,

@@ -1,10 +1,10 @@
-"""Readings of one time that say different things, of which only one can be used."""
+"""What readings that aren't used say against those that are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from models.candidates import is_candidate
+from models.candidates import is_candidate, set_aside
 from models.errors import UnusableValue
 from models.feature import Feature
 from models.readings import Finding, Reading
@@ -14,7 +14,24 @@ from models.values import amount, value_of
 _TOLERANCE: Final = 0.01
 
 
-def contradiction(
+def doubts(
+    feature: Feature,
+    used: Sequence[Reading],
+    values: Sequence[float | str],
+    readings: Sequence[Reading],
+    predicted_at: datetime,
+) -> Iterator[Finding]:
+    """Yield what readings beside those that are used give to think: contradicting or left out."""
+    if len(used) == 1 and (
+        found := _contradiction(feature, used[0], values[0], readings, predicted_at)
+    ):
+        yield found
+    if lacks := set_aside(feature, readings, predicted_at):
+        words = f"{feature.title}: another value was left out: {lacks}"
+        yield Finding(feature.name, "excluded", "set_aside", words)
+
+
+def _contradiction(
     feature: Feature,
     used: Reading,
     value: float | str,
