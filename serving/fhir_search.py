@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from records.models import Prediction as Record
 
 DEFAULT_COUNT, MAX_COUNT = 50, 500
+_COUNT = re.compile(r"[0-9]{1,3}")
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
 _BY_PATIENT = ("subject", "patient")
 _BY_IDENTIFIER = ("subject:identifier", "patient:identifier")
@@ -114,7 +116,7 @@ def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, An
             filters["model"] = value.rpartition("|")[2]
         elif name in (*_BY_IDENTIFIER, *_BY_PATIENT):
             filters["patient__in"] = _pseudonyms(call, name, value)
-        elif name == "_count" and value.isdigit() and 0 < int(value) <= MAX_COUNT:
+        elif name == "_count" and _COUNT.fullmatch(value) and 0 < int(value) <= MAX_COUNT:
             count = int(value)
         elif name != "_format" or value not in _FORMATS:
             raise MalformedInput(

@@ -37,9 +37,8 @@ class Outbound:
 
     def allows(self, url: str, *, plain_http: bool = False) -> bool:
         """Say whether a URL's scheme and host may be asked at all."""
-        try:
-            parsed = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError):
+        parsed = read_url(url)
+        if parsed is None:
             return False
         schemes = ("https", "http") if plain_http else ("https",)
         known = _name(parsed) in self._hosts | self._private
@@ -130,6 +129,15 @@ class Outbound:
                 verify=context, follow_redirects=False, trust_env=False, timeout=30
             )
         return self._client
+
+
+def read_url(text: str) -> httpx.URL | None:
+    """Return a URL whose host can be read too, which httpx only tries when it's asked for."""
+    try:
+        url = httpx.URL(text)
+        return url if url.host else None
+    except (httpx.InvalidURL, TypeError, UnicodeError):
+        return None
 
 
 def _name(url: httpx.URL) -> str:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-import httpx
-
 from models.definition import Definition
 from models.errors import MalformedInput
 from models.fhir_resources import AnyEntry
@@ -15,7 +13,7 @@ from serving.cds_hooks.request import HookRequest
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
 from serving.json_scan import NUL, is_plain
-from serving.outbound import Outbound, OutboundError
+from serving.outbound import Outbound, OutboundError, read_url
 from serving.problems import PrefetchNeeded, ReadBackLate, TooLarge
 
 MAX_PAGES = 5
@@ -157,9 +155,8 @@ def _check_form(body: bytes, asked: Sequence[Template]) -> None:
 
 
 def _same_origin(url: str, server: str) -> bool:
-    try:
-        one, other = httpx.URL(url), httpx.URL(server)
-    except httpx.InvalidURL:
+    one, other = read_url(url), read_url(server)
+    if one is None or other is None:
         return False
     return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 

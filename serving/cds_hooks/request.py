@@ -12,9 +12,11 @@ from models.fhir_names import is_id
 from serving.cds_hooks.discovery import Template
 from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_value
 from serving.contract import read_json
+from serving.outbound import read_url
 from serving.problems import BadHookRequest, NotJson
 
 _SERVER = re.compile(r"(https?)://[^/?#@\s]+(?:/[^?#\s]*)?", re.IGNORECASE)
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _USERS = ("Practitioner", "PractitionerRole")
 _VIEWERS = (*_USERS, "Patient", "RelatedPerson")
 _FROM_NEEDED = {
@@ -149,6 +151,9 @@ def _check_authorization(request: HookRequest) -> None:
         raise _bad("fhirAuthorization needs fhirServer", "fhirServer", "missing_field")
     if given.token_type != "Bearer":  # noqa: S105 - the name of a type, no secret
         raise _bad("token_type must be Bearer", "fhirAuthorization.token_type", "wrong_type")
+    if _TOKEN.fullmatch(given.access_token) is None:
+        words = "access_token must be the visible ASCII characters of a token (RFC 6749)"
+        raise _bad(words, "fhirAuthorization.access_token", "wrong_type")
     if given.patient is not None and given.patient != request.patient_id:
         words = "fhirAuthorization.patient is another patient than context.patientId"
         raise _bad(words, "fhirAuthorization.patient", "foreign_subject")
@@ -159,7 +164,8 @@ def check_server(request: HookRequest, *, plain_http: bool) -> None:
     if request.fhir_server is None:
         return
     server = _SERVER.fullmatch(request.fhir_server)
-    if server is None or (server[1].lower() == "http" and not plain_http):
+    is_plain = server is not None and server[1].lower() == "http"
+    if server is None or (is_plain and not plain_http) or read_url(request.fhir_server) is None:
         raise _bad("fhirServer must be an https address", "fhirServer", "wrong_type")
 
 

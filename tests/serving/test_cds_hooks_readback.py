@@ -161,6 +161,11 @@ def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_pati
     assert test.post(PATH, json=wrong).status_code == 400
     wrong = asking(fhir, prefetched(lactate=...), token_type="MAC")
     assert test.post(PATH, json=wrong).status_code == 400
+    for token in ("\N{LATIN SMALL LETTER E WITH ACUTE}", "two words", "a\r\nb: c", ""):
+        wrong = asking(fhir, prefetched(lactate=...), access_token=token)
+        refused = test.post(PATH, json=wrong)
+        assert refused.status_code == 400
+        assert "access_token" in refused.text
     assert fhir.asked == []
 
 
@@ -173,6 +178,9 @@ def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_pati
         ("https://", True),
         ("https://user@ehr.example.org/fhir", True),
         ("ehr.example.org", True),
+        ("https://xn--/", False),
+        ("https://xn--a/fhir", False),
+        ("https://ehr.example.org:port/fhir", False),
         ("", True),
     ],
 )

@@ -186,6 +186,9 @@ def test_a_patient_is_never_searched_for_in_an_address(ehr):
         {"date": "0001-01-01T00:00:00+14:00"},
         {"date": "2026-01-01T00:00:00"},
         {"_count": "0"},
+        {"_count": "\N{SUPERSCRIPT TWO}"},
+        {"_count": "\N{ARABIC-INDIC DIGIT TWO}"},
+        {"_count": "9" * 5_000},
         {"_format": "xml"},
         {"subject": "Patient/<b>"},
         {"subject": ""},
@@ -197,6 +200,11 @@ def test_a_search_that_is_not_understood_is_refused(ehr, given):
     response = ehr.post(f"{BASE}/_search", data=given)
     assert response.status_code == 422
     assert response.json()["resourceType"] == "OperationOutcome"
+
+
+def test_a_count_that_is_no_number_is_refused_in_an_address_too(ehr):
+    for count in ("%C2%B2", "%D9%A2", "-1", ""):
+        assert ehr.get(f"{BASE}?_count={count}").status_code == 422
 
 
 def test_a_corrected_result_gives_an_amended_prediction_of_the_same_identifier(ehr):
