@@ -81,12 +81,20 @@ def append(rows: Sequence[Row], now: datetime) -> None:
 
     prepared = [prepare(row) for row in rows]
     with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # one appender at a time; SQLite's immediate transactions see to that themselves
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('auscult audit chain'))")
+        lock()
         block = next_block(AUDIT, _last_block(AUDIT), [row.leaf for row in prepared], now)
         for statement, values in insert_statements(block, chained(block, prepared)):
             cursor.executemany(statement, values)
+
+
+def lock() -> None:
+    """Let this transaction alone append until it ends."""
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        # SQLite's immediate transactions see to that themselves
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('auscult audit chain'))")
 
 
 def _last_block(writer: str) -> Block | None:

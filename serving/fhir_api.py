@@ -15,7 +15,7 @@ from models.fhir import read_bundle
 from serving.contract import Aware, Site, read_json
 from serving.fhir_capability import capability
 from serving.fhir_form import fhir_answer, in_profile
-from serving.fhir_records import amend, check_replaceable
+from serving.fhir_records import amend, check_not_replaced, check_replaceable
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import find_prediction, first_of
@@ -85,6 +85,8 @@ async def predict_bundle(call: Call) -> Answer:
     replaced = (
         None if wanted.replaces is None else await find_prediction(wanted.replaces, call.caller)
     )
+    if replaced is not None:
+        await check_not_replaced(replaced)
     subject = ""
 
     def read() -> Ask:

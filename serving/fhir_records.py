@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import numpy as np
+from anyio import to_thread
 
-from models.errors import UnusableValue
+from models.errors import RecordError, UnusableValue
 from models.features import FeatureSet
 from models.fhir_risk import pseudonym
 from models.readings import Finding
@@ -18,10 +20,10 @@ from serving.fhir_capability import operation_definition
 from serving.fhir_form import fhir_answer, in_profile
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import WITHDRAWN, Standing, find_own, find_standing
+from serving.past import REPLACING, WITHDRAWN, Standing, find_own, find_standing
 from serving.prediction import Prediction, record
 from serving.premises import Premises
-from serving.problems import NotServedHere
+from serving.problems import AlreadyReplaced, NotServedHere
 from serving.risk_assessment import Issue
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ async def withdraw(call: Call) -> Answer:
     """Mark a prediction of this client as entered in error; it stays in the records."""
     found = await find_own(call)
     standing = await find_standing(found)
-    await record(call.premises, _amendment(call, found, WITHDRAWN, None))
+    await record(call.premises, _amendment(call, found.id, WITHDRAWN, None))
     issue = replace(issue_of(call, found, standing), status=WITHDRAWN, shown=False)
     return fhir_answer(in_profile(call, restored(found, call.premises), issue))
 
@@ -52,8 +54,42 @@ async def describe_predict(_: Call) -> Answer:
 
 
 async def amend(call: Call, replaced: Record, by: Prediction) -> None:
-    """Record that a prediction replaces another one."""
-    await record(call.premises, _amendment(call, replaced, "amended", by))
+    """Record that a prediction replaces another one.
+
+    Raises AlreadyReplaced, and withdraws the new one, where another came first.
+    """
+    amended = _amendment(call, replaced.id, REPLACING, by.id)
+    withdrawn = _amendment(call, by.id, WITHDRAWN, None)
+    before = await to_thread.run_sync(_replace, amended, withdrawn)
+    if before is not None:
+        raise _already_replaced(before)
+
+
+async def check_not_replaced(replaced: Record) -> None:
+    """Raise AlreadyReplaced for a prediction that another one replaced."""
+    standing = await find_standing(replaced)
+    if standing.replaced_by is not None:
+        raise _already_replaced(standing.replaced_by)
+
+
+def _replace(amended: AmendmentRow, withdrawn: AmendmentRow) -> UUID | None:
+    # here, since Django's models can only be imported once Django is set up
+    from django.db import DatabaseError, close_old_connections
+
+    from records.amendments import replace as replace_recorded
+
+    close_old_connections()
+    try:
+        return replace_recorded(amended, withdrawn, amended.recorded_at)
+    except DatabaseError as error:
+        raise RecordError("the replacement can't be recorded for now") from error
+    finally:
+        # replacements are rare, and a thread's connection would stay open until its next one
+        close_old_connections()
+
+
+def _already_replaced(by: UUID) -> AlreadyReplaced:
+    return AlreadyReplaced(f"the prediction was replaced already, by {by}; replace that one")
 
 
 def check_replaceable(
@@ -106,13 +142,11 @@ def issue_of(call: Call, found: Record, standing: Standing) -> Issue:
     )
 
 
-def _amendment(
-    call: Call, found: Record, status: str, replacement: Prediction | None
-) -> AmendmentRow:
+def _amendment(call: Call, prediction: UUID, status: str, replacement: UUID | None) -> AmendmentRow:
     return AmendmentRow(
-        prediction=found.id,
+        prediction=prediction,
         status=status,
-        replacement=replacement.id if replacement else None,
+        replacement=replacement,
         source="",
         recorded_at=call.now,
         client=call.caller.key_id,

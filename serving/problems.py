@@ -80,6 +80,10 @@ class NotServedHere(CallError):
     """The version that made a prediction isn't the one that is served."""
 
 
+class AlreadyReplaced(CallError):
+    """Another prediction replaced the one that is to be replaced."""
+
+
 class BatchTooLarge(CallError):
     """A batch has more requests than are taken at once, or none."""
 
@@ -135,6 +139,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     PrefetchNeeded: Kind(412, "prefetch", "The prefetch is incomplete", "required"),
     BatchTooLarge: Kind(413, "batch-size", "Not that many at once", "too-long"),
     TooLarge: Kind(413, "too-large", "The body is too long", "too-long"),
+    AlreadyReplaced: Kind(409, "already-replaced", "It was replaced already", "conflict"),
     NotServedHere: Kind(409, "not-served", "That version isn't served here", "conflict"),
     TooMany: Kind(429, "too-many", "Too many requests for now", "throttled"),
     MediaTypeNotSupported: Kind(415, "media-type", "Only JSON is read", "not-supported"),

@@ -1,6 +1,7 @@
 """Recorded predictions as FHIR, over real HTTP: read, searched, replaced, withdrawn."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -233,6 +234,43 @@ def test_a_second_correction_keeps_the_identifier_of_the_first_prediction(ehr):
     shown = [ehr.get(f"{BASE}/{one['id']}").json() for one in (first, second, third)]
     assert [one["status"] for one in shown] == ["entered-in-error"] * 3
     assert all(one["identifier"] == first["identifier"] for one in shown)
+
+
+def test_a_prediction_is_replaced_once_and_what_replaced_it_is_named(ehr, recorded):
+    """FHIR-1."""
+    first = predict(ehr)
+    second = ehr.post(f"{BASE}/$predict", json=parameters(corrected(), first["id"])).json()
+    again = ehr.post(f"{BASE}/$predict", json=parameters(corrected(1.2), first["id"]))
+    assert again.status_code == 409
+    OperationOutcome.model_validate_json(again.content)
+    assert second["id"] in again.text
+    assert len(recorded()) == 2
+    third = ehr.post(f"{BASE}/$predict", json=parameters(corrected(1.2), second["id"])).json()
+    assert third["identifier"] == first["identifier"]
+    assert search(ehr)["total"] == 3
+
+
+def test_of_replacements_at_the_same_time_one_holds_and_the_others_are_withdrawn(ehr):
+    """FHIR-1."""
+    from records.models import Prediction
+
+    old = predict(ehr)
+    values = [1.1 + index / 10 for index in range(6)]
+    with ThreadPoolExecutor(len(values)) as threads:
+        answers = list(
+            threads.map(
+                lambda value: ehr.post(
+                    f"{BASE}/$predict", json=parameters(corrected(value), old["id"])
+                ),
+                values,
+            )
+        )
+    assert sorted(one.status_code for one in answers) == [200] + [409] * 5
+    (holds,) = (one.json()["id"] for one in answers if one.status_code == 200)
+    assert all(holds in one.text for one in answers)
+    for one in Prediction.objects.exclude(id=holds):
+        assert ehr.get(f"{BASE}/{one.id}").json()["status"] == "entered-in-error"
+    assert "prediction" in ehr.get(f"{BASE}/{holds}").json()
 
 
 def test_only_the_same_patients_prediction_can_be_replaced(service, ehr):
