@@ -69,6 +69,11 @@ def show_validated(found: "Validation") -> None:
     version = f"{found.version.name} version {found.version.version}"
     out.print(f"\n[bold]{version}[/bold] on {found.people:,} rows (run {found.run_id})")
     out.print(_figures(found.evaluation))
+    if found.seen_before is not None:
+        out.print(
+            f"[bold red]THIS IS NO VALIDATION[/bold red] by other people: {found.seen_before}. "
+            "These figures look better than those of other people will."
+        )
 
 
 def _figures(evaluation: "Evaluation") -> Table:

@@ -56,7 +56,8 @@ class Cohort:
 def read_cohort(path: Path, definition: Definition) -> Cohort:
     """Read a Parquet or CSV file (`.csv`, `.csv.gz`); raise CohortError if that can't be done.
 
-    Only what the file lacks is judged here; `training.admission` judges the rows.
+    Only what the file lacks is judged here; `training.admission` judges the rows. Patients and
+    sites are read without white space around them: some systems pad their ids.
     """
     if not path.is_file():
         raise CohortError(f"{path}: there is no such file; give a .parquet, .csv or .csv.gz file")
@@ -84,7 +85,17 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
         ) from error
     except (ValueError, OSError, EOFError) as error:
         raise CohortError(f"{path.name} can't be read: {error}") from error
-    return Cohort(frame, path.name, file_digest(path))
+    names = {name: _stripped(frame[name]) for name in _NAMES if name in frame}
+    return Cohort(frame.assign(**names), path.name, file_digest(path))
+
+
+def _stripped(values: pd.Series) -> pd.Series:
+    """Return ids without the white space around them, which is none of them; blank is missing."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    return values.astype("object").map(
+        lambda value: (value.strip() or None) if isinstance(value, str) else value
+    )
 
 
 def input_features(definition: Definition) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from models.errors import CohortError
 from models.evaluation.evaluation import Beside, Evaluation
 from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
@@ -53,9 +54,16 @@ def recalibrate(
     """Register a new version with the trees of another and a calibration fitted to this cohort.
 
     It is judged by risks from calibrations that had not seen the person, beside the version as it
-    was. Raises CohortError if risks don't rise with the outcome here.
+    was. Raises CohortError if risks don't rise with the outcome here, or if the version, or one
+    beneath it, is known to have learnt from these people.
     """
     examined = examine(name, version, cohort, settings=settings, now=now)
+    if examined.seen_before is not None:
+        raise CohortError(
+            f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
+            f"{examined.seen_before}. Figures of people whom the trees have learnt from would look "
+            "better than they are; give a table of other people"
+        )
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()

@@ -1,13 +1,12 @@
 """Separation of duties: who made a version can't be who puts it into use."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import PromotionRefused
 from records.settings import Settings
-from training.evidence import RECALIBRATED
-from training.registry import RegisteredVersion, download, find_version
+from training.lineage import lineage
+from training.registry import RegisteredVersion, download
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +24,11 @@ def makers(version: RegisteredVersion, *, settings: Settings) -> tuple[Maker, ..
     read from the sealed evidence, so versions count that were registered by an earlier release too.
     Raises as `find_version` and `download`.
     """
-    recalibrated: list[Maker] = []
-    evidence = json.loads((fetched(version, settings) / "evidence.json").read_bytes())
-    while RECALIBRATED in evidence:
-        recalibrated.insert(0, Maker(version.trained_by, "recalibrated"))
-        version = find_version(version.name, str(evidence[RECALIBRATED]), settings=settings)
-        evidence = json.loads((fetched(version, settings) / "evidence.json").read_bytes())
-    people = [Maker(version.trained_by, "trained"), *recalibrated]
-    if version.requested_by is not None:
-        people.insert(1, Maker(version.requested_by, "asked for"))
-    return tuple(people)
+    *recalibrated, first = (made.version for made in lineage(version, settings=settings))
+    people = [Maker(first.trained_by, "trained")]
+    if first.requested_by is not None:
+        people.append(Maker(first.requested_by, "asked for"))
+    return (*people, *(Maker(one.trained_by, "recalibrated") for one in reversed(recalibrated)))
 
 
 def refuse_makers(version: RegisteredVersion, by: str, *, settings: Settings) -> None:

@@ -20,6 +20,7 @@ from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
 from training.earlier_runs import JUDGED_PEOPLE, people_digest
 from training.evaluation import evaluate_on
+from training.lineage import Made, lineage, seen_before
 from training.metrics import flat_metrics
 from training.population import Population, admit
 from training.registry import RegisteredVersion, RunRecord, download, find_version, log_run
@@ -27,7 +28,10 @@ from training.registry import RegisteredVersion, RunRecord, download, find_versi
 
 @dataclass(frozen=True, eq=False)
 class Examined:
-    """A version's risks of another population's people."""
+    """A version's risks of another population's people, and what it was made from.
+
+    `seen_before` says how it is known that people among these are those it was made from.
+    """
 
     version: RegisteredVersion
     artefact: Path
@@ -36,16 +40,22 @@ class Examined:
     rows: Population
     quality: DataQuality
     explained: Explanations
+    made: tuple[Made, ...]
+    seen_before: str | None
 
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """How a version did on another population, and the run that keeps it."""
+    """How a version did on another population, and the run that keeps it.
+
+    `seen_before` says how it is known that the version was made from people among these.
+    """
 
     version: RegisteredVersion
     run_id: str
     people: int
     evaluation: Evaluation
+    seen_before: str | None = None
 
 
 def validate(
@@ -61,8 +71,8 @@ def validate(
 ) -> Validation:
     """Evaluate a version as it is served on a cohort that it was not made from, and log that.
 
-    Whether people of the version's own cohort are among these can't be told but by the cohort's
-    digest: the same one is said in the result.
+    The result says so where people of the version's own cohort are known to be among these, by the
+    file, its patients or the values in its rows.
     """
     examined = examine(name, version, cohort, settings=settings, now=now)
     progress("Evaluating", 0, 1)
@@ -93,7 +103,8 @@ def validate(
             ),
             settings=settings,
         )
-    return Validation(examined.version, run_id, len(examined.rows), evaluation)
+    people = len(examined.rows)
+    return Validation(examined.version, run_id, people, evaluation, examined.seen_before)
 
 
 def examine(
@@ -109,7 +120,9 @@ def examine(
     digest = registered.artefact_digest
     model = RiskModel.load(artefact, version=registered.version, digest=digest)
     explained = model.scorer.explain_batch(np.ascontiguousarray(rows.inputs))
-    return Examined(registered, artefact, file, cohort, rows, quality, explained)
+    made = lineage(registered, settings=settings)
+    seen = seen_before(made, cohort, rows, settings=settings)
+    return Examined(registered, artefact, file, cohort, rows, quality, explained, made, seen)
 
 
 def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
@@ -119,6 +132,7 @@ def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
         "artefact_digest": examined.version.artefact_digest,
         "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
         "is_its_own_cohort": examined.cohort.digest == examined.version.cohort_digest,
+        "seen_before": examined.seen_before,
         "data_quality": examined.quality.to_dict(),
         "evaluation": evaluation.to_dict(),
     }

@@ -283,3 +283,33 @@ def test_a_sound_table_has_no_fault(definition: Definition, now: datetime) -> No
     frame = followed().assign(time=pd.date_range("2020-01-01", periods=700, tz="UTC"), site="north")
 
     assert len(admit(cohort(frame), definition, now)[0]) == 700
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_id_with_white_space_around_it_is_the_same_patients(
+    suffix: str, definition: Definition, now: datetime, tmp_path: Path
+) -> None:
+    frame = people(200)
+    again = frame.assign(
+        patient_id=[f" {name}\t" for name in frame["patient_id"]], crp=frame["crp"] + 1
+    )
+    table = pd.concat([frame, again]).assign(site=["north", "north "] * 200)
+    path = tmp_path / f"table{suffix}"
+    table.to_parquet(path) if suffix == ".parquet" else table.to_csv(path, index=False)
+
+    population, _ = admit(read_cohort(path, definition), definition, now)
+
+    assert len(np.unique(population.patient)) == 200
+    assert population.site is not None
+    assert set(population.site.tolist()) == {"north"}
+
+
+def test_an_id_of_white_space_alone_is_empty(
+    definition: Definition, now: datetime, tmp_path: Path
+) -> None:
+    frame = people(100)
+    frame.loc[3, "patient_id"] = "  "
+    frame.to_csv(tmp_path / "table.csv", index=False)
+
+    with pytest.raises(CohortError, match="patient_id: 1 of 100 rows is empty"):
+        admit(read_cohort(tmp_path / "table.csv", definition), definition, now)
