@@ -142,7 +142,7 @@ def log_evidence(stream: AnyStream, bags: Counts, today: Counts) -> Floats:
 
 
 def _differences(a: Counts, b: Counts, bags: Counts, *, ordered: bool) -> Floats:
-    """Return `dispersion.difference` of each stream; nonsense where a day had no rows."""
+    """Return `dispersion.differences` of each stream; nonsense where a day had no rows."""
     rows, others = np.maximum(a.sum(axis=1), 1), np.maximum(b.sum(axis=1), 1)
     apart, spread = a / rows[:, None] - b / others[:, None], 1 / rows + 1 / others
     size = bags.sum(axis=1)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget, CountedStream, close_day, open_stream
+from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.state import Counts
+from monitoring.evidence.stream import CountedStream
 from monitoring.strata import by_kind, filled, kind, local
 from records.models import Alarm
 

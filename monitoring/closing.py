@@ -1,6 +1,6 @@
 """Closing a day: its rows are counted and weighed in every stream, and alarms are raised."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -11,7 +11,7 @@ from monitoring import chapters, overrides, sites, strata, windows
 from monitoring import ledger as books
 from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget, Closing, close_day, own_stratum
+from monitoring.evidence.detector import Budget, Closing, alike, close_alike, own_stratum
 from monitoring.evidence.state import Counts
 from monitoring.ledger import Ledger
 from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
@@ -19,6 +19,8 @@ from monitoring.traffic import silent_since
 from monitoring.watchlist import Watchlist, budget_of
 from records.models import Alarm
 
+# streams are weighed at once while their references hold so many counts, which the cache can hold
+COUNTS_AT_ONCE = 50_000
 NO_ROWS = DayRows({}, np.zeros(0), np.zeros(0), {}, 0)
 
 
@@ -83,24 +85,37 @@ def close_rows(
     job: Job, ledger: Ledger, day: date, rows: DayRows, late: Mapping[str, Counts]
 ) -> list[Alarm]:
     """Weigh a day's rows in every stream; return the alarms that this raises."""
+    seen = {one.key: one.see(rows) for one in job.watched if not one.is_twin}
+    counts = dict(_with_rows(day, seen, late))
+    closings = _weigh(job, ledger, day, counts)
     raised = []
-    found: dict[str, Seen] = {}
     for one in job.watched:
-        seen = found.setdefault(one.base, one.see(rows)) if not one.is_twin else found[one.base]
-        counts = strata.local([(day, seen.counts)], one.stream.bins) + late.get(one.base, 0)
-        if not counts.any():  # nothing to weigh: evidence stays as it was
+        if one.base not in counts:  # nothing to weigh: evidence stays as it was
             continue
-        joins = one.base not in ledger.open_alarms
-        closing = _weigh(job, ledger, one, day, counts, joins)
-        if closing is None:
+        if one.is_twin and _is_filled(ledger, one, day):
+            _fill(ledger, one, day, counts[one.base])
+        if one.key not in closings:
             continue
+        closing = closings[one.key]
+        _keep(ledger, one, closing)
         if one.is_twin:
             books.note_evidence(ledger, one.key, day, closing.log_total)
-        elif seen.total:
-            books.note_day(ledger, one.key, day, seen, closing.log_total)
+        elif seen[one.key].total:
+            books.note_day(ledger, one.key, day, seen[one.key], closing.log_total)
         if closing.alarm:
             raised += _alarmed(job, ledger, one, closing)
     return raised
+
+
+def _with_rows(
+    day: date, seen: Mapping[str, Seen], late: Mapping[str, Counts]
+) -> Iterator[tuple[str, Counts]]:
+    """Yield each stream that has rows or late ones with its counts of both, [strata, bins]."""
+    for key, one in seen.items():
+        more = late.get(key)
+        if one.counts.any() or (more is not None and more.any()):
+            counts = strata.local([(day, one.counts)], one.counts.size)
+            yield key, counts if more is None else counts + more
 
 
 def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[Alarm]:
@@ -128,28 +143,60 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     return [turn]
 
 
-def _weigh(
-    job: Job, ledger: Ledger, one: Watched, day: date, counts: Counts, joins: bool
-) -> Closing | None:
-    """Weigh a day's rows, [strata, bins]; None where a fixed reference doesn't hold enough."""
-    state = ledger.states[one.key]
-    bag = own_stratum if one.is_twin else strata.bag
-    if one.is_twin and day < ledger.began.setdefault(one.base, day) + strata.YEAR:
-        filled = strata.admitted(state, counts) if joins else state
-        known = ledger.states[one.base].dispersion
-        ledger.states[one.key] = filled.changed(closed_through=day.toordinal(), dispersion=known)
-        return None
-    rows = np.flatnonzero(counts.any(axis=1)).tolist()
-    if one.is_twin and not all(one.weighs(own_stratum(state.reference, row)) for row in rows):
-        return None
-    closing = close_day(
-        one.stream, state.observe_all(counts), day, job.budget, joins=joins, bag=bag
-    )
+def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Counts]) -> dict[str, Closing]:
+    """Weigh a day's rows, [strata, bins] by stream, those of streams that are alike together.
+
+    What closes hangs on the days before alone, so that streams may be taken in any order.
+    """
+    groups: dict[tuple[object, ...], list[Watched]] = {}
+    for one in job.watched:
+        if one.base in counts and _is_weighed(ledger, one, day, counts[one.base]):
+            groups.setdefault((one.is_twin, *alike(one.stream)), []).append(one)
+    budget = job.budget
+    found: dict[str, Closing] = {}
+    for group in groups.values():
+        many = max(1, COUNTS_AT_ONCE // (strata.ROWS * group[0].stream.bins))
+        for start in range(0, len(group), many):
+            some = group[start : start + many]
+            closings = close_alike(
+                [one.stream for one in some],
+                [ledger.states[one.key].observe_all(counts[one.base]) for one in some],
+                day,
+                budget,
+                joins=[one.base not in ledger.open_alarms for one in some],
+                bag=own_stratum if some[0].is_twin else strata.bag,
+            )
+            found |= zip([one.key for one in some], closings, strict=True)
+    return found
+
+
+def _is_weighed(ledger: Ledger, one: Watched, day: date, counts: Counts) -> bool:
+    """Whether rows are weighed: those of a twin, once its fixed reference holds enough."""
+    if not one.is_twin:
+        return True
+    if _is_filled(ledger, one, day):
+        return False
+    reference, rows = ledger.states[one.key].reference, np.flatnonzero(counts.any(axis=1))
+    return all(one.weighs(own_stratum(reference, row)) for row in rows.tolist())
+
+
+def _is_filled(ledger: Ledger, one: Watched, day: date) -> bool:
+    """Whether a day is of the first year, with whose rows a twin's reference is filled."""
+    return day < ledger.began.setdefault(one.base, day) + strata.YEAR
+
+
+def _fill(ledger: Ledger, one: Watched, day: date, counts: Counts) -> None:
+    state, known = ledger.states[one.key], ledger.states[one.base].dispersion
+    if one.base not in ledger.open_alarms:
+        state = strata.admitted(state, counts)
+    ledger.states[one.key] = state.changed(closed_through=day.toordinal(), dispersion=known)
+
+
+def _keep(ledger: Ledger, one: Watched, closing: Closing) -> None:
     ledger.states[one.key] = closing.state
     if one.is_twin:  # how days differ is known of the stream itself, from its first day on
         known = ledger.states[one.base].dispersion
         ledger.states[one.key] = closing.state.changed(dispersion=known)
-    return closing
 
 
 def _details(one: Watched, bet: Bet, onset: date) -> dict[str, object]:

@@ -37,11 +37,13 @@ def opened(training: Counts) -> Counts:
 
 
 def bag(reference: Counts, row: int) -> Counts:
-    """Return the counts that rows of a stratum are compared with, [bins]."""
+    """Return the counts that rows of a stratum are compared with, [..., bins]."""
     of_kind = _months(reference, (row - 1) // MONTHS)
-    if (of_kind.sum(axis=1) >= LEAST_MONTH_ROWS).all():
-        return np.asarray(reference[row])
-    return np.asarray(reference[TRAINING] + of_kind.sum(axis=0))
+    seen = (of_kind.sum(axis=-1) >= LEAST_MONTH_ROWS).all(axis=-1)
+    if seen.all():
+        return np.asarray(reference[..., row, :])
+    whole = reference[..., TRAINING, :] + of_kind.sum(axis=-2)
+    return np.asarray(np.where(seen[..., None], reference[..., row, :], whole))
 
 
 def by_kind(reference: Counts) -> Counts:
@@ -84,4 +86,4 @@ def withdrawn(state: StreamState, reference: Counts) -> StreamState:
 
 def _months(reference: Counts, of_kind: int) -> Counts:
     start = 1 + of_kind * MONTHS
-    return np.asarray(reference[start : start + MONTHS])
+    return np.asarray(reference[..., start : start + MONTHS, :])

@@ -157,12 +157,12 @@ class Watched:
     feature: str | None = None
     site: str | None = None
 
-    @property
+    @cached_property
     def base(self) -> str:
         """Return the key of the stream that this is the twin of, or its own."""
         return self.key.removeprefix(TWIN)
 
-    @property
+    @cached_property
     def is_twin(self) -> bool:
         """Whether the reference stays fixed."""
         return self.key.startswith(TWIN)

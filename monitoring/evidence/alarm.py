@@ -10,10 +10,11 @@ from scipy.special import ndtri
 from models.errors import EvidenceError
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.categorical import CategoricalStream
-from monitoring.evidence.detector import Closing, Stream
+from monitoring.evidence.detector import Closing
 from monitoring.evidence.history import History
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts, Floats
+from monitoring.evidence.stream import Stream
 from monitoring.evidence.units import UnitFinding
 from monitoring.wilson import wilson
 

@@ -13,8 +13,8 @@ from scipy.special import ndtri
 
 from monitoring.evidence.alarm import bin_mask, normal_scores, tail_mask
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Stream
 from monitoring.evidence.state import Counts, Floats
+from monitoring.evidence.stream import Stream
 
 # fewer earlier rows, or a change of less than so many errors, can't be divided among groups
 LEAST_ROWS_BEFORE, LEAST_ERRORS = 200, 3.0

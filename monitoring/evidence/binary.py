@@ -50,19 +50,22 @@ class BinaryStream:
         return np.array([array.size - array.sum(), array.sum()], dtype=np.int64)
 
     def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return log E of each bet: log psi^x / (1 - r + r psi)^n, r the bag's rate."""
-        rate = bag[1:] / bag.sum()
-        evidence = log_odds_evidence(rate, today[1:], float(today.sum()), self.tau)
-        return evidence.ravel()
+        """Return log E, [..., bets]: log psi^x / (1 - r + r psi)^n, r the bag's rate."""
+        rate = bag[..., 1:] / bag.sum(axis=-1, keepdims=True)
+        evidence = log_odds_evidence(rate, today[..., 1:], today.sum(axis=-1), self.tau)
+        return evidence[..., 0, :]
 
 
-def log_odds_evidence(rates: Floats, events: Floats, rows: float, tau: float) -> Floats:
-    """Return log E, [rates, odds], of `events` among `rows`, each rate moved against the bet.
+def log_odds_evidence(rates: Floats, events: Floats, rows: float | Floats, tau: float) -> Floats:
+    """Return log E, [..., rates, odds], of `events` among `rows`, each rate moved against the bet.
+
+    `rates` and `events` are [..., rates], `rows` is [...].
 
     A rate within the indifference zone of tau SDs is no evidence: odds above one are judged
     against the zone's highest rate, odds below one against its lowest.
     """
     high, low = (shifted_rate(rates, tau), shifted_rate(rates, -tau)) if tau else (rates, rates)
-    worst = np.where(_LOG_ODDS > 0, high[:, None], low[:, None])
+    worst = np.where(_LOG_ODDS > 0, high[..., None], low[..., None])
     expected = np.log1p(worst * np.expm1(_LOG_ODDS))
-    return np.asarray(events[:, None] * _LOG_ODDS - rows * expected, dtype=np.float64)
+    among = np.asarray(rows)[..., None, None]
+    return np.asarray(events[..., None] * _LOG_ODDS - among * expected, dtype=np.float64)

@@ -55,6 +55,7 @@ class CategoricalStream:
         return np.bincount(np.array(bins, dtype=np.int64), minlength=self.bins).astype(np.int64)
 
     def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return log E of each bet on each category's rate in the bag."""
-        rates = bag / bag.sum()
-        return log_odds_evidence(rates, today, float(today.sum()), self.tau).ravel()
+        """Return log E of each bet, [..., bets], on each category's rate in the bag."""
+        rates = bag / bag.sum(axis=-1, keepdims=True)
+        found = log_odds_evidence(rates, today, today.sum(axis=-1), self.tau)
+        return found.reshape(*bag.shape[:-1], len(self.bets))

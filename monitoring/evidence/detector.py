@@ -9,15 +9,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from models.errors import EvidenceError, StatisticsError
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.dispersion import Dispersion
+from monitoring.evidence.dispersion import Dispersion, after_day
 from monitoring.evidence.state import Counts, Floats, StreamState, opened
+from monitoring.evidence.stream import CountedStream, Stream
 
 DAYS_A_YEAR = 365
 # a reference that doesn't grow must hold so many rows, or its own chance error alarms in time
@@ -44,53 +44,6 @@ class Budget:
     def log_limit(self) -> float:
         """Return the log of the sum of evidence at which a stream alarms."""
         return math.log(DAYS_A_YEAR * self.years * self.streams)
-
-
-class Stream(Protocol):
-    """One watched quantity: its bins and its bets."""
-
-    @property
-    def name(self) -> str:
-        """Return what is watched."""
-        ...
-
-    @property
-    def bins(self) -> int:
-        """Return how many bins a row may fall in."""
-        ...
-
-    @property
-    def bets(self) -> tuple[Bet, ...]:
-        """Return the alternatives that are bet on."""
-        ...
-
-    @property
-    def log_weights(self) -> Floats:
-        """Return the log of each bet's weight."""
-        ...
-
-    @property
-    def grows(self) -> bool:
-        """Return whether past days join the reference."""
-        ...
-
-
-class CountedStream(Stream, Protocol):
-    """A stream whose evidence rests on counts, and on how they vary from day to day."""
-
-    @property
-    def ordered(self) -> bool:
-        """Return whether the bins have an order."""
-        ...
-
-    @property
-    def tau(self) -> float:
-        """Return the indifference zone's half width in SDs."""
-        ...
-
-    def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return each bet's log E of today's counts, given the counts of the bag they lie in."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +83,7 @@ def check_state(stream: Stream, state: StreamState) -> StreamState:
 
 def own_stratum(reference: Counts, stratum: int) -> Counts:
     """Compare the rows of a stratum with its own earlier rows."""
-    return np.asarray(reference[stratum])
+    return np.asarray(reference[..., stratum, :])
 
 
 def close_day(
@@ -152,14 +105,49 @@ def close_day(
     Pass `joins=False` while an alarm is open or its fault confirmed: such rows never become
     reference, nor do those of the day that alarms. A day without rows leaves evidence as it was.
     """
-    check_state(stream, state)
-    log_evidence = np.zeros(len(stream.bets))
-    for stratum in np.flatnonzero(state.today.any(axis=1)).tolist():
-        today, earlier = state.today[stratum], bag(state.reference, stratum)
-        log_evidence += stream.log_evidence((earlier + today).astype(float), today * 1.0)
-    log_evidence /= state.dispersion.divisor(stream.tau)
-    then = _with_today(state, day, ordered=stream.ordered)
-    return advance(stream, state, day, budget, log_evidence, joins=joins, then=then)
+    return close_alike([stream], [state], day, budget, joins=[joins], bag=bag)[0]
+
+
+def alike(stream: CountedStream) -> tuple[object, ...]:
+    """Return what streams must share to be closed together."""
+    return type(stream), stream.bins, stream.tau, stream.grows
+
+
+def close_alike(
+    streams: Sequence[CountedStream],
+    states: Sequence[StreamState],
+    day: date,
+    budget: Budget,
+    *,
+    joins: Sequence[bool],
+    bag: Callable[[Counts, int], Counts] = own_stratum,
+) -> list[Closing]:
+    """Close the open day of streams that are `alike`, each to the same bit as by itself.
+
+    `bag` takes references of [streams, strata, bins].
+    """
+    for stream, state in zip(streams, states, strict=True):
+        check_state(stream, state)
+    today = np.array([state.today for state in states])
+    reference = np.array([state.reference for state in states])
+    log_evidence = np.zeros((len(streams), len(streams[0].bets)))
+    held = np.asarray(today.any(axis=2))
+    for stratum in np.flatnonzero(held.any(axis=0)).tolist():
+        of = held[:, stratum]
+        some = slice(None) if of.all() else of
+        rows, earlier = today[some, stratum], bag(reference[some], stratum)
+        log_evidence[some] += streams[0].log_evidence((earlier + rows).astype(float), rows * 1.0)
+    known = [state.dispersion for state in states]
+    log_evidence /= np.array([[one.divisor(streams[0].tau)] for one in known])
+    if streams[0].grows:
+        seen = today.sum(axis=1)
+        chosen = np.flatnonzero(seen.any(axis=1) & np.array(joins))
+        bags = (reference.sum(axis=1) + seen)[chosen].astype(float)
+        kind, ordered = int(day.weekday() >= 5), streams[0].ordered
+        then = after_day([known[at] for at in chosen], seen[chosen], kind, bags, ordered=ordered)
+        for at, one in zip(chosen.tolist(), then, strict=True):
+            known[at] = one
+    return _advance(streams, states, day, budget, log_evidence, joins, known)
 
 
 def advance(
@@ -170,46 +158,64 @@ def advance(
     log_evidence: Floats,
     *,
     joins: bool = True,
-    then: Dispersion | None = None,
 ) -> Closing:
-    """Close the open day with evidence that was computed elsewhere (see `exact`).
+    """Close the open day with evidence that was computed elsewhere (see `exact`)."""
+    known = [state.dispersion]
+    return _advance([stream], [state], day, budget, log_evidence[None], [joins], known)[0]
 
-    `then` is how days vary once this one is among them.
+
+def _advance(
+    streams: Sequence[Stream],
+    states: Sequence[StreamState],
+    day: date,
+    budget: Budget,
+    log_evidence: Floats,
+    joins: Sequence[bool],
+    then: Sequence[Dispersion],
+) -> list[Closing]:
+    """Close the open day of streams with as many bets; evidence is [streams, bets].
+
+    `then` is how each stream's days vary once this one is among them.
     """
-    ordinal = day.toordinal()
-    if ordinal <= state.closed_through:
-        raise EvidenceError(
-            f"stream {stream.name}: {day} can't be closed, {state.last_closed} already is; "
-            "count late rows into the next open day"
-        )
-    if not state.today.any():
-        closed = state.changed(closed_through=ordinal)
-        total = _log_sum(stream.log_weights + state.log_m)
-        return _closing(stream, closed, day, budget, log_evidence, total, state.today, False)
-    fresh = ~(state.log_run > NO_EVIDENCE)
-    log_m = log_evidence + np.logaddexp(state.log_m, 0.0)
-    total = _log_sum(stream.log_weights + log_m)
-    joined = stream.grows and joins and total < budget.log_limit
-    stepped = state.changed(
-        log_m=log_m,
-        log_run=log_evidence + np.where(fresh, 0.0, state.log_run),
-        run_start=np.where(fresh, ordinal, state.run_start).astype(np.int32),
-        closed_through=ordinal,
-        today=np.zeros_like(state.today),
-        reference=state.reference + state.today if joined else state.reference,
-        dispersion=then if joined and then is not None else state.dispersion,
-        epoch=state.epoch + int(stream.grows and not joined and state.joining),
-        joining=joined or (state.joining and not stream.grows),
+    _refuse_closed(streams, states, day)
+    log_m, log_run, run_start = (
+        np.array([getattr(state, part) for state in states])
+        for part in ("log_m", "log_run", "run_start")
     )
-    return _closing(stream, stepped, day, budget, log_evidence, total, state.today, joined)
+    seen = [bool(state.today.any()) for state in states]
+    fresh = ~(log_run > NO_EVIDENCE)
+    log_m = np.where(np.array(seen)[:, None], log_evidence + np.logaddexp(log_m, 0.0), log_m)
+    log_run = log_evidence + np.where(fresh, 0.0, log_run)
+    run_start = np.where(fresh, day.toordinal(), run_start).astype(np.int32)
+    terms = streams[0].log_weights + log_m
+    totals, best = _log_sums(terms), terms.argmax(axis=1).tolist()
+    empty, limit = np.zeros_like(states[0].today), budget.log_limit
+    closings = []
+    for at, (stream, state, total) in enumerate(zip(streams, states, totals, strict=True)):
+        joined = seen[at] and stream.grows and joins[at] and total < limit
+        if seen[at]:
+            state = state.changed(
+                log_m=log_m[at],
+                log_run=log_run[at],
+                run_start=run_start[at],
+                today=empty,
+                reference=state.reference + state.today if joined else state.reference,
+                dispersion=then[at] if joined else state.dispersion,
+                epoch=state.epoch + int(stream.grows and not joined and state.joining),
+                joining=joined or (state.joining and not stream.grows),
+            )
+        step = (log_evidence[at], total, best[at])
+        closings.append(_closing(stream, state, states[at].today, day, limit, step, joined))
+    return closings
 
 
-def _with_today(state: StreamState, day: date, *, ordered: bool) -> Dispersion:
-    rows = state.today.sum(axis=0)
-    if not rows.any():
-        return state.dispersion
-    bag = (state.reference.sum(axis=0) + rows).astype(float)
-    return state.dispersion.after(rows, int(day.weekday() >= 5), bag, ordered=ordered)
+def _refuse_closed(streams: Sequence[Stream], states: Sequence[StreamState], day: date) -> None:
+    for stream, state in zip(streams, states, strict=True):
+        if day.toordinal() <= state.closed_through:
+            raise EvidenceError(
+                f"stream {stream.name}: {day} can't be closed, {state.last_closed} already is; "
+                "count late rows into the next open day"
+            )
 
 
 def close_days(
@@ -234,18 +240,19 @@ def close_days(
 def _closing(
     stream: Stream,
     state: StreamState,
-    day: date,
-    budget: Budget,
-    log_evidence: Floats,
-    log_total: float,
     counts: Counts,
+    day: date,
+    limit: float,
+    step: tuple[Floats, float, int],
     joined: bool,
 ) -> Closing:
-    alarm = bool(counts.any()) and log_total >= budget.log_limit
+    """Return what closing gave; `step` is log E of each bet, their mixture and the leading bet."""
+    log_evidence, log_total, best = step
+    alarm = log_total >= limit and bool(counts.any())
     leading, onset = None, None
-    if np.isfinite(log_total):
-        best = int(np.argmax(stream.log_weights + state.log_m))
+    if math.isfinite(log_total):
         leading, onset = stream.bets[best], date.fromordinal(int(state.run_start[best]))
+    state = state.changed(closed_through=day.toordinal())
     if alarm:
         nothing = np.full_like(state.log_m, -np.inf)
         state = state.changed(
@@ -257,7 +264,7 @@ def _closing(
         alarm,
         log_evidence,
         log_total,
-        budget.log_limit,
+        limit,
         leading,
         onset,
         counts,
@@ -265,9 +272,11 @@ def _closing(
     )
 
 
-def _log_sum(terms: Floats) -> float:
-    """Return log(sum(exp(terms))), in one order and so always to the same bit."""
-    top = float(terms.max())
-    if top == -math.inf:
-        return top
-    return top + math.log(float(np.exp(terms - top).sum()))
+def _log_sums(terms: Floats) -> list[float]:
+    """Return log(sum(exp(terms))) of each row, in one order and so always to the same bit."""
+    top = terms.max(axis=1)
+    sums = np.exp(terms - np.where(np.isfinite(top), top, 0.0)[:, None]).sum(axis=1)
+    return [
+        high + math.log(total) if high > -math.inf else high
+        for high, total in zip(top.tolist(), sums.tolist(), strict=True)
+    ]

@@ -10,6 +10,7 @@ independent, and the bet on a shift d with a zone of indifference tau keeps a me
 days that don't lie elsewhere, if its log is divided by D / (1 + 2 tau / d): the zone bears a part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,34 +50,50 @@ class Dispersion:
         """Return by what log evidence is divided, at least 1, with a zone of tau SDs."""
         return max(1.0, self.index / (1 + 2 * tau / _SHIFT))
 
-    def after(self, today: Counts, kind: int, bag: Floats, *, ordered: bool) -> "Dispersion":
-        """Return what is kept after a day of `kind` with counts `today`, [bins]."""
-        last = self.last.copy() if self.last.size else np.zeros((KINDS, today.size), np.int64)
-        before = last[kind].copy()
-        last[kind] = today
-        if not before.any():
-            return Dispersion(last, self.total, self.pairs)
-        found = difference(before, today, bag, ordered=ordered)
-        return Dispersion(last, self.total + found, self.pairs + 1)
-
 
 NOTHING_YET = Dispersion(np.zeros((KINDS, 0), dtype=np.int64))
 
 
-def difference(a: Counts, b: Counts, bag: Floats, *, ordered: bool) -> float:
-    """Return the squared difference of two days' counts, [bins], 1 in mean if rows are independent.
+def after_day(
+    known: Sequence[Dispersion], today: Counts, kind: int, bags: Floats, *, ordered: bool
+) -> list[Dispersion]:
+    """Return what is kept of several streams after a day of `kind`; `today` is [streams, bins]."""
+    last = np.zeros((len(known), KINDS, today.shape[1]), dtype=np.int64)
+    for kept, one in zip(last, known, strict=True):
+        if one.last.size:
+            kept[:] = one.last
+    before = last[:, kind].copy()
+    last[:, kind] = today
+    paired = np.asarray(before.any(axis=1))
+    found = iter(differences(before[paired], today[paired], bags[paired], ordered=ordered))
+    return [
+        Dispersion(last[at], one.total + next(found), one.pairs + 1)
+        if pair
+        else Dispersion(last[at], one.total, one.pairs)
+        for at, (one, pair) in enumerate(zip(known, paired.tolist(), strict=True))
+    ]
 
-    Of ordered bins the mean mid-ranks within the bag are compared, of others the shares (Pearson).
+
+def differences(a: Counts, b: Counts, bags: Floats, *, ordered: bool) -> list[float]:
+    """Return each stream's squared difference of two days' counts, [streams, bins].
+
+    It is 1 in mean if rows are independent. Of ordered bins the mean mid-ranks within the bag are
+    compared, of others the shares (Pearson).
     """
-    rows, others = a.sum(), b.sum()
-    apart, spread = a / rows - b / others, 1 / rows + 1 / others
+    rows, others = a.sum(axis=1), b.sum(axis=1)
+    apart, spread = a / rows[:, None] - b / others[:, None], 1 / rows + 1 / others
     if not ordered:
-        held = bag > 0
-        freedom = int(held.sum()) - 1
-        squares = float((apart[held] ** 2 / bag[held]).sum() * bag.sum())
-        return squares / (spread * freedom) if freedom else 1.0
-    rank = np.cumsum(bag)
-    size = rank[-1]
-    rank -= 0.5 * bag
-    variance = float(bag @ (rank * rank) / size - size * size / 4)
-    return float((apart @ rank) ** 2 / (variance * spread)) if variance > 0 else 1.0
+        return [_of_shares(*each) for each in zip(apart, bags, spread.tolist(), strict=True)]
+    rank = np.cumsum(bags, axis=1)
+    size = rank[:, -1].copy()
+    rank -= 0.5 * bags
+    variance = np.vecdot(bags, rank * rank) / size - size * size / 4
+    each = zip(np.vecdot(apart, rank).tolist(), variance.tolist(), spread.tolist(), strict=True)
+    return [moved**2 / (varies * by) if varies > 0 else 1.0 for moved, varies, by in each]
+
+
+def _of_shares(apart: Floats, bag: Floats, spread: float) -> float:
+    held = bag > 0
+    freedom = int(held.sum()) - 1
+    squares = float((apart[held] ** 2 / bag[held]).sum() * bag.sum())
+    return squares / (spread * freedom) if freedom else 1.0

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike
 
 from models.edges import Edges
@@ -50,18 +51,38 @@ class NumericStream:
         return self.edges.count(values)
 
     def log_evidence(self, bag: Floats, today: Floats) -> Floats:
-        """Return log E of each bet: log prod g(b)^c_b / (sum r_b g(b))^n.
+        """Return log E of each bet, [..., bets]: log prod g(b)^c_b / (sum r_b g(b))^n.
 
-        `bag` holds the counts of reference, past and today, r its proportions; g is the bet at
-        the bag's mid-rank normal score. The divisor is the largest mean of g over changes within
-        the indifference zone, so that none of these is evidence.
+        `bag`, [..., bins], holds the counts of reference, past and today, r its proportions; g is
+        the bet at the bag's mid-rank normal score. The divisor is the largest mean of g over
+        changes within the indifference zone, so that none of these is evidence.
         """
-        size = bag.sum()
-        bin_of = np.searchsorted(self.bank.ranks, (np.cumsum(bag) - bag / 2) / size, side="right")
-        width = self.bank.ranks.size + 1
-        shares = np.bincount(bin_of, bag, minlength=width) / size
-        counts = np.bincount(bin_of, today, minlength=width)
-        # sums along the first axis run in row order: the same bits on every run
-        won = (counts[:, None] * self.bank.log_bet).sum(axis=0)
-        expected = (shares[:, None] * self.bank.zone).sum(axis=1).max(axis=0)
-        return np.asarray(won - today.sum() * np.log(expected), dtype=np.float64)
+        size = bag.sum(axis=-1, keepdims=True)
+        ranks = (np.cumsum(bag, axis=-1) - bag / 2) / size
+        width, each = self.bank.ranks.size + 1, np.arange(size.size).reshape(size.shape)
+        places = (np.searchsorted(self.bank.ranks, ranks, side="right") + width * each).ravel()
+
+        def gathered(counts: Floats) -> Floats:
+            sums = np.bincount(places, counts.ravel(), minlength=width * each.size)
+            return np.asarray(sums.reshape(each.size, width), dtype=np.float64)
+
+        won = _weighted(gathered(today), self.bank.log_bet)
+        shares = gathered(bag) / size.reshape(each.size, 1)
+        expected = np.max([_weighted(shares, means) for means in self.bank.zone], axis=0)
+        rows = today.sum(axis=-1).reshape(each.size, 1)
+        return np.asarray(won - rows * np.log(expected)).reshape(*bag.shape[:-1], -1)
+
+
+@njit(cache=True, nogil=True)
+def _weighted(weights: Floats, table: Floats) -> Any:
+    """Return [n, K]: a table's rows, [Z, K], summed by weights, [n, Z], one after the other.
+
+    They are summed in one order, and so always to the same bit.
+    """
+    sums = np.empty((weights.shape[0], table.shape[1]))
+    for one in range(weights.shape[0]):
+        sums[one] = weights[one, 0] * table[0]
+        for row in range(1, table.shape[0]):
+            for bet in range(table.shape[1]):
+                sums[one, bet] += weights[one, row] * table[row, bet]
+    return sums

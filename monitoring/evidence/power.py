@@ -9,9 +9,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from models.errors import StatisticsError
-from monitoring.evidence.detector import Budget, CountedStream, Stream, check_state
+from monitoring.evidence.detector import Budget, check_state
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Floats, StreamState
+from monitoring.evidence.stream import CountedStream, Stream
 
 HORIZONS_DAYS = (7, 30, 90)
 LARGEST_SHIFT = 5.0

@@ -11,7 +11,7 @@ from scipy.stats import chi2_contingency, kruskal
 from models.edges import edges_from
 from monitoring.evidence.categorical import CategoricalStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
-from monitoring.evidence.dispersion import LEAST_PAIRS, NOTHING_YET, Dispersion, difference
+from monitoring.evidence.dispersion import LEAST_PAIRS, NOTHING_YET, Dispersion, differences
 from monitoring.evidence.numeric import NumericStream
 
 START, BUDGET = date(2026, 3, 2), Budget(5, 41)
@@ -41,7 +41,7 @@ def closed(shift_of, *, days=150, rows=500, seed=2, forget=False):
 def test_ordered_days_differ_by_kruskal_and_wallis_statistic(table):
     values = [np.repeat(np.arange(5), counts) for counts in table]
     rows = table.sum()
-    found = difference(*table, table.sum(axis=0) * 1.0, ordered=True)
+    (found,) = differences(*table[:, None], table.sum(axis=0, keepdims=True) * 1.0, ordered=True)
     assert found == pytest.approx(kruskal(*values).statistic * rows / (rows - 1), abs=1e-9)
 
 
@@ -50,7 +50,7 @@ def test_ordered_days_differ_by_kruskal_and_wallis_statistic(table):
 def test_days_of_categories_differ_by_pearsons_statistic(table):
     held = table[:, table.any(axis=0)]
     expected = chi2_contingency(held, correction=False)
-    found = difference(*table, table.sum(axis=0) * 1.0, ordered=False)
+    (found,) = differences(*table[:, None], table.sum(axis=0, keepdims=True) * 1.0, ordered=False)
     assert found == pytest.approx(expected.statistic / expected.dof, abs=1e-9)
 
 
