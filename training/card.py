@@ -41,10 +41,10 @@ THRESHOLD_TITLES: Final = {
     "alerts_per_100": "Alerts per 100 people",
 }
 NOT_PROVIDED: Final = (
-    "external validation on another population",
     "a study of the effect on decisions and outcomes",
     "assessment of clinical safety by a safety officer",
 )
+_EXTERNAL: Final = "external validation on another population"
 _AUTHORS_LEVEL: Final = 3
 _STABILITY: Final = "instability of individual predictions (of `auscult train --stability 200`)"
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -65,6 +65,7 @@ def card_files(
         definition=file.definition,
         evidence=evidence,
         earlier=earlier,
+        renewed=evidence.get("recalibration"),
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
         uninformed=evidence["without_indicators"],
@@ -109,9 +110,9 @@ def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str,
 
 
 def _not_provided(evidence: Mapping[str, Any]) -> tuple[str, ...]:
-    if evidence["stability"] is None:
-        return (*NOT_PROVIDED, _STABILITY)
-    return NOT_PROVIDED
+    external = () if "recalibration" in evidence else (_EXTERNAL,)
+    stability = (_STABILITY,) if evidence["stability"] is None else ()
+    return (*external, *NOT_PROVIDED, *stability)
 
 
 def _page(template: str, **values: Any) -> bytes:

@@ -6,7 +6,7 @@ In the large and slope: logit(risk) = a logit(risk as it was) + b, so that expla
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +18,12 @@ from models.evaluation.evaluation import Beside, Evaluation
 from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
 from records.settings import Settings
-from training.artefact import seal_artefact, write_scorer
+from training.artefact import plain_json, seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import card_files
 from training.cohort import Cohort
-from training.earlier_runs import JUDGED_PEOPLE, people_digest
+from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, earlier_runs, people_digest
 from training.evaluation import evaluate_beside_on
 from training.evidence import RECALIBRATED, asked, describe_part, not_assessed
 from training.metrics import flat_metrics
@@ -64,6 +64,7 @@ def recalibrate(
             f"{examined.seen_before}. Figures of people whom the trees have learnt from would look "
             "better than they are; give a table of other people"
         )
+    earlier = earlier_runs(name, cohort, examined.rows, settings)
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()
@@ -76,17 +77,19 @@ def recalibrate(
             seed=seed,
             settings=settings,
             progress=progress,
+            earlier=earlier,
         )
-        return register_version(
+        trained = register_version(
             examined.file.definition,
             cohort,
-            _record(examined, built, files, by, draws, seed),
+            _record(examined, built, files, by, draws, seed, earlier),
             artefact,
             typical_row(examined.file, examined.rows),
             built.evaluation,
             settings=settings,
             progress=progress,
         )
+        return replace(trained, earlier=earlier)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +110,12 @@ def build_recalibrated(
     seed: int,
     settings: Settings,
     progress: Progress,
+    earlier: EarlierRuns | None = None,
 ) -> Recalibrated:
     """Calibrate the examined version to these people; write its artefact and its run's files.
 
-    The same version, cohort, draws and seed give the same bytes.
+    The same version, cohort, draws and seed give the same bytes; only the run's own card tells of
+    `earlier` runs.
     """
     rows, before = examined.rows, examined.explained.margin
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
@@ -127,7 +132,11 @@ def build_recalibrated(
         beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
     )
     card = card_files(examined.file, values, drawn)
-    write_pages(files, examined.file, values, card, drawn)
+    words = "" if earlier is None else earlier.words
+    card_of_run = card_files(examined.file, values, drawn, earlier=words)
+    write_pages(files, examined.file, values, card_of_run, drawn)
+    if earlier is not None:
+        (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
     digest = seal_artefact(
         artefact,
         examined.file,
@@ -179,17 +188,23 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
     metrics = flat_metrics(beside.own)
     quality = examined.quality.to_dict()
     part = describe_part(rows)
-    version = examined.version.version
+    version, trees = examined.version.version, examined.made[-1]
     return {
         **first,
         RECALIBRATED: version,
+        "recalibration": {
+            "trees": {**trees.evidence["cohort"], "version": trees.version.version},
+            "same_people": f"Known of people who are in both tables: {examined.seen_before}"
+            if examined.seen_before
+            else "Nothing tells of people who are in both tables; that some are can't be ruled out",
+        },
         "seed": seed,
         "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
         "data_quality": quality,
         "split": {
             "method": f"the trees are those of version {version}; their calibration was fitted to "
             f"this population, and is judged by {FOLDS}-fold cross-validation by patient",
-            "training": part,
+            "training": trees.evidence["split"]["training"],
             "calibrating": part,
             "test": part,
             "left_out": 0,
@@ -222,6 +237,7 @@ def _record(
     by: str,
     draws: int,
     seed: int,
+    earlier: EarlierRuns,
 ) -> RunRecord:
     calibration = built.evidence["model_evidence"]["calibration"]
     return RunRecord(
@@ -232,7 +248,7 @@ def _record(
             "draws": draws,
             "seed": seed,
         },
-        metrics=built.evidence["metrics"],
+        metrics={**built.evidence["metrics"], "earlier_runs": float(earlier.count)},
         files=files,
         tags={
             "artefact_digest": built.digest,

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.amounts import counted
 from models.definition import Definition
+from training.recalibrated_facts import recalibrated_facts
 
 _SHOWN = {
     "auroc": "AUROC",
@@ -26,6 +27,7 @@ def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str 
         **_of_inputs(definition, evidence),
         **_of_making(definition, evidence),
         **_of_performance(evidence),
+        **recalibrated_facts(evidence),
     }
 
 
@@ -116,7 +118,6 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     size = evidence["sample_size"]
     parameters = ", ".join(f"{name} {value:g}" for name, value in own["parameters"].items())
     sites = [g for g in own["evaluation"]["subgroups"] if g["characteristic"] == "site"]
-    first = evidence.get("recalibrated_from")
     counts = f"{quality['rows']} rows of {quality['patients']} patients, {quality['events']} events"
     return {
         "data_source": f"{evidence['cohort']['source']} (SHA-256 {evidence['cohort']['digest']})",
@@ -130,7 +131,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "clusters": _clusters(evidence, sites),
         "measures": "AUROC, AUPRC, Brier score, calibration (slope, in the large, ICI, smoothed "
         "curve), net benefit and the decision curve, all with bootstrap intervals",
-        "updating": None if first is None else f"The calibration of version {first}, fitted anew",
+        "updating": None,
         "calculation": "By the code that serves them, from the sealed artefact"
         if not split["nested_folds"]
         else "By makings of the model that had not seen the person",
@@ -181,9 +182,14 @@ def _of_performance(evidence: Mapping[str, Any]) -> dict[str, str | None]:
         f"treating all {_estimate(at['figures']['net_benefit_treat_all'])}"
         for at in evaluation["at_thresholds"]
     )
+    elsewhere = "recalibration" in evidence  # judged by other people than the trees were made from
     return {
         "performance": whole,
         "group_performance": groups or None,
+        "same_source_performance": None if elsewhere else whole,
+        "same_source_groups": None if elsewhere else groups or None,
+        "external_performance": whole if elsewhere else None,
+        "external_groups": groups or None if elsewhere else None,
         "performance_and_groups": f"{whole}. {groups}" if groups else whole,
         "usefulness": useful,
     }

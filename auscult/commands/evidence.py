@@ -55,13 +55,8 @@ def validate(
     from auscult.summary import show_trained, show_validated
     from auscult.training_job import recalibrate_version, validate_version
 
-    settings = open_records()
-    with progress() as step:
-        found = validate_version(
-            name, version, cohort, draws=draws, seed=seed, settings=settings, step=step
-        )
-    show_validated(found)
-    if recalibrate:
+    settings, renewed = open_records(), None
+    if recalibrate:  # first, for it refuses people who can't judge, and this validation is a look
         with progress() as step:
             renewed = recalibrate_version(
                 name,
@@ -73,4 +68,10 @@ def validate(
                 settings=settings,
                 step=step,
             )
+    with progress() as step:
+        found = validate_version(
+            name, version, cohort, draws=draws, seed=seed, settings=settings, step=step
+        )
+    show_validated(found)
+    if renewed is not None:
         show_trained(renewed)

@@ -145,6 +145,43 @@ def test_recalibration_makes_a_new_version_that_agrees_with_the_new_population(
     assert "version 1 as it was" in card
 
 
+def test_the_card_of_a_recalibrated_version_tells_the_trees_people_from_those_that_it_is_for(
+    recalibrated: TrainedVersion, trained: Trained, elsewhere: Cohort
+) -> None:
+    card = " ".join((recalibrated.directory / "card.html").read_text().split())
+    evidence = json.loads((recalibrated.directory / "evidence.json").read_bytes())
+    first = json.loads((trained.version.directory / "evidence.json").read_bytes())
+
+    assert evidence["split"]["training"] == first["split"]["training"]
+    assert evidence["split"]["calibrating"]["rows"] == len(elsewhere.frame)
+    assert f"fitted to readmissions.csv (SHA-256 <code>{'0' * 64}</code>): 700 rows" in card
+    assert "one fitted to all 900 rows" in card
+    assert "by the trees as they were and a calibration that was fitted to the other folds" in card
+    assert "that some are can&#39;t be ruled out" in card
+    for claim in ("had not seen", "external validation on another population"):
+        assert claim not in card
+    answers = {
+        (report["key"], answer["item"]): answer["answer"]
+        for report in json.loads((recalibrated.directory / "card.json").read_bytes())["reporting"]
+        for answer in report["answers"]
+    }
+    assert answers["tripod_ai", "4"].startswith("Updating of version 1")
+    assert answers["hti_1", "Quantitative measures 1"] == "not provided"
+    assert answers["hti_1", "Quantitative measures 3"].startswith("AUROC")
+    assert "700 rows" in answers["tripod_ai", "21"]
+
+
+def test_recalibration_says_how_often_its_people_were_looked_at_before(
+    home: Settings, recalibrated: TrainedVersion
+) -> None:
+    assert recalibrated.earlier is not None
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    place = Path(client.download_artifacts(recalibrated.run_id, "earlier_runs.json"))
+    assert json.loads(place.read_bytes())["count"] == recalibrated.earlier.count
+    metrics = client.get_run(recalibrated.run_id).data.metrics
+    assert metrics["earlier_runs"] == recalibrated.earlier.count
+
+
 def test_a_recalibrated_version_is_made_again_from_the_version_that_it_was(
     home: Settings, recalibrated: TrainedVersion, elsewhere: Cohort
 ) -> None:
