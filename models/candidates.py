@@ -17,6 +17,7 @@ _SET_ASIDE = {
     "undated": "the value carries no time, so it can't be told whether it's current",
     "partial_time": "the value has no time of day, so it can't be told whether it's current",
     "no_subject": "it can't be told whose value it is",
+    "other_focus": "the value is stated of somebody or something else than the patient (focus)",
     "unknown_modifier": "the value carries a rule that isn't known here and may change its meaning",
     "in_the_future": "the value was taken after the prediction time",
     "masked": "the value is withheld for privacy, and a score must not guess it",

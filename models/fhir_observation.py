@@ -3,28 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from msgspec.structs import astuple
-
 from models.errors import MalformedInput
 from models.feature import Feature
-from models.fhir_resources import (
-    UCUM,
-    Measured,
-    Observation,
-    Quantity,
-    known_reason,
-    place_of,
-)
-from models.fhir_time import moment
+from models.fhir_resources import Measured, Observation, Period, place_of
+from models.fhir_subject import is_of_another
+from models.fhir_time import first_day, moment
+from models.fhir_value import absent_because, other_unit, plain_value, value_in, values_differ
 from models.fhir_versions import FoundObservation
 from models.readings import Fault, Reading
-from models.units import contradicts_unit
 
 Codes = Mapping[tuple[str, str], Sequence[Feature]]
 Wanted = tuple[Measured, Feature, str]
 Time = tuple[datetime | None, Fault | None]
-# of Measured: what stands behind the text of a value
-_NOTHING_ELSE = (*(None,) * 9, ())
 
 
 class ObservationReader:
@@ -75,9 +65,9 @@ class ObservationReader:
         features = self._codes.get((system, code), ())
         if len(features) != 1:
             return None if features else ()
-        if observation.implicit_rules or _has_several_times(observation):
+        if observation.implicit_rules or observation.focus or _has_several_times(observation):
             return None
-        plain = _plain_value(observation, features[0])
+        plain = plain_value(observation, features[0])
         if plain is None:
             return None
         one.check_names()
@@ -129,10 +119,13 @@ class ObservationReader:
         issued = observation.issued
         issued_at = moment(issued, "issued", index) if issued is not None else None
         rules = bool(observation.implicit_rules or observation.modifier_extension)
+        focus = observation.focus
+        if focus and fault is None and is_of_another(focus, observation.subject):
+            fault = "other_focus"
         status = observation.status or "unknown"
-        found = []
+        found: list[tuple[Feature, Reading]] = []
         for part, feature, code in wanted:
-            value, unit, comparator, value_fault = _value(part, feature, index)
+            value, unit, comparator, value_fault = value_in(part, feature, index)
             modified: Fault | None = (
                 "unknown_modifier" if rules or part.modifier_extension else None
             )
@@ -145,17 +138,20 @@ class ObservationReader:
                 issued_at,
                 comparator,
                 status,
-                None if part.data_absent_reason is None else _absent_because(part),
-                fault or modified or time_fault or value_fault,
-                None if part.value_quantity is None else _other_unit(part.value_quantity, feature),
+                absent_because(part),
+                fault or modified or time_fault or _code_fault(part, self._codes) or value_fault,
+                None if part.value_quantity is None else other_unit(part.value_quantity, feature),
             )
             found.append((feature, reading))
+        if observation.component:
+            _check_components(observation, wanted, found, index)
         return found
 
     def _effective(self, observation: Observation, index: int) -> Time:
         text = observation.effective_date_time or observation.effective_instant
         if text is None and observation.effective_period is not None:
             text = observation.effective_period.end
+            _check_period(observation.effective_period, index)
         if text is None:
             return None, "undated"
         if text not in self._times:
@@ -167,9 +163,29 @@ class ObservationReader:
 def _has_several_times(observation: Observation) -> bool:
     """Say whether there is more than one effective time, of which FHIR allows for one."""
     date_time, instant = observation.effective_date_time, observation.effective_instant
-    if observation.effective_period is not None:
-        return date_time is not None or instant is not None
-    return date_time is not None and instant is not None
+    period, timing = observation.effective_period, observation.effective_timing
+    if period is None and timing is None:
+        return date_time is not None and instant is not None
+    return (date_time, instant, period, timing).count(None) < 3
+
+
+def _check_period(period: Period, index: int) -> None:
+    """Raise MalformedInput for a period that starts after its end."""
+    if period.start is None or period.end is None:
+        return
+    start, end = (moment(text, "effective", index) for text in (period.start, period.end))
+    if start is not None and end is not None:
+        is_backward = start > end
+    else:
+        place = f"{place_of(index)}.effective"
+        is_backward = first_day(period.start, place) > first_day(period.end, place)
+    if is_backward:
+        place = place_of(index)
+        raise MalformedInput(
+            f"{place}.effectivePeriod starts after its end; correct it",
+            field=f"{place}.effective",
+            reason="contradictory_time",
+        )
 
 
 def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
@@ -185,113 +201,39 @@ def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
     return wanted
 
 
-def _absent_because(part: Measured) -> str | None:
-    reason = part.data_absent_reason
-    if reason is None:
+def _code_fault(part: Measured, codes: Codes) -> Fault | None:
+    """Return `contradictory_code` where two codings of a part stand for different features."""
+    coding = part.code.coding if part.code is not None else ()
+    if len(coding) < 2:
         return None
-    return known_reason(next((coding.code for coding in reason.coding if coding.code), None))
+    stand_for = [
+        {feature.name for feature in codes.get((one.system or "", one.code or ""), ())}
+        for one in coding
+    ]
+    known = [names for names in stand_for if names]
+    disjoint = any(names.isdisjoint(others) for names in known for others in known)
+    return "contradictory_code" if disjoint else None
 
 
-def _plain_value(
-    observation: Observation, feature: Feature
-) -> tuple[float | str, str | None, str | None] | None:
-    """Return value, unit and comparator of a quantity in UCUM or of a category's text.
-
-    None is for whatever else is given, or given beside.
-    """
-    given = astuple(observation)
-    quantity, text = given[1], given[3]
-    if given[2] is not None or given[4:14] != _NOTHING_ELSE:
-        return None
-    if feature.kind == "categorical":
-        return None if text is None or quantity is not None else (text, None, None)
-    if quantity is None or text is not None or quantity.value is None:
-        return None
-    code = quantity.code
-    if not code or quantity.system != UCUM or (quantity.unit and _contradicts(quantity, feature)):
-        return None
-    return quantity.value, code, quantity.comparator
-
-
-def _value(
-    part: Measured, feature: Feature, index: int
-) -> tuple[float | str | None, str | None, str | None, Fault | None]:
-    """Return value, unit, comparator and fault."""
-    amount = part.amount
-    if amount is not None and feature.kind == "numeric":
-        return _quantity(amount, feature)
-    values = part.values
-    if len(values) > 1 or (values and part.data_absent_reason is not None):
-        place = place_of(index)
-        raise MalformedInput(
-            f"{place}: {feature.title} has more than one value, or a value and a reason for its "
-            "absence; give one",
-            field=f"{place}.value",
-            reason="contradictory_value",
-        )
-    if not values:
-        return None, None, None, None
-    if feature.kind == "categorical":
-        category = _category(part, feature)
-        return category, None, None, None if category is not None else "not_a_value"
-    if part.value_quantity is not None:
-        return _quantity(part.value_quantity, feature)
-    if part.value_integer is not None:
-        unit_fault: Fault | None = None if _is_bare(feature) else "no_unit"
-        return float(part.value_integer), None, None, unit_fault
-    if part.value_string is not None:
-        return None, None, None, "text_value"
-    return None, None, None, "not_a_value"
-
-
-def _quantity(
-    quantity: Quantity, feature: Feature
-) -> tuple[float | None, str | None, str | None, Fault | None]:
-    if quantity.value is None:
-        return None, None, None, None
-    if quantity.system == UCUM and quantity.code:
-        return quantity.value, quantity.code, quantity.comparator, None
-    unit = quantity.unit or quantity.code
-    fault: Fault | None = None
-    if quantity.system is None and _contradicts(quantity, feature):
-        fault = "contradictory_unit"
-    elif quantity.system is not None and quantity.system != UCUM:
-        fault = "unit_system"
-    elif not unit and not _is_bare(feature):
-        fault = "no_unit"
-    return quantity.value, unit or None, quantity.comparator, fault
-
-
-def _other_unit(quantity: Quantity, feature: Feature) -> str | None:
-    """Return the text of a unit that UCUM's code beside it contradicts."""
-    text = quantity.unit
-    if not text or quantity.system != UCUM or not _contradicts(quantity, feature):
-        return None
-    return text
-
-
-def _contradicts(quantity: Quantity, feature: Feature) -> bool:
-    """Say whether the text and the code of a unit would give different values."""
-    text, code = quantity.unit, quantity.code
-    if not text or not code or text == code:
-        return False
-    return contradicts_unit(text, code, feature.unit or "1", feature.analyte)
-
-
-def _is_bare(feature: Feature) -> bool:
-    """Say whether a feature is a pure number, which needs no unit."""
-    unit = feature.unit or "1"
-    return unit in ("1", "[pH]") or (unit.startswith("{") and not feature.unit_mandatory)
-
-
-def _category(part: Measured, feature: Feature) -> str | None:
-    if part.value_string is not None:
-        return part.value_string
-    if part.value_boolean is not None:
-        return "true" if part.value_boolean else "false"
-    concept = part.value_codeable_concept
-    if concept is None:
-        return None
-    given = [coding.code for coding in concept.coding if coding.code]
-    known = [code for code in given if code in feature.categories]
-    return next(iter(known or given), concept.text)
+def _check_components(
+    observation: Observation,
+    wanted: Sequence[Wanted],
+    found: Sequence[tuple[Feature, Reading]],
+    index: int,
+) -> None:
+    """Raise MalformedInput where a component says another value than the whole Observation."""
+    own = {
+        feature.name: reading
+        for (part, _, _), (feature, reading) in zip(wanted, found, strict=True)
+        if part is observation
+    }
+    for feature, reading in found:
+        whole = own.get(feature.name)
+        if whole is not None and whole is not reading and values_differ(feature, whole, reading):
+            place = place_of(index)
+            raise MalformedInput(
+                f"{place}: {feature.title} has one value as a whole and another as a component; "
+                "give one",
+                field=f"{place}.value",
+                reason="contradictory_value",
+            )

@@ -27,7 +27,7 @@ ABSENT_REASONS = frozenset(
     )
 )
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-_NOTHING_ELSE = (None,) * 11
+_NOTHING_ELSE = (None,) * 12
 
 
 def known_reason(code: str | None) -> str:
@@ -58,16 +58,6 @@ class CodeableConcept(Element, frozen=True):
     text: str | None = None
 
 
-class Quantity(Element, frozen=True):
-    """A measured amount; `code` is the unit in `system`, `unit` its text."""
-
-    value: float | None = None
-    comparator: str | None = None
-    unit: str | None = None
-    system: str | None = None
-    code: str | None = None
-
-
 class Period(Element, frozen=True):
     """A time with a start and an end."""
 
@@ -86,6 +76,7 @@ class Reference(Element, frozen=True):
     """A reference to another resource."""
 
     reference: str | None = None
+    type: str | None = None
     identifier: Identifier | None = None
 
 
@@ -115,6 +106,17 @@ class Primitive(Element, frozen=True):
         return next((known_reason(reason) for reason in reasons), None)
 
 
+class Quantity(Primitive, frozen=True, kw_only=True):
+    """A measured amount; `code` is the unit in `system`, `unit` its text."""
+
+    value: float | None = None
+    value_beside: Primitive | None = msgspec.field(default=None, name="_value")
+    comparator: str | None = None
+    unit: str | None = None
+    system: str | None = None
+    code: str | None = None
+
+
 class Measured(Element, frozen=True):
     """What an Observation and a component of one have in common: a code and one value."""
 
@@ -131,12 +133,13 @@ class Measured(Element, frozen=True):
     value_date_time: Any = None
     value_period: Any = None
     data_absent_reason: CodeableConcept | None = None
+    value_quantity_beside: Primitive | None = msgspec.field(default=None, name="_valueQuantity")
     modifier_extension: tuple[Any, ...] = ()
 
     @property
     def amount(self) -> Quantity | None:
         """Return the quantity if nothing else is given, as is nearly always so."""
-        return self.value_quantity if astuple(self)[2:13] == _NOTHING_ELSE else None
+        return self.value_quantity if astuple(self)[2:14] == _NOTHING_ELSE else None
 
     @property
     def values(self) -> list[Any]:
@@ -166,9 +169,11 @@ class Observation(Measured, frozen=True, kw_only=True):
     implicit_rules: str | None = None
     status: str | None = None
     subject: Reference | None = None
+    focus: tuple[Reference, ...] = ()
     effective_date_time: str | None = None
     effective_instant: str | None = None
     effective_period: Period | None = None
+    effective_timing: Any = None
     issued: str | None = None
     component: tuple[Measured, ...] = ()
 
@@ -193,7 +198,11 @@ class Patient(Element, frozen=True):
     gender: str | None = None
     gender_beside: Primitive | None = msgspec.field(default=None, name="_gender")
     deceased_boolean: bool | None = None
+    deceased_boolean_beside: Primitive | None = msgspec.field(default=None, name="_deceasedBoolean")
     deceased_date_time: str | None = None
+    deceased_date_time_beside: Primitive | None = msgspec.field(
+        default=None, name="_deceasedDateTime"
+    )
 
 
 class Issue(Element, frozen=True):

@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 from models.errors import OutOfScope, UnusableValue
 from models.fhir_names import check_id, check_reference
 from models.fhir_resources import Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
+_TYPES: Final = "http://hl7.org/fhir/StructureDefinition/"
 _HISTORY = re.compile(r"/_history/[^/]+$")
 _TYPED = re.compile(
     r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})$"
@@ -47,6 +48,10 @@ def check_alive(patient: Patient, predicted_at: datetime) -> None:
     """Raise OutOfScope for a patient who had died by the prediction time."""
     died = bool(patient.deceased_boolean)
     text = patient.deceased_date_time
+    if text is None and patient.deceased_boolean is None:
+        # said without a value: a death of an unknown time, or one that is withheld
+        besides = (patient.deceased_date_time_beside, patient.deceased_boolean_beside)
+        died = any(beside is not None for beside in besides)
     if text is not None:
         at = moment(text, "Patient.deceasedDateTime")
         if at is None:
@@ -107,7 +112,7 @@ class Subjects:
         Patient and its reference is none.
         """
         reference = None if subject is None else subject.reference
-        if reference is None:
+        if subject is None or reference is None or subject.identifier or subject.type:
             return _fault(subject, self._person, self._others, index)
         told = self._told
         if reference not in told:
@@ -135,7 +140,20 @@ def _fault(
     return None
 
 
+def is_of_another(focus: Sequence[Reference], subject: Reference | None) -> bool:
+    """Say whether an Observation's focus is anybody or anything else than its subject."""
+    own = None if subject is None else subject.reference
+    return any(
+        one.reference is None
+        or own is None
+        or not _same(_HISTORY.sub("", own), _HISTORY.sub("", one.reference))
+        for one in focus
+    )
+
+
 def _can_be_told(subject: Reference) -> bool:
+    if subject.type is not None and subject.type.removeprefix(_TYPES) != "Patient":
+        return False
     if subject.reference is None:
         return subject.identifier is not None and bool(subject.identifier.value)
     if subject.reference.startswith("#"):
@@ -147,6 +165,8 @@ def _can_be_told(subject: Reference) -> bool:
 def _is_person(subject: Reference, person: Person) -> bool:
     if subject.reference is None:
         return subject.identifier in person.patient.identifier
+    if _is_numbered_otherwise(subject, person.patient):
+        return False
     reference = _HISTORY.sub("", subject.reference)
     full_url = _HISTORY.sub("", person.full_url or "")
     if reference == full_url:
@@ -157,6 +177,15 @@ def _is_person(subject: Reference, person: Person) -> bool:
     return _same(f"Patient/{own}", reference) and (
         not full_url.startswith("http") or _same(full_url, reference)
     )
+
+
+def _is_numbered_otherwise(subject: Reference, patient: Patient) -> bool:
+    """Say whether the patient has other numbers in the system of the subject's identifier."""
+    given = subject.identifier
+    if given is None or not given.system or not given.value:
+        return False
+    same = [one.value for one in patient.identifier if one.system == given.system and one.value]
+    return bool(same) and given.value.strip() not in {value.strip() for value in same}
 
 
 def _same(one: str, other: str) -> bool:

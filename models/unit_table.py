@@ -182,6 +182,10 @@ ALIASES: Mapping[str, str] = {
     "pmol/l": "pmol/L",
 }
 
+# Aliases that mean a temperature as a text only (FHIR-7): in UCUM C is the coulomb and F the farad,
+# and the others are no units at all.
+TEXT_ONLY = frozenset(("C", "degC", "°C", "F", "degF", "°F"))
+
 # Codes by the property that they state, for the analytes that are reported both ways (UNIT-2).
 MOLAR_CODES = frozenset(
     [

@@ -1,10 +1,10 @@
 """Units of measurement: what a unit's text means, and how a value gets from one to another."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import isclose
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,19 @@ _WORDS = {
     "kg/m2": "kg/m²",
     "mL/min/{1.73_m2}": "mL/min/1.73 m²",
 }
+_TABLES = (*ANALYTES.values(), *DIMENSIONS, {"U/L": Scale(), "[IU]/L": Scale()})
 _OF_ONE = {"a": "year", "mo": "month", "d": "day"}
 _MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
+
+
+def _by_spelling() -> Mapping[str, frozenset[str]]:
+    units: dict[str, set[str]] = {}
+    for text, unit in (*((unit, unit) for unit in _KNOWN), *ALIASES.items()):
+        units.setdefault("".join(text.lower().split()), set()).add(unit)
+    return {text: frozenset(found) for text, found in units.items()}
+
+
+_BY_SPELLING: Final = _by_spelling()
 
 
 @lru_cache(maxsize=1024)
@@ -142,14 +153,39 @@ def contradicts_code(unit: str, code: str) -> bool:
     return code in MASS_CODES if molar else code in MOLAR_CODES
 
 
+def units_spelt(text: str) -> frozenset[str]:
+    """Return each unit that a text may mean, whatever its spaces and capitals; none if unknown.
+
+    Only to compare a text with a code: no value is ever read in a unit that's found so.
+    """
+    return _BY_SPELLING.get("".join(text.translate(_MICRO).lower().split()), frozenset())
+
+
 @lru_cache(maxsize=1024)
 def contradicts_unit(text: str, unit: str, to: str, analyte: str | None) -> bool:
-    """Whether a text is a unit too, and a value would be another one in it than in the unit."""
+    """Whether a text is a unit too, and another one than the unit that is stated as a code.
+
+    Units of one size are the same, as they're for the analyte where both convert to the unit
+    `to`. What is no unit at all contradicts nothing, unless it's the code.
+    """
+    meant, coded = units_spelt(text), units_spelt(unit)
+    if _ANNOTATION.match(unit):
+        coded |= {"1"}
+    return bool(meant) and not any(
+        _are_one(one, other, to, analyte) for one in meant for other in coded
+    )
+
+
+def _are_one(one: str, other: str, to: str, analyte: str | None) -> bool:
+    if one == other or any(
+        one in table and other in table and table[one] == table[other] for table in _TABLES
+    ):
+        return True
     try:
-        in_text, in_unit = (convert(1.0, one, to=to, analyte=analyte) for one in (text, unit))
+        first, second = (convert(1.0, unit, to=to, analyte=analyte) for unit in (one, other))
     except ValueError:
         return False
-    return not isclose(in_text, in_unit, rel_tol=1e-9)
+    return isclose(first, second, rel_tol=1e-9)
 
 
 def is_as_it_is(unit: str, analyte: str | None, code: str) -> bool:

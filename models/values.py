@@ -10,7 +10,14 @@ from msgspec.structs import astuple
 from models.errors import UnusableValue
 from models.feature import Feature, Plain
 from models.readings import Finding, Reading
-from models.units import accepted_units, canonical_unit, contradicts_code, convert, unit_words
+from models.units import (
+    accepted_units,
+    canonical_unit,
+    contradicts_code,
+    convert,
+    unit_words,
+    units_spelt,
+)
 
 # what a message may repeat: the look of a unit or a code, never of a name, a number or a date
 _UNIT = re.compile(r"^(?!.*\d{4})[A-Za-z0-9_.{}\[\]/%*^]{1,12}$")
@@ -23,10 +30,16 @@ _FAULTS = {
     "no_unit": "the value has no unit",
     "unit_system": "the unit is coded in a system other than UCUM",
     "contradictory_unit": "the unit's text and its code say different units",
+    "unknown_unit": "the unit is coded in UCUM, which has no such unit",
+    "contradictory_code": "its Observation has codes of several features",
+    "contradictory_category": "several categories are given at once",
+    "category_system": "the category is coded in a system that has no such code",
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
     "undecided_version": "its versions differ, and it can't be told which is the newer",
 }
+
+_NOT_OF_UNITS = frozenset(("undecided_version", "contradictory_code"))
 
 
 def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float | str | None:
@@ -72,7 +85,7 @@ def value_of(
     What was converted or is doubtful is appended to `findings`.
     """
     if reading.fault is not None:
-        wanted = "" if reading.fault == "undecided_version" else _wanted(feature)
+        wanted = "" if reading.fault in _NOT_OF_UNITS else _wanted(feature)
         raise unusable(feature, reading.fault, _FAULTS[reading.fault] + wanted)
     if feature.kind == "categorical":
         return _category(feature, reading.value)
@@ -168,7 +181,7 @@ def _converted(
         words = f"{feature.title}: {known_unit} stands under the code {code}; the unit was taken"
         findings.append(Finding(feature.name, "flagged", "code_unit_mismatch", words))
     if reading.unit_text is not None:
-        text = canonical_unit(reading.unit_text)
+        text = " or ".join(sorted(units_spelt(reading.unit_text)))
         words = (
             f"{feature.title}: the text of its unit says {text}; the code, {known_unit}, was taken"
         )

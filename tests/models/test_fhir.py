@@ -616,3 +616,79 @@ def test_a_ph_may_have_its_unit_or_none(unit: str | None, words: str | None) -> 
     else:
         with pytest.raises(UnusableValue):
             value_of(feature, reading, NOW, [])
+
+
+@pytest.mark.parametrize(
+    ("concept", "reason"),
+    [
+        ({"coding": [{"code": "surgery"}, {"system": "urn:ours", "code": "surgery"}]}, None),
+        ({"coding": [{"code": "surgery"}, {"system": "urn:ours", "code": "W7"}]}, None),
+        ({"coding": [{"code": "surgery"}], "text": "Ward 7"}, None),
+        ({"coding": [{"system": "http://snomed.info/sct", "code": "surgery"}]}, "category_system"),
+        ({"coding": [{"system": LOINC, "code": "surgery"}]}, "category_system"),
+        ({"coding": [{"code": "medicine"}, {"code": "surgery"}]}, "contradictory_category"),
+        ({"coding": [{"code": "surgery"}], "text": "medicine"}, "contradictory_category"),
+        ({"coding": [{"code": "cellar"}]}, "unseen_category"),
+    ],
+)
+def test_a_category_is_one_and_of_a_system_that_may_have_it(
+    concept: dict[str, Any], reason: str | None
+) -> None:
+    resource = observation("w1", "56816-2", valueCodeableConcept=concept)
+    (reading,) = read_bundle(json.dumps(bundle(resource)).encode(), DEFINITION, NOW).readings[
+        "ward"
+    ]
+    feature = DEFINITION.by_name["ward"]
+    if reason is None:
+        assert value_of(feature, reading, NOW, []) == "surgery"
+        return
+    with pytest.raises(UnusableValue) as refusal:
+        value_of(feature, reading, NOW, [])
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("identifier", "is_foreign"),
+    [
+        ({"system": "urn:oid:1.2.3", "value": "mrn-78"}, True),
+        ({"system": "urn:oid:1.2.3", "value": " mrn-77 "}, False),
+        ({"system": "urn:oid:9", "value": "mrn-78"}, False),
+        ({"value": "mrn-78"}, False),
+    ],
+)
+def test_a_subject_is_foreign_whose_number_is_another_in_a_system_of_the_patient(
+    identifier: dict[str, str], is_foreign: bool
+) -> None:
+    subject = {"reference": "Patient/p1", "type": "Patient", "identifier": identifier}
+    sent = bundle(patient(), observation("s1", "8480-6", subject=subject))
+    if not is_foreign:
+        assert "systolic" in read_bundle(json.dumps(sent).encode(), DEFINITION, NOW).readings
+        return
+    with pytest.raises(UnusableValue) as refusal:
+        read_bundle(json.dumps(sent).encode(), DEFINITION, NOW)
+    assert refusal.value.reason == "foreign_subject"
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "is_refused"),
+    [
+        (quantity(120, "mm[Hg]"), quantity(16, "kPa"), False),
+        (quantity(120, "mm[Hg]"), quantity(18, "kPa"), True),
+        (quantity(120, "mm[Hg]"), quantity(120, "mm[Hg]", comparator="<"), True),
+        (quantity(120, "mm[Hg]"), quantity(120, "furlong"), True),
+        (quantity(120, "mm[Hg]"), {}, False),
+    ],
+)
+def test_a_component_may_repeat_the_value_of_the_whole_and_say_no_other(
+    whole: dict[str, Any], part: dict[str, Any], is_refused: bool
+) -> None:
+    resource = observation("s1", "8480-6", valueQuantity=whole)
+    resource["component"] = [{"code": resource["code"], "valueQuantity": part}]
+    if not is_refused:
+        assert read_bundle(json.dumps(bundle(resource)).encode(), DEFINITION, NOW).readings[
+            "systolic"
+        ]
+        return
+    with pytest.raises(MalformedInput) as refusal:
+        read_bundle(json.dumps(bundle(resource)).encode(), DEFINITION, NOW)
+    assert refusal.value.reason == "contradictory_value"

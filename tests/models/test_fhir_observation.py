@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.errors import MalformedInput
 from models.feature import Feature, LocalCode
 from models.fhir_observation import ObservationReader
-from models.fhir_resources import UCUM, Observation
+from models.fhir_resources import DATA_ABSENT, UCUM, Observation
 from models.fhir_versions import FoundObservation
 from models.loinc import LOINC
 
@@ -64,9 +64,11 @@ QUANTITIES = changed(
     {
         "value": st.just(None),
         "comparator": st.just("<"),
-        "unit": st.sampled_from(["mg/dL", "millimoles"]),
+        "unit": st.sampled_from(["mg/dL", "MMOL / L", "kg", "millimoles"]),
+        "_value": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
+        "extension": st.just([{"url": DATA_ABSENT, "valueCode": "masked"}]),
         "system": st.sampled_from(["urn:units", None]),
-        "code": st.sampled_from(["", "mg/dL"]),
+        "code": st.sampled_from(["", "mg/dL", "C"]),
     }
 ).map(lambda parts: QUANTITY | parts)
 COMPONENTS = st.tuples(USUAL).map(list)
@@ -82,6 +84,9 @@ CHANGES = {
     "status": st.sampled_from(["cancelled", None]),
     "effectiveDateTime": st.sampled_from(["", "2026-01-05", "2026-01-05T10:15:00", None]),
     "effectiveInstant": st.just("2026-01-05T09:00:00Z"),
+    "effectiveTiming": st.just({}),
+    "focus": st.sampled_from([[], [{"reference": "Patient/p2"}]]),
+    "_valueQuantity": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
     "issued": st.sampled_from([TAKEN_AT, "yesterday"]),
     "meta": st.sampled_from([{"versionId": "3"}, {"versionId": "no id"}]),
     "id": st.sampled_from(["", None]),

@@ -230,14 +230,27 @@ def test_an_array_converts_bit_for_bit_as_its_values_do(
         ("mmol/l", "umol/L", True),
         ("mg/dl", "mg/dL", False),
         ("milligrams", "mg/dL", False),
-        ("kg", "mg/dL", False),
-        ("mg/dL", "furlong", False),
+        ("kg", "mg/dL", True),
+        ("nmol/L", "mg/dL", True),
+        ("mmHg", "mg/dL", True),
+        ("MG/L", "mg/dL", True),
+        ("mg / L", "mg/dL", True),
+        ("MG / DL", "mg/dL", False),
+        ("mg/dL", "furlong", True),
+        ("mg/dL", "{visits}", True),
+        ("millimoles", "furlong", False),
     ],
 )
-def test_a_text_contradicts_a_unit_where_it_would_give_another_value(text, unit, is_contradiction):
+def test_a_text_contradicts_a_code_where_it_is_another_unit_however_it_is_spelt(
+    text, unit, is_contradiction
+):
     assert contradicts_unit(text, unit, "mg/dL", "creatinine") is is_contradiction
 
 
 def test_units_of_one_size_do_not_contradict_each_other():
     assert not contradicts_unit("10*9/L", "10*3/uL", "10*3/uL", None)
+    assert not contradicts_unit("ng/mL", "ug/L", "mg/dL", "creatinine")
+    assert not contradicts_unit("IU/L", "U/L", "U/L", None)
+    assert not contradicts_unit("G/L", "g/L", "g/dL", "haemoglobin")
+    assert not contradicts_unit("1", "{visits}", "{visits}", None)
     assert contradicts_unit("Cel", "[degF]", "Cel", None)

@@ -16,6 +16,9 @@ MODIFIER = [{"url": "https://example.org/negated", "valueBoolean": True}]
 OF_P2 = {"reference": "Patient/p2"}
 ABSENT = {"coding": [{"code": "unknown"}]}
 MASKED = {"coding": [{"code": "masked"}]}
+UNKNOWN_AND_MASKED = {"coding": [{"code": "unknown"}, {"code": "masked"}]}
+REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+WITHHELD = {"extension": [{"url": REASON, "valueCode": "masked"}]}
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,32 @@ fault(
         "refused contradictory_unit",
     ),
 )
+for text in ("nmol/L", "kg", "MG/DL", "mg / dL"):
+    fault(
+        UNIT,
+        f"a unit's text {text} beside the code mmol/L",
+        fhir=(c.quantity(3.1, unit=text), "flagged unit_text_mismatch"),
+    )
+for code in ("nmol/L", "garbage"):
+    fault(
+        UNIT,
+        f"a unit's text beside the code {code} of no system",
+        fhir=(
+            c.lactate(valueQuantity={"value": 3.1, "unit": "mmol/L", "code": code}),
+            "refused contradictory_unit",
+        ),
+    )
+fault(
+    UNIT,
+    "a unit's text that is spelt otherwise than its code",
+    fhir=(c.quantity(3.1, unit="MMOL / L"), "unchanged"),
+)
+for code in ("C", "degF"):
+    fault(
+        UNIT,
+        f"{code} as a code of UCUM",
+        fhir=(c.quantity(3.1, code), "refused unknown_unit"),
+    )
 fault(
     UNIT,
     "a unit's text that is no unit, beside its code",
@@ -183,6 +212,11 @@ fault(
     json=(c.text("3.1", "1e999"), "refused not_finite"),
     fhir=(c.text("3.1", "1e999"), "refused malformed"),
     hook=(c.text("3.1", "1e999"), "refused malformed"),
+)
+fault(
+    UNIT,
+    "a whole number beyond every double",
+    fhir=(c.other_value(valueInteger=2 * 10**400), "refused not_finite"),
 )
 for wrong, name in ((300, "implausibly high"), (-3.1, "negative"), (0, "zero"), (1e300, "1e300")):
     everywhere(UNIT, name, c.lactate_json(value=wrong), c.quantity(wrong), "refused implausible")
@@ -292,6 +326,21 @@ fault(
     "dataAbsentReason masked",
     fhir=(c.other_value(dataAbsentReason=MASKED), "refused masked"),
 )
+for name, change in (
+    ("in the second coding", c.other_value(dataAbsentReason=UNKNOWN_AND_MASKED)),
+    ("beside the number", c.lactate(valueQuantity={"_value": WITHHELD})),
+    ("within the quantity", c.lactate(valueQuantity=WITHHELD)),
+    ("beside the quantity", c.other_value(_valueQuantity=WITHHELD)),
+):
+    fault(ABSENCE, f"masked, as is said {name}", fhir=(change, "refused masked"))
+fault(
+    ABSENCE,
+    "a number and, beside it, a reason for its absence",
+    fhir=(
+        c.quantity(3.1, _value=WITHHELD),
+        "refused contradictory_value",
+    ),
+)
 fault(
     ABSENCE,
     "a value and a reason for its absence",
@@ -301,6 +350,16 @@ fault(
     ABSENCE,
     "two values at once",
     fhir=(c.lactate(valueString="3.1"), "refused contradictory_value"),
+)
+fault(
+    ABSENCE,
+    "a component that says another value than the whole",
+    fhir=(c.lactate(component=[c.part(9.9)]), "refused contradictory_value"),
+)
+fault(
+    ABSENCE,
+    "a component that says the value of the whole again",
+    fhir=(c.lactate(component=[c.part(3.1)]), "unchanged"),
 )
 
 # status
@@ -472,6 +531,32 @@ fault(
     "two effective times",
     fhir=(c.lactate(effectiveInstant="2026-03-01T08:00:00Z"), "refused contradictory_time"),
 )
+fault(
+    TIME,
+    "an effective time and a timing",
+    fhir=(
+        c.lactate(effectiveTiming={"event": ["2026-03-01T08:00:00Z"]}),
+        "refused contradictory_time",
+    ),
+)
+fault(
+    TIME,
+    "a timing only",
+    fhir=(
+        c.lactate(effectiveDateTime=..., effectiveTiming={"event": ["2026-03-02T08:00:00Z"]}),
+        "refused undated",
+    ),
+)
+for start in ("2026-03-02T09:00:00Z", "2026-03-03"):
+    period = {"start": start, "end": "2026-03-02T08:00:00Z"}
+    fault(
+        TIME,
+        f"a period that ends before its start of {start}",
+        fhir=(
+            c.lactate(effectiveDateTime=..., effectivePeriod=period),
+            "refused contradictory_time",
+        ),
+    )
 
 # identity
 for name, first in (("before ours", True), ("beside ours", False)):
@@ -498,6 +583,34 @@ fault(
     "the same id on another server",
     fhir=(
         c.lactate(subject={"reference": "https://other.example.org/fhir/Patient/p1"}),
+        "refused foreign_subject",
+    ),
+)
+P1 = {"reference": "Patient/p1"}
+fault(
+    IDENTITY,
+    "a focus on somebody else",
+    fhir=(c.lactate(focus=[{"reference": "RelatedPerson/r1"}]), "refused other_focus"),
+)
+fault(IDENTITY, "a focus on the patient", fhir=(c.lactate(focus=[P1]), "unchanged"))
+fault(
+    IDENTITY,
+    "a value of another focus beside ours",
+    fhir=(c.beside(focus=[{"reference": "RelatedPerson/r1"}]), "excluded set_aside"),
+)
+fault(
+    IDENTITY,
+    "a subject of another type than its address",
+    fhir=(c.lactate(subject={**P1, "type": "Group"}), "refused no_subject"),
+)
+fault(
+    IDENTITY,
+    "a subject with a number that isn't the patient's",
+    fhir=(
+        c.both(
+            c.patient(identifier=[{"system": "urn:mrn", "value": "77"}]),
+            c.lactate(subject={**P1, "identifier": {"system": "urn:mrn", "value": "78"}}),
+        ),
         "refused foreign_subject",
     ),
 )
@@ -583,6 +696,17 @@ fault(
     "deceased before the prediction",
     fhir=(c.patient(deceasedDateTime="2026-03-01T08:00:00Z"), "refused deceased"),
 )
+for beside in ("_deceasedDateTime", "_deceasedBoolean"):
+    fault(
+        IDENTITY,
+        f"{beside} without a value",
+        fhir=(c.patient(**{beside: WITHHELD}), "refused deceased"),
+    )
+fault(
+    IDENTITY,
+    "_deceasedDateTime where deceasedBoolean is false",
+    fhir=(c.patient(deceasedBoolean=False, _deceasedDateTime=WITHHELD), "unchanged"),
+)
 for sex in ("unknown", "other"):
     everywhere(
         IDENTITY,
@@ -634,6 +758,14 @@ fault(
 )
 
 # request
+fault(
+    REQUEST,
+    "the codes of two features",
+    fhir=(
+        c.lactate(code={"coding": [c.loinc("2524-7"), c.loinc("2160-0")]}),
+        "refused contradictory_code",
+    ),
+)
 fault(
     REQUEST,
     "the code in another system",

@@ -60,6 +60,17 @@ def other_value(**values: Any) -> Change:
     return lactate(valueQuantity=..., **values)
 
 
+def loinc(code: str) -> dict[str, str]:
+    """FHIR: a coding in LOINC."""
+    return {"system": "http://loinc.org", "code": code}
+
+
+def part(number: float) -> dict[str, Any]:
+    """FHIR: a component that is a lactate."""
+    amount = {"value": number, "system": UCUM, "code": "mmol/L"}
+    return {"code": {"coding": [loinc("2524-7")]}, "valueQuantity": amount}
+
+
 def without(*places: int) -> Change:
     """FHIR: leave resources out."""
 

@@ -1,0 +1,220 @@
+"""The value of an Observation, or of a component of one: a number with its unit, or a category."""
+
+import re
+from collections.abc import Sequence
+from math import isclose
+from typing import Any, Final
+
+from msgspec.structs import astuple
+
+from models.errors import MalformedInput
+from models.feature import Feature
+from models.fhir_resources import (
+    UCUM,
+    CodeableConcept,
+    Measured,
+    Observation,
+    Quantity,
+    known_reason,
+    place_of,
+)
+from models.loinc import LOINC
+from models.readings import Fault, Reading
+from models.unit_table import TEXT_ONLY
+from models.units import contradicts_unit, convert
+
+Value = tuple[float | str | None, str | None, str | None, Fault | None]
+# of Measured: what stands behind the text of a value
+_NOTHING_ELSE = (*(None,) * 10, ())
+_WITHHELD = frozenset(("masked", "not-permitted"))
+# a category is named by a code of any system, but never by what can't be a code of its own
+_FORMS: Final = {
+    "http://snomed.info/sct": re.compile(r"[0-9]{6,18}"),
+    LOINC: re.compile(r"(?:[0-9]{1,7}|L[AP][0-9]+)-[0-9]"),
+    UCUM: re.compile(r"(?!)"),
+}
+_SAME: Final = 0.01
+
+
+def absent_because(part: Measured) -> str | None:
+    """Return why a value is absent, wherever it's said; that it's withheld comes first."""
+    reasons: list[str | None] = [_said_beside(part)]
+    if part.data_absent_reason is not None:
+        coding = part.data_absent_reason.coding
+        reasons += [known_reason(one.code) for one in coding if one.code] or [known_reason(None)]
+    given = [reason for reason in reasons if reason is not None]
+    return next((one for one in given if one in _WITHHELD), next(iter(given), None))
+
+
+def plain_value(
+    observation: Observation, feature: Feature
+) -> tuple[float | str, str | None, str | None] | None:
+    """Return value, unit and comparator of a quantity in UCUM or of a category's text.
+
+    None is for whatever else is given, or given beside.
+    """
+    given = astuple(observation)
+    quantity, text = given[1], given[3]
+    if given[2] is not None or given[4:15] != _NOTHING_ELSE:
+        return None
+    if feature.kind == "categorical":
+        return None if text is None or quantity is not None else (text, None, None)
+    if quantity is None or text is not None or quantity.value is None:
+        return None
+    code = quantity.code
+    if not code or quantity.system != UCUM or code.strip() in TEXT_ONLY:
+        return None
+    if quantity.extension or quantity.value_beside is not None:
+        return None
+    if quantity.unit and _contradicts(quantity, feature):
+        return None
+    return quantity.value, code, quantity.comparator
+
+
+def value_in(part: Measured, feature: Feature, index: int) -> Value:
+    """Return value, unit, comparator and fault; raise MalformedInput for several values."""
+    beside = _said_beside(part)
+    amount = part.amount
+    if amount is not None and feature.kind == "numeric" and beside is None:
+        return _quantity(amount, feature)
+    quantity = part.value_quantity
+    values = part.values
+    _check_one_value(part, values, beside, feature, index)
+    if not values:
+        return None, None, None, None
+    if feature.kind == "categorical":
+        return _category(part, feature)
+    if quantity is not None:
+        return _quantity(quantity, feature)
+    if part.value_integer is not None:
+        unit_fault: Fault | None = None if _is_bare(feature) else "no_unit"
+        return _number(part.value_integer, index), None, None, unit_fault
+    if part.value_string is not None:
+        return None, None, None, "text_value"
+    return None, None, None, "not_a_value"
+
+
+def other_unit(quantity: Quantity, feature: Feature) -> str | None:
+    """Return the text of a unit that UCUM's code beside it contradicts."""
+    text = quantity.unit
+    if not text or quantity.system != UCUM or not _contradicts(quantity, feature):
+        return None
+    return text
+
+
+def values_differ(feature: Feature, one: Reading, other: Reading) -> bool:
+    """Say whether two readings of a feature have values that aren't the same within 1 %."""
+    if one.value is None or other.value is None:
+        return False
+    if (one.value, one.unit, one.comparator) == (other.value, other.unit, other.comparator):
+        return False
+    if isinstance(one.value, str) or isinstance(other.value, str):
+        return True
+    to = feature.unit or "1"
+    try:
+        first, second = (
+            convert(float(value), unit or to, to=to, analyte=feature.analyte)
+            for value, unit in ((one.value, one.unit), (other.value, other.unit))
+        )
+    except ValueError:
+        return True
+    return one.comparator != other.comparator or not isclose(first, second, rel_tol=_SAME)
+
+
+def _said_beside(part: Measured) -> str | None:
+    """Return why a quantity is absent as its own extensions say it."""
+    quantity = part.value_quantity
+    places = [part.value_quantity_beside]
+    if quantity is not None:
+        places += [quantity, quantity.value_beside]
+    reasons = [place.absent_because for place in places if place is not None]
+    given = [reason for reason in reasons if reason is not None]
+    return next((one for one in given if one in _WITHHELD), next(iter(given), None))
+
+
+def _check_one_value(
+    part: Measured, values: Sequence[Any], beside: str | None, feature: Feature, index: int
+) -> None:
+    quantity = part.value_quantity
+    is_absent = part.data_absent_reason is not None or (
+        beside is not None and (quantity is None or quantity.value is not None)
+    )
+    if len(values) < 2 and not (values and is_absent):
+        return
+    place = place_of(index)
+    raise MalformedInput(
+        f"{place}: {feature.title} has more than one value, or a value and a reason for its "
+        "absence; give one",
+        field=f"{place}.value",
+        reason="contradictory_value",
+    )
+
+
+def _number(integer: int, index: int) -> float:
+    try:
+        return float(integer)
+    except OverflowError as error:
+        field = f"{place_of(index)}.valueInteger"
+        raise MalformedInput(
+            f"{field} is beyond what a number can hold", field=field, reason="not_finite"
+        ) from error
+
+
+def _quantity(quantity: Quantity, feature: Feature) -> Value:
+    if quantity.value is None:
+        return None, None, None, None
+    fault: Fault | None = None
+    if quantity.system == UCUM and quantity.code:
+        fault = "unknown_unit" if quantity.code.strip() in TEXT_ONLY else None
+        return quantity.value, quantity.code, quantity.comparator, fault
+    unit = quantity.unit or quantity.code
+    if quantity.system is None and _contradicts(quantity, feature):
+        fault = "contradictory_unit"
+    elif quantity.system is not None and quantity.system != UCUM:
+        fault = "unit_system"
+    elif not unit and not _is_bare(feature):
+        fault = "no_unit"
+    return quantity.value, unit or None, quantity.comparator, fault
+
+
+def _contradicts(quantity: Quantity, feature: Feature) -> bool:
+    """Say whether the text and the code of a unit are different units."""
+    text, code = quantity.unit, quantity.code
+    if not text or not code or text == code:
+        return False
+    return contradicts_unit(text, code, feature.unit or "1", feature.analyte)
+
+
+def _is_bare(feature: Feature) -> bool:
+    """Say whether a feature is a pure number, which needs no unit."""
+    unit = feature.unit or "1"
+    return unit in ("1", "[pH]") or (unit.startswith("{") and not feature.unit_mandatory)
+
+
+def _category(part: Measured, feature: Feature) -> Value:
+    concept = part.value_codeable_concept
+    if part.value_string is not None:
+        return part.value_string, None, None, None
+    if part.value_boolean is not None:
+        return "true" if part.value_boolean else "false", None, None, None
+    category, fault = (None, None) if concept is None else _coded(concept, feature)
+    return category, None, None, fault or ("not_a_value" if category is None else None)
+
+
+def _coded(concept: CodeableConcept, feature: Feature) -> tuple[str | None, Fault | None]:
+    """Return the category that a concept's codings name, and what speaks against it."""
+    stated = [(coding.system, coding.code) for coding in concept.coding if coding.code]
+    sound = [code for system, code in stated if _may_be_of(system, code)]
+    known = {code for code in sound if code in feature.categories}
+    if known and concept.text in feature.categories:
+        known.add(concept.text)
+    if len(known) > 1:
+        return None, "contradictory_category"
+    if stated and not sound:
+        return None, "category_system"
+    return next(iter(known or sound), concept.text), None
+
+
+def _may_be_of(system: str | None, code: str) -> bool:
+    form = _FORMS.get(system or "")
+    return form is None or form.fullmatch(code) is not None
