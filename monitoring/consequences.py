@@ -47,9 +47,10 @@ class Window:
     rows: Scored
     days: NDArray[np.datetime64]
 
-    def since(self, day: date) -> NDArray[np.bool_]:
-        """Return which rows are of a day or later."""
-        return np.asarray(self.days >= np.datetime64(day), dtype=np.bool_)
+    def within(self, first: date, last: date) -> NDArray[np.bool_]:
+        """Return which rows are of the days from first to last."""
+        chosen = (self.days >= np.datetime64(first)) & (self.days <= np.datetime64(last))
+        return np.asarray(chosen, dtype=np.bool_)
 
 
 class Consequences:
@@ -193,7 +194,9 @@ class Consequences:
         """Return the most log evidence that the stream would have without these causes."""
         rows = window.rows
         for cause in causes:
-            rows = self._restored(cause, rows, window.since(cause.since or cause.raised_on))
+            last = chapters.last_day(cause, self.through)
+            span = window.within(cause.since or cause.raised_on, last)
+            rows = self._restored(cause, rows, span)
         days = ((day, window.days == np.datetime64(day)) for day in _distinct(window.days))
         counted = ((day, case.watched.see(_of_day(rows, chosen)).counts) for day, chosen in days)
         return most_evidence(case, counted, self.budget)

@@ -129,18 +129,29 @@ class Reader:
                     yield f"known_at is before prediction {report.prediction}"
 
     def _new(self, reports: Sequence[Report]) -> list[Report]:
-        """Return the reports that aren't recorded as they are, each once."""
-        new = dict.fromkeys(reports)
-        keys = ("prediction_id", "patient", "happened", "known_at")
-        for part in _parts(list(new)):
-            times = {report.known_at for report in part}
+        """Return the reports that aren't in force already, each once.
+
+        One that was contradicted since, for the same time, is recorded anew: the latest counts.
+        """
+        wanted = list(dict.fromkeys(reports))
+        latest: dict[tuple[UUID | None, str, datetime], tuple[datetime, set[bool]]] = {}
+        keys = ("prediction_id", "patient", "known_at", "happened", "reported_at")
+        for part in _parts(wanted):
             told = Outcome.objects.filter(
-                model=self.model, is_test=self.is_test, known_at__in=times
-            ).values_list(*keys)
-            for prediction, patient, happened, known_at in told.iterator():
-                new.pop(Report(prediction, patient, happened, known_at), None)
-                new.pop(Report(prediction, "", happened, known_at), None)
-        return list(new)
+                model=self.model,
+                is_test=self.is_test,
+                known_at__in={report.known_at for report in part},
+            ).order_by("reported_at")
+            for prediction, patient, known_at, happened, at in told.values_list(*keys).iterator():
+                for key in {(prediction, patient, known_at), (prediction, "", known_at)}:
+                    when, said = latest.get(key, (at, set()))
+                    latest[key] = at, {happened} | (said if when == at else set())
+        return [
+            one
+            for one in wanted
+            if one.happened
+            not in latest.get((one.prediction, one.patient, one.known_at), (None, ()))[1]
+        ]
 
 
 def record_outcomes(

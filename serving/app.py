@@ -39,7 +39,7 @@ from serving.log import make_log, places, silence_access_log
 from serving.operation import COMPONENTS, Operation
 from serving.outbound import Outbound
 from serving.premises import Premises, Served, Suspensions
-from serving.problems import Form, MethodNotAllowed, NotFound, answer_error, kind_of
+from serving.problems import OURS, Form, MethodNotAllowed, NotFound, answer_error, kind_of
 
 # CDS Hooks 3.0 has its errors as OperationOutcomes, which clients of 2.0 may ignore
 FHIR_PATHS = ("/fhir", "/cds-services")
@@ -162,6 +162,10 @@ class Door:
         }
         self._counters = premises.counters
         self._log = log
+        for operation in operations:
+            for slug in OURS:
+                # from nought on, or no increase would be seen in the first
+                self._counters.problems(operation.unique_id, slug)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on, and answer the error that comes back, if one does."""

@@ -162,6 +162,10 @@ TABLE: Mapping[type[Exception], Kind] = {
 }
 
 
+# what an operator must hear of, counted from the start
+OURS = ("internal", "explanation-mismatch", "not-recording")
+
+
 def kind_of(error: Exception) -> Kind:
     """Return how an error is answered: the entry of its nearest class in the table."""
     return next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)

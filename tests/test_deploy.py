@@ -15,7 +15,7 @@ import yaml
 from monitoring.console.figures import SEVERITIES, exposed
 from records.settings import Settings
 from serving.counters import Counters
-from serving.problems import TABLE
+from serving.problems import OURS, TABLE
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").iterdir())
@@ -77,6 +77,15 @@ def test_every_alert_asks_for_figures_that_are_exposed() -> None:
         asked = set(re.findall(r"\b(?:auscult_\w+|up)\b", rule["expr"]))
         assert asked, rule["alert"]
         assert {name.removesuffix("_bucket") for name in asked} <= families, rule["alert"]
+
+
+def test_every_problem_that_alerts_is_counted_before_it_first_happens() -> None:
+    asked = {
+        slug
+        for rule in rules()
+        for slug in re.findall(r'auscult_problems_total{problem="([^"]+)"', rule["expr"])
+    }
+    assert asked == set(OURS)
 
 
 def test_every_alert_asks_for_problems_and_severities_that_there_are() -> None:

@@ -69,6 +69,22 @@ def test_a_contradictory_report_is_recorded_beside_the_first(
     assert [row.happened for row in found.rows] == [False]
 
 
+def test_a_report_that_was_contradicted_since_is_recorded_anew(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    text = "prediction_id,happened,known_at\n{},{},{}\n"
+    path = tmp_path / "outcomes.csv"
+    for minutes, happened in enumerate(("true", "false", "true")):
+        path.write_text(text.format(made.pk, happened, KNOWN))
+        now = NOW + timedelta(minutes=minutes)
+        later = Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", now)
+        record(clinic, later.read(path))
+        assert later.read(path).rows == ()
+    told = Outcome.objects.order_by("reported_at").values_list("happened", flat=True)
+    assert list(told) == [True, False, True]
+
+
 def test_parquet_is_read_like_csv(clinic: Clinic, tmp_path: Path) -> None:
     (made,) = clinic.record(FIRST, 1)
     path = tmp_path / "outcomes.parquet"

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from models import errors
-from serving.problems import TABLE, NotJson, answer_error, kind_of
+from serving.problems import OURS, TABLE, NotJson, answer_error, kind_of
 from tests.factories import NAME, VALUES, make_artefact
 
 PREDICT = f"/v1/models/{NAME}/predict"
@@ -119,7 +119,7 @@ def test_an_explanation_that_does_not_add_up_is_not_answered(serve, sqlite_db, a
     assert response.json()["notice"] == NO_SCORE
     assert Prediction.objects.count() == 0
     assert Refusal.objects.get().reason == "explanation_mismatch"
-    assert 'problem="explanation-mismatch"' in client.get("/metrics").text
+    assert 'problem="explanation-mismatch"} 1.0' in client.get("/metrics").text
 
 
 def test_a_fault_inside_is_logged_without_its_text(serve, sqlite_db, artefacts):
@@ -134,3 +134,12 @@ def test_a_fault_inside_is_logged_without_its_text(serve, sqlite_db, artefacts):
     assert b'"error":"ValueError"' in line
     assert b"explain:" in line
     assert b"12345" not in line + response.content
+
+
+def test_problems_that_alert_are_counted_from_nought(serve, sqlite_db, artefacts):
+    service = serve(sqlite_db, make_artefact(artefacts / NAME))
+    text = service.client("read").get("/metrics").text
+    for slug in OURS:
+        assert (
+            f'auscult_problems_total{{operation="json_api.predict",problem="{slug}"}} 0.0' in text
+        )
