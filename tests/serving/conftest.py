@@ -48,7 +48,10 @@ class Service:
 
     def caller(self, headers: dict[str, str]) -> httpx.Client:
         """A caller with these headers."""
-        self.clients.append(httpx.Client(base_url=self.address, headers=headers, timeout=20))
+        # the server ends a connection after 5 s without a request, maybe just as the next is sent
+        limits = httpx.Limits(keepalive_expiry=2)
+        made = httpx.Client(base_url=self.address, headers=headers, timeout=20, limits=limits)
+        self.clients.append(made)
         return self.clients[-1]
 
     def predict(self, client: httpx.Client, body: Any) -> httpx.Response:

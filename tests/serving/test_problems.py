@@ -141,5 +141,6 @@ def test_problems_that_alert_are_counted_from_nought(serve, sqlite_db, artefacts
     text = service.client("read").get("/metrics").text
     for slug in OURS:
         assert (
-            f'auscult_problems_total{{operation="json_api.predict",problem="{slug}"}} 0.0' in text
+            f'auscult_problems_total{{operation="json_api.predict_one",problem="{slug}"}} 0.0'
+            in text
         )
