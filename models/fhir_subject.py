@@ -112,7 +112,7 @@ class Subjects:
         Patient and its reference is none.
         """
         reference = None if subject is None else subject.reference
-        if subject is None or reference is None or subject.identifier or subject.type:
+        if subject is None or reference is None or _needs_a_look(subject):
             return _fault(subject, self._person, self._others, index)
         told = self._told
         if reference not in told:
@@ -149,6 +149,11 @@ def is_of_another(focus: Sequence[Reference], subject: Reference | None) -> bool
         or not _same(_HISTORY.sub("", own), _HISTORY.sub("", one.reference))
         for one in focus
     )
+
+
+def _needs_a_look(subject: Reference) -> bool:
+    """Say whether more than the reference tells whom a subject is."""
+    return subject.identifier is not None or subject.type not in (None, "Patient")
 
 
 def _can_be_told(subject: Reference) -> bool:

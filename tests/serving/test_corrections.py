@@ -174,6 +174,7 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
         (bundle(observation(id=None)), "missing_field"),
         (bundle(observation(id="x" * 161)), "missing_field"),
         (bundle(observation(), observation(status="entered-in-error")), "undecided_version"),
+        (bundle(observation(valueQuantity=None, valueInteger=2 * 10**400)), "not_finite"),
         (LACTATE, "bundle_type"),
     ],
 )
