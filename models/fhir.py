@@ -9,10 +9,10 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
+from models.fhir_bundle import SentBundle, check_complete, check_entries
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
     AnyEntry,
-    Bundle,
     Kind,
     Observation,
     OperationOutcome,
@@ -64,7 +64,9 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
     MAX_ENTRIES, UnusableValue where it holds another patient's data, OutOfScope for a deceased
     patient.
     """
-    return read_entries(_bundle(body).entry, definition, predicted_at)
+    bundle = _bundle(body)
+    check_complete(bundle)
+    return read_entries(bundle.entry, definition, predicted_at)
 
 
 def read_entries(
@@ -118,8 +120,8 @@ def _check_size(entries: Sequence[AnyEntry], instead: str) -> None:
         )
 
 
-def _bundle(body: bytes) -> Bundle:
-    bundle = _read(body, Bundle, "the body")
+def _bundle(body: bytes) -> SentBundle:
+    bundle = _read(body, SentBundle, "the body")
     if bundle.resource_type != "Bundle" or bundle.type not in _TYPES:
         raise MalformedInput(
             f"the body must be a Bundle of type {', '.join(_TYPES)}",
@@ -139,6 +141,7 @@ def _bundle(body: bytes) -> Bundle:
             field="Bundle.entry.fullUrl",
             reason="duplicate_entry",
         )
+    check_entries(bundle)
     return bundle
 
 
@@ -186,6 +189,12 @@ def _any_resource(
     if not raw:
         return None
     kind = _read(raw, Kind, place).resource_type
+    if kind == "Bundle":
+        raise MalformedInput(
+            f"{place} is a Bundle itself; send its resources as entries of one",
+            field=place,
+            reason="nested_bundle",
+        )
     if kind == "OperationOutcome":
         return _read(raw, OperationOutcome, place)
     if search is not None and search.mode == "outcome":
@@ -249,5 +258,7 @@ def _unreadable(error: Exception, kind: str, place: str) -> MalformedInput:
     elif not isinstance(error, RecursionError):
         words = json_fault(error)
     return MalformedInput(
-        f"{place} can't be read as {kind}: {words}", field=place, reason="malformed"
+        f"{place} can't be read as {kind.removeprefix('Sent')}: {words}",
+        field=place,
+        reason="malformed",
     )

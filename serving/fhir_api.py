@@ -59,12 +59,21 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     value_instant: Aware | None = None
     value_uuid: str | None = None
     resource: msgspec.Raw = msgspec.Raw(b"")
+    modifier_extension: tuple[Any, ...] = ()
 
 
-class Parameters(msgspec.Struct, frozen=True):
+class Parameters(msgspec.Struct, frozen=True, rename="camel"):
     """The operation's parameters."""
 
     parameter: tuple[Parameter, ...]
+    implicit_rules: str | None = None
+
+    @property
+    def modified(self) -> bool:
+        """Whether something in them may change what the rest means (FHIR-8)."""
+        return self.implicit_rules is not None or any(
+            one.modifier_extension for one in self.parameter
+        )
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -169,7 +178,14 @@ def _uuid(text: str | None) -> UUID | None:
 def _parameters(body: bytes) -> dict[str, Any]:
     """Return what each parameter says; raise MalformedInput for one that wouldn't be heeded."""
     given: dict[str, Any] = {}
-    for one in read_json(body, Parameters).parameter:
+    parameters = read_json(body, Parameters)
+    if parameters.modified:
+        raise MalformedInput(
+            "Parameters carry implicitRules or a modifierExtension that isn't known here",
+            field="Parameters",
+            reason="unknown_modifier",
+        )
+    for one in parameters.parameter:
         fields = _TAKEN.get(one.name)
         if fields is None or one.name in given:
             known = ", ".join(_TAKEN)

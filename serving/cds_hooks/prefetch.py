@@ -11,6 +11,7 @@ from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
 from models.fhir import read_entries
+from models.fhir_bundle import Link, Response, SentEntry, matches
 from models.fhir_resources import (
     AnyEntry,
     Entry,
@@ -28,41 +29,24 @@ _UNREADABLE = "can't be read"
 _FIRST_PAGE = "is only the first page of more results"
 
 
-class Link(msgspec.Struct, frozen=True):
-    """A link of a Bundle, such as to its next page."""
-
-    relation: str | None = None
-    url: str | None = None
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What became of one request of several, where an entry is the answer to it."""
-
-    status: str | None = None
-    outcome: msgspec.Raw = msgspec.Raw()
-
-
-class FoundEntry(Entry, frozen=True):
-    """An entry of which it's looked at whether it is data."""
-
-    response: Response | None = None
-
-
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
     """A prefetched resource, of which a Bundle's particulars are read."""
 
     resource_type: str
     type: str | None = None
     id: str | None = None
+    implicit_rules: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
-    entry: tuple[FoundEntry, ...] = ()
+    entry: tuple[SentEntry, ...] = ()
 
 
 class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
-    """An Observation that is no answer to a request of its own."""
+    """An Observation that is no request or answer of its own, and that nothing modifies."""
 
+    request: None = None
     response: None = None
+    modifier_extension: None = None
 
 
 class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -71,6 +55,7 @@ class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
     resource_type: Literal["Bundle"]
     type: Literal["searchset", "collection"]
     id: str | None = None
+    implicit_rules: None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
     entry: tuple[ResultEntry, ...] = ()
@@ -186,15 +171,20 @@ def _fault(resource: Resource, template: Template) -> str | None:
         return None if kind == "Patient" else "is no Patient"
     if kind != "Bundle" or resource.type not in ("searchset", "collection"):
         return "is no Bundle of the type searchset or collection"
+    if resource.implicit_rules is not None:
+        return "carries implicitRules that aren't known here"
     faults = (_entry_fault(entry) for entry in resource.entry)
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _entry_fault(entry: FoundEntry) -> str | None:
-    """Return why an entry says that its search failed, in whole or in part, or None."""
+def _entry_fault(entry: SentEntry) -> str | None:
+    """Return why an entry is no data, or says that its search failed in part, or None."""
     response, raw = entry.response, bytes(entry.resource)
+    fault = entry.fault
     if response is not None and _is_failure(response):
         return "holds a response that is an error"
+    if fault is not None:
+        return f"has an entry that {fault[1]}"
     if not raw:
         return "has an entry without a resource"
     kind = msgspec.json.decode(raw, type=Kind).resource_type
@@ -206,7 +196,7 @@ def _entry_fault(entry: FoundEntry) -> str | None:
 
 
 def _is_failure(response: Response) -> bool:
-    if response.status is not None and not response.status.startswith("2"):
+    if response.failed:
         return True
     outcome = bytes(response.outcome)
     return outcome not in (b"", _NULL) and _reports_a_problem(outcome)
@@ -233,8 +223,7 @@ def page_of(entries: tuple[AnyEntry, ...], total: int, next_page: str | None) ->
     """Return what a search found, and whether that is all."""
     truncated = next_page is not None
     if total and not truncated:
-        matches = [e for e in entries if e.search is None or e.search.mode in (None, "match")]
-        truncated = total > len(matches)
+        truncated = total > len(matches(entries))
     return Supplied("truncated" if truncated else "data", entries, total, next_page)
 
 

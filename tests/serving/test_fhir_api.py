@@ -102,12 +102,21 @@ PAST = "2026-03-02T09:00:00Z"
         ({"name": "replaces", "valueString": "x"}, "replaces"),
         ({"name": "site", "valueInteger": 7}, "site"),
         ({"name": "model", "valueCode": NAME}, "parameter.name"),
+        ({"name": "site", "valueString": "a", "modifierExtension": [{"url": "x"}]}, "Parameters"),
     ],
 )
 def test_a_parameter_that_would_not_be_heeded_is_refused(ehr, recorded, more, field):
     response = ehr.post(PATH, json=parameters(more))
     assert response.status_code == 422, response.text
     assert response.json()["issue"][0]["diagnostics"].startswith(field)
+    assert not recorded()
+
+
+def test_parameters_with_rules_that_are_not_known_are_refused(ehr, recorded):
+    """FHIR-8."""
+    response = ehr.post(PATH, json={**parameters(), "implicitRules": "https://example.org/rules"})
+    assert response.status_code == 422
+    assert "unknown_modifier" in response.text
     assert not recorded()
 
 

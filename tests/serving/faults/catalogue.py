@@ -821,6 +821,50 @@ fault(
     fhir=(c.member(type="history"), "refused bundle_type"),
     hook=(c.prefetch(LACTATE, {"resourceType": "List"}), "status 412"),
 )
+for name, entry, outcome in (
+    ("a Bundle in a Bundle", {"resource": {"resourceType": "Bundle"}}, "nested_bundle"),
+    ("an entry to be deleted", {"request": {"method": "DELETE"}}, "not_data"),
+    ("an entry that is a patch", {"request": {"method": "PATCH"}}, "not_data"),
+    ("an entry that asks for data", {"request": {"method": "GET"}}, "not_data"),
+    ("an entry that is a failed answer", {"response": {"status": "404"}}, "failed_response"),
+    ("an entry with an unknown modifier", {"modifierExtension": MODIFIER}, "unknown_modifier"),
+):
+    fault(
+        REQUEST,
+        name,
+        fhir=(c.entry(1, **entry), f"refused {outcome}"),
+        hook=(through_bundle(c.entry(1, **entry)), "status 412"),
+    )
+fault(
+    REQUEST,
+    "an entry that would be stored",
+    fhir=(c.entry(1, request={"method": "PUT", "url": "Observation/o1"}), "unchanged"),
+)
+NEXT = [{"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}]
+fault(
+    REQUEST,
+    "the first page of several, with the newest",
+    fhir=(
+        c.member(type="searchset", link=NEXT),
+        "refused incomplete_bundle",
+    ),
+    hook=(lambda request: request["prefetch"][LACTATE].update(link=NEXT), "unchanged"),
+)
+fault(
+    REQUEST,
+    "fewer matches than their total, with the newest",
+    fhir=(c.member(type="searchset", total=4), "refused incomplete_bundle"),
+    hook=(lambda request: request["prefetch"][LACTATE].update(total=2), "unchanged"),
+)
+fault(
+    REQUEST,
+    "a Bundle with unknown rules",
+    fhir=(c.member(implicitRules="https://example.org/rules"), "refused unknown_modifier"),
+    hook=(
+        lambda request: request["prefetch"][LACTATE].update(implicitRules="https://x.example"),
+        "status 412",
+    ),
+)
 fault(
     REQUEST,
     "two entries of one address",

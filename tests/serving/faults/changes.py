@@ -39,6 +39,15 @@ def resource(at: int, **fields: Any) -> Change:
     return change
 
 
+def entry(at: int, **fields: Any) -> Change:
+    """FHIR: other fields of an entry itself."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        _update(bundle["entry"][at], fields)
+
+    return change
+
+
 def patient(**fields: Any) -> Change:
     """FHIR: other fields of the Patient."""
     return resource(PATIENT, **fields)

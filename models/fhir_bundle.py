@@ -1,0 +1,97 @@
+"""What a Bundle says about itself: that it's incomplete, that an entry is no data, or failed."""
+
+from typing import Any
+
+import msgspec
+
+from models.errors import MalformedInput
+from models.fhir_resources import AnyEntry, Bundle, Element, Entry
+
+# what is sent in order to be stored carries data; the others delete, patch or ask for them
+_CARRY_DATA = ("POST", "PUT")
+
+
+class Link(Element, frozen=True):
+    """A link of a Bundle, such as to its next page."""
+
+    relation: str | None = None
+    url: str | None = None
+
+
+class Request(Element, frozen=True):
+    """What a transaction or batch would do with an entry."""
+
+    method: str | None = None
+
+
+class Response(Element, frozen=True):
+    """What became of one request of several, where an entry is the answer to it."""
+
+    status: str | None = None
+    outcome: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def failed(self) -> bool:
+        """Whether its status says that it failed."""
+        return self.status is not None and not self.status.startswith("2")
+
+
+class SentEntry(Entry, frozen=True):
+    """An entry of which it's looked at whether it is data."""
+
+    request: Request | None = None
+    response: Response | None = None
+    modifier_extension: tuple[Any, ...] = ()
+
+    @property
+    def fault(self) -> tuple[str, str, str] | None:
+        """Return the field, the words and the reason where it isn't data as it stands."""
+        if self.modifier_extension:
+            words = "carries a modifierExtension that isn't known here"
+            return "modifierExtension", words, "unknown_modifier"
+        if self.request is not None and self.request.method not in (None, *_CARRY_DATA):
+            words = "is a request that carries no data; leave it out, or send what it is about"
+            return "request.method", words, "not_data"
+        if self.response is not None and self.response.failed:
+            return "response.status", "is the answer to a request that failed", "failed_response"
+        return None
+
+
+class SentBundle(Bundle, frozen=True):
+    """A Bundle that is read with what it says of itself."""
+
+    total: int | None = None
+    link: tuple[Link, ...] = ()
+    entry: tuple[SentEntry, ...] = ()
+
+
+def check_entries(bundle: SentBundle) -> None:
+    """Raise MalformedInput for an entry that isn't data, or that a modifier may change (FHIR-8)."""
+    for index, entry in enumerate(bundle.entry):
+        fault = entry.fault
+        if fault is not None:
+            field, words, reason = fault
+            place = f"Bundle.entry[{index}]"
+            raise MalformedInput(f"{place} {words}", field=f"{place}.{field}", reason=reason)
+
+
+def check_complete(bundle: SentBundle) -> None:
+    """Raise MalformedInput for the first page of several, or for fewer matches than its total."""
+    if any(link.relation == "next" for link in bundle.link):
+        raise MalformedInput(
+            "the Bundle has a next page; send all of its pages in one Bundle, without that link",
+            field="Bundle.link",
+            reason="incomplete_bundle",
+        )
+    found = len(matches(bundle.entry))
+    if bundle.total is not None and bundle.total > found:
+        raise MalformedInput(
+            f"the Bundle holds {found} of the {bundle.total} resources that were found; send all",
+            field="Bundle.total",
+            reason="incomplete_bundle",
+        )
+
+
+def matches(entries: tuple[AnyEntry, ...]) -> list[AnyEntry]:
+    """Return the entries that a search looked for, without those included beside them."""
+    return [one for one in entries if one.search is None or one.search.mode in (None, "match")]
