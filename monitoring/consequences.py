@@ -113,7 +113,8 @@ class Consequences:
         ]
         left = most_evidence(case, elsewhere, self.budget)
         names = sorted({str(site_of(one.stream)) for one in at})
-        return {"sites": names, "only": bool(left < enough <= whole)}
+        others = any(counts.any() for _, counts in elsewhere)
+        return {"sites": names, "only": bool(others and left < enough <= whole)}
 
     def _subject(self, alarm: Alarm) -> str:
         return TRAFFIC if alarm.stream == TRAFFIC else self.cases.watched_by(alarm.stream).subject

@@ -145,11 +145,15 @@ def _name(notice: Mapping[str, Any]) -> str:
 
 
 def _kept(outbox: Path, notice: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what is kept of a notice that waits or was told, None where nothing is."""
+    """Return what is kept of a notice that waits or was told, None where nothing is.
+
+    After a restore of the database an alarm's number may be that of another, raised on another day.
+    """
     for path in (outbox / _name(notice), outbox / "told" / _name(notice)):
         if path.exists():
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return found
+            if found["notice"].get("raised_on") == notice.get("raised_on"):
+                return found
     return None
 
 

@@ -97,6 +97,20 @@ def with_hook(clinic: Clinic, address: str, tmp_path: Path) -> Settings:
     )
 
 
+def test_an_alarm_that_has_the_number_of_one_before_a_restore_is_told(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        cause, _ = alarms(clinic)
+        assert notify([cause], settings, NOW).told == 1
+        cause.raised_on, cause.summary = FIRST + timedelta(days=9), "Sodium is odd."
+        assert notify([cause], settings, NOW + timedelta(days=10)).told == 1
+        assert notify([cause], settings, NOW + timedelta(days=11)).told == 0
+    assert json.loads(hook.told[1][1])["summary"] == "Sodium is odd."
+
+
 def test_an_alarm_is_told_once_signed_and_with_its_consequences(
     clinic: Clinic, tmp_path: Path
 ) -> None:
