@@ -1,5 +1,6 @@
 """What the commands print at their end: figures with their intervals, alarms in words."""
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from models.errors import AuscultError
 from models.figure_names import MINUS_CHAMPION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from models.evaluation.evaluation import Evaluation
     from monitoring.heartbeat import Heartbeat
@@ -37,6 +39,22 @@ def show_trained(trained: "TrainedVersion") -> None:
     out.print(_figures(trained.evaluation))
     if trained.earlier is not None and trained.earlier.count:
         out.print(f"Bear in mind: {trained.earlier.words}.")
+    _show_evidence(json.loads((trained.directory / "evidence.json").read_bytes()))
+
+
+def _show_evidence(evidence: "Mapping[str, Any]") -> None:
+    """Show what of the sealed evidence asks for somebody: rows left out, suspicions, gates."""
+    quality, gates = evidence["data_quality"], evidence["gates"]
+    for reason, rows in quality["exclusions"]:
+        count = "withheld" if rows is None else counted(rows, "row")
+        out.print(f"Not taken as given, {count}: {reason}", markup=False)
+    for words in quality["suspicions"]:
+        out.print(f"To be looked into: {words}", markup=False)
+    passed = sum(gate["result"] == "passed" for gate in gates)
+    out.print(f"Gates: {passed} of {len(gates)} passed.")
+    for gate in gates:
+        if gate["result"] != "passed":
+            out.print(f"  {gate['result']}: {gate['words']}", markup=False)
 
 
 def show_retrained(found: "Retrained") -> None:

@@ -136,6 +136,7 @@ def _prepare(
         unordered_because=cohort.unordered_because,
         designated=cohort.designated,
     )
+    quality = replace(quality, suspicions=(*quality.suspicions, *divided.suspicions))
     if divided.outer:  # rows that aren't divided by their times aren't calibrated by them either
         population = replace(population, time=None)
     training, test = population.part(divided.training), population.part(divided.test)

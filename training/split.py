@@ -1,7 +1,7 @@
 """Which rows a model learns from and which judge it, and how rows are folded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from training.cohort import Designated
 from training.population import Population
 
 TEST_SHARE = 0.4
+LEAST_OF_TEST_SHARE = 0.5
 FOLDS = 5
 _FEWEST = 2 * FOLDS
 _OUTER_FOLDS = 2  # added to the seed: neither those of the search nor those of the calibration
@@ -26,7 +27,8 @@ class Split:
 
     Without `outer` no patient has rows in both, and the model itself is judged. With `outer`, all
     rows do both: the whole making of a model, search included, is repeated on the learning rows of
-    each (learning, held-out) fold and judged on those held out.
+    each (learning, held-out) fold and judged on those held out. `suspicions` say what of the
+    division is to be looked into.
     """
 
     training: Rows
@@ -34,6 +36,7 @@ class Split:
     method: str
     left_out: int = 0
     outer: tuple[Fold, ...] = ()
+    suspicions: tuple[str, ...] = ()
 
 
 def split(
@@ -129,8 +132,17 @@ def _by_time(population: Population, test_share: float) -> Split:
             f"time: no row is later than {cut}, the time of more than {test_share:.0%} of rows, so "
             "none is left to test; give times that order the rows, or leave the column out"
         )
-    method = f"by time: rows after {cut} test ({test_share:.0%} of all), earlier ones train"
-    return _apart(population, times > cut, method)
+    tests = times > cut
+    share = float(tests.mean())
+    method = f"by time: rows after {cut} test ({share:.0%} of all), earlier ones train"
+    divided = _apart(population, tests, method)
+    if share >= LEAST_OF_TEST_SHARE * test_share:
+        return divided
+    few = (
+        f"time: {share:.1%} of rows test, where {test_share:.0%} were to, since so many have the "
+        f"time {cut}; do the times order the rows?"
+    )
+    return replace(divided, suspicions=(few,))
 
 
 def _apart(population: Population, tests: npt.NDArray[np.bool_], method: str) -> Split:

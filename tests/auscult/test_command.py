@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from auscult.command import app
 
 AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
@@ -99,3 +102,11 @@ def test_the_exports_can_be_read_by_a_shell(tmp_path):
         ["sh", "-c", f'{exports}\nprintf %s "$BENTOML_HOME"'], capture_output=True, text=True
     )
     assert done.stdout == str(home / "bentoml")
+
+
+@pytest.mark.parametrize("given", ["", "  "])
+def test_a_name_that_is_given_and_is_none_is_not_replaced_by_the_systems_user(given: str) -> None:
+    done = CliRunner().invoke(app, ["rollback", "mortality_5y", "--because", "x", "--by", given])
+
+    assert done.exit_code == 2
+    assert "name who does it, or leave --by out" in " ".join(done.output.split())

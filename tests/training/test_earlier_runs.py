@@ -115,3 +115,22 @@ def test_one_earlier_run_is_told_as_one() -> None:
     words = EarlierRuns(1, date(2026, 3, 2)).words
 
     assert "judged an earlier run of this model, on 2026-03-02: whatever was chosen" in words
+
+
+def test_training_ends_with_what_is_to_be_looked_into_and_how_the_gates_stand(
+    definition_file: DefinitionFile, home: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = people(800, seed=6)
+    frame.loc[:9, "age"] = 12.0
+    frame.loc[np.random.default_rng(3).random(800) < 0.6, "crp"] = np.nan
+    times = np.arange(800)
+    times[300:560] = 300  # so that few rows are later than the time of most
+    table = replace(cohort(frame.assign(time=times)), digest="e" * 64)
+
+    show_trained(_train(table, definition_file, home))
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Not taken as given, 10 rows: " in shown
+    assert "'Age 18 years or more' To be looked into" in shown
+    assert "To be looked into: C-reactive protein: missing in 6" in shown
+    assert "Gates: 3 of 3 passed." in shown

@@ -82,6 +82,22 @@ def test_where_times_are_known_the_later_part_tests(population: Population) -> N
 
     assert times[parts.training].max() < times[parts.test].min()
     assert parts.method.startswith("by time")
+    assert "(40% of all)" in parts.method
+    assert parts.suspicions == ()
+
+
+def test_a_part_that_tests_says_its_true_share_and_where_tied_times_leave_it_small(
+    population: Population,
+) -> None:
+    times = np.arange(len(population), dtype=float)
+    times[200:595] = 200.0
+
+    parts = split(replace(population, time=times), 3)
+
+    assert len(parts.test) == 105
+    assert "rows after 200.0 test (15% of all)" in parts.method
+    (words,) = parts.suspicions
+    assert "15.0% of rows test, where 40% were to, since so many have the time 200.0" in words
 
 
 def test_later_rows_of_patients_who_are_in_training_are_left_out_and_counted(
