@@ -1,6 +1,6 @@
 """The evidence of a run as plain values: what the model card, the gates and reviewers read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +84,7 @@ class RunEvidence:
         definition = self.file.definition
         metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
         own = self.trees.to_dict()
-        subgroups, quality = own["evaluation"]["subgroups"], self.quality.to_dict()
+        quality = self.quality.to_dict()
         return {
             "format": FORMAT,
             "model": definition.name,
@@ -118,7 +118,7 @@ class RunEvidence:
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
-            "gates": asked(definition, metrics, subgroups, quality),
+            "gates": asked(definition, metrics, own["evaluation"], quality),
             "not_assessed": not_assessed(definition, self.test),
         }
 
@@ -144,11 +144,12 @@ class RunEvidence:
 def asked(
     definition: Definition,
     metrics: Mapping[str, float],
-    subgroups: Sequence[Mapping[str, Any]],
+    judged: Mapping[str, Any],
     quality: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Return how a run stands to the definition's gates, and to that which is always asked."""
-    results = (*check_gates(definition.gates, metrics, subgroups), check_data_quality(quality))
+    found = check_gates(definition.gates, metrics, judged["subgroups"], judged=judged)
+    results = (*found, check_data_quality(quality))
     return [result.to_dict() for result in results]
 
 

@@ -39,7 +39,9 @@ class ChampionMetrics:
     needed: bool = True
 
 
-FEWEST_OF_EACH: Final = 100  # events and non-events of a group on which a gate may pass
+FEWEST_OF_EACH: Final = 100  # events and non-events on which a gate may pass
+_WHOLE: Final = "all who were judged have"
+_NOT_OF_PEOPLE: Final = "data_suspicions"
 NOT_COMPARED: Final = ChampionMetrics({}, "compared with the champion when it is promoted")
 
 
@@ -48,6 +50,7 @@ def check_gates(
     metrics: Mapping[str, float],
     subgroups: Sequence[Mapping[str, Any]] = (),
     champion: ChampionMetrics = NOT_COMPARED,
+    judged: Mapping[str, Any] | None = None,
 ) -> tuple[GateResult, ...]:
     """Hold each gate against a run's figures, named as `training.metrics` names them.
 
@@ -55,7 +58,7 @@ def check_gates(
     lies outside; anything between is insufficient evidence, which is no pass. `subgroups` are those
     of the evidence: a gate for every one of them can't pass where one is not assessable. Whatever
     group the definition permits to be shown, no gate passes on one of fewer than 100 events or
-    non-events.
+    non-events, nor do those of the whole where `judged`, the evaluation, counts fewer.
     """
     pairs = [(group["characteristic"], group["group"]) for group in subgroups]
     groups = dict(zip(group_names(pairs), subgroups, strict=True))
@@ -64,11 +67,15 @@ def check_gates(
         if gate.every_subgroup:
             found += _check_subgroups(gate, subgroups)
         elif gate.metric.endswith(MINUS_CHAMPION):
-            found.append(_check_champion(gate, champion))
+            found.append(_of_enough(_check_champion(gate, champion), judged, _WHOLE))
         else:
             result = _check(gate, gate.metric, _figure(gate.metric, metrics))
             group = groups.get(gate.metric.partition("/")[2])
-            found.append(result if group is None else _of_enough(result, group))
+            of_people = not gate.metric.startswith(_NOT_OF_PEOPLE)
+            whole = judged if of_people else None
+            found.append(
+                _of_enough(result, whole, _WHOLE) if group is None else _of_enough(result, group)
+            )
     return tuple(found)
 
 
@@ -103,13 +110,17 @@ def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list
     return found
 
 
-def _of_enough(result: GateResult, group: Mapping[str, Any]) -> GateResult:
-    """Let no gate pass on a group of fewer than 100 events or non-events."""
+def _of_enough(
+    result: GateResult, group: Mapping[str, Any] | None, whose: str = "the group has"
+) -> GateResult:
+    """Let no gate pass on people of whom fewer than 100 have, or haven't, the event."""
+    if group is None:
+        return result
     events, non_events = group["events"] or 0, group["non_events"] or 0
     if not result.passed or min(events, non_events) >= FEWEST_OF_EACH:
         return result
     words = (
-        f"{result.words}, and {FEWEST_OF_EACH} events and non-events, of which the group has "
+        f"{result.words}, and {FEWEST_OF_EACH} events and non-events, of which {whose} "
         f"{events:,} and {non_events:,}"
     )
     return replace(result, result="insufficient evidence", words=words)

@@ -137,12 +137,13 @@ def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResul
     definition = parse_definition(source.read_bytes(), source=source.name)
     try:
         evidence = json.loads((directory / "evidence.json").read_bytes())
-        subgroups = evidence["model_evidence"]["evaluation"]["subgroups"]
+        judged = evidence["model_evidence"]["evaluation"]
+        subgroups = judged["subgroups"]
         metrics: dict[str, Any] = evidence["metrics"]
         quality = check_data_quality(evidence["data_quality"])
     except (OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
-    return (*check_gates(definition.gates, metrics, subgroups, champion), quality)
+    return (*check_gates(definition.gates, metrics, subgroups, champion, judged), quality)
 
 
 def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:

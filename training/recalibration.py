@@ -221,7 +221,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "stability": None,
         "left_out_sites": None,
         "metrics": metrics,
-        "gates": asked(definition, metrics, own["evaluation"]["subgroups"], quality),
+        "gates": asked(definition, metrics, own["evaluation"], quality),
         "not_assessed": not_assessed(definition, rows),
     }
 

@@ -137,3 +137,19 @@ def test_a_gate_on_the_difference_to_the_champion_reads_that_comparison_alone() 
     assert compared.words.endswith("(version 3)")
     assert worse.result == "failed"
     assert first.passed
+
+
+@pytest.mark.parametrize("counts", [(40, 800), (800, 99)])
+def test_no_gate_passes_on_few_people_with_or_without_the_event(counts: tuple[int, int]) -> None:
+    judged = dict(zip(("events", "non_events"), counts, strict=True))
+    figures = {"auroc": 0.9, "auroc_low": 0.85, "auroc_high": 0.94}
+    exact = {f"data_suspicions{end}": 0.0 for end in ("", "_low", "_high")}
+    gates = [AUROC, Gate(metric="data_suspicions", at_most=0)]
+
+    few, counted = check_gates(gates, figures | exact, judged=judged)
+    (enough,) = check_gates([AUROC], figures, judged={"events": 100, "non_events": 100})
+
+    assert few.result == "insufficient evidence"
+    assert f"all who were judged have {counts[0]} and {counts[1]}" in few.words
+    assert counted.passed
+    assert enough.passed
