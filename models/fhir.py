@@ -86,7 +86,7 @@ def read_entries(
         check_alive(person.patient, predicted_at)
     subjects, reader = Subjects(person), ObservationReader(definition.by_coding)
     faults = [
-        subjects.fault(one.observation.subject, one.index)
+        subjects.fault(one.observation.subject, one.index, one.full_url)
         or ("undecided_version" if one.is_undecided else None)
         for one in found
     ]

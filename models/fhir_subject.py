@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from models.errors import OutOfScope, UnusableValue
-from models.fhir_names import check_id, check_reference
+from models.fhir_names import check_id, check_reference, server_and_resource
 from models.fhir_resources import Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
@@ -97,16 +97,23 @@ class Subjects:
     def __init__(self, person: Person | None) -> None:
         self._person = person
         self._others: list[str] = []
+        # the server whose patient it is, as soon as an address says so
+        self._server = "" if person is None else _server_of(person.full_url)
         # nearly all have one and the same reference
-        self._told: dict[str, Literal["no_subject"] | None] = {}
+        self._told: dict[tuple[str, str], Literal["no_subject"] | None] = {}
 
     @property
     def context(self) -> PatientContext:
         """Whom the Bundle is about."""
         return context_of(self._person, self._others)
 
-    def fault(self, subject: Reference | None, index: int) -> Literal["no_subject"] | None:
+    def fault(
+        self, subject: Reference | None, index: int, full_url: str | None = None
+    ) -> Literal["no_subject"] | None:
         """Return `no_subject` where it can't be told whom an Observation is about, else None.
+
+        A relative reference names a patient of the server that `full_url`, the Observation's own
+        address, states (FHIR R4, resolving references in Bundles).
 
         Raises UnusableValue for an Observation of somebody else, MalformedInput where there is no
         Patient and its reference is none.
@@ -114,10 +121,28 @@ class Subjects:
         reference = None if subject is None else subject.reference
         if subject is None or reference is None or _needs_a_look(subject):
             return _fault(subject, self._person, self._others, index)
-        told = self._told
-        if reference not in told:
-            told[reference] = _fault(subject, self._person, self._others, index)
-        return told[reference]
+        is_relative = reference.startswith("Patient/")
+        server = _server_of(full_url if is_relative else reference)
+        key, told = (reference, server), self._told
+        if key not in told:
+            told[key] = _fault(subject, self._person, self._others, index)
+            if told[key] is None:
+                self._check_server(server, index)
+        return told[key]
+
+    def _check_server(self, server: str, index: int) -> None:
+        """Raise UnusableValue for a patient of another server, who may have the same id there."""
+        if server and self._server not in ("", server):
+            raise _foreign(place_of(index))
+        self._server = server or self._server
+
+
+def _server_of(address: str | None) -> str:
+    """Return the server of an address, the host in small letters, or nothing."""
+    server, _ = server_and_resource(address or "")
+    scheme, _, rest = server.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.lower()}{slash}{path}" if server else ""
 
 
 def _fault(

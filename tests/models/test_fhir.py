@@ -438,6 +438,7 @@ def test_an_id_names_another_observation_on_another_server() -> None:
     whole = bundle(patient(), ward_observation(), *good_tests(), old, new)
     for entry, server in zip(whole["entry"][-2:], ("one", "two"), strict=True):
         entry["fullUrl"] = f"https://{server}.example.org/fhir/Observation/a"
+        entry["resource"]["subject"] = {"reference": "https://one.example.org/fhir/Patient/p1"}
     assert assess(whole).values["systolic"] == 120.0, "the mean of both"
     # one that doesn't say where it is from may be a version of either
     whole["entry"].append({"resource": old | {"meta": {"versionId": "7"}}})

@@ -655,6 +655,39 @@ fault(
         "refused foreign_subject",
     ),
 )
+HERE, THERE = "https://ehr.example.org/fhir", "https://other.example.org/fhir"
+for name, changed, outcome in (
+    (
+        "subjects on two servers, and a Patient without its address",
+        c.addressed(None, HERE, THERE),
+        "refused foreign_subject",
+    ),
+    (
+        "an Observation of another server, its subject relative",
+        c.addressed(HERE, HERE, THERE, absolute=False),
+        "refused foreign_subject",
+    ),
+    (
+        "Observations of two servers, and a Patient without its address",
+        c.addressed(None, HERE, THERE, absolute=False),
+        "refused foreign_subject",
+    ),
+    (
+        "an Observation of the same server, in large letters",
+        c.addressed(HERE, HERE, HERE.replace("ehr", "EHR"), absolute=False),
+        "unchanged",
+    ),
+    ("subjects on one server", c.addressed(None, HERE, HERE), "unchanged"),
+):
+    fault(IDENTITY, name, fhir=(changed, outcome))
+fault(
+    IDENTITY,
+    "all on another server than fhirServer",
+    hook=(
+        through_bundle(c.addressed(THERE, THERE, THERE, absolute=False)),
+        "refused foreign_subject",
+    ),
+)
 fault(
     IDENTITY,
     "a Patient resource that isn't active",

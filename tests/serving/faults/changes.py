@@ -115,6 +115,24 @@ def both(one: Change, other: Change) -> Change:
     return change
 
 
+def addressed(
+    patient: str | None, lactate: str, creatinine: str, *, absolute: bool = True
+) -> Change:
+    """FHIR: the servers that the Patient's fullUrl and both subjects, or both fullUrls, state."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        entries = bundle["entry"]
+        _update(entries[PATIENT], {"fullUrl": f"{patient}/Patient/p1" if patient else ...})
+        for at, server in ((LACTATE_AT, lactate), (CREATININE_AT, creatinine)):
+            if absolute:
+                entries[at]["resource"]["subject"] = {"reference": f"{server}/Patient/p1"}
+            else:
+                id_ = entries[at]["resource"]["id"]
+                entries[at]["fullUrl"] = f"{server}/Observation/{id_}"
+
+    return change
+
+
 def text(old: str, new: str) -> Change:
     """Any: another text in the bytes that are sent."""
 
