@@ -109,6 +109,7 @@ def _find(
 def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, Any], int]:
     filters: dict[str, Any] = {}
     count = DEFAULT_COUNT
+    _check_patients(given)
     for name, value in given:
         if name == "date":
             filters |= _date_filter(value)
@@ -126,6 +127,17 @@ def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, An
                 reason="unknown_parameter",
             )
     return filters, count
+
+
+def _check_patients(given: Sequence[tuple[str, str]]) -> None:
+    """Raise MalformedInput where several patients are named: all or any of them isn't searched."""
+    patients = [value for name, value in given if name in (*_BY_IDENTIFIER, *_BY_PATIENT)]
+    if len(patients) > 1 or any("," in value for value in patients):
+        raise MalformedInput(
+            "search for one patient at a time, by one of subject and subject:identifier",
+            field="subject",
+            reason="several_patients",
+        )
 
 
 def _pseudonyms(call: Call, name: str, value: str) -> list[str]:

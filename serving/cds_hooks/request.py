@@ -129,13 +129,18 @@ def _check_context(request: HookRequest) -> None:
     for name in _FROM_NEEDED[request.hook]:
         if not context.get(name):
             raise _bad(f"context.{name} is missing", f"context.{name}", "missing_field")
-    if not isinstance(context["patientId"], str) or not is_id(context["patientId"]):
+    patient = context["patientId"]
+    # FHIR's rule for ids allows for the two that are steps in an address
+    if not isinstance(patient, str) or not is_id(patient) or patient in (".", ".."):
         raise _bad("context.patientId is no FHIR id", "context.patientId", "wrong_type")
     kind, _, user = str(context["userId"]).partition("/")
     allowed = _VIEWERS if request.hook == "patient-view" else _USERS
     if kind not in allowed or not is_id(user):
         words = f"context.userId must be {', '.join(f'{one}/id' for one in allowed)}"
         raise _bad(words, "context.userId", "wrong_type")
+    encounter = context.get("encounterId")
+    if encounter is not None and not (isinstance(encounter, str) and is_id(encounter)):
+        raise _bad("context.encounterId is no FHIR id", "context.encounterId", "wrong_type")
     orders = context.get("draftOrders", {})
     if request.hook == "order-sign" and (
         not isinstance(orders, dict) or orders.get("resourceType") != "Bundle"

@@ -208,6 +208,21 @@ def test_a_count_that_is_no_number_is_refused_in_an_address_too(ehr):
         assert ehr.get(f"{BASE}?_count={count}").status_code == 422
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "subject:identifier=urn:a|1&subject:identifier=urn:oid:1.2.3.4|12345",
+        "subject:identifier=urn:a|1,urn:oid:1.2.3.4|12345",
+        "subject=Patient/p1&patient=Patient/p2",
+    ],
+)
+def test_a_search_for_several_patients_is_refused(ehr, query):
+    predict(ehr)
+    response = ehr.post(f"{BASE}/_search", content=query, headers=FORM)
+    assert response.status_code == 422
+    assert "one patient at a time" in response.text
+
+
 def test_a_corrected_result_gives_an_amended_prediction_of_the_same_identifier(ehr):
     """FHIR-1."""
     old = predict(ehr)

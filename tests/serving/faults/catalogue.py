@@ -933,3 +933,6 @@ fault(
     "predicted in the future",
     json=(c.member(predicted_at="2027-01-01T00:00:00Z"), "refused in_the_future"),
 )
+for field, wrong in (("patientId", "."), ("patientId", ".."), ("encounterId", 7)):
+    context = {"userId": "Practitioner/x", "patientId": "p1", field: wrong}
+    fault(REQUEST, f"{field} {wrong}", hook=(c.member(context=context), "status 400"))
