@@ -203,7 +203,7 @@ def _evaluate(
         sample_size=least_sample(
             candidate_parameters(baseline.fitted.model),
             parts.quality.event_rate,
-            len(parts.training),
+            parts.training.effective_size(),
         ),
         learning_curve=robust.learning_curve,
         formulas=formula_evidence(

@@ -20,6 +20,7 @@ MISSING_DIFFERENCE = 0.05
 MISSING_RATIO = 2.0
 NEARLY_CONSTANT_SHARE = 0.99
 MUCH_MISSING_SHARE = 0.5
+MOST_UNKNOWN_SHARE = 0.5
 _STRONGEST = 3
 
 
@@ -74,10 +75,20 @@ def assess_quality(
         notes=cohort.notes,
         features=tuple(published for _, published in measured),
         suspicions=(
+            *_censored(float(np.mean(~counted))),
             *mixtures(cohort.frame, definition),
             *(words for exact, published in measured for words in _suspicions(exact, published)),
         ),
     )
+
+
+def _censored(share: float) -> list[str]:
+    if share <= MOST_UNKNOWN_SHARE:
+        return []
+    return [
+        f"outcome: unknown at the horizon in {share:.0%} of rows; the few who were followed so "
+        "long stand for all of them"
+    ]
 
 
 def leaks(suspicions: Iterable[str]) -> tuple[str, ...]:

@@ -89,6 +89,11 @@ class Population:
         weighter = self.censoring()
         return np.ones(len(self)) if weighter is None else weighter.weights().weights
 
+    def effective_size(self) -> int:
+        """Return how many people of known outcome these rows are worth, under censoring."""
+        weighter = self.censoring()
+        return len(self) if weighter is None else int(weighter.weights().effective_n)
+
 
 def admit(
     cohort: Cohort, definition: Definition, now: datetime

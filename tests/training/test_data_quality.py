@@ -256,3 +256,25 @@ def test_a_feature_that_tells_the_outcome_alone_fails_the_gate_of_data_quality(
     assert (passed.result, failed.result) == ("passed", "failed")
     assert failed.metric == "data quality"
     assert _feature(_assess(leaky, definition, now), "crp").title in failed.words
+
+
+def test_outcomes_that_are_mostly_unknown_are_suspected_and_count_for_little(
+    definition: Definition, now: datetime
+) -> None:
+    frame = followed()
+    few = frame.copy()
+    lost = (few["outcome"] == 0) & (np.arange(len(few)) % 50 != 0)
+    few.loc[lost, "follow_up_days"] = 3.0
+    few.loc[
+        (few["outcome"] == 1) & (np.arange(len(few)) % 2 == 0), ["outcome", "follow_up_days"]
+    ] = (
+        0,
+        2.0,
+    )
+
+    assert not [words for words in _assess(frame, definition, now).suspicions if "unknown" in words]
+    (words,) = [one for one in _assess(few, definition, now).suspicions if "unknown at" in one]
+    assert words.startswith("outcome: unknown at the horizon in ")
+    population, _ = admit(cohort(few), definition, now)
+    assert population.effective_size() < len(few) / 2
+    assert admit(cohort(people()), definition, now)[0].effective_size() == len(people())
