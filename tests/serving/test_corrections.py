@@ -222,6 +222,8 @@ def on_server(address: str, name: str = "o1") -> dict[str, Any]:
     del found["entry"][1]["fullUrl"]
     if address:
         found["entry"][1]["fullUrl"] = f"{address}/Observation/{name}"
+        # the patient is of the server that the Patient's own address states
+        found["entry"][1]["resource"]["subject"] = {"reference": found["entry"][0]["fullUrl"]}
     return found
 
 
