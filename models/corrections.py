@@ -1,5 +1,6 @@
 """Reports that a source result was corrected or entered in error, checked against a definition."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -41,6 +42,19 @@ def check_correction(
         words = f"is none of those that {definition.name} measures"
         raise _fault("feature", words, "unknown_field")
     return replace(given, value=_checked_value(given, definition, unit))
+
+
+def contradictions(found: Sequence[Correction]) -> Iterator[tuple[int, MalformedInput]]:
+    """Yield the place of each report that says otherwise than an earlier one, with the error."""
+    statuses: dict[str, str] = {}
+    values: dict[tuple[str, str], float | str | None] = {}
+    for place, one in enumerate(found):
+        if statuses.setdefault(one.source, one.status) != one.status:
+            words = f"says {one.status}, and an earlier one of the same source doesn't"
+            yield place, _fault("status", words, "contradictory")
+        elif values.setdefault((one.source, one.feature), one.value) != one.value:
+            words = "differs from that of an earlier one of the same source"
+            yield place, _fault("value", words, "contradictory")
 
 
 def _checked_value(

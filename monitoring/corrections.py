@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.corrections import CORRECTED, Correction, check_correction
+from models.corrections import CORRECTED, Correction, check_correction, contradictions
 from models.definition import Definition
 from models.encoding import complete_columns, encode_columns, row_faults
 from models.errors import MalformedInput, RecordError
@@ -56,6 +56,8 @@ def read_file(path: Path, definition: Definition) -> list[Correction]:
             found.append(_correction(row, definition))
         except MalformedInput as error:
             faults.append(f"row {number}: {error}")
+    if not faults:
+        faults += [f"row {place + 1}: {error}" for place, error in contradictions(found)]
     if faults:
         raise RecordError(f"{path.name}: nothing was recorded: {'; '.join(faults[:MOST_FAULTS])}")
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from anyio import to_thread
 
-from models.corrections import LONGEST, Correction, check_correction
+from models.corrections import LONGEST, Correction, check_correction, contradictions
 from models.definition import Definition
 from models.errors import MalformedInput, RecordError
 from models.fhir_names import server_and_resource
@@ -95,10 +95,9 @@ async def report_corrections(call: Call) -> Answer:
         try:
             found.append(_checked(one, definition))
         except MalformedInput as error:
-            place = f"corrections[{index}]"
-            raise MalformedInput(
-                f"{place}.{error}", field=f"{place}.{error.field}", reason=error.reason
-            ) from error
+            raise _at(index, error) from error
+    for index, fault in contradictions(found):
+        raise _at(index, fault)
     recorded = await record_corrections(call, {given.model: found})
     sources = None
     if recorded.uses is not None:
@@ -107,6 +106,11 @@ async def report_corrections(call: Call) -> Answer:
     known = len(set(found)) - recorded.new
     answer = CorrectionAnswer(given.model, recorded.new, known, sources)
     return Answer(msgspec.json.encode(answer), 201)
+
+
+def _at(index: int, error: MalformedInput) -> MalformedInput:
+    place = f"corrections[{index}]"
+    return MalformedInput(f"{place}.{error}", field=f"{place}.{error.field}", reason=error.reason)
 
 
 def _checked(one: CorrectedSource, definition: Definition) -> Correction:

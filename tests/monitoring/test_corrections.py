@@ -190,6 +190,8 @@ def test_a_file_is_read_whole_or_not_at_all(clinic: Clinic, tmp_path: Path) -> N
         ("O/1,corrected,creatinine,much", "value is no number"),
         ("O/1,corrected,creatinine,inf", "not a finite number"),
         ("O/1,corrected,ward,garden", "value is none of medical"),
+        ("O/1,corrected,creatinine,2\nO/1,corrected,creatinine,5", "row 2: value differs from"),
+        ("O/1,corrected,,\nO/1,entered-in-error,,", "row 2: status says entered-in-error"),
     ],
 )
 def test_a_faulty_row_is_named_and_nothing_recorded(

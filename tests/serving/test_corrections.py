@@ -16,6 +16,7 @@ from tests.serving.test_fhir_records import BASE, predict
 PATH = "/v1/corrections"
 FHIR = "/fhir/Observation/$report-corrected"
 LACTATE_4 = {"value": 4.0, "unit": "mmol/L"}
+LACTATE_5 = {"value": 5.0, "unit": "mmol/L"}
 LACTATE = BUNDLE["entry"][1]["resource"]
 
 
@@ -114,6 +115,24 @@ def test_what_can_not_be_understood_is_refused_whole(service, changes, status, f
     answer = service.client("correct").post(PATH, json=body({**good, **changes}, good))
     assert (answer.status_code, answer.json()["field"]) == (status, field)
     assert reported() == []
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        ({"status": "entered-in-error"}, "corrections[1].status"),
+        ({"status": "corrected", "feature": "lactate", "value": LACTATE_5}, "corrections[1].value"),
+    ],
+)
+def test_reports_that_contradict_each_other_are_refused_whole(service, second, field):
+    first = {"status": "corrected", "feature": "lactate", "value": LACTATE_4}
+    client = service.client("correct")
+    source = {"source": "Observation/o1"}
+    refused = client.post(PATH, json=body(source | first, source | second))
+    assert refused.status_code == 422
+    assert (refused.json()["field"], refused.json()["reason"]) == (field, "contradictory")
+    assert reported() == []
+    assert client.post(PATH, json=body(source | first, source | first)).status_code == 201
 
 
 def test_another_model_too_many_and_a_test_client_are_refused(service):
