@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from models.errors import SettingsError
+from monitoring.console import account_events
 
 if TYPE_CHECKING:
     from monitoring.console.accounts import Role
@@ -65,7 +66,7 @@ def new_user(name: str, *, role: "Role", by: str, now: datetime) -> str:
     from monitoring.console.accounts import create_console_user
 
     password = secrets.token_urlsafe(12)
-    with _noted("console.user_created", name, by, now, role=role):
+    with _noted(account_events.CREATED, name, by, now, role=role):
         create_console_user(name, password, role)
     return password
 
@@ -75,7 +76,7 @@ def renewed_password(name: str, *, by: str, now: datetime) -> str:
     from monitoring.console.accounts import renew_password
 
     password = secrets.token_urlsafe(12)
-    with _noted("console.password_renewed", name, by, now):
+    with _noted(account_events.PASSWORD, name, by, now):
         renew_password(name, password)
     return password
 
@@ -92,7 +93,7 @@ def change_role(name: str, role: "Role", *, by: str, now: datetime) -> None:
     """Give a console user another role; raise SettingsError where there is no such user."""
     from monitoring.console import accounts
 
-    with _noted("console.user_role", name, by, now, role=role):
+    with _noted(account_events.ROLE, name, by, now, role=role):
         accounts.change_role(name, role)
 
 
@@ -100,7 +101,7 @@ def retire_user(name: str, *, by: str, now: datetime) -> None:
     """Let a console user in no more; raise SettingsError where there is none to retire."""
     from monitoring.console.accounts import admit
 
-    with _noted("console.user_retired", name, by, now):
+    with _noted(account_events.RETIRED, name, by, now):
         admit(name, admitted=False)
 
 
@@ -108,7 +109,7 @@ def reinstate_user(name: str, *, by: str, now: datetime) -> None:
     """Let a retired console user in again; raise SettingsError where there is none."""
     from monitoring.console.accounts import admit
 
-    with _noted("console.user_reinstated", name, by, now):
+    with _noted(account_events.REINSTATED, name, by, now):
         admit(name, admitted=True)
 
 
@@ -116,7 +117,7 @@ def remove_second_factor(name: str, *, by: str, now: datetime) -> None:
     """Forget a console user's authenticator; raise SettingsError where there is none."""
     from monitoring.console import accounts
 
-    with _noted("console.second_factor_removed", name, by, now):
+    with _noted(account_events.SECOND_FACTOR, name, by, now):
         accounts.remove_second_factor(name)
 
 
@@ -124,13 +125,13 @@ def note_users(now: datetime) -> None:
     """Write down once who the console's users are, from whom later changes are told."""
     from django.db import transaction
 
-    from monitoring.console.account_agreement import NOTED, accounts
+    from monitoring.console.account_agreement import accounts
     from records import audit
     from records.models import AuditEvent
 
     with transaction.atomic():
-        if not AuditEvent.objects.filter(action=NOTED).exists():
-            audit.note(NOTED, "auscult migrate", {"users": accounts()}, now)
+        if not AuditEvent.objects.filter(action=account_events.NOTED).exists():
+            audit.note(account_events.NOTED, "auscult migrate", {"users": accounts()}, now)
 
 
 @contextmanager

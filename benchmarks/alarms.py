@@ -31,7 +31,7 @@ from benchmarks.drifts import (
     watched,
 )
 from benchmarks.many_years import null_years
-from benchmarks.markdown import table
+from benchmarks.markdown import put_between, put_or_print, table
 from monitoring.calibration import miscalibration
 from monitoring.evidence.detector import DAYS_A_YEAR
 from monitoring.evidence.state import Counts
@@ -240,14 +240,6 @@ def other_table(runs: int) -> str:
     return f"{said}\n\n{table(('change', 'days'), rows)}\n\n{error}"
 
 
-def write(path: Path, text: str, markers: tuple[str, str] = (BEGIN, END)) -> None:
-    """Put the tables between the markers of a file."""
-    page, (begin, end) = path.read_text(encoding="utf-8"), markers
-    before, rest = page.split(begin, 1)
-    _, after = rest.split(end, 1)
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Print the tables as markdown, or write them into a file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -276,11 +268,8 @@ def main() -> None:
         )
     )
     if chosen.readme:
-        write(chosen.readme, short_table(nulls, delays))
-    if chosen.write:
-        write(chosen.write, text)
-    else:
-        print(text)
+        put_between(chosen.readme, short_table(nulls, delays), (BEGIN, END))
+    put_or_print(chosen.write, text, (BEGIN, END))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 from scipy.stats import binomtest
 
-from benchmarks.alarms import median, write
-from benchmarks.markdown import table
+from benchmarks.alarms import median
+from benchmarks.markdown import put_or_print, table
 from models.catalogue import definitions
 from models.definition import Definition, parse_definition
 from models.errors import RegistryError
@@ -219,10 +219,7 @@ def main() -> None:
         f"Made by `.venv/bin/python -m benchmarks.alarms_cohorts {made}`.\n\n"
         f"{report(chosen.years, chosen.runs, chosen.zone)}"
     )
-    if chosen.write:
-        write(chosen.write, text, (BEGIN, END))
-    else:
-        print(text)
+    put_or_print(chosen.write, text, (BEGIN, END))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.alarms import AS_WATCHED, VOLUMES, delay, median, write
+from benchmarks.alarms import AS_WATCHED, VOLUMES, delay, median
 from benchmarks.dependence import Ward
 from benchmarks.drifts import NUMERIC, Setting, Watched, numeric_day, reviewed, watched
-from benchmarks.markdown import table
+from benchmarks.markdown import put_or_print, table
 from monitoring.evidence.detector import DAYS_A_YEAR
 
 WIDER = Setting("0.2", tau=0.2, twins=True, strata=True)
@@ -70,10 +70,7 @@ def main() -> None:
         f"Made by `.venv/bin/python -m benchmarks.first_year {made}`.\n\n"
         f"{first_year_table(chosen.models, chosen.runs)}"
     )
-    if chosen.write:
-        write(chosen.write, text, (BEGIN, END))
-    else:
-        print(text)
+    put_or_print(chosen.write, text, (BEGIN, END))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from typing import NamedTuple
 
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
@@ -34,6 +35,35 @@ _MISSING = {
 }
 
 
+class SortedOut(NamedTuple):
+    """A feature's readings that may be used, and the slugs of why others may not."""
+
+    candidates: list[Reading]
+    against: set[str]
+
+    @property
+    def lacks(self) -> str | None:
+        """What another reading lacks that might have counted, had it been known; else None.
+
+        A value from the future, an old one or one that isn't final could never have counted.
+        """
+        slug = next((slug for slug in _SET_ASIDE if slug in self.against - {"in_the_future"}), None)
+        return None if slug is None else _SET_ASIDE[slug]
+
+
+def sort_out(feature: Feature, readings: Sequence[Reading], predicted_at: datetime) -> SortedOut:
+    """Tell the readings that may be used from others; MalformedInput for a time without offset."""
+    candidates: list[Reading] = []
+    against: set[str] = set()
+    for reading in readings:
+        reason = _against(feature, reading, predicted_at)
+        if reason is None:
+            candidates.append(reading)
+        else:
+            against.add(reason)
+    return SortedOut(candidates, against)
+
+
 def choose(
     feature: Feature, readings: Sequence[Reading], predicted_at: datetime
 ) -> tuple[list[Reading], str]:
@@ -42,16 +72,14 @@ def choose(
     Raises UnusableValue where there are only such as can't be told to be current or the
     patient's, and MalformedInput for a time without an offset.
     """
-    if not readings:
-        return [], "no_value"
-    kept: list[Reading] = []
-    against: set[str] = set()
-    for reading in readings:
-        reason = _against(feature, reading, predicted_at)
-        if reason is None:
-            kept.append(reading)
-        else:
-            against.add(reason)
+    return choose_from(feature, sort_out(feature, readings, predicted_at), predicted_at)
+
+
+def choose_from(
+    feature: Feature, found: SortedOut, predicted_at: datetime
+) -> tuple[list[Reading], str]:
+    """Return what `choose` does of readings that were sorted out."""
+    kept, against = found
     if not kept:
         fault = next((slug for slug in _SET_ASIDE if slug in against), None)
         if fault is not None:
@@ -61,21 +89,6 @@ def choose(
     if len(kept) > 1 and feature.reduce in ("latest", "earliest"):
         kept = [_first_or_last(kept, feature.reduce, predicted_at)]
     return kept, ""
-
-
-def is_candidate(feature: Feature, reading: Reading, predicted_at: datetime) -> bool:
-    """Say whether a reading may be used; raise MalformedInput for a time without an offset."""
-    return _against(feature, reading, predicted_at) is None
-
-
-def set_aside(feature: Feature, readings: Sequence[Reading], predicted_at: datetime) -> str | None:
-    """Say what another reading lacks that might have counted, had it been known; else None.
-
-    A value from the future, an old one or one that isn't final could never have counted.
-    """
-    against = {_against(feature, reading, predicted_at) for reading in readings}
-    slug = next((slug for slug in _SET_ASIDE if slug in against - {"in_the_future"}), None)
-    return None if slug is None else _SET_ASIDE[slug]
 
 
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.candidates import choose, missing_words
+from models.candidates import choose_from, missing_words, sort_out
 from models.definition import Definition, Inclusion
 from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
@@ -141,7 +141,8 @@ def _measured(
     sources: list[str],
 ) -> Value:
     try:
-        kept, reason = choose(feature, readings, predicted_at)
+        found = sort_out(feature, readings, predicted_at)
+        kept, reason = choose_from(feature, found, predicted_at)
         if not kept:
             words = missing_words(feature, reason, readings)
             findings.append(Finding(feature.name, "missing", reason, words))
@@ -155,7 +156,7 @@ def _measured(
         findings.append(Finding(feature.name, "excluded", error.reason, words))
         return None
     if len(kept) < len(readings):
-        noticed.extend(doubts(feature, kept, values, readings, predicted_at))
+        noticed.extend(doubts(feature, kept, values, found, predicted_at))
     if noticed:
         findings.extend({finding.reason: finding for finding in noticed}.values())
     for reading in kept:

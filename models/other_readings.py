@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from models.candidates import is_candidate, set_aside
+from models.candidates import SortedOut
 from models.errors import UnusableValue
 from models.feature import Feature
 from models.readings import Finding, Reading
@@ -18,16 +18,16 @@ def doubts(
     feature: Feature,
     used: Sequence[Reading],
     values: Sequence[float | str],
-    readings: Sequence[Reading],
+    found: SortedOut,
     predicted_at: datetime,
 ) -> Iterator[Finding]:
     """Yield what readings beside those that are used give to think: contradicting or left out."""
     if len(used) == 1 and (
-        found := _contradiction(feature, used[0], values[0], readings, predicted_at)
+        doubt := _contradiction(feature, used[0], values[0], found.candidates, predicted_at)
     ):
-        yield found
-    if lacks := set_aside(feature, readings, predicted_at):
-        words = f"{feature.title}: another value was left out: {lacks}"
+        yield doubt
+    if found.lacks:
+        words = f"{feature.title}: another value was left out: {found.lacks}"
         yield Finding(feature.name, "excluded", "set_aside", words)
 
 
@@ -35,7 +35,7 @@ def _contradiction(
     feature: Feature,
     used: Reading,
     value: float | str,
-    readings: Sequence[Reading],
+    candidates: Sequence[Reading],
     predicted_at: datetime,
 ) -> Finding | None:
     """Return what flags a used value that another of the same time contradicts, or None.
@@ -45,14 +45,13 @@ def _contradiction(
     as a text, contradicts too.
     """
     moment = used.taken_at or predicted_at
-    for other in readings:
+    for other in candidates:
         if other is used or (other.taken_at or predicted_at) != moment:
             continue
-        if is_candidate(feature, other, predicted_at):
-            words = _against(feature, value, other, predicted_at)
-            if words is not None:
-                said = f"{feature.title}: {words}; {_said(feature, value)} is used"
-                return Finding(feature.name, "flagged", "contradictory", said)
+        words = _against(feature, value, other, predicted_at)
+        if words is not None:
+            said = f"{feature.title}: {words}; {_said(feature, value)} is used"
+            return Finding(feature.name, "flagged", "contradictory", said)
     return None
 
 

@@ -66,9 +66,8 @@ class Consequences:
         for cause in causes:
             cause.details["risk"] = self._risk(cause)
         score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
-        wholes = {alarm.pk: self._pooled(alarm, alarms) for alarm in alarms}
         for alarm in alarms:
-            pooled = wholes[alarm.pk]
+            pooled = self._pooled(alarm, alarms)
             others = score if self._subject(alarm) == "alerts" else []
             found = [pooled] if pooled else self._causes(alarm, causes, others)
             alarm.details["follows"] = found[0].pk if found else None

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from django.contrib.auth.models import User
 
+from monitoring.console.account_events import CREATED, NOTED, REINSTATED, RETIRED, ROLE
+from monitoring.console.accounts import role_names
 from records.agreement.compared import Disagreement, compared, events
 from records.models import AuditEvent
 
 TABLE: Final = "auth_user"
-NOTED, CREATED, ROLE = "console.users_noted", "console.user_created", "console.user_role"
-RETIRED, REINSTATED = "console.user_retired", "console.user_reinstated"
 MAY_LOG_IN, STOPPED = "may log in", "retired"
 Account = tuple[str, str, str]
 
@@ -40,7 +40,7 @@ def accounts() -> list[Account]:
 def _roles(user: User) -> str:
     """Return a person's roles; Django's own powers, which no command gives, among them."""
     powers = ["superuser"] if user.is_superuser else []
-    return ", ".join(sorted(group.name for group in user.groups.all()) + powers)
+    return ", ".join([*role_names(user), *powers])
 
 
 def _noted() -> list[Account]:

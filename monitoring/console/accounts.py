@@ -64,6 +64,11 @@ class Listed:
     active: bool
 
 
+def role_names(user: User) -> list[str]:
+    """Return the names of a person's roles, in order."""
+    return sorted(group.name for group in user.groups.all())
+
+
 def listed() -> list[Listed]:
     """Return every account by name, retired ones too."""
     confirmed = TOTPDevice.objects.filter(confirmed=True).values_list("user_id", flat=True)
@@ -71,7 +76,7 @@ def listed() -> list[Listed]:
     return [
         Listed(
             user.get_username(),
-            ", ".join(sorted(group.name for group in user.groups.all())),
+            ", ".join(role_names(user)),
             user.pk in with_factor,
             user.last_login,
             user.is_active,
