@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
@@ -14,7 +14,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _MASKED = frozenset(("masked", "not-permitted"))
 
 # What keeps a reading from being a candidate: another may stand in, but alone it's not "missing".
-_SET_ASIDE = {
+SET_ASIDE: Final = {
     "undated": "the value carries no time, so it can't be told whether it's current",
     "partial_time": "the value has no time of day, so it can't be told whether it's current",
     "no_subject": "it can't be told whose value it is",
@@ -47,8 +47,8 @@ class SortedOut(NamedTuple):
 
         A value from the future, an old one or one that isn't final could never have counted.
         """
-        slug = next((slug for slug in _SET_ASIDE if slug in self.against - {"in_the_future"}), None)
-        return None if slug is None else _SET_ASIDE[slug]
+        slug = next((slug for slug in SET_ASIDE if slug in self.against - {"in_the_future"}), None)
+        return None if slug is None else SET_ASIDE[slug]
 
 
 def sort_out(feature: Feature, readings: Sequence[Reading], predicted_at: datetime) -> SortedOut:
@@ -81,14 +81,19 @@ def choose_from(
     """Return what `choose` does of readings that were sorted out."""
     kept, against = found
     if not kept:
-        fault = next((slug for slug in _SET_ASIDE if slug in against), None)
+        fault = next((slug for slug in SET_ASIDE if slug in against), None)
         if fault is not None:
-            words = f"{feature.title}: {_SET_ASIDE[fault]}"
-            raise UnusableValue(words, field=feature.name, reason=fault)
+            raise set_aside(feature, fault)
         return kept, next((slug for slug in _MISSING if slug in against), "no_value")
     if len(kept) > 1 and feature.reduce in ("latest", "earliest"):
         kept = [_first_or_last(kept, feature.reduce, predicted_at)]
     return kept, ""
+
+
+def set_aside(feature: Feature, reason: str) -> UnusableValue:
+    """Make the error that refuses a reading which alone is neither usable nor missing."""
+    words = f"{feature.title}: {SET_ASIDE[reason]}"
+    return UnusableValue(words, field=feature.name, reason=reason)
 
 
 def missing_words(feature: Feature, reason: str, readings: Sequence[Reading]) -> str:
@@ -115,11 +120,11 @@ def _against(feature: Feature, reading: Reading, predicted_at: datetime) -> str 
         if unwanted is not None:
             return unwanted
     untimely = _time_reason(feature, reading, predicted_at)
-    if untimely is not None and untimely not in _SET_ASIDE:
+    if untimely is not None and untimely not in SET_ASIDE:
         return untimely
-    if reading.value is None and (reading.fault is None or reading.fault in _SET_ASIDE):
+    if reading.value is None and (reading.fault is None or reading.fault in SET_ASIDE):
         return _absence(reading.absent_because)
-    return untimely or (reading.fault if reading.fault in _SET_ASIDE else None)
+    return untimely or (reading.fault if reading.fault in SET_ASIDE else None)
 
 
 def _absence(because: str | None) -> str:

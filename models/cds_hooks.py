@@ -24,7 +24,8 @@ class CdsHooks(BaseModel):
 
     Below the band `card_from` there is a card only where something is missing. `fallback` says
     what to do without a risk; `no_score = "error"` answers with an error status in the place of
-    the card that says so.
+    the card that says so. With `prefetch_encounter` the Encounter in view is asked for too, whose
+    ward is recorded; it's never read back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,4 +35,12 @@ class CdsHooks(BaseModel):
     card_from: Text
     fallback: Text
     no_score: Literal["card", "error"] = "card"
+    prefetch_encounter: bool = False
     override_reasons: tuple[OverrideReason, ...] = ()
+
+    def offered(self, system: str, code: str) -> OverrideReason | None:
+        """Return the reason of the cards that a report names, without its system or by it."""
+        reasons = self.override_reasons
+        return next(
+            (one for one in reasons if one.code == code and system in ("", one.system)), None
+        )

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
+from models.fhir_names import VERSION
 from models.values import number_of
 
 CORRECTED: Final = "corrected"
@@ -18,13 +20,18 @@ LONGEST: Final = 160
 class Correction:
     """What a report says of a source; `value` is in the definition's unit, None where none is.
 
-    A source without a version (`Observation/123`) means every version of it.
+    A source without a version (`Observation/123`) means every version of it. A report that is the
+    resource itself (`whole`) says all that the source holds: when it was true, and of whom
+    (`subject`, a pseudonym, empty where that can't be told).
     """
 
     source: str
     status: str
     feature: str = ""
     value: float | str | None = None
+    whole: bool = False
+    taken_at: datetime | None = None
+    subject: str = ""
 
 
 def check_correction(
@@ -32,6 +39,7 @@ def check_correction(
 ) -> Correction:
     """Return a report with its number, stated in `unit`, in the definition's unit.
 
+    A version in the source is left off: that which corrects a result is later than those in use.
     Raises MalformedInput where it can't be understood, or where no prediction would take its value.
     """
     if not 0 < len(given.source) <= LONGEST or not given.source.strip():
@@ -41,7 +49,8 @@ def check_correction(
     if given.feature and given.feature not in definition.given:
         words = f"is none of those that {definition.name} measures"
         raise _fault("feature", words, "unknown_field")
-    return replace(given, value=_checked_value(given, definition, unit))
+    source = given.source.partition(VERSION)[0]
+    return replace(given, source=source, value=_checked_value(given, definition, unit))
 
 
 def contradictions(found: Sequence[Correction]) -> Iterator[tuple[int, MalformedInput]]:

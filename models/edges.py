@@ -1,6 +1,7 @@
 """Bin edges of a numeric column, made from rows that are not counted afterwards."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,18 +36,33 @@ class Edges:
 
     def place(self, values: ArrayLike) -> NDArray[np.int64]:
         """Return each value's bin; a value that isn't finite is refused, as missing is counted."""
-        array = np.asarray(values, dtype=np.float64)
-        if not np.isfinite(array).all():
-            bad = int((~np.isfinite(array)).sum())
-            raise StatisticsError(
-                f"{bad} of {array.size} values are missing or not finite: "
-                "count those in the missingness stream"
-            )
-        return np.searchsorted(self.cuts, array, side="right").astype(np.int64)
+        return np.searchsorted(self._array, _finite(values), side="right").astype(np.int64)
 
     def count(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Return how many values each bin holds."""
-        return np.bincount(self.place(values).ravel(), minlength=self.bins).astype(np.int64)
+        """Return how many values each bin holds.
+
+        Sorted values are cut once an edge; to look each value up takes several times as long.
+        """
+        ordered = np.sort(_finite(values), axis=None)
+        below = np.empty(self.bins + 1, dtype=np.int64)
+        below[0], below[-1] = 0, ordered.size
+        below[1:-1] = ordered.searchsorted(self._array)
+        return np.diff(below)
+
+    @cached_property
+    def _array(self) -> NDArray[np.float64]:
+        return np.array(self.cuts)
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise StatisticsError(
+            f"{bad} of {array.size} values are missing or not finite: "
+            "count those in the missingness stream"
+        )
+    return array
 
 
 def edges_from(values: ArrayLike) -> Edges:

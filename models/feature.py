@@ -25,12 +25,15 @@ LoincCode = Annotated[str, AfterValidator(check_loinc)]
 FeatureName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
 
 
+System = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s|,$\\]+$")]
+
+
 class LocalCode(BaseModel):
     """A code of another system than LOINC under which a feature is reported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    system: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s|,$\\]+$")]
+    system: System
     code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
     @field_validator("system")
@@ -83,7 +86,8 @@ class Feature(BaseModel):
     `look_back_days` counts back from the prediction time; `reduce` says how several values
     within it become one. `analyte` names the table of unit conversions, since amounts of
     substance convert to masses for one analyte at a time. With `unit_mandatory` a bare number is
-    refused, because a wrong unit would still look plausible.
+    refused, because a wrong unit would still look plausible. `category_systems` are those of which
+    the categories' keys are codes: a coding of another one is refused.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,6 +103,7 @@ class Feature(BaseModel):
     codes: tuple[LocalCode, ...] = ()
     plausible: tuple[float, float] | None = None
     categories: dict[str, str] = Field(default_factory=dict)
+    category_systems: tuple[System, ...] = ()
     look_back_days: float | None = Field(default=None, gt=0)
     reduce: Literal["latest", "earliest", "maximum", "minimum", "mean", "median"] = "latest"
     required: bool = False
@@ -124,6 +129,8 @@ class Feature(BaseModel):
             raise ValueError("a categorical feature needs two or more categories")
         elif self.unit or self.plausible or self.derived:
             raise ValueError("a categorical feature has no unit, plausible range or formula")
+        elif self.category_systems and self.source != "observation":
+            raise ValueError("category_systems are of coded results; a Patient's gender has none")
         elif self.reduce not in ("latest", "earliest"):
             raise ValueError(f"categories can't be reduced by their {self.reduce}")
         if self.required and self.if_unusable == "score_without":
@@ -135,7 +142,7 @@ class Feature(BaseModel):
     def _check_numeric(self) -> None:
         if self.unit is None or self.plausible is None:
             raise ValueError("a numeric feature needs a unit and a plausible range")
-        if self.categories:
+        if self.categories or self.category_systems:
             raise ValueError("a numeric feature has no categories")
         check_convertible(self.unit, self.analyte)
         check_codes(self.unit, self.analyte, self.loinc)

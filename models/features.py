@@ -10,12 +10,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.basis import keepable
 from models.candidates import choose_from, missing_words, sort_out
 from models.definition import Definition, Inclusion
 from models.encoding import derive, encode, encode_table
 from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableValue
 from models.feature import Derived, Feature
-from models.other_readings import doubts
+from models.origin import codes_of, sources_of
+from models.other_readings import cautions, doubts
 from models.readings import Finding, Given, Reading, Readings
 from models.values import amount, check_plausible, plain_value, unusable, value_of
 
@@ -30,13 +32,16 @@ class FeatureSet(msgspec.Struct, frozen=True):
     """A patient's features in the definition's units, their vector, and what was found.
 
     `vector` is float64, one entry a column of the definition, NaN where missing. `sources`
-    names the resources that were used.
+    names the resources that were used, `codes` the code of each value that had one of several.
+    `given` has all readings of each feature that got some from resources.
     """
 
     values: Mapping[str, Value]
     vector: NDArray[np.float64]
     findings: tuple[Finding, ...]
     sources: tuple[str, ...]
+    codes: dict[str, str] = {}
+    given: Mapping[str, Sequence[Reading]] = {}
 
 
 def assemble(definition: Definition, readings: Readings, predicted_at: datetime) -> FeatureSet:
@@ -49,7 +54,8 @@ def assemble(definition: Definition, readings: Readings, predicted_at: datetime)
     _check_form(definition, readings, predicted_at)
     values: dict[str, Value] = {}
     findings: list[Finding] = []
-    sources: list[str] = []
+    used: dict[str, Sequence[Reading]] = {}
+    sent: dict[str, Sequence[Reading]] = {}
     for feature, name, low, high, whole, absent in definition.measured:
         given = readings.get(name)
         if given is None:
@@ -58,15 +64,18 @@ def assemble(definition: Definition, readings: Readings, predicted_at: datetime)
         elif type(given) is float and low <= given <= high and not (whole and given % 1):
             values[name] = given
         else:
-            values[name] = _given_value(feature, given, predicted_at, findings, sources)
+            values[name] = _given_value(feature, given, predicted_at, findings, used, sent)
     check_inclusion(definition, values)
     if len(values) < len(definition.features):
         values = _with_derived(definition, values, findings)
         check_inclusion(definition, values)
     if None in values.values():
         _check_smallest_set(definition, values, findings)
-    unique = tuple(dict.fromkeys(sources))
-    return FeatureSet(values, encode(definition, values), tuple(findings), unique)
+    vector = encode(definition, values)
+    if not used:
+        return FeatureSet(values, vector, tuple(findings), (), given=sent)
+    codes = codes_of(definition, used)
+    return FeatureSet(values, vector, tuple(findings), sources_of(used), codes, sent)
 
 
 def check_inclusion(definition: Definition, values: Mapping[str, Value]) -> None:
@@ -120,7 +129,8 @@ def _given_value(
     given: Given,
     predicted_at: datetime,
     findings: list[Finding],
-    sources: list[str],
+    used: dict[str, Sequence[Reading]],
+    sent: dict[str, Sequence[Reading]],
 ) -> Value:
     readings = (Reading(given),) if isinstance(given, float) else given
     if len(readings) == 1:
@@ -128,9 +138,11 @@ def _given_value(
         value = plain_value(feature.plain, reading, predicted_at)
         if value is not None:
             if reading.source is not None:
-                sources.append(reading.source)
+                used[feature.name] = sent[feature.name] = readings
             return value
-    return _measured(feature, readings, predicted_at, findings, sources)
+    if any(reading.source is not None for reading in readings):
+        sent[feature.name] = keepable(feature, readings)
+    return _measured(feature, readings, predicted_at, findings, used)
 
 
 def _measured(
@@ -138,7 +150,7 @@ def _measured(
     readings: Sequence[Reading],
     predicted_at: datetime,
     findings: list[Finding],
-    sources: list[str],
+    used: dict[str, Sequence[Reading]],
 ) -> Value:
     try:
         found = sort_out(feature, readings, predicted_at)
@@ -155,13 +167,12 @@ def _measured(
         words = f"{error}; the score does without it"
         findings.append(Finding(feature.name, "excluded", error.reason, words))
         return None
+    noticed.extend(cautions(feature, kept, values, predicted_at))
     if len(kept) < len(readings):
         noticed.extend(doubts(feature, kept, values, found, predicted_at))
     if noticed:
         findings.extend({finding.reason: finding for finding in noticed}.values())
-    for reading in kept:
-        if reading.source is not None:
-            sources.append(reading.source)  # noqa: PERF401 - a comprehension costs more here
+    used[feature.name] = kept
     return values[0] if len(values) == 1 else _reduce(feature, values)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
 from models.fhir_bundle import SentBundle, check_complete, check_entries
+from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
     AnyEntry,
@@ -45,16 +46,18 @@ MAX_ENTRIES = 3_000
 _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
+AnyResource = Observation | Patient | Encounter | OperationOutcome
 _OBSERVATIONS = msgspec.json.Decoder(Observation)
 
 
 @dataclass(frozen=True, slots=True)
 class BundleReadings:
-    """What a Bundle says of the definition's features, of whom, and what was doubtful."""
+    """What a Bundle says of the definition's features, of whom and where, and what is doubtful."""
 
     readings: Mapping[str, list[Reading]]
     patient: PatientContext
     findings: tuple[Finding, ...]
+    ward: str = ""
 
 
 def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> BundleReadings:
@@ -70,15 +73,17 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
 
 
 def read_entries(
-    entries: Sequence[AnyEntry], definition: Definition, predicted_at: datetime
+    entries: Sequence[AnyEntry], definition: Definition, predicted_at: datetime, server: str = ""
 ) -> BundleReadings:
     """Read the entries of one Bundle or of several, which may hold a resource more than once.
 
+    `server` is where an Observation stands that has no address of its own, if that's known.
     Raises as `read_bundle` does.
     """
     _check_size(entries, "send those of the look-backs, the newest of each code")
     findings: list[Finding] = []
-    people, found = _sort_out(entries, findings)
+    encounters: list[FoundEncounter] = []
+    people, found = _sort_out(entries, findings, encounters, server)
     person = _the_person(people)
     if person is not None:
         check_rules(person.patient)
@@ -97,7 +102,8 @@ def read_entries(
             if reading.fault == "unknown_modifier":
                 words = f"{feature.title}: a value carries a rule that isn't known here"
                 findings.append(Finding(feature.name, "flagged", "unknown_modifier", words))
-    return BundleReadings(readings, subjects.context, tuple(findings))
+    ward = _ward(encounters, subjects, predicted_at) if encounters else ""
+    return BundleReadings(readings, subjects.context, tuple(findings), ward)
 
 
 def read_observations(body: bytes) -> list[FoundObservation]:
@@ -107,7 +113,17 @@ def read_observations(body: bytes) -> list[FoundObservation]:
     """
     entries = _bundle(body).entry
     _check_size(entries, "send them in several Bundles")
-    return _sort_out(entries, [])[1]
+    return _sort_out(entries, [], [])[1]
+
+
+def _ward(encounters: Sequence[FoundEncounter], subjects: Subjects, predicted_at: datetime) -> str:
+    """Return the patient's ward; raise UnusableValue for an Encounter of somebody else."""
+    own = [
+        one
+        for one in encounters
+        if subjects.fault(one.encounter.subject, one.index, one.full_url) is None
+    ]
+    return ward_of(own, predicted_at)
 
 
 def _check_size(entries: Sequence[AnyEntry], instead: str) -> None:
@@ -146,25 +162,36 @@ def _bundle(body: bytes) -> SentBundle:
 
 
 def _sort_out(
-    entries: Sequence[AnyEntry], findings: list[Finding]
+    entries: Sequence[AnyEntry],
+    findings: list[Finding],
+    encounters: list[FoundEncounter],
+    server: str = "",
 ) -> tuple[list[Person], list[FoundObservation]]:
-    """Return the people and the newest version of each Observation, older ones first."""
+    """Return the people and the newest version of each Observation, older ones first.
+
+    What the sender reports, and the Encounters, are appended to `findings` and `encounters`.
+    """
     people: list[Person] = []
     found: list[FoundObservation] = []
     for index, entry in enumerate(entries):
-        resource: msgspec.Raw | Observation | Patient | OperationOutcome | None = entry.resource
+        resource: msgspec.Raw | AnyResource | None = entry.resource
         if isinstance(resource, msgspec.Raw) or entry.search is not None:
             resource = _resource(entry, index)
         if isinstance(resource, Observation):
-            found.append(FoundObservation(index, entry.full_url, resource))
+            url = entry.full_url
+            if server and url is None and resource.id is not None:
+                url = f"{server}/Observation/{resource.id}"
+            found.append(FoundObservation(index, url, resource))
         elif isinstance(resource, Patient):
             people.append(Person(resource, entry.full_url))
+        elif isinstance(resource, Encounter):
+            encounters.append(FoundEncounter(index, entry.full_url, resource))
         elif isinstance(resource, OperationOutcome):
             findings.extend(_messages(resource))
     return people, newest_versions(found)
 
 
-def _resource(entry: AnyEntry, index: int) -> Observation | Patient | OperationOutcome | None:
+def _resource(entry: AnyEntry, index: int) -> AnyResource | None:
     """Return what an entry holds, or None where it's nothing that is read here."""
     resource, search = entry.resource, entry.search
     if isinstance(resource, msgspec.Raw):
@@ -183,9 +210,7 @@ def _observation(raw: msgspec.Raw) -> Observation | None:
         return None
 
 
-def _any_resource(
-    raw: bytes, place: str, search: Search | None
-) -> Observation | Patient | OperationOutcome | None:
+def _any_resource(raw: bytes, place: str, search: Search | None) -> AnyResource | None:
     if not raw:
         return None
     kind = _read(raw, Kind, place).resource_type
@@ -201,6 +226,8 @@ def _any_resource(
         return None
     if kind == "Patient":
         return _read(raw, Patient, place)
+    if kind == "Encounter":
+        return read_encounter(raw)
     return _read(raw, Observation, place) if kind == "Observation" else None
 
 

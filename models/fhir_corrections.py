@@ -1,20 +1,27 @@
 """Observations that were corrected or entered in error, as reports for one definition."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from models.corrections import CORRECTED, IN_ERROR, LONGEST, Correction
+from models.candidates import SET_ASIDE, set_aside
+from models.corrections import CORRECTED, IN_ERROR, LONGEST, Correction, contradictions
 from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import read_observations
 from models.fhir_observation import ObservationReader
+from models.fhir_subject import subject_named
 from models.fhir_versions import FoundObservation
-from models.readings import Reading
+from models.readings import Finding, Reading
 from models.values import value_of
 
 STATUSES: Final = {"corrected": CORRECTED, "amended": CORRECTED, "entered-in-error": IN_ERROR}
+
+_NOT_TOLD: Final = (
+    "whose it is can't be told by more than the reference of a Patient; predictions that used it "
+    "are withdrawn without a new risk"
+)
 
 
 def read_corrected(body: bytes) -> Sequence[FoundObservation]:
@@ -53,36 +60,74 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
 
 
 def corrections_for(
-    definition: Definition, found: Sequence[FoundObservation], now: datetime
+    definition: Definition,
+    found: Sequence[FoundObservation],
+    now: datetime,
+    flagged: list[str],
+    pseudonym: Callable[[str], str],
 ) -> list[Correction]:
     """Return a report for each feature that the Observations stand for, or of the source alone.
 
-    A corrected value that can't be used leaves the feature out: what used it is listed all the
-    same, without a new risk. Raises MalformedInput as reading an Observation does.
+    Each is of the whole Observation, with its time and patient, as the pseudonym of `Patient/id`.
+    A corrected Observation without a value leaves the feature out: what used it is listed all the
+    same, without a new risk. What is taken but doubtful is appended to `flagged`, in words that
+    name the Observation. Raises UnusableValue, which names its place, for a value that a
+    prediction wouldn't take, and MalformedInput as reading an Observation does, or where the parts
+    of one contradict each other.
     """
-    return [report for one in found for report in _reports(definition, one, now)]
+    reports: list[Correction] = []
+    for one in found:
+        named = one.observation.subject
+        patient = subject_named(named)
+        if named is not None and named.reference and not patient:
+            flagged.append(f"{one.name}: {_NOT_TOLD}")
+        subject = pseudonym(patient) if patient else ""
+        own = list(_reports(definition, one, now, flagged, subject))
+        for _, fault in contradictions(own):
+            raise MalformedInput(f"{one.place}: {fault}", field=one.place, reason=fault.reason)
+        reports += own
+    return reports
 
 
-def _reports(definition: Definition, one: FoundObservation, now: datetime) -> Iterator[Correction]:
+def _reports(
+    definition: Definition,
+    one: FoundObservation,
+    now: datetime,
+    flagged: list[str],
+    subject: str,
+) -> Iterator[Correction]:
     status = STATUSES[one.observation.status or ""]
     reader = ObservationReader(definition.by_coding)
     wanted = reader.wanted(one.observation)
     read = list(reader.readings(one.observation, wanted, index=one.index, source=one.name))
     if not read:
-        yield Correction(one.name, status)
+        yield Correction(one.name, status, whole=True, subject=subject)
     for feature, reading in read:
         if status == IN_ERROR:
             yield Correction(one.name, status, feature.name)
             continue
-        value = _value(feature, reading, now)
-        named = feature.name if value is not None else ""
-        yield Correction(one.name, status, named, value)
+        findings: list[Finding] = []
+        try:
+            value = _value(feature, reading, now, findings)
+        except UnusableValue as error:
+            words = f"{one.place} can't be used by {definition.name}: {error}"
+            raise UnusableValue(words, field=one.place, reason=error.reason) from error
+        flagged += [f"{one.name}: {said.words}" for said in findings if said.kind == "flagged"]
+        if value is None:
+            yield Correction(one.name, status)
+        else:
+            yield Correction(one.name, status, feature.name, value, True, reading.taken_at, subject)
 
 
-def _value(feature: Feature, reading: Reading, now: datetime) -> float | str | None:
-    if reading.value is None or reading.fault is not None:
+def _value(
+    feature: Feature, reading: Reading, now: datetime, findings: list[Finding]
+) -> float | str | None:
+    """Return the value as a prediction would take it, however long ago it was true, or None."""
+    fault = reading.fault
+    if reading.value is None and (fault is None or fault in SET_ASIDE):
         return None
-    try:
-        return value_of(feature, reading, now, [])
-    except UnusableValue:
-        return None
+    if fault in SET_ASIDE:
+        raise set_aside(feature, fault)
+    if reading.taken_at is not None and reading.taken_at > now:
+        raise set_aside(feature, "in_the_future")
+    return value_of(feature, reading, now, findings)

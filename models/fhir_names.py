@@ -2,6 +2,7 @@
 
 import re
 from typing import Final
+from uuid import UUID
 
 from models.errors import MalformedInput
 from models.fhir_resources import place_of
@@ -14,6 +15,7 @@ _ADDRESS: Final = r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]\-]+"
 _IS_REFERENCE = re.compile(
     rf"[A-Z][A-Za-z]+/{_ID}(?:/_history/{_ID})?|{_ADDRESS}|urn:(?:uuid|oid):{_ID}"
 )
+_IS_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 
 
 def is_id(text: str) -> bool:
@@ -35,6 +37,18 @@ def server_and_resource(name: str) -> tuple[str, str]:
     if len(resource) < 2 or not resource[0][:1].isupper():
         return "", name
     return server, name[len(server) + 1 :]
+
+
+def uuid_in(text: str | None, field: str) -> UUID | None:
+    """Return a UUID as FHIR writes it, urn:uuid:..., or bare as was taken from the beginning."""
+    if text is None:
+        return None
+    found = _IS_UUID.fullmatch(text)
+    if found is None:
+        raise MalformedInput(
+            f"{field} must be urn:uuid: and a UUID", field=field, reason="wrong_type"
+        )
+    return UUID(found[1])
 
 
 def check_id(text: str, name: str, index: int | None = None) -> None:

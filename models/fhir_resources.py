@@ -27,7 +27,7 @@ ABSENT_REASONS = frozenset(
     )
 )
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-_NOTHING_ELSE = (None,) * 12
+_NOTHING_ELSE = (None,) * 18
 
 
 def known_reason(code: str | None) -> str:
@@ -117,12 +117,19 @@ class Quantity(Primitive, frozen=True, kw_only=True):
     code: str | None = None
 
 
+class CodedValue(Primitive, frozen=True, kw_only=True):
+    """A value that is a concept by one or more codings."""
+
+    coding: tuple[Coding, ...] = ()
+    text: str | None = None
+
+
 class Measured(Element, frozen=True):
     """What an Observation and a component of one have in common: a code and one value."""
 
     code: CodeableConcept | None = None
     value_quantity: Quantity | None = None
-    value_codeable_concept: CodeableConcept | None = None
+    value_codeable_concept: CodedValue | None = None
     value_string: str | None = None
     value_boolean: bool | None = None
     value_integer: int | None = None
@@ -134,12 +141,37 @@ class Measured(Element, frozen=True):
     value_period: Any = None
     data_absent_reason: CodeableConcept | None = None
     value_quantity_beside: Primitive | None = msgspec.field(default=None, name="_valueQuantity")
+    value_codeable_concept_beside: Primitive | None = msgspec.field(
+        default=None, name="_valueCodeableConcept"
+    )
+    value_string_beside: Primitive | None = msgspec.field(default=None, name="_valueString")
+    value_boolean_beside: Primitive | None = msgspec.field(default=None, name="_valueBoolean")
+    value_integer_beside: Primitive | None = msgspec.field(default=None, name="_valueInteger")
+    value_time_beside: Primitive | None = msgspec.field(default=None, name="_valueTime")
+    value_date_time_beside: Primitive | None = msgspec.field(default=None, name="_valueDateTime")
     modifier_extension: tuple[Any, ...] = ()
 
     @property
     def amount(self) -> Quantity | None:
         """Return the quantity if nothing else is given, as is nearly always so."""
-        return self.value_quantity if astuple(self)[2:14] == _NOTHING_ELSE else None
+        return self.value_quantity if astuple(self)[2:20] == _NOTHING_ELSE else None
+
+    @property
+    def beside(self) -> list[Primitive]:
+        """Return all that stands beside a value, or in it where it is a complex one."""
+        given = (
+            self.value_quantity_beside,
+            self.value_codeable_concept_beside,
+            self.value_string_beside,
+            self.value_boolean_beside,
+            self.value_integer_beside,
+            self.value_time_beside,
+            self.value_date_time_beside,
+            self.value_quantity,
+            None if self.value_quantity is None else self.value_quantity.value_beside,
+            self.value_codeable_concept,
+        )
+        return [one for one in given if one is not None]
 
     @property
     def values(self) -> list[Any]:

@@ -9,6 +9,7 @@ from models.fhir_names import is_reference
 from models.risk_model import RiskModel
 
 URL = "https://auscult.example.org/fhir"
+MODEL_SYSTEM = f"{URL}/CodeSystem/model"
 PSEUDONYMS = f"{URL}/pseudonym"
 UUID_SYSTEM = "urn:ietf:rfc:3986"
 RISK_CODES = "http://terminology.hl7.org/CodeSystem/risk-probability"
@@ -35,7 +36,7 @@ def pseudonym(patient: str) -> dict[str, Any]:
 def method(model: RiskModel) -> dict[str, Any]:
     """Return by which version of which model a risk was computed."""
     coding = {
-        "system": f"{URL}/CodeSystem/model",
+        "system": MODEL_SYSTEM,
         "code": model.definition.name,
         "version": model.version,
         "display": model.definition.title,

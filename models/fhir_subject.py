@@ -155,7 +155,7 @@ def _fault(
         if not _is_person(subject, person):
             raise _foreign(place_of(index))
         return None
-    reference = _HISTORY.sub("", subject.reference or "")
+    reference = _unversioned(subject.reference or "")
     if not reference:
         return "no_subject"
     check_reference(reference, f"{place_of(index)}.subject.reference")
@@ -171,9 +171,42 @@ def is_of_another(focus: Sequence[Reference], subject: Reference | None) -> bool
     return any(
         one.reference is None
         or own is None
-        or not _same(_HISTORY.sub("", own), _HISTORY.sub("", one.reference))
+        or not _same(_unversioned(own), _unversioned(one.reference))
         for one in focus
     )
+
+
+def patient_named(reference: str) -> str:
+    """Return the `Patient/id` that a reference names on its server, or nothing.
+
+    What has its meaning within one Bundle only, or names no patient, can't be compared.
+    """
+    typed = _TYPED.match(_unversioned(reference))
+    if typed is None or typed["type"] != "Patient":
+        return ""
+    return f"Patient/{typed['id']}"
+
+
+def subject_named(subject: Reference | None) -> str:
+    """Return the `Patient/id` of an Observation's subject, or nothing where it can't be told.
+
+    That is so where an identifier stands beside the reference, too: it may be somebody else's.
+    """
+    if subject is None or subject.reference is None or subject.identifier is not None:
+        return ""
+    if not _can_be_told(subject):
+        return ""
+    return patient_named(subject.reference)
+
+
+def _unversioned(reference: str) -> str:
+    """Return a reference without its version; a UUID in small letters, since its case says nothing.
+
+    RFC 9562, section 4.
+    """
+    if reference[:9].lower() == "urn:uuid:":
+        return reference.lower()
+    return _HISTORY.sub("", reference)
 
 
 def _needs_a_look(subject: Reference) -> bool:
@@ -188,7 +221,7 @@ def _can_be_told(subject: Reference) -> bool:
         return subject.identifier is not None and bool(subject.identifier.value)
     if subject.reference.startswith("#"):
         return False
-    typed = _TYPED.match(_HISTORY.sub("", subject.reference))
+    typed = _TYPED.match(_unversioned(subject.reference))
     return typed is None or typed["type"] == "Patient"
 
 
@@ -197,8 +230,8 @@ def _is_person(subject: Reference, person: Person) -> bool:
         return subject.identifier in person.patient.identifier
     if _is_numbered_otherwise(subject, person.patient):
         return False
-    reference = _HISTORY.sub("", subject.reference)
-    full_url = _HISTORY.sub("", person.full_url or "")
+    reference = _unversioned(subject.reference)
+    full_url = _unversioned(person.full_url or "")
     if reference == full_url:
         return True
     own = person.patient.id

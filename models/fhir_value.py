@@ -11,7 +11,7 @@ from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_resources import (
     UCUM,
-    CodeableConcept,
+    CodedValue,
     Measured,
     Observation,
     Quantity,
@@ -20,12 +20,11 @@ from models.fhir_resources import (
 )
 from models.loinc import LOINC
 from models.readings import Fault, Reading
-from models.unit_table import TEXT_ONLY
-from models.units import contradicts_unit, convert
+from models.units import contradicts_unit, convert, is_text_only
 
 Value = tuple[float | str | None, str | None, str | None, Fault | None]
 # of Measured: what stands behind the text of a value
-_NOTHING_ELSE = (*(None,) * 10, ())
+_NOTHING_ELSE = (*(None,) * 16, ())
 _WITHHELD = frozenset(("masked", "not-permitted"))
 # a category is named by a code of any system, but never by what can't be a code of its own
 _FORMS: Final = {
@@ -55,14 +54,14 @@ def plain_value(
     """
     given = astuple(observation)
     quantity, text = given[1], given[3]
-    if given[2] is not None or given[4:15] != _NOTHING_ELSE:
+    if given[2] is not None or given[4:21] != _NOTHING_ELSE:
         return None
     if feature.kind == "categorical":
         return None if text is None or quantity is not None else (text, None, None)
     if quantity is None or text is not None or quantity.value is None:
         return None
     code = quantity.code
-    if not code or quantity.system != UCUM or code.strip() in TEXT_ONLY:
+    if not code or quantity.system != UCUM or is_text_only(code):
         return None
     if quantity.extension or quantity.value_beside is not None:
         return None
@@ -80,7 +79,7 @@ def value_in(part: Measured, feature: Feature, index: int) -> Value:
     quantity = part.value_quantity
     values = part.values
     _check_one_value(part, values, beside, feature, index)
-    if not values:
+    if not values or beside is not None:
         return None, None, None, None
     if feature.kind == "categorical":
         return _category(part, feature)
@@ -122,12 +121,8 @@ def values_differ(feature: Feature, one: Reading, other: Reading) -> bool:
 
 
 def _said_beside(part: Measured) -> str | None:
-    """Return why a quantity is absent as its own extensions say it."""
-    quantity = part.value_quantity
-    places = [part.value_quantity_beside]
-    if quantity is not None:
-        places += [quantity, quantity.value_beside]
-    reasons = [place.absent_because for place in places if place is not None]
+    """Return why a value is absent as its own extensions say it."""
+    reasons = [place.absent_because for place in part.beside]
     given = [reason for reason in reasons if reason is not None]
     return next((one for one in given if one in _WITHHELD), next(iter(given), None))
 
@@ -135,9 +130,8 @@ def _said_beside(part: Measured) -> str | None:
 def _check_one_value(
     part: Measured, values: Sequence[Any], beside: str | None, feature: Feature, index: int
 ) -> None:
-    quantity = part.value_quantity
     is_absent = part.data_absent_reason is not None or (
-        beside is not None and (quantity is None or quantity.value is not None)
+        beside is not None and not all(_is_empty(one) for one in values)
     )
     if len(values) < 2 and not (values and is_absent):
         return
@@ -148,6 +142,12 @@ def _check_one_value(
         field=f"{place}.value",
         reason="contradictory_value",
     )
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, Quantity):
+        return value.value is None
+    return isinstance(value, CodedValue) and not value.coding and value.text is None
 
 
 def _number(integer: int, index: int) -> float:
@@ -165,7 +165,7 @@ def _quantity(quantity: Quantity, feature: Feature) -> Value:
         return None, None, None, None
     fault: Fault | None = None
     if quantity.system == UCUM and quantity.code:
-        fault = "unknown_unit" if quantity.code.strip() in TEXT_ONLY else None
+        fault = "unknown_unit" if is_text_only(quantity.code) else None
         return quantity.value, quantity.code, quantity.comparator, fault
     unit = quantity.unit or quantity.code
     if quantity.system is None and _contradicts(quantity, feature):
@@ -201,10 +201,16 @@ def _category(part: Measured, feature: Feature) -> Value:
     return category, None, None, fault or ("not_a_value" if category is None else None)
 
 
-def _coded(concept: CodeableConcept, feature: Feature) -> tuple[str | None, Fault | None]:
-    """Return the category that a concept's codings name, and what speaks against it."""
+def _coded(concept: CodedValue, feature: Feature) -> tuple[str | None, Fault | None]:
+    """Return the category that a concept's codings name, and what speaks against it.
+
+    Codings of other systems than the categories' are translations, and alone they name nothing.
+    """
+    own = feature.category_systems
     stated = [(coding.system, coding.code) for coding in concept.coding if coding.code]
-    sound = [code for system, code in stated if _may_be_of(system, code)]
+    sound = [
+        code for system, code in stated if (system in own if own else _may_be_of(system, code))
+    ]
     known = {code for code in sound if code in feature.categories}
     if known and concept.text in feature.categories:
         known.add(concept.text)

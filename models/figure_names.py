@@ -3,37 +3,66 @@
 from collections.abc import Collection, Iterator
 from typing import Final
 
-SCALARS: Final = (
-    "auroc",
-    "auprc",
-    "brier",
-    "scaled_brier",
-    "calibration_slope",
-    "calibration_intercept",
-    "calibration_in_the_large",
-    "observed_expected",
-    "ici",
-    "e50",
-    "e90",
-    "event_rate",
-    "mean_risk",
-)
-AT_THRESHOLDS: Final = (
-    "net_benefit",
-    "net_benefit_treat_all",
-    "sensitivity",
-    "specificity",
-    "ppv",
-    "npv",
-    "alerts_per_100",
-)
-COUNTED: Final = ("data_suspicions",)  # known exactly, so a gate on them needs no interval
+SCALAR_TITLES: Final = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "scaled_brier": "Scaled Brier score",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_in_the_large": "Calibration in the large",
+    "observed_expected": "Observed over expected",
+    "ici": "Integrated calibration index",
+    "e50": "Median calibration error",
+    "e90": "90th percentile of calibration error",
+    "event_rate": "Event rate",
+    "mean_risk": "Mean risk",
+}
+THRESHOLD_TITLES: Final = {
+    "net_benefit": "Net benefit",
+    "net_benefit_treat_all": "Net benefit of treating all",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "alerts_per_100": "Alerts per 100 people",
+}
+_COUNTED_TITLES: Final = {"data_suspicions": "Suspicions about the data"}
+SCALARS: Final = tuple(SCALAR_TITLES)
+AT_THRESHOLDS: Final = tuple(THRESHOLD_TITLES)
+COUNTED: Final = tuple(_COUNTED_TITLES)  # known exactly, so a gate on them needs no interval
 MINUS_CHAMPION: Final = "_minus_champion"
 
 
 def at_threshold(name: str, threshold: float) -> str:
     """Name a figure of acting at or above a threshold."""
     return f"{name}_at_{threshold:g}"
+
+
+def figure_title(name: str) -> str:
+    """Return a figure's name as a reader of statistics says it, of what group or threshold.
+
+    >>> figure_title("net_benefit_at_0.2_minus_champion")
+    "Net benefit at a risk of 20 % minus the champion's"
+    >>> figure_title("observed_expected/age_band/80 or more")
+    'Observed over expected of age band: 80 or more'
+    """
+    figure, _, group = name.partition("/")
+    plain = figure.removesuffix(MINUS_CHAMPION)
+    title = {**SCALAR_TITLES, **_COUNTED_TITLES}.get(plain) or _title_at_threshold(plain)
+    if plain != figure:
+        title = f"{title} minus the champion's"
+    if not group:
+        return title
+    characteristic, _, which = group.partition("/")
+    return f"{title} of {characteristic.replace('_', ' ')}: {which}"
+
+
+def _title_at_threshold(name: str) -> str:
+    figure, _, threshold = name.rpartition("_at_")
+    if figure not in THRESHOLD_TITLES:
+        return name
+    return f"{THRESHOLD_TITLES[figure]} at a risk of {100 * float(threshold):.3g} %"
 
 
 def figure_names(thresholds: Collection[float]) -> Iterator[str]:

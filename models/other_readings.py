@@ -1,4 +1,4 @@
-"""What readings that aren't used say against those that are."""
+"""What is doubtful about the readings that are used, by themselves and beside the others."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,6 +12,34 @@ from models.values import amount, value_of
 
 # the same result in two units, or rounded otherwise, is no contradiction
 _TOLERANCE: Final = 0.01
+# of these one result that came twice makes another number
+_COUNTING: Final = ("mean", "median")
+_ARE: Final = {True: "is", False: "are"}
+
+
+def cautions(
+    feature: Feature,
+    used: Sequence[Reading],
+    values: Sequence[float | str],
+    predicted_at: datetime,
+) -> Iterator[Finding]:
+    """Yield what the readings that are used give to think by themselves: early, or come twice."""
+    early = sum(reading.status == "preliminary" for reading in used)
+    if early:
+        which = "its value" if len(used) == 1 else f"{early} of its {len(used)} values"
+        words = f"{feature.title}: {which} {_ARE[early == 1]} preliminary and may still change"
+        yield Finding(feature.name, "flagged", "preliminary_used", words)
+    if len(used) > 1 and feature.reduce in _COUNTING:
+        given = [
+            (one.taken_at or predicted_at, value) for one, value in zip(used, values, strict=True)
+        ]
+        repeated = len(given) - len(set(given))
+        if repeated:
+            words = (
+                f"{feature.title}: {repeated} of its {len(used)} values {_ARE[repeated == 1]} the "
+                f"same as another of the same time, as a result is that came twice; each counts"
+            )
+            yield Finding(feature.name, "flagged", "repeated", words)
 
 
 def doubts(

@@ -183,7 +183,8 @@ ALIASES: Mapping[str, str] = {
 }
 
 # Aliases that mean a temperature as a text only (FHIR-7): in UCUM C is the coulomb and F the farad,
-# and the others are no units at all.
+# and it has Cel and [degF] for them. The others are looked up before UCUM is (UNIT-4), also as its
+# codes: K/uL is kelvins there, which no blood count is in.
 TEXT_ONLY = frozenset(("C", "degC", "°C", "F", "degF", "°F"))
 
 # Codes by the property that they state, for the analytes that are reported both ways (UNIT-2).

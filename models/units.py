@@ -17,6 +17,7 @@ from models.unit_table import (
     KINDS,
     MASS_CODES,
     MOLAR_CODES,
+    TEXT_ONLY,
     Scale,
     Table,
 )
@@ -64,6 +65,11 @@ def canonical_unit(text: str) -> str | None:
     plain = text.strip().translate(_MICRO)
     code = ALIASES.get(plain, plain)
     return code if code in _KNOWN or _ANNOTATION.match(code) else None
+
+
+def is_text_only(code: str) -> bool:
+    """Whether a unit is read as a text, but not as a code of UCUM (FHIR-7)."""
+    return code.strip() in TEXT_ONLY
 
 
 def check_convertible(unit: str, analyte: str | None) -> None:

@@ -30,10 +30,10 @@ _FAULTS = {
     "no_unit": "the value has no unit",
     "unit_system": "the unit is coded in a system other than UCUM",
     "contradictory_unit": "the unit's text and its code say different units",
-    "unknown_unit": "the unit is coded in UCUM, which has no such unit",
+    "unknown_unit": "{unit} is coded in UCUM, where that code is no such unit",
     "contradictory_code": "its Observation has codes of several features",
     "contradictory_category": "several categories are given at once",
-    "category_system": "the category is coded in a system that has no such code",
+    "category_system": "the category is coded in a system in which it has no code",
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
     "undecided_version": "its versions differ, and it can't be told which is the newer",
@@ -86,7 +86,8 @@ def value_of(
     """
     if reading.fault is not None:
         wanted = "" if reading.fault in _NOT_OF_UNITS else _wanted(feature)
-        raise unusable(feature, reading.fault, _FAULTS[reading.fault] + wanted)
+        words = _FAULTS[reading.fault].format(unit=_shown(reading.unit or ""))
+        raise unusable(feature, reading.fault, words + wanted)
     if feature.kind == "categorical":
         return _category(feature, reading.value)
     if feature.source == "birth_date":
@@ -166,12 +167,12 @@ def _converted(
     try:
         result = convert(number, given, to=unit, analyte=feature.analyte, code=reading.code)
     except ValueError as error:
-        shown = f"unit {given!r}" if _UNIT.match(given) else "the unit"
         known = canonical_unit(given) is not None
+        words = "can not be converted" if known else "is unknown"
         raise unusable(
             feature,
             "unit_not_convertible" if known else "unknown_unit",
-            f"{shown} {'can not be converted' if known else 'is unknown'}{_wanted(feature)}",
+            f"{_shown(given)} {words}{_wanted(feature)}",
         ) from error
     if feature.is_whole and abs(result - round(result)) < _HAIR:
         result = float(round(result))  # 852 months are 71 years, whatever a division leaves
@@ -236,7 +237,13 @@ def _age(
     return _number(feature, years, findings)
 
 
+def _shown(unit: str) -> str:
+    return f"unit {unit!r}" if _UNIT.match(unit) else "the unit"
+
+
 def _wanted(feature: Feature) -> str:
+    if feature.category_systems:
+        return f"; give a code of {' or '.join(feature.category_systems)}"
     if feature.unit is None:
         return ""
     return f"; give one of {', '.join(accepted_units(feature.unit, feature.analyte))}"

@@ -48,6 +48,18 @@ def test_any_column_is_cut_into_at_most_128_ordered_bins(
     assert (np.diff(edges.place(ordered)) >= 0).all()
 
 
+@given(
+    st.lists(st.floats(-1e12, 1e12) | st.integers(-5, 5).map(float), min_size=1, max_size=400),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 1.0])),
+)
+def test_a_bin_holds_as_many_values_as_are_placed_in_it(
+    reference: list[float], values: list[float]
+) -> None:
+    edges = edges_from(reference)
+    placed = edges.place(values).tolist()
+    assert edges.count(values).tolist() == [placed.count(one) for one in range(edges.bins)]
+
+
 @pytest.mark.parametrize("cuts", [(), (2.0, 1.0), (1.0, 1.0), (float("nan"),), tuple(range(128))])
 def test_edges_that_make_no_sense_are_refused(cuts: tuple[float, ...]) -> None:
     with pytest.raises(EvidenceError):

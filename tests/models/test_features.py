@@ -275,7 +275,32 @@ def test_every_reduction_does_what_its_name_says(reduce: str, expected: float) -
 
 def test_a_preliminary_value_counts_only_where_the_definition_says_so(ward: Definition) -> None:
     early = Reading(200.0, taken_at=NOW - HOUR, status="preliminary")
-    assert ask(ward, glucose=[early]).values["glucose"] == 200.0
+    features = ask(ward, glucose=[early])
+    assert features.values["glucose"] == 200.0
+    (found,) = [one for one in features.findings if one.feature == "glucose"]
+    assert (found.kind, found.reason) == ("flagged", "preliminary_used")
+    assert found.words == "Glucose: its value is preliminary and may still change"
+
+
+def test_a_result_that_came_twice_is_flagged_where_it_counts_twice(ward: Definition) -> None:
+    twice = [Reading(110, taken_at=NOW - HOUR, source=f"Observation/{n}") for n in "ab"]
+    other = Reading(140, taken_at=NOW - 2 * HOUR)
+    features = ask(ward, systolic=[*twice, other])
+    assert features.values["systolic"] == 120
+    (found,) = [one for one in features.findings if one.feature == "systolic"]
+    assert (found.kind, found.reason) == ("flagged", "repeated")
+    assert "1 of its 3 values is the same as another of the same time" in found.words
+    differing = (
+        [twice[0], Reading(111, taken_at=NOW - HOUR), other],
+        [twice[0], Reading(110, taken_at=NOW - 2 * HOUR)],
+    )
+    for readings in differing:
+        assert not [
+            one for one in ask(ward, systolic=readings).findings if one.feature == "systolic"
+        ]
+    # one maximum of two is the same as of one
+    sugars = [Reading(150.0, taken_at=NOW - HOUR) for _ in range(2)]
+    assert not [one for one in ask(ward, glucose=sugars).findings if one.feature == "glucose"]
 
 
 def test_a_unit_that_contradicts_its_code_is_taken_and_flagged(ward: Definition) -> None:

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.candidates import choose
 from models.definition import parse_definition
 from models.encoding import encode_table
 from models.errors import InputError, MalformedInput, OutOfScope, UnusableValue
 from models.features import FeatureSet, assemble
 from models.fhir import BundleReadings, read_bundle
+from models.fhir_resources import DATA_ABSENT
 from models.readings import Reading
 from models.unit_table import ANALYTES
 from models.units import convert
@@ -344,6 +346,11 @@ def test_references_resolve_by_full_url() -> None:
 
     one, two = "https://one.example.org/Patient/p1", "https://two.example.org/Patient/p1"
     assert read(with_url("urn:uuid:7", "urn:uuid:7")).patient.reference == "Patient/p1"
+    # the letters of a UUID may be large or small (RFC 9562, section 4)
+    for url, reference in (("ab", "AB"), ("AB", "ab"), ("Ab", "aB")):
+        assert read(with_url(f"urn:uuid:{url}-7", f"urn:uuid:{reference}-7"))
+    with pytest.raises(UnusableValue, match="another patient's"):
+        read(with_url("urn:oid:Ab", "urn:oid:aB"))
     assert read(with_url(one, one))
     assert read(with_url(one, "Patient/p1"))
     for url, reference in ((one, two), ("urn:uuid:7", "urn:uuid:8")):
@@ -599,7 +606,15 @@ def test_a_code_counts_in_its_own_system_only(system: str, code: str, is_read: b
 
 
 @pytest.mark.parametrize(
-    ("unit", "words"), [("[pH]", None), ("pH", None), ("1", None), (None, None), ("%", "refused")]
+    ("unit", "words"),
+    [
+        ("[pH]", None),
+        ("{pH}", None),
+        ("pH", None),
+        ("1", None),
+        (None, None),
+        ("%", "refused"),
+    ],
 )
 def test_a_ph_may_have_its_unit_or_none(unit: str | None, words: str | None) -> None:
     definition = parse_definition(
@@ -646,6 +661,26 @@ def test_a_category_is_one_and_of_a_system_that_may_have_it(
     with pytest.raises(UnusableValue) as refusal:
         value_of(feature, reading, NOW, [])
     assert refusal.value.reason == reason
+
+
+MASKED = {"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_valueString": MASKED},
+        {"_valueBoolean": MASKED},
+        {"_valueCodeableConcept": MASKED},
+        {"valueCodeableConcept": MASKED},
+    ],
+)
+def test_a_category_that_is_masked_is_not_read_as_missing(changes: dict[str, Any]) -> None:
+    resource = observation("w1", "56816-2", **changes)
+    read = read_bundle(json.dumps(bundle(resource)).encode(), DEFINITION, NOW).readings["ward"]
+    with pytest.raises(UnusableValue) as refusal:
+        choose(DEFINITION.by_name["ward"], read, NOW)
+    assert refusal.value.reason == "masked"
 
 
 @pytest.mark.parametrize(

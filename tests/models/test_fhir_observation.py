@@ -86,6 +86,7 @@ CHANGES = {
     "effectiveInstant": st.just("2026-01-05T09:00:00Z"),
     "effectiveTiming": st.just({}),
     "focus": st.sampled_from([[], [{"reference": "Patient/p2"}]]),
+    "_valueString": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
     "_valueQuantity": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
     "issued": st.sampled_from([TAKEN_AT, "yesterday"]),
     "meta": st.sampled_from([{"versionId": "3"}, {"versionId": "no id"}]),

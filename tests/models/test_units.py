@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.unit_table import ALIASES, ANALYTES, DIMENSIONS, MASS_CODES, MOLAR_CODES
+from models.unit_table import (
+    ALIASES,
+    ANALYTES,
+    DIMENSIONS,
+    MASS_CODES,
+    MOLAR_CODES,
+    TEXT_ONLY,
+)
 from models.units import (
     accepted_units,
     canonical_unit,
@@ -16,6 +23,7 @@ from models.units import (
     contradicts_code,
     contradicts_unit,
     convert,
+    is_text_only,
     unit_words,
 )
 
@@ -129,6 +137,27 @@ def test_a_unit_is_known_by_its_code_or_a_fixed_alias_and_never_guessed(
     text: str, code: str | None
 ) -> None:
     assert canonical_unit(text) == code
+
+
+@pytest.mark.parametrize("code", ["mEq/L", "mmHg", "K/uL", "G/L", "IU/L", "bpm", "\u00b5mol/L"])
+def test_an_alias_is_looked_up_before_ucum_is(code: str) -> None:
+    """UNIT-4."""
+    assert canonical_unit(code) is not None
+    assert not is_text_only(code)
+
+
+def test_temperatures_are_aliases_as_texts_only() -> None:
+    """FHIR-7."""
+    for text in TEXT_ONLY:
+        assert canonical_unit(text) in ("Cel", "[degF]")
+        assert is_text_only(f" {text} ")
+
+
+@pytest.mark.parametrize(
+    "unit", sorted({unit for table in (*ANALYTES.values(), *DIMENSIONS) for unit in table})
+)
+def test_a_unit_of_the_tables_is_a_code_of_ucum(unit: str) -> None:
+    assert not is_text_only(unit)
 
 
 def test_every_alias_stands_for_a_unit_that_some_table_has() -> None:

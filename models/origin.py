@@ -1,0 +1,28 @@
+"""Where a patient's values came from: the resources, and the codes under which they came."""
+
+from collections.abc import Mapping, Sequence
+
+from models.definition import Definition
+from models.readings import Reading
+
+Used = Mapping[str, Sequence[Reading]]
+
+
+def sources_of(used: Used) -> tuple[str, ...]:
+    """Return the names of the resources whose values were used, each once."""
+    names = [reading.source for readings in used.values() for reading in readings]
+    return tuple(dict.fromkeys([name for name in names if name is not None]))
+
+
+def codes_of(definition: Definition, used: Used) -> dict[str, str]:
+    """Return the code of each value of a feature that is reported under several.
+
+    A value that several readings make, such as a mean, has all of their codes, joined by " + ".
+    """
+    found: dict[str, str] = {}
+    for name, readings in used.items():
+        if len(definition.by_name[name].codings) > 1:
+            codes = {reading.code for reading in readings if reading.code is not None}
+            if codes:
+                found[name] = " + ".join(sorted(codes))
+    return found
