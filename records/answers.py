@@ -22,7 +22,7 @@ from records.models import Prediction
 ROWS_AT_ONCE = 20_000
 COLUMNS = ("patient", "margin", "risk", "vector")
 # what is read beside, if it's asked for
-MORE = ("site", "contributions", "findings", "client")
+MORE = ("site", "contributions", "findings", "client", "ward", "codes")
 Floats = NDArray[np.float64]
 
 
@@ -32,8 +32,8 @@ class Answers:
 
     `features` maps each feature, in the definition's order, to its values in the definition's
     unit: float64 with NaN where missing, or objects with None for a category. `contributions`
-    are (n, features) in that order, `findings` the recorded JSON, `client` the key's id; all of
-    these and `site` are empty unless they were asked for.
+    are (n, features) in that order, `findings` and `codes` the recorded JSON, `client` the key's
+    id; all of these, `site` and `ward` are empty unless they were asked for.
     """
 
     predicted_at: NDArray[np.datetime64]
@@ -45,6 +45,8 @@ class Answers:
     contributions: Floats
     findings: NDArray[np.object_]
     client: NDArray[np.object_]
+    ward: NDArray[np.object_]
+    codes: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.margin)
@@ -86,7 +88,7 @@ def answers(
             objects(found.get("site", ())),
             _matrix(found.get("contributions", ()), len(definition.features)),
             objects(found.get("findings", ())),
-            objects(found.get("client", ())),
+            *(objects(found.get(name, ())) for name in ("client", "ward", "codes")),
         )
 
 
@@ -104,7 +106,8 @@ def joined(parts: Sequence[Answers]) -> Answers:
         nothing, nobody = np.zeros(0), objects(())
         moments = nothing.astype("datetime64[us]")
         table = np.zeros((0, 0))
-        return Answers(moments, nobody, {}, nothing, nothing, nobody, table, nobody, nobody)
+        more = [nobody] * 4
+        return Answers(moments, nobody, {}, nothing, nothing, nobody, table, *more)
 
     def column(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(part, name) for part in parts])

@@ -5,6 +5,7 @@ acknowledges it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +20,7 @@ from records import audit, chain
 from records.agreement.corrections import affected_digest
 from records.answers import raw_rows
 from records.models import AffectedPrediction, Amendment, Prediction, SourceCorrection
-from records.rows import AmendmentRow
+from records.rows import AmendmentRow, sql_time
 from records.sources import Sources, Use
 
 MONITORING: Final = "monitoring"
@@ -31,17 +32,57 @@ def report(model: str, corrections: Iterable[Correction], *, by: str, now: datet
     """Record reports that aren't known yet, and note them; return how many those are."""
     given = list(dict.fromkeys(corrections))
     with transaction.atomic():
-        last = _last_reports(model, list({one.source for one in given}))
+        known = _known(model, list({one.source for one in given}))
+        # of a resource either all is known or all is new: a feature may have gone from it
+        resources: dict[str, set[Correction]] = {one.source: set() for one in given if one.whole}
+        for one in given:
+            if one.source in resources:
+                resources[one.source].add(one)
         new = [
-            one for one in given if last.get((one.source, one.feature)) != (one.status, one.value)
+            one
+            for one in given
+            if not resources.get(one.source, {one}) <= known.get(one.source, set())
         ]
         SourceCorrection.objects.bulk_create(
             SourceCorrection(model=model, reported_at=now, by=by, **vars(one)) for one in new
         )
         if new:
-            details = {"model": model, "corrections": [vars(one) for one in new]}
+            details = {"model": model, "corrections": [noted(one) for one in new]}
             audit.note("sources.corrected", by, details, now)
     return len(new)
+
+
+def noted(report: Correction) -> dict[str, Any]:
+    """Return a report as the audit chain notes it."""
+    said = vars(report)
+    if not report.whole:
+        return {name: said[name] for name in ("source", "status", "feature", "value")}
+    return said | {"taken_at": None if report.taken_at is None else sql_time(report.taken_at)}
+
+
+def holding(reports: Iterable[SourceCorrection]) -> dict[str, list[SourceCorrection]]:
+    """Return by source which of its reports hold, from all of them, the oldest first.
+
+    One of another status takes the place of all before it, and so does a later one that is the
+    whole resource or says no value; else the last holds of each feature.
+    """
+    found: dict[str, dict[str, SourceCorrection]] = {}
+    for one in reports:
+        before = found.setdefault(one.source, {})
+        last = next(reversed(before.values()), one)
+        is_later = one.reported_at != last.reported_at
+        if one.status != last.status or (is_later and (one.whole or not one.feature)):
+            before.clear()
+        elif is_later:
+            before.pop("", None)
+        before.pop(one.feature, None)
+        before[one.feature] = one
+    return {source: list(held.values()) for source, held in found.items()}
+
+
+def reported(model: str) -> list[SourceCorrection]:
+    """Return all reports on a model's sources, the oldest first."""
+    return list(SourceCorrection.objects.filter(model=model).order_by("pk"))
 
 
 def unlisted(model: str) -> list[SourceCorrection]:
@@ -50,7 +91,9 @@ def unlisted(model: str) -> list[SourceCorrection]:
 
 
 def users_of(model: str, sources: Iterable[str]) -> dict[str, list[UUID]]:
-    """Return which predictions used each source, or may have, test clients' left out.
+    """Return which predictions were given each source, or may have been, test clients' left out.
+
+    One that was left out of a prediction may count in it once it's corrected.
 
     A source without a version stands for all of its versions, and one that doesn't state its
     server for those of every server, as in a prediction.
@@ -66,7 +109,7 @@ def users_of(model: str, sources: Iterable[str]) -> dict[str, list[UUID]]:
 def count_uses(
     model: str, sources: Iterable[str], go_on: Callable[[], bool]
 ) -> dict[str, Use] | None:
-    """Return how each source was used, or None where `go_on` ended the search before its end."""
+    """Return in what predictions each source is, or None where `go_on` ended the search early."""
     found = {source: Use() for source in sources}
     for part in _uses(model, Sources(found)):
         for _, used in part:
@@ -78,20 +121,20 @@ def count_uses(
 
 
 def _uses(model: str, wanted: Sources) -> Iterator[list[tuple[UUID, dict[str, str]]]]:
-    """Yield the predictions that used a wanted source, each with that and the server it names.
+    """Yield the predictions that got a wanted source, each with that and the server it names.
 
     All are looked for in one pass over the model's predictions, so that no index has to be kept
     with each of them.
     """
     rows = (
         Prediction.objects.filter(model=model, is_test=False)
-        .exclude(sources=[])
-        .values_list("pk", Cast("sources", TextField()))
+        .exclude(sources=[], unused=[])
+        .values_list("pk", Cast("sources", TextField()), Cast("unused", TextField()))
     )
     for chunk in raw_rows(rows, ROWS_AT_ONCE):
         part = []
-        for key, named in chunk:
-            if used := wanted.in_json(named):
+        for key, *named in chunk:
+            if used := wanted.in_json(*named):
                 part.append((key if isinstance(key, UUID) else UUID(key), used))
         yield part
 
@@ -166,17 +209,18 @@ def acknowledge(model: str, chosen: Sequence[int], *, by: str, because: str, now
     return len(found)
 
 
-def _last_reports(model: str, sources: Sequence[str]) -> dict[tuple[str, str], tuple[str, Any]]:
-    """Return what the last report on each source and feature says, in a few statements."""
-    last: dict[tuple[str, str], tuple[str, Any]] = {}
+def _known(model: str, sources: Sequence[str]) -> dict[str, set[Correction]]:
+    """Return the reports on each source that hold, in a few statements."""
+    names = [field.name for field in fields(Correction)]
+    known: dict[str, set[Correction]] = {}
     for first in range(0, len(sources), SOURCES_AT_ONCE):
         chosen = sources[first : first + SOURCES_AT_ONCE]
         rows = SourceCorrection.objects.filter(model=model, source__in=chosen).order_by("pk")
-        for source, feature, status, value in rows.values_list(
-            "source", "feature", "status", "value"
-        ):
-            last[source, feature] = (status, value)
-    return last
+        for source, reports in holding(rows).items():
+            known[source] = {
+                Correction(**{name: getattr(one, name) for name in names}) for one in reports
+            }
+    return known
 
 
 def _standing(affected: Sequence[AffectedPrediction]) -> Iterator[AffectedPrediction]:

@@ -13,6 +13,9 @@ from models.errors import RecordError
 from records import audit
 from records.models import Review
 
+# how an alarm stands
+OPEN, ACKNOWLEDGED, ASSIGNED = "open", "acknowledged", "assigned"
+MUTED, CLOSED = "muted", "closed"
 # what doesn't close an alarm
 ACKNOWLEDGE, ASSIGN, MUTE = "acknowledge", "assign", "mute"
 # what ends a mute before its date: a severity above the one that follows, a stream that is as it
@@ -27,6 +30,11 @@ PROMOTE: Final = "promote"
 ROLL_BACK: Final = "roll back"
 DECISIONS: Final = (APPROVE, PROMOTE, ROLL_BACK)
 CARRIED_OUT: Final = (PROMOTE, ROLL_BACK)
+
+
+def state_after(decision: str) -> str:
+    """Return how an alarm stands after a decision on it."""
+    return {ACKNOWLEDGE: ACKNOWLEDGED, ASSIGN: ASSIGNED, MUTE: MUTED}.get(decision, CLOSED)
 
 
 def sign(

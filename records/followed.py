@@ -54,7 +54,8 @@ def followed(
     only a patient, some 25 bytes a patient are held. What is known is that of `FollowUp.of_all`.
     """
     reports = patient_reports(model)
-    told = Q(outcome__is_test=False, outcome__model=model)
+    # not by model, which is the prediction's: SQLite would read all of a model's reports for each
+    told = Q(outcome__is_test=False)
     names = [*COLUMNS, "vector"] if vectors else COLUMNS
     columns = (
         Prediction.objects.filter(model=model, version=version, is_test=False)

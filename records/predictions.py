@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ COLUMNS = (
     "margin",
     "risk",
     "band",
+    "site",
+    "client",
+    "ward",
 )
 
 
@@ -33,7 +37,8 @@ class WindowFrame:
     """Predictions as columns, in order of prediction time; (n,) unless said otherwise.
 
     `features` maps each feature, in alphabetical order, to its values in the definition's unit:
-    float64 with NaN where missing, or objects with None for a category. `missing` is
+    float64 with NaN where missing, or objects with None for a category. `client` is the key's id;
+    `site` and `ward` are empty where the request named none. `missing` is
     (n, features) in that order; `vector` is (n, input columns) and `contributions`
     (n, features), both in the definition's order.
     """
@@ -48,6 +53,9 @@ class WindowFrame:
     margin: NDArray[np.float64]
     risk: NDArray[np.float64]
     band: NDArray[np.object_]
+    site: NDArray[np.object_]
+    client: NDArray[np.object_]
+    ward: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.margin)
@@ -89,9 +97,13 @@ def windows(
     *,
     categorical: Collection[str] = (),
     rows: int = ROWS_AT_ONCE,
+    only: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[WindowFrame]:
-    """Yield what `window` returns in frames of so many rows, in memory that doesn't grow."""
-    for chunk in _read(model, version, start, end, rows):
+    """Yield what `window` returns in frames of so many rows, in memory that doesn't grow.
+
+    `only` filters predictions by their fields, as Django does.
+    """
+    for chunk in _read(model, version, start, end, rows, only):
         yield _frame(chunk, categorical)
 
 
@@ -110,9 +122,14 @@ def _midnight(day: date) -> datetime:
 
 
 def _read(
-    model: str, version: str, start: datetime, end: datetime, rows: int
+    model: str,
+    version: str,
+    start: datetime,
+    end: datetime,
+    rows: int,
+    only: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[list[tuple[Any, ...]]]:
-    chosen = _chosen(model, version, start, end).order_by("predicted_at", "id")
+    chosen = _chosen(model, version, start, end).filter(**only).order_by("predicted_at", "id")
     yield from raw_rows(chosen.values_list(Moment("predicted_at"), *COLUMNS[1:]), rows)
 
 
@@ -131,6 +148,9 @@ def _frame(rows: Sequence[tuple[Any, ...]], categorical: Collection[str]) -> Win
         margin=np.array(by_name["margin"], dtype=np.float64),
         risk=np.array(by_name["risk"], dtype=np.float64),
         band=objects(by_name["band"]),
+        site=objects(by_name["site"]),
+        client=objects(by_name["client"]),
+        ward=objects(by_name["ward"]),
     )
 
 

@@ -42,6 +42,10 @@ class PredictionRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     findings: Sequence[dict[str, Any]]
     sources: Sequence[str]
     input_digest: str
+    ward: str = ""
+    codes: dict[str, str] = {}
+    basis: str = ""
+    unused: tuple[str, ...] = ()
 
 
 class RefusalRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -120,13 +124,16 @@ class Table:
     """A table of the chain: its columns' names in Python and in SQL.
 
     `conversions` has, for each column whose values aren't written as they are, the index, the
-    name, and what returns the value for SQL and for the chain.
+    name, and what returns the value for SQL and for the chain. `later` has the columns that
+    tables of before lack, with the value that is left out of the chain, so that what was recorded
+    then still has its leaf.
     """
 
     name: str
     columns: tuple[str, ...]
     sql_columns: tuple[str, ...]
     conversions: tuple[tuple[int, str, Callable[[Any], tuple[Sql, Any]]], ...]
+    later: tuple[tuple[str, Any], ...] = ()
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -172,6 +179,9 @@ def _written(table: Table, values: Sequence[Any]) -> tuple[list[Sql], dict[str, 
     content = dict(zip(table.columns, values, strict=True))
     for index, name, convert in table.conversions:
         sql[index], content[name] = convert(values[index])
+    for name, usual in table.later:
+        if content[name] == usual:
+            del content[name]
     content["table"] = table.name
     return sql, content
 
@@ -190,6 +200,16 @@ def _json(value: Any) -> tuple[Sql, Any]:
     return text.decode(), orjson.Fragment(text)
 
 
+def _codes(value: Any) -> tuple[Sql, Any]:
+    # as most are
+    return ("{}", value) if value == {} else _json(value)
+
+
+def _names(value: Sequence[str]) -> tuple[Sql, Any]:
+    # as most are
+    return _json(value) if value else ("[]", ())
+
+
 def _blob(value: bytes | memoryview) -> tuple[Sql, Any]:
     return bytes(value), value.hex()
 
@@ -206,12 +226,16 @@ _CONVERSIONS: dict[Any, Callable[[Any], tuple[Sql, Any]]] = {
     UUID: _uuid,
     UUID | None: _uuid,
     dict[str, Any]: _json,
+    dict[str, str]: _codes,
     Sequence[str]: _json,
+    tuple[str, ...]: _names,
     Sequence[dict[str, Any]]: _json,
 }
 
 
-def _table(name: str, row: type[Row], **foreign: str) -> Table:
+def _table(
+    name: str, row: type[Row], later: tuple[tuple[str, Any], ...] = (), **foreign: str
+) -> Table:
     fields = msgspec.structs.fields(row)
     return Table(
         name,
@@ -222,11 +246,16 @@ def _table(name: str, row: type[Row], **foreign: str) -> Table:
             for index, field in enumerate(fields)
             if field.type not in (str, bool)
         ),
+        later,
     )
 
 
 TABLES: dict[type, Table] = {
-    PredictionRow: _table("prediction", PredictionRow),
+    PredictionRow: _table(
+        "prediction",
+        PredictionRow,
+        (("ward", ""), ("codes", {}), ("basis", ""), ("unused", ())),
+    ),
     RefusalRow: _table("refusal", RefusalRow),
     OutcomeRow: _table("outcome", OutcomeRow, prediction="prediction_id"),
     FeedbackRow: _table("feedback", FeedbackRow, prediction="prediction_id"),

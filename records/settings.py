@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     explanations_per_day: int = Field(default=5_000_000, ge=1, description="of one client")
     readback_deadline_s: float = Field(default=0.4, gt=0, le=5)
     request_timeout_s: float = Field(default=5.0, gt=0)
+    body_timeout_s: float = Field(default=10.0, gt=0)
     trainer_may_promote: bool = Field(default=False, description="a version of their own")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

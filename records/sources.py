@@ -47,11 +47,12 @@ class Sources:
         plain = all(PLAIN.fullmatch(one) for one in self._by_resource)
         self._marks = list(self._by_resource) if plain and len(self._by_resource) <= FEW else None
 
-    def in_json(self, text: str) -> dict[str, str]:
-        """Return as `among` does for a JSON list, which is only read where it can hold one."""
-        if self._marks is not None and not any(mark in text for mark in self._marks):
+    def in_json(self, *texts: str) -> dict[str, str]:
+        """Return as `among` does for JSON lists, which are only read where they can hold one."""
+        marks = self._marks
+        if marks is not None and not any(mark in text for text in texts for mark in marks):
             return {}
-        return self.among(orjson.loads(text))
+        return self.among(name for text in texts for name in orjson.loads(text))
 
     def among(self, named: Iterable[str]) -> dict[str, str]:
         """Return the wanted sources that a prediction may have used, with the server it states.

@@ -35,6 +35,9 @@ class Store(Protocol):
         and WriterStopped if it's gone; nothing is stored then.
         """
 
+    def check(self) -> None:
+        """Do all that a commit does but write a row; raise WriterBusy or WriterStopped as it."""
+
     def close(self) -> None:
         """Close the connection."""
 
@@ -98,9 +101,7 @@ class SqliteStore:
             self._transact(block, rows)
         except sqlite3.OperationalError as error:
             self._roll_back()
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-                raise WriterBusy(f"the database stayed locked for {BUSY_SECONDS} s") from error
-            raise WriterStopped(f"the database can't be written: {error}") from error
+            raise _why_unwritten(error) from error
         except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError) as error:
             self._roll_back()
             _log.warning("the database refuses a record: %s", error)
@@ -108,21 +109,29 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise WriterStopped(f"the database can't be used: {error}") from error
 
+    def check(self) -> None:
+        """See `Store.check`."""
+        try:
+            self._begin(seconds=0)
+            self._roll_back()
+        except sqlite3.OperationalError as error:
+            raise _why_unwritten(error) from error
+
     def _transact(self, block: Block, rows: Rows) -> None:
-        if self._file_now() != self._file:
-            # SQLite would go on writing to the deleted file without a complaint
-            raise WriterStopped(f"the database {self._path} was moved or deleted")
         execute = self._connection.execute
-        self._begin()
+        self._begin(seconds=BUSY_SECONDS)
         execute(_insert("chainblock", BLOCK_COLUMNS, "?"), block.values)
         for table, values in rows.items():
             for statement, several in _many(table, values):
                 execute(statement, several)
         execute("COMMIT")
 
-    def _begin(self) -> None:
+    def _begin(self, *, seconds: float) -> None:
         """Wait for the database's lock; SQLite itself sleeps for longer than a commit takes."""
-        until, wait = time.monotonic() + BUSY_SECONDS, _SHORTEST_WAIT
+        if self._file_now() != self._file:
+            # SQLite would go on writing to the deleted file without a complaint
+            raise WriterStopped(f"the database {self._path} was moved or deleted")
+        until, wait = time.monotonic() + seconds, _SHORTEST_WAIT
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -148,6 +157,12 @@ class SqliteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._connection.close()
+
+
+def _why_unwritten(error: sqlite3.OperationalError) -> RecordError:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        return WriterBusy(f"the database stayed locked for {BUSY_SECONDS} s")
+    return WriterStopped(f"the database can't be written: {error}")
 
 
 class PostgresqlStore:
@@ -178,6 +193,10 @@ class PostgresqlStore:
             for table, columns in COLUMNS.items()
         }
         self._begin = f"BEGIN; {_insert('chainblock', BLOCK_COLUMNS, '%s')}"
+        tables = [f"records_{table}" for table in ("chainblock", *COLUMNS)]
+        # takes the locks of a commit, is refused where one is, and inserts no row
+        inserts = [f"INSERT INTO {one} SELECT * FROM {one} WHERE false" for one in tables]  # noqa: S608
+        self._check = "; ".join(["BEGIN; SET LOCAL lock_timeout TO '100ms'", *inserts, "ROLLBACK"])
 
     @property
     def synchronous_commit(self) -> str:
@@ -197,10 +216,19 @@ class PostgresqlStore:
             self._cursor.execute("COMMIT")
         except psycopg.Error as error:
             self._roll_back(error)
-            if isinstance(error, psycopg.OperationalError):
+            # of the latter kind is that it can only be read; no row is at fault
+            if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
                 raise WriterBusy(f"the database is busy: {_words(error)}") from error
             _log.warning("the database refuses a record: %s", _words(error))
             raise RecordError("the database refuses a record") from error
+
+    def check(self) -> None:
+        """See `Store.check`."""
+        try:
+            self._cursor.execute(self._check)
+        except psycopg.Error as error:
+            self._roll_back(error)
+            raise WriterBusy(f"the database is busy: {_words(error)}") from error
 
     def _roll_back(self, cause: psycopg.Error) -> None:
         try:

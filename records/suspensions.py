@@ -1,6 +1,7 @@
 """Suspensions: who took a model out of use, since when and why, and who gave it back."""
 
 import math
+import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from records.models import Suspension
 
 REFRESH_SECONDS = 1.0
 READ_TIMEOUT_SECONDS = 5.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def suspend(model: str, *, by: str, because: str, now: datetime) -> None:
@@ -51,6 +53,9 @@ def history(model: str) -> list[Suspension]:
 def _check_reason(model: str, by: str, because: str) -> None:
     if not by.strip() or not because.strip():
         raise RecordError(f"say who suspends or restores {model} (--by), and why (--because)")
+    if _CONTROL.search(by + because):
+        # callers are shown the reason on one line
+        raise RecordError("--by and --because are one line each, without control characters")
 
 
 class Suspensions:
@@ -67,11 +72,15 @@ class Suspensions:
 
     def check(self, model: str) -> None:
         """Raise ModelSuspended with the reason, or RecordError where it can't be told."""
-        if time.monotonic() - self._read_at >= REFRESH_SECONDS:
-            self._read()
-        because = self._reasons.get(model)
+        because = self.reason(model)
         if because is not None:
             raise ModelSuspended(f"{model} is suspended: {because}")
+
+    def reason(self, model: str) -> str | None:
+        """Return why a model is suspended, or None; raise RecordError where it can't be told."""
+        if time.monotonic() - self._read_at >= REFRESH_SECONDS:
+            self._read()
+        return self._reasons.get(model)
 
     def close(self) -> None:
         """End the thread."""

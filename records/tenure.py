@@ -68,6 +68,12 @@ def version_at(model: str, alias: str, at: datetime) -> str | None:
     return tenure.version if tenure else None
 
 
+def began(model: str, alias: str, *, after: datetime, before: datetime) -> list[Tenure]:
+    """Return an alias's tenures that began after one time and before another, the newest first."""
+    tenures = Tenure.objects.filter(model=model, alias=alias, since__gt=after, since__lt=before)
+    return list(tenures.order_by("-since", "-id"))
+
+
 def history(model: str) -> list[Tenure]:
     """Return a model's tenures, the newest first."""
     return list(Tenure.objects.filter(model=model).order_by("-since", "-id"))

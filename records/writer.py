@@ -7,8 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from weakref import WeakSet
@@ -16,7 +14,9 @@ from weakref import WeakSet
 from models.errors import RecordError, WriterBusy, WriterStopped
 from records.chain import Block, chained, next_block
 from records.rows import Prepared, Row, prepare
+from records.standstill import Standstill
 from records.store import Store, open_store
+from records.submissions import Submission, resolve
 
 RECONNECT_SECONDS = 1.0
 # how long a commit is put off until as many rows wait as the last one held: clients that ask again
@@ -27,12 +27,6 @@ _log = logging.getLogger(__name__)
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(slots=True, eq=False)
-class _Submission:
-    rows: list[Prepared]
-    future: "Future[None] | asyncio.Future[None]"
 
 
 @dataclass(slots=True)
@@ -56,6 +50,7 @@ class Writer:
     most `gather_seconds` until it's as large as the last one. A row that the
     database refuses fails its own waiter only. When the database is gone every waiter fails at
     once with WriterStopped, `alive` is False, and the thread tries to connect again each second.
+    `ready` is False as well while rows wait for seconds and none is written, or commits fail.
     """
 
     def __init__(
@@ -72,7 +67,7 @@ class Writer:
         self._batch = batch
         self._gather_seconds = gather_seconds
         self._clock = clock
-        self._waiting: deque[_Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._waiting_rows = 0
         self._wanted_rows = 1
         self._resting = False  # the thread waits for a first row
@@ -82,10 +77,16 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._alive = False
         self._closing = False
+        self._standstill = Standstill()
+
+    @property
+    def ready(self) -> bool:
+        """Whether records can be written now, by all that is known of the last commits."""
+        return self._alive and not self._standstill.lasts
 
     @property
     def alive(self) -> bool:
-        """Whether records can be written now."""
+        """Whether there is a database to which records are handed over."""
         return self._alive
 
     @property
@@ -119,7 +120,7 @@ class Writer:
         WriterStopped when nothing can be written.
         """
         future: Future[None] = Future()
-        self._hand_over(_Submission([prepare(row) for row in rows], future))
+        self._hand_over(Submission([prepare(row) for row in rows], future))
         self._wake()
         return future
 
@@ -131,7 +132,7 @@ class Writer:
         The thread is woken after all that the loop has ready now, so that it takes them together.
         """
         future: asyncio.Future[None] = loop.create_future()
-        self._hand_over(_Submission([prepare(row) for row in rows], future))
+        self._hand_over(Submission([prepare(row) for row in rows], future))
         if loop not in self._ringing:
             self._ringing.add(loop)
             loop.call_soon(self._ring, loop)
@@ -146,7 +147,7 @@ class Writer:
             if self._resting or self._waiting_rows >= self._wanted_rows:
                 self._changed.notify()
 
-    def _hand_over(self, submission: _Submission) -> None:
+    def _hand_over(self, submission: Submission) -> None:
         count = len(submission.rows)
         if not count:
             raise RecordError("there is nothing to record")
@@ -159,6 +160,7 @@ class Writer:
                 )
             self._waiting.append(submission)
             self._waiting_rows += count
+            self._standstill.begin()
 
     def _run(self, link: _Link | None) -> None:
         try:
@@ -171,28 +173,39 @@ class Writer:
 
     def _write_until_gone(self, link: _Link) -> bool:
         """Write what is handed over until the database is gone (True) or the writer is closed."""
-        while submissions := self._gather():
+        while True:
+            submissions = self._gather()
             try:
-                self._write(link, submissions)
+                if submissions is None:
+                    self._try(link)
+                elif submissions:
+                    self._write(link, submissions)
+                else:
+                    return False
             except WriterStopped as error:
                 _log.error("nothing can be recorded: %s", error)
-                self._stop(error, submissions)
+                self._stop(error, submissions or ())
                 return True
             except BaseException as error:
-                self._stop(WriterStopped(f"the writer failed: {type(error).__name__}"), submissions)
+                stopped = WriterStopped(f"the writer failed: {type(error).__name__}")
+                self._stop(stopped, submissions or ())
                 raise
-        return False
 
-    def _gather(self) -> list[_Submission]:
-        """Wait for submissions, and take as many as fit in a batch; none means closed."""
+    def _gather(self) -> list[Submission] | None:
+        """Wait for submissions, and take as many as fit in a batch; an empty one means closed.
+
+        None means that there are none, and that it should be tried whether a commit would succeed.
+        """
         with self._changed:
             self._resting = True
             while not self._waiting and not self._closing:
-                self._changed.wait()
+                told = self._changed.wait(self._standstill.seconds_to_trial)
+                if not (told or self._waiting or self._closing):
+                    return None
             self._resting = False
             if self._waiting_rows < self._wanted_rows and not self._closing:
                 self._changed.wait(self._gather_seconds)
-            taken: list[_Submission] = []
+            taken: list[Submission] = []
             count = 0
             while self._waiting and (
                 not taken or count + len(self._waiting[0].rows) <= self._batch
@@ -203,7 +216,7 @@ class Writer:
             self._wanted_rows = count
             return taken
 
-    def _write(self, link: _Link, submissions: list[_Submission]) -> None:
+    def _write(self, link: _Link, submissions: list[Submission]) -> None:
         """Commit submissions together; where a row is refused, halve them until it's alone."""
         rows = [row for submission in submissions for row in submission.rows]
         try:
@@ -211,24 +224,43 @@ class Writer:
         except WriterStopped:
             raise
         except WriterBusy as error:
-            _resolve(submissions, error)
+            with self._changed:
+                self._standstill.fail()
+            resolve(submissions, error)
         except RecordError as error:
             if len(submissions) == 1:
-                _resolve(submissions, error)
+                self._go_on()
+                resolve(submissions, error)
                 return
             half = len(submissions) // 2
             self._write(link, submissions[:half])
             self._write(link, submissions[half:])
         else:
-            _resolve(submissions, None)
+            self._go_on()
+            resolve(submissions, None)
 
-    def _stop(self, error: WriterStopped, submissions: Iterable[_Submission] = ()) -> None:
+    def _go_on(self) -> None:
+        with self._changed:
+            self._standstill.end(waiting=bool(self._waiting))
+
+    def _try(self, link: _Link) -> None:
+        """Find out whether a commit would succeed, by one that writes nothing."""
+        try:
+            link.store.check()
+        except WriterBusy:
+            with self._changed:
+                self._standstill.fail(in_trial=True)
+        else:
+            self._go_on()
+
+    def _stop(self, error: WriterStopped, submissions: Iterable[Submission] = ()) -> None:
         with self._changed:
             self._alive = False
+            self._standstill.fail()
             abandoned = [*submissions, *self._waiting]
             self._waiting.clear()
             self._waiting_rows = 0
-        _resolve(abandoned, error)
+        resolve(abandoned, error)
 
     def _reconnect(self) -> _Link | None:
         """Try to connect until it works, and begin a new chain; return None when closed."""
@@ -244,34 +276,3 @@ class Writer:
             with self._changed:
                 self._alive = True
             return link
-
-
-def _resolve(submissions: Iterable[_Submission], error: Exception | None) -> None:
-    """Tell the waiters, each event loop by one call."""
-    loops: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for submission in submissions:
-        future = submission.future
-        if future.done():
-            continue
-        if isinstance(future, asyncio.Future):
-            loops.setdefault(future.get_loop(), []).append(future)
-        elif future.set_running_or_notify_cancel():
-            _settle(future, error)
-    for loop, futures in loops.items():
-        # a loop that was closed has nobody left who waits
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle_all, futures, error)
-
-
-def _settle_all(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
-        if not future.done():
-            _settle(future, error)
-
-
-def _settle(future: "Future[None] | asyncio.Future[None]", error: Exception | None) -> None:
-    if error is None:
-        future.set_result(None)
-    else:
-        # raising adds to an error's traceback, so every waiter gets its own
-        future.set_exception(copy(error))

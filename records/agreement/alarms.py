@@ -1,13 +1,14 @@
 """Alarms: what they say, noted by the runs that changed it, and what reviews made of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from records import audit
 from records.agreement.compared import Disagreement, digest, events
-from records.decisions import ACKNOWLEDGE, ASSIGN, CLOSING, MUTE
-from records.models import Alarm
+from records.decisions import ASSIGNED, CLOSED, MUTE, MUTED, OPEN, state_after
+from records.models import Alarm, AuditEvent
 
 MONITOR: Final = "auscult monitor"
 WORDS: Final = "alarm.words"
@@ -39,7 +40,7 @@ def note_alarms(alarms: Iterable[Alarm], now: datetime, before: Mapping[str, str
 
 def disagreements() -> Iterator[Disagreement]:
     """Yield alarms that say something else than was noted, or stand otherwise than reviewed."""
-    said, reviewed, assigned = _noted(), _reviewed(), _assigned()
+    said, standings = _noted(), _standings()
     rows = {row.pk: row for row in Alarm.objects.all()}
     for key in sorted(said.keys() | rows.keys()):
         if key not in rows:
@@ -47,28 +48,63 @@ def disagreements() -> Iterator[Disagreement]:
         elif said.get(key) != _digest(rows[key]):
             yield Disagreement(TABLE, f"alarm {key} was changed or inserted")
         else:
-            fault = _fault_of_state(rows[key], reviewed.get(key, {}), assigned.get(key, ""))
+            fault = _fault_of_state(rows[key], standings.get(key, Standing()))
             if fault:
                 yield Disagreement(TABLE, f"alarm {key} {fault}")
 
 
-def _fault_of_state(alarm: Alarm, last: Mapping[str, Any], assigned_to: str) -> str | None:
-    decision = last.get("decision")
-    if (alarm.state == "closed") != (decision in CLOSING):
-        return "was opened again" if decision in CLOSING else "is closed without a review"
-    if alarm.assigned_to != assigned_to:
+@dataclass(frozen=True)
+class Standing:
+    """How an alarm stands by what was signed of it, and by the ends of its mutes.
+
+    A mute of before their ends were noted (`may_be_over`) ended without a trace on its day.
+    """
+
+    state: str = OPEN
+    muted_until: str = ""
+    muted_unless: str = ""
+    assigned_to: str = ""
+    may_be_over: bool = False
+
+    def after(self, event: AuditEvent) -> "Standing":
+        """Return how it stands after a review, or after a mute's end."""
+        said: Mapping[str, Any] = event.details
+        if event.action == UNMUTED:
+            return Standing(ASSIGNED if self.assigned_to else OPEN, assigned_to=self.assigned_to)
+        return Standing(
+            state_after(said["decision"]),
+            said["muted_until"],
+            said.get("muted_unless", ""),
+            said.get("assigned_to") or self.assigned_to,
+            said["decision"] == MUTE and "muted_unless" not in said,
+        )
+
+
+def _fault_of_state(alarm: Alarm, by_reviews: Standing) -> str | None:
+    until, unless = str(alarm.muted_until or ""), alarm.muted_unless
+    found = Standing(alarm.state, until, unless, alarm.assigned_to, by_reviews.may_be_over)
+    if by_reviews.may_be_over and found.state == OPEN:
+        by_reviews = replace(by_reviews, state=OPEN, muted_until="")
+    if found == by_reviews:
+        return None
+    if found.assigned_to != by_reviews.assigned_to:
         return "is assigned otherwise than a review says"
-    if alarm.state == "muted":
-        mute = (str(alarm.muted_until or ""), alarm.muted_unless)
-        if decision != MUTE or mute != (last["muted_until"], last.get("muted_unless", "")):
-            return "is muted otherwise than a review says"
-    if alarm.state == "acknowledged" and decision != ACKNOWLEDGE:
-        return "is acknowledged without a review"
-    if alarm.state == "assigned" and decision not in (ASSIGN, UNMUTED):
-        return "is assigned without a review"
-    if alarm.state == "open" and decision in (ACKNOWLEDGE, ASSIGN):
-        return "was set back to open without a review"
-    return None
+    if CLOSED in (found.state, by_reviews.state) and found.state != by_reviews.state:
+        return "is closed without a review" if found.state == CLOSED else "was opened again"
+    if found.state in (MUTED, by_reviews.state):
+        return "is muted otherwise than a review says"
+    if found.state == OPEN:
+        return f"was set back to open without a review, which says {by_reviews.state}"
+    return f"is {found.state} without a review, by which it is {by_reviews.state}"
+
+
+def _standings() -> dict[int, Standing]:
+    """Return how each alarm stands by what was decided; one chain holds that, in its order."""
+    found: dict[int, Standing] = {}
+    for event in events(REVIEWED, UNMUTED):
+        key = event.details["alarm"]
+        found[key] = found.get(key, Standing()).after(event)
+    return found
 
 
 def _noted() -> dict[int, str]:
@@ -76,21 +112,6 @@ def _noted() -> dict[int, str]:
     for event in events(WORDS):
         said |= {int(key): one for key, one in event.details["alarms"].items()}
     return said
-
-
-def _reviewed() -> dict[int, dict[str, Any]]:
-    """Return what was last decided on each alarm, or that a mute of it ended."""
-    found = {}
-    for event in events(REVIEWED, UNMUTED).order_by("recorded_at"):
-        ended = {"decision": UNMUTED} if event.action == UNMUTED else {}
-        found[event.details["alarm"]] = {**event.details, **ended}
-    return found
-
-
-def _assigned() -> dict[int, str]:
-    """Return to whom each alarm was last assigned."""
-    chosen = events(REVIEWED).filter(details__decision=ASSIGN).order_by("recorded_at")
-    return {event.details["alarm"]: event.details["assigned_to"] for event in chosen}
 
 
 def _digest(alarm: Alarm) -> str:

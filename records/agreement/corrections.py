@@ -5,6 +5,7 @@ from typing import Final
 
 from records.agreement.compared import Disagreement, compared, digest, events, text
 from records.models import AffectedPrediction, SourceCorrection
+from records.rows import sql_time
 
 REPORTS: Final = "records_sourcecorrection"
 AFFECTED: Final = "records_affectedprediction"
@@ -27,14 +28,20 @@ def _reported() -> Iterator[Hashable]:
     for event in events("sources.corrected"):
         model, by, at = event.details["model"], event.by, event.recorded_at
         for one in event.details["corrections"]:
-            yield model, one["source"], one["status"], one["feature"], text(one["value"]), by, at
+            # before a whole resource could be reported, nothing was noted of it
+            whole = one.get("whole", False), one.get("taken_at"), one.get("subject", "")
+            yield (
+                *(model, one["source"], one["status"], one["feature"], text(one["value"])),
+                *(*whole, by, at),
+            )
 
 
 def _reports() -> Iterator[Hashable]:
     for row in SourceCorrection.objects.all():
         yield (
             *(row.model, row.source, row.status, row.feature),
-            *(text(row.value), row.by, row.reported_at),
+            *(text(row.value), row.whole, row.taken_at and sql_time(row.taken_at), row.subject),
+            *(row.by, row.reported_at),
         )
 
 

@@ -48,6 +48,21 @@ class Tenure(models.Model):
     class Meta:
         indexes = (models.Index(fields=("model", "alias", "since"), name="tenure_history"),)
 
+    @property
+    def words(self) -> str:
+        """What is to be said of a version that is given the alias which it has."""
+        return f"is {self.alias} already, since {self.since:%Y-%m-%d %H:%M:%S} UTC (by {self.by})"
+
+    @property
+    def overridden_gates(self) -> tuple[str, ...]:
+        """Each gate that was let through without having passed, with its figures and limits."""
+        if not self.overridden:
+            return ()
+        gates = self.evidence.get("gates", ())
+        return tuple(
+            f"{gate['result']}: {gate['words']}" for gate in gates if gate["result"] != "passed"
+        )
+
 
 class Suspension(models.Model):
     """A time in which a model answers no request; without `ended_at` it goes on."""

@@ -27,6 +27,9 @@ class Prediction(Chained):
     `features` maps each feature to its value in the definition's unit (null is missing);
     `vector` holds the model's input columns and `contributions` the features' contributions, as
     little-endian float64. `findings` lists what was missing, excluded, converted or flagged.
+    `codes` maps each feature that has several to the code under which its value came. `basis` has,
+    as JSON (`models.basis`), the readings of the features that came from sources, and `unused` the
+    sources of which none was used.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -53,6 +56,10 @@ class Prediction(Chained):
     findings = models.JSONField(default=list)
     sources = models.JSONField(default=list)
     input_digest = models.CharField(max_length=64)
+    ward = models.CharField(max_length=64, blank=True, default="", db_default="")
+    codes = models.JSONField(default=dict, db_default={})
+    basis = models.TextField(blank=True, default="", db_default="")
+    unused = models.JSONField(default=list, db_default=[])
 
     class Meta:
         indexes = (
@@ -143,6 +150,9 @@ class AuditEvent(Chained):
     by = models.CharField(max_length=150)
     recorded_at = models.DateTimeField()
     details = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = (models.Index(fields=("action",), name="audit_action"),)
 
 
 class ChainBlock(models.Model):

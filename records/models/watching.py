@@ -22,7 +22,8 @@ class MonitorRun(models.Model):
 class Stream(models.Model):
     """The sequential evidence of one stream: its exact state, and the last day that it holds.
 
-    `opened_on` is the first day of a stream that opened later than its version's others.
+    `opened_on` is the first day of a stream that opened later than its version's others; `leaf` the
+    SHA-256 of the row, empty where it was written before such was noted (`records.agreement`).
     """
 
     model = models.CharField(max_length=64)
@@ -33,6 +34,7 @@ class Stream(models.Model):
     state = models.BinaryField()
     closed_through = models.DateField(null=True)
     opened_on = models.DateField(null=True)
+    leaf = models.BinaryField(default=b"")
 
     class Meta:
         constraints = (
@@ -44,7 +46,7 @@ class DayCount(models.Model):
     """What a stream saw on one day, for the trends that reviewers read.
 
     `counts` holds the day's rows a bin (little-endian int32): rows that arrive late are what a
-    recount has more.
+    recount has more. `leaf` is the row's SHA-256, as in `Stream`.
     """
 
     model = models.CharField(max_length=64)
@@ -56,6 +58,7 @@ class DayCount(models.Model):
     mean = models.FloatField(null=True)
     evidence = models.FloatField(null=True)
     counts = models.BinaryField(default=b"")
+    leaf = models.BinaryField(default=b"")
 
     class Meta:
         constraints = (
@@ -138,7 +141,9 @@ class SourceCorrection(models.Model):
     """A report that a source result was corrected or entered in error.
 
     With `feature`, `value` is what the source should have said, in the definition's unit; null
-    where there is none. `listed_at` is when the predictions that used the source were listed.
+    where there is none. Where the report is the resource itself (`whole`), it says all that the
+    source holds: when it was true (`taken_at`) and of whom (`subject`, a pseudonym, empty where
+    that can't be told). `listed_at` is when the predictions that used the source were listed.
     """
 
     model = models.CharField(max_length=64)
@@ -146,6 +151,9 @@ class SourceCorrection(models.Model):
     status = models.CharField(max_length=16)
     feature = models.CharField(max_length=64, blank=True)
     value = models.JSONField(null=True)
+    whole = models.BooleanField(default=False, db_default=False)
+    taken_at = models.DateTimeField(null=True)
+    subject = models.CharField(max_length=64, blank=True, default="", db_default="")
     reported_at = models.DateTimeField()
     by = models.CharField(max_length=150)
     listed_at = models.DateTimeField(null=True)

@@ -1,4 +1,5 @@
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -51,10 +52,23 @@ def test_the_bytes_of_a_record_are_canonical_json() -> None:
         '"vector":"' + row.vector.hex() + '","version":"3"}'
     )
     assert prepare(row).leaf == leaf_hash(text.encode())
+    placed = text.replace('"contributions"', '"codes":{"lactate":"2524-7"},"contributions"')
+    placed = placed[:-1] + ',"ward":"7B"}'
+    row = prediction(id=None, ward="7B", codes={"lactate": "2524-7"})
+    assert prepare(row).leaf == leaf_hash(placed.encode())
 
 
-def test_a_record_read_back_has_the_leaf_it_was_written_with(writer: Writer) -> None:
-    writer.submit([prediction(margin=1e-7, base=1e22, features={"lactate": 5e-324})]).result(10)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"margin": 1e-7, "base": 1e22, "features": {"lactate": 5e-324}},
+        {"ward": "Säuglinge 2", "codes": {"lactate": "2524-7", "creatinine": "2160-0 + 38483-4"}},
+    ],
+)
+def test_a_record_read_back_has_the_leaf_it_was_written_with(
+    writer: Writer, changes: dict[str, Any]
+) -> None:
+    writer.submit([prediction(**changes)]).result(10)
     from records.models import Prediction
 
     table = TABLES[PredictionRow]

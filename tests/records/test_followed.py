@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from records.follow_up import follow_up, patient_keys
 from records.followed import followed
@@ -73,3 +74,45 @@ def test_the_database_joins_what_memory_joins_whatever_the_parts(
     assert sum(not np.isnat(row[5]) for row in found) > 20
     nobody = [row[1] for one, row in zip(told, found, strict=True) if not one.patient]
     assert len(set(nobody)) == len(nobody) > 1
+
+
+def test_work_grows_with_the_reports_and_not_with_their_square(writer: Writer) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps, and chooses without knowing how many rows")
+    first = _steps_for(writer, 300)
+    assert first > 10
+    # those of 300 and of 600 more
+    assert _steps_for(writer, 600) < 5 * first
+
+
+def _steps_for(writer: Writer, more: int) -> int:
+    """Record so many more predictions, each with a report; count steps of reading them all."""
+    rows = [prediction(predicted_at=NOW + timedelta(minutes=step)) for step in range(more)]
+    for start in range(0, more, 50):
+        writer.submit(rows[start : start + 50]).result(10)
+    Outcome.objects.bulk_create(
+        Outcome(
+            prediction_id=one.id,
+            model=one.model,
+            happened=False,
+            known_at=one.predicted_at + timedelta(days=30),
+            reported_at=NOW + timedelta(days=60),
+            client=one.client,
+        )
+        for one in rows
+    )
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connection.ensure_connection()
+    connection.connection.set_progress_handler(count, 1_000)
+    try:
+        found = sum(part.risk.size for part in followed(rows[0].model, rows[0].version))
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    assert found >= more
+    return steps

@@ -41,6 +41,11 @@ def test_a_model_is_not_suspended_twice_nor_restored_without_cause(sqlite_db: Se
         suspend("sepsis", by="grace", because="drift", now=NOW)
     with pytest.raises(RecordError, match="why"):
         restore("sepsis", by="ada", because=" ", now=NOW)
+    for because in ("the feed\nis down", "a\x1bb", "a\u2028b", "a\tb"):
+        with pytest.raises(RecordError, match="one line"):
+            suspend("aki", by="grace", because=because, now=NOW)
+    with pytest.raises(RecordError, match="one line"):
+        suspend("aki", by="gra\nce", because="drift", now=NOW)
     assert AuditEvent.objects.count() == 1
 
 

@@ -75,6 +75,18 @@ def edit(writer: str) -> None:
     Prediction.objects.filter(block=2, position=3).update(risk=F("risk") / 2)
 
 
+def name_ward(writer: str) -> None:
+    Prediction.objects.filter(block=2, position=3).update(ward="7B")
+
+
+def name_code(writer: str) -> None:
+    Prediction.objects.filter(block=2, position=3).update(codes={"lactate": "2524-7"})
+
+
+def spoil_codes(writer: str) -> None:
+    Prediction.objects.filter(block=2, position=3).update(codes=[])
+
+
 def edit_features(writer: str) -> None:
     Prediction.objects.filter(block=2, position=0).update(features={"lactate": 1.0})
 
@@ -134,6 +146,9 @@ def edit_a_count(writer: str) -> None:
     [
         (edit, 3, "the record in prediction was changed"),
         (edit_features, 0, "the record in prediction was changed"),
+        (name_ward, 3, "the record in prediction was changed"),
+        (name_code, 3, "the record in prediction was changed"),
+        (spoil_codes, 3, "the record in prediction was changed"),
         (edit_with_its_hash, 1, "the record in refusal was changed"),
         (delete, 1, "the record was deleted"),
         (delete_the_last, 3, "the record was deleted"),

@@ -1,9 +1,11 @@
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,6 +19,7 @@ from models.errors import RecordError, WriterBusy, WriterStopped
 from records.models import ChainBlock, Outcome, Prediction, Refusal
 from records.rows import PredictionRow, RefusalRow
 from records.settings import Settings
+from records.standstill import STANDSTILL_SECONDS
 from records.store import PostgresqlStore
 from records.verification import verify
 from records.writer import Writer
@@ -33,7 +36,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def test_a_record_is_in_the_tables_when_its_future_resolves(writer: Writer) -> None:
-    row = prediction(features={"lactate": 2.5, "age": 71.0, "sex": None, "risk": 1e-7})
+    row = prediction(
+        features={"lactate": 2.5, "age": 71.0, "sex": None, "risk": 1e-7}, unused=["Observation/9"]
+    )
     writer.submit([row]).result(10)
     stored = Prediction.objects.get(id=row.id)
     for name in PredictionRow.__struct_fields__:
@@ -149,7 +154,9 @@ def test_a_record_that_the_database_refuses_fails_alone(writer: Writer) -> None:
     assert failed == [9, 21]
     assert all(isinstance(futures[number].exception(), RecordError) for number in failed)
     assert Prediction.objects.count() == len(futures) - 2
-    assert writer.alive
+    assert writer.ready
+    assert isinstance(writer.submit([twice]).exception(10), RecordError)
+    assert writer.ready  # as it stands with the last commit too
 
 
 def test_an_outcome_of_an_unknown_prediction_fails_alone(writer: Writer) -> None:
@@ -350,3 +357,77 @@ def test_killing_the_process_loses_nothing_that_was_answered(records_db: Setting
     assert len(recorded) - len(ids) <= 16 * 2
     assert sum(ChainBlock.objects.values_list("count", flat=True)) == len(recorded)
     assert verify([], Ed25519PrivateKey.generate().public_key()).faults == ()
+
+
+def held(settings: Settings) -> AbstractContextManager[None]:
+    """Keep everybody else from writing, as a backup or a long transaction may."""
+
+    @contextmanager
+    def on_sqlite() -> Iterator[None]:
+        other = sqlite3.connect(settings.root / "records.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
+
+    @contextmanager
+    def on_postgresql() -> Iterator[None]:
+        with psycopg.connect(settings.database) as other:
+            other.execute("LOCK TABLE records_prediction IN EXCLUSIVE MODE")
+            yield
+            other.rollback()
+
+    return on_sqlite() if settings.database.startswith("sqlite") else on_postgresql()
+
+
+def test_a_writer_is_not_ready_while_rows_wait_for_seconds_and_none_is_written(
+    records_db: Settings, writer: Writer
+) -> None:
+    with held(records_db):
+        time.sleep(STANDSTILL_SECONDS)
+        assert writer.ready  # nobody waits
+        future = writer.submit([prediction()])
+        assert writer.ready
+        wait_until(lambda: not writer.ready, STANDSTILL_SECONDS + 1)
+        assert writer.alive
+    future.result(10)
+    assert writer.ready
+
+
+def test_after_failed_commits_it_is_tried_without_a_row_until_one_would_succeed(
+    records_db: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("records.store.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("records.standstill.HOLD_SECONDS", 0.2)
+    monkeypatch.setattr("records.standstill.TRIAL_SECONDS", 0.1)
+    url = records_db.database
+    if url.startswith("postgresql"):
+        url += "&" if "?" in url else "?"
+        url += "options=-clock_timeout%3D100ms"
+    writer = Writer(url, queue=10)
+    writer.start()
+    with held(records_db):
+        assert isinstance(writer.submit([prediction()]).exception(10), WriterBusy)
+        assert not writer.ready
+        time.sleep(1)
+        assert not writer.ready
+    wait_until(lambda: writer.ready, 5)
+    assert not ChainBlock.objects.exists()
+    writer.submit([prediction()]).result(10)
+    assert writer.ready
+    writer.close()
+
+
+def test_a_database_that_may_only_be_read_is_busy_and_does_not_refuse_the_row(
+    postgresql_db: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("records.standstill.HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("records.standstill.TRIAL_SECONDS", 0.1)
+    writer = Writer(
+        f"{postgresql_db.database}?options=-cdefault_transaction_read_only%3Don", queue=10
+    )
+    writer.start()
+    assert isinstance(writer.submit([prediction()]).exception(10), WriterBusy)
+    time.sleep(0.5)
+    assert not writer.ready
+    writer.close()
