@@ -23,6 +23,7 @@ from training.data_quality import DataQuality, assess_quality
 from training.earlier_runs import EarlierRuns, earlier_runs
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
+from training.follow_up import refuse_lost
 from training.judging import Judged, judge_by_folds, judge_on_test
 from training.leakage import refuse_leaks, suspects_named
 from training.options import TrainOptions
@@ -30,6 +31,7 @@ from training.plots import drawings
 from training.population import FloatArray, Population, admit
 from training.registry import CHAMPION, RunRecord
 from training.robustness import robustness
+from training.row_digests import FILE, digests_of_run
 from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
 from training.sample_size import candidate_parameters, least_sample
@@ -128,6 +130,7 @@ def _prepare(
     progress("Checking the cohort", 0, 1)
     population, exclusions = admit(cohort, file.definition, now)
     quality = assess_quality(file.definition, population, exclusions, cohort)
+    refuse_lost(file.definition, population, cohort.source)
     refuse_leaks(file.definition, population, cohort.source)
     divided = split(
         population,
@@ -245,7 +248,9 @@ def _write(
     The run's card also tells of earlier runs, which the version's own can't: made again from the
     same table, it has the same bytes.
     """
-    values = evidence.to_dict()
+    digests = digests_of_run(evidence.training, evidence.test, salt=evidence.cohort.digest)
+    (files / FILE).write_bytes(digests.to_bytes())
+    values = {**evidence.to_dict(), **digests.evidence}
     drawn = drawings(
         evidence.trees.evaluation,
         evidence.baseline.evaluation,

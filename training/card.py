@@ -10,35 +10,28 @@ from markdown import markdown
 
 from models.amounts import counted
 from models.definition import DefinitionFile
+from models.figure_names import SCALAR_TITLES, THRESHOLD_TITLES
 from models.units import unit_words
 from training.artefact import plain_json
+from training.beside_baseline import not_better
+from training.gates import shown_only
 from training.reporting import reports
 
 if TYPE_CHECKING:
     from training.plots import Drawing
 
-TITLES: Final = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "scaled_brier": "Scaled Brier score",
-    "calibration_slope": "Calibration slope (ideal 1)",
-    "calibration_in_the_large": "Calibration in the large (ideal 0)",
-    "observed_expected": "Observed over expected (ideal 1)",
-    "ici": "Integrated calibration index",
-    "e50": "Median calibration error (E50)",
-    "e90": "90th percentile of calibration error (E90)",
-    "event_rate": "Event rate",
-    "mean_risk": "Mean risk",
+_NOTES: Final = {
+    "calibration_slope": "ideal 1",
+    "calibration_in_the_large": "ideal 0",
+    "observed_expected": "ideal 1",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
 }
-THRESHOLD_TITLES: Final = {
-    "net_benefit": "Net benefit",
-    "net_benefit_treat_all": "Net benefit of treating all",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ppv": "Positive predictive value",
-    "npv": "Negative predictive value",
-    "alerts_per_100": "Alerts per 100 people",
+TITLES: Final = {
+    name: f"{title} ({_NOTES[name]})" if name in _NOTES else title
+    for name, title in SCALAR_TITLES.items()
+    if name != "calibration_intercept"  # which says little without the slope
 }
 NOT_PROVIDED: Final = (
     "a study of the effect on decisions and outcomes",
@@ -65,6 +58,7 @@ def card_files(
         definition=file.definition,
         evidence=evidence,
         earlier=earlier,
+        beside=not_better(evidence),
         renewed=evidence.get("recalibration"),
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
@@ -131,6 +125,7 @@ def _page(template: str, **values: Any) -> bytes:
         percent=_percent,
         shown_share=_shown_share,
         joint=_joint,
+        shown_only=shown_only,
         unit_words=unit_words,
     )
     return environment.get_template(template).render(css=css, **values).encode()

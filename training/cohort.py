@@ -20,6 +20,8 @@ REQUIRED: Final = ("outcome", "patient_id")
 OPTIONAL: Final = ("time", "site", "follow_up_days")
 _NAMES: Final = ("patient_id", "site")
 _READ_BYTES = 1 << 20
+_ARCHIVE: Final = b"PK\x03\x04"  # a ZIP file, as .xlsx and .ods are
+_OLD_SPREADSHEET: Final = b"\xd0\xcf\x11\xe0"  # .xls
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class Cohort:
     event or of the last contact). A `stratum` splits the estimate of the censoring.
     `test_share` of the rows, the latest, test where times are known; `unordered_because` says why
     the rows can't be ordered by time although they span some. `designated` decides instead which
-    rows test; `retraining` says what a retraining was made from.
+    rows test; `retraining` says what a retraining was made from. `suspicions` are those that the
+    rows no longer show.
     """
 
     frame: pd.DataFrame
@@ -51,6 +54,7 @@ class Cohort:
     unordered_because: str | None = None
     designated: Designated | None = None
     retraining: Mapping[str, Any] | None = None
+    suspicions: tuple[str, ...] = ()
 
 
 def read_cohort(path: Path, definition: Definition) -> Cohort:
@@ -60,15 +64,20 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
     sites are read without white space around them: some systems pad their ids.
     """
     if not path.is_file():
-        raise CohortError(f"{path}: there is no such file; give a .parquet, .csv or .csv.gz file")
+        what = "that is a directory" if path.is_dir() else "there is no such file"
+        raise CohortError(f"{path}: {what}; give a .parquet, .csv or .csv.gz file")
     suffix = "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
     if suffix not in (".parquet", ".csv", ".csv.gz"):
-        raise CohortError(f"{path.name}: {suffix or 'no suffix'} isn't .parquet, .csv or .csv.gz")
+        raise CohortError(
+            f"{path.name}: {suffix or 'no suffix'} isn't .parquet, .csv or .csv.gz; save the table "
+            "as one of them (a spreadsheet as CSV with commas, in UTF-8)"
+        )
     if not path.stat().st_size:
         raise CohortError(
             f"{path.name} is empty; give a header with the columns' names and one row a prediction"
         )
     try:
+        _refuse_archives(path, suffix)
         columns = _column_names(path)
         _check_columns(path.name, columns, definition)
         wanted = _wanted(columns, definition)
@@ -87,6 +96,17 @@ def read_cohort(path: Path, definition: Definition) -> Cohort:
         raise CohortError(f"{path.name} can't be read: {error}") from error
     names = {name: _stripped(frame[name]) for name in _NAMES if name in frame}
     return Cohort(frame.assign(**names), path.name, file_digest(path))
+
+
+def _refuse_archives(path: Path, suffix: str) -> None:
+    """Refuse a spreadsheet or another archive that is only called a CSV file."""
+    with path.open("rb") as file:
+        start = file.read(len(_ARCHIVE))
+    if suffix == ".csv" and start in (_ARCHIVE, _OLD_SPREADSHEET):
+        raise CohortError(
+            f"{path.name} is a spreadsheet or an archive, not CSV, whatever it is called; save the "
+            "table as CSV with commas, in UTF-8"
+        )
 
 
 def _stripped(values: pd.Series) -> pd.Series:

@@ -14,13 +14,14 @@ from training.cohort import input_features
 LARGEST_IMPLAUSIBLE_SHARE = 0.05
 _SHARE_UNDER_ANOTHER_UNIT = 0.1
 _EARLIEST = pd.Timestamp(1900, 1, 1)
+_NOBODY_CENSORED = "nobody is censored"  # how a claim begins that data can contradict
 
 
 def faults(frame: pd.DataFrame, definition: Definition, now: datetime) -> list[str]:
     """Return every fault for which the table is refused, empty if there is none."""
     if frame.empty:
         return ["the table has no rows: give one row a prediction"]
-    found = [*_outcome_faults(frame["outcome"]), *_patient_faults(frame["patient_id"])]
+    found = [*_outcome_faults(frame["outcome"], definition), *_patient_faults(frame["patient_id"])]
     for name in input_features(definition):
         found += _feature_faults(frame[name], definition.by_name[name])
     if "time" in frame:
@@ -57,13 +58,22 @@ def times(values: pd.Series) -> pd.Series:
     return parsed.dt.tz_localize(None)
 
 
-def _outcome_faults(outcome: pd.Series) -> Iterator[str]:
+def claims_nobody_censored(definition: Definition) -> bool:
+    """Whether a definition claims that everybody's outcome is known, as it begins if it does."""
+    return definition.estimand.censoring.lower().startswith(_NOBODY_CENSORED)
+
+
+def _outcome_faults(outcome: pd.Series, definition: Definition) -> Iterator[str]:
     absent = int(outcome.isna().sum())
     if absent:
-        yield (
-            f"outcome: {_rows_are(absent, len(outcome))} empty; leave rows with an unknown "
-            "outcome out, or give outcome 0 with their follow_up_days"
+        advice = (
+            ", though the definition says that nobody is censored; find these outcomes out, or say "
+            "in [estimand] how unknown ones are taken, and give outcome 0 with their follow_up_days"
+            if claims_nobody_censored(definition)
+            else "; leave rows with an unknown outcome out, or give outcome 0 with their "
+            "follow_up_days"
         )
+        yield f"outcome: {_rows_are(absent, len(outcome))} empty{advice}"
     known = numbers(outcome)
     other = outcome.notna() & ~known.isin((0, 1))
     if other.any():

@@ -39,7 +39,10 @@ def read_csv(path: Path, wanted: Collection[str], text: Collection[str]) -> pd.D
     with warnings.catch_warnings():
         # by pieces, or the whole file would lie in memory; a column may be of several types then
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-        return pd.read_csv(path, usecols=list(wanted), dtype=types)
+        try:
+            return pd.read_csv(path, usecols=list(wanted), dtype=types)
+        except OverflowError:  # of a number beyond every float, which is named by column and row
+            return pd.read_csv(path, usecols=list(wanted), dtype="str")
 
 
 def _check_width(path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from models.definition import Definition
+from models.event_dates import WHEN_KNOWN
 from training.cohort import Cohort
 from training.feature_quality import FeatureQuality, measure_feature
+from training.follow_up import suspect_lost
 from training.gates import GateResult
 from training.mixed_units import MIXED, mixtures
 from training.population import Population
@@ -75,6 +77,8 @@ def assess_quality(
         notes=cohort.notes,
         features=tuple(published for _, published in measured),
         suspicions=(
+            *cohort.suspicions,
+            *suspect_lost(definition, population),
             *_censored(float(np.mean(~counted))),
             *mixtures(cohort.frame, definition),
             *(words for exact, published in measured for words in _suspicions(exact, published)),
@@ -103,9 +107,14 @@ def strongest(quality: DataQuality) -> tuple[str, ...]:
 
 
 def check_data_quality(quality: Mapping[str, Any]) -> GateResult:
-    """Hold a version's data, as its evidence has them, against suspicions of leaks and of units."""
+    """Hold a version's data, as its evidence has them, against what must not be in them unseen.
+
+    That is a leak of the outcome, mixed units, or events dated by when they became known.
+    """
     suspicions = quality["suspicions"]
-    found = (*leaks(suspicions), *(words for words in suspicions if MIXED in words))
+    grave = (MIXED, WHEN_KNOWN)
+    others = (words for words in suspicions if any(mark in words for mark in grave))
+    found = (*leaks(suspicions), *others)
     words = "; ".join(found) or "no feature tells the outcome alone, none has mixed units"
     return GateResult("data quality", "failed" if found else "passed", f"data quality: {words}")
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from models.figure_names import MINUS_CHAMPION, at_threshold
+from models.amounts import counted
+from models.figure_names import MINUS_CHAMPION, at_threshold, figure_title
 from models.gate import Gate
 from training.metrics import group_names
 
@@ -69,7 +70,7 @@ def check_gates(
         elif gate.metric.endswith(MINUS_CHAMPION):
             found.append(_of_enough(_check_champion(gate, champion), judged, _WHOLE))
         else:
-            result = _check(gate, gate.metric, _figure(gate.metric, metrics))
+            result = _check(gate, gate.metric, _called(gate), _figure(gate.metric, metrics))
             group = groups.get(gate.metric.partition("/")[2])
             of_people = not gate.metric.startswith(_NOT_OF_PEOPLE)
             whole = judged if of_people else None
@@ -86,26 +87,27 @@ def _figure(metric: str, metrics: Mapping[str, float]) -> _Figure:
 def _check_champion(gate: Gate, champion: ChampionMetrics) -> GateResult:
     if not champion.metrics:
         result: Result = "insufficient evidence" if champion.needed else "passed"
-        return GateResult(gate.metric, result, f"{gate.metric}: {champion.words}")
-    found = _check(gate, gate.metric, _figure(gate.metric, champion.metrics))
+        return GateResult(gate.metric, result, f"{_called(gate)}: {champion.words}")
+    found = _check(gate, gate.metric, _called(gate), _figure(gate.metric, champion.metrics))
     return replace(found, words=f"{found.words} ({champion.words})")
 
 
 def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list[GateResult]:
     """Hold the gate in every subgroup; where none is known, nothing is shown."""
     if not subgroups:
-        words = f"{gate.metric} in every subgroup: the run has no subgroups"
+        words = f"{_called(gate)} in every subgroup: the run has no subgroups"
         return [GateResult(gate.metric, "insufficient evidence", words)]
     found = []
     for group in subgroups:
-        name = f"{gate.metric} of {group['characteristic']}: {group['group']}"
+        whose = f" of {group['characteristic'].replace('_', ' ')}: {group['group']}"
+        name, called = f"{gate.metric}{whose}", _called(gate, whose)
         if not group["assessable"]:
-            words = f"{name}: {group['reason']}"
+            words = f"{called}: {group['reason']}"
             found.append(GateResult(name, "insufficient evidence", words))
             continue
         figure = _of_group(group).get(gate.metric) or {}
         interval = figure.get("simultaneous_low"), figure.get("simultaneous_high")
-        result = _check(gate, name, (figure.get("value"), *interval))
+        result = _check(gate, name, called, (figure.get("value"), *interval))
         found.append(_of_enough(result, group))
     return found
 
@@ -136,13 +138,28 @@ def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]
     return {**group["figures"], **at}
 
 
-def _check(gate: Gate, name: str, figure: _Figure) -> GateResult:
+def shown_only(group: Mapping[str, Any]) -> str | None:
+    """Say of a group whose figures are shown that no gate can pass on so few; None if one can."""
+    if not group["assessable"]:
+        return None
+    if min(group["events"], group["non_events"]) >= FEWEST_OF_EACH:
+        return None
+    counts = f"{counted(group['events'], 'event')} and {counted(group['non_events'], 'non-event')}"
+    return f"shown, not assessable: {counts}, where a gate needs {FEWEST_OF_EACH} of each"
+
+
+def _called(gate: Gate, whose: str = "") -> str:
+    """Return a figure as a reader says it, and as the definition names it."""
+    return f"{figure_title(gate.metric)}{whose} [{gate.metric}]"
+
+
+def _check(gate: Gate, name: str, called: str, figure: _Figure) -> GateResult:
     value, low, high = figure
     wanted = _wanted(gate)
     if value is None or low is None or high is None:
-        words = f"{name}: the run has no such figure with an interval; {wanted} is wanted"
+        words = f"{called}: the run has no such figure with an interval; {wanted} is wanted"
         return GateResult(name, "insufficient evidence", words)
-    words = f"{name} {value:z.3f} ({low:z.3f} to {high:z.3f}); {wanted} is wanted"
+    words = f"{called} {value:z.3f} ({low:z.3f} to {high:z.3f}); {wanted} is wanted"
     if _within(gate, low) and _within(gate, high):
         return GateResult(name, "passed", words)
     if not _within(gate, value):

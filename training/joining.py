@@ -58,6 +58,7 @@ def join(
         digest=hashlib.sha256(f"{original.digest} {closed.digest}".encode()).hexdigest(),
         exclusions=(*original.exclusions, *closed.left_out),
         notes=(*original.notes, *_notes(closed)),
+        suspicions=closed.dates.suspicions,
         designated=Designated(np.r_[np.zeros(len(original.frame), dtype=bool), tests], method),
     )
     return Joined(cohort, int((~tests).sum()), int(tests.sum()), newest.isoformat())
@@ -141,4 +142,4 @@ def _notes(closed: Closed) -> list[str]:
             "done about them: people whom treatment helped teach a model that people like them "
             "were at low risk, and the champion looks worse for having helped"
         )
-    return notes
+    return [*notes, *closed.dates.notes]

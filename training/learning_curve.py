@@ -20,9 +20,13 @@ _FEWEST_EVENTS = 10
 
 @dataclass(frozen=True, slots=True)
 class LearningPoint:
-    """How trees fitted to so many people did on one fold of others."""
+    """How trees fitted to so many people did on one fold of others.
 
-    rows: int
+    Under censoring `people` are as many of known outcome as the rows are worth, as in the sample
+    size: those of unknown outcome weigh nothing in the fit.
+    """
+
+    people: int
     events: int
     auroc: float
     log_loss: float
@@ -53,6 +57,7 @@ def learning_curve(
             continue
         margins = fit_trees(definition, part, parameters, seed).margins(judges.inputs)
         ranked = RankedScores(judges.outcome, risk_of_margin(margins))
+        auroc = float(ranked.auroc(weights)[0])
         loss = weighted_log_loss(margins, judges.outcome, weights)
-        points.append(LearningPoint(len(part), events, float(ranked.auroc(weights)[0]), loss))
+        points.append(LearningPoint(part.effective_size(), events, auroc, loss))
     return tuple(points)

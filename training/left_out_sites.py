@@ -13,8 +13,8 @@ import numpy.typing as npt
 from training.booster import Trees
 from training.fitting import Calibrated
 from training.population import FloatArray, Population
+from training.split import in_parts
 
-MOST_PARTS: Final = 10
 _FEWEST_OF_EACH: Final = 10  # events and non-events to learn from, two a fold
 
 
@@ -44,7 +44,7 @@ def risks_of_left_out_sites(
     sites = np.unique(later)
     if len(np.union1d(own, sites)) < 2:
         return None
-    parts = [sites[number::MOST_PARTS] for number in range(min(MOST_PARTS, len(sites)))]
+    parts = in_parts(sites)
     risk, kept = np.full(len(test), np.nan), []
     for number, left_out in enumerate(parts):
         others = training.part(~np.isin(own, left_out))

@@ -3,33 +3,42 @@
 A recalibrated version has its trees of another, which may itself have been recalibrated.
 """
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
+from models.errors import ArtefactError
 from records.settings import Settings
 from training.cohort import Cohort
 from training.earlier_runs import JUDGED_PEOPLE, people_digest
 from training.evidence import RECALIBRATED, RETRAINING
 from training.population import Population
-from training.registry import RegisteredVersion, download, find_version, run_tags
+from training.registry import (
+    RegisteredVersion,
+    download,
+    find_version,
+    read_run_file,
+    run_tags,
+)
+from training.row_digests import (
+    FILE,
+    ROWS,
+    RowDigests,
+    copied_share,
+    read_row_digests,
+    row_digests,
+)
 
-MOST_FAMILIAR_SHARE: Final = 0.05
-_MOST_REPEATED_SHARE: Final = 0.01  # of the reference: beyond, rows are alike by chance too
+MOST_COPIED_SHARE: Final = 0.05  # so few can't flatter a figure by more than its interval's width
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A version, its verified artefact, and the evidence sealed in it."""
+    """A version, and the evidence sealed in its verified artefact."""
 
     version: RegisteredVersion
-    artefact: Path
     evidence: dict[str, Any]
 
     @property
@@ -38,6 +47,17 @@ class Made:
         then = self.evidence.get(RETRAINING)
         original = () if then is None else (str(then["original_cohort"]["digest"]),)
         return (self.version.cohort_digest, *original)
+
+
+@dataclass(frozen=True, slots=True)
+class Familiar:
+    """How it is known that people of a table are a version's own, and whether it learnt from them.
+
+    It hasn't learnt from those of its held-out part, who only judged it.
+    """
+
+    words: str
+    learnt: bool
 
 
 def lineage(version: RegisteredVersion, *, settings: Settings) -> tuple[Made, ...]:
@@ -54,57 +74,64 @@ def lineage(version: RegisteredVersion, *, settings: Settings) -> tuple[Made, ..
 
 def seen_before(
     made: Iterable[Made], cohort: Cohort, rows: Population, *, settings: Settings
-) -> str | None:
+) -> Familiar | None:
     """Say how it is known that people of this table are those a version was made from.
 
-    None where nothing tells of any: that their files differ doesn't rule it out.
+    None where nothing tells of any: that their files differ doesn't rule it out, and of a version
+    without digests of its rows (see `untold`) copies can't be told. Raises ArtefactError where a
+    version's digests are not as they were registered.
     """
     for one in made:
         which = f"version {one.version.version}"
         if cohort.digest in one.tables:
-            return f"it is the very table that {which} was made from"
+            return Familiar(f"it is the very table that {which} was made from", learnt=True)
         tags = run_tags(one.version, settings=settings)
-        every_person_learnt = one.evidence["split"]["nested_folds"] > 0
-        if every_person_learnt and tags.get(JUDGED_PEOPLE) == people_digest(cohort, rows):
-            return f"its patients are those that {which} was made from, in another file"
-        share = _familiar_share(one.artefact, rows)
-        if share is not None and share > MOST_FAMILIAR_SHARE:
-            return (
-                f"{share:.0%} of its rows have in every feature the values of a row that {which} "
-                "was made from or judged by"
+        if tags.get(JUDGED_PEOPLE) == people_digest(cohort, rows):
+            learnt = one.evidence["split"]["nested_folds"] > 0
+            made_or_judged = f"{which} was made from" if learnt else f"judged {which}"
+            return Familiar(
+                f"its patients are those that {made_or_judged}, in another file", learnt
             )
+        if ROWS not in one.evidence:
+            continue
+        known = _row_digests(one, settings)
+        own = row_digests(rows, salt=one.version.cohort_digest)
+        for learnt, theirs in ((True, known.learnt), (False, known.judged)):
+            share = copied_share(own, theirs)
+            if share > MOST_COPIED_SHARE:
+                verb = "learnt from" if learnt else "was judged by"
+                return Familiar(
+                    f"{share:.0%} of its rows are, in every feature and the outcome, rows that "
+                    f"{which} {verb}, more than chance brings",
+                    learnt,
+                )
     return None
+
+
+def untold(made: Iterable[Made]) -> str | None:
+    """Say which versions were registered before digests of their rows were kept, if any were."""
+    old = [f"version {one.version.version}" for one in made if ROWS not in one.evidence]
+    if not old:
+        return None
+    return (
+        f"{' and '.join(old)} kept no digests of rows, so whether rows of this table are copies of "
+        "those it was made from can't be told"
+    )
+
+
+def _row_digests(one: Made, settings: Settings) -> RowDigests:
+    text = read_run_file(one.version, FILE, settings=settings)
+    sealed = one.evidence.get(ROWS, {}).get("digest")
+    if text is None or hashlib.sha256(text).hexdigest() != sealed:
+        state = "there is none" if text is None else "it isn't as it was registered"
+        raise ArtefactError(
+            f"{one.version.name} version {one.version.version}: {FILE} of its run tells who it was "
+            f"made from, but {state}; train it again"
+        )
+    return read_row_digests(text)
 
 
 def _made(version: RegisteredVersion, settings: Settings) -> Made:
     place = settings.cache / "artefacts" / version.artefact_digest
     artefact = download(version, place, settings=settings)
-    return Made(version, artefact, json.loads((artefact / "evidence.json").read_bytes()))
-
-
-def _familiar_share(artefact: Path, rows: Population) -> float | None:
-    """Return the share of rows that are in the version's reference, None where that tells nothing.
-
-    Nothing is told where the reference repeats itself, as with few features of few values.
-    """
-    reference = pd.read_parquet(artefact / "reference.parquet")
-    names = [name for name in rows.columns if name in reference]
-    known = _digests({name: reference[name] for name in names})
-    if 1 - len(np.unique(known)) / len(known) > _MOST_REPEATED_SHARE:
-        return None
-    own = _digests({name: pd.Series(rows.columns[name]) for name in names})
-    return float(np.isin(own, known).mean())
-
-
-def _digests(columns: Mapping[str, pd.Series]) -> npt.NDArray[np.uint64]:
-    """Return a number for the values of each row, whatever type a file gave their columns."""
-    frame = pd.DataFrame(
-        {
-            name: values.astype("float64")
-            if pd.api.types.is_numeric_dtype(values)
-            else values.astype("object").where(values.notna(), "").astype("str").astype("object")
-            for name, values in columns.items()
-        }
-    )
-    digests: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return digests
+    return Made(version, json.loads((artefact / "evidence.json").read_bytes()))

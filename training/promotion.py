@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from models.definition import parse_definition
 from models.errors import ArtefactError, PromotionRefused
@@ -22,6 +22,7 @@ from training.registry import (
     read_run_file,
     set_alias,
     verify_registered,
+    version_of_alias,
 )
 from training.separation import fetched, makers, refuse_makers
 from training.succession import ROLLED_BACK_FROM, earlier_champion, rolled_back_from
@@ -30,17 +31,24 @@ if TYPE_CHECKING:
     from records.models import Tenure
 
 
+_LEAST_REASON: Final = 10  # characters, as the console asks for what is signed there
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The version that is champion again, and whether failed gates were overridden for it."""
+    """The version that is champion again, whether gates were overridden for it, and which."""
 
     version: str
     overridden: bool
+    gates: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """What has to be said of its promotion, empty where its gates passed."""
-        return "Gates that it didn't pass were overridden when promoted." if self.overridden else ""
+        if not self.overridden:
+            return ""
+        said = "Gates that it didn't pass were overridden when promoted"
+        return f"{said}: {'; '.join(self.gates)}." if self.gates else f"{said}."
 
 
 def promote(
@@ -53,15 +61,19 @@ def promote(
     override: bool = False,
     settings: Settings,
     now: datetime,
-) -> None:
+) -> "Tenure | None":
     """Let the alias `to` mean this version, if its evidence passes the definition's gates.
 
+    Return the tenure by which it means this version already, and then nothing is recorded; or None.
     Raises PromotionRefused with every gate that isn't passed and its figures. `override` lets
-    failed gates through and is recorded as such; only the settings let somebody promote a version
-    of their own.
+    failed gates through, for a reason of 10 characters or more, and is recorded as such; only the
+    settings let somebody promote a version of their own.
     """
     registered = find_version(name, version, settings=settings)
     _check_reasons(by, because)
+    already = _already(registered, to, settings)
+    if already is not None:
+        return already
     verify_registered(registered, settings=settings)
     directory = fetched(registered, settings)
     if to == CHAMPION:
@@ -73,6 +85,11 @@ def promote(
             f"{name} version {registered.version} may not become {to}:\n"
             + "\n".join(f"- {gate.result}: {gate.words}" for gate in open_gates)
         )
+    if open_gates and len(because.strip()) < _LEAST_REASON:
+        raise PromotionRefused(
+            f"--because {because!r} says too little to override a gate: say in {_LEAST_REASON} "
+            "characters or more what was weighed, and by whom"
+        )
     evidence = {
         "artefact_digest": registered.artefact_digest,
         "definition_digest": registered.definition_digest,
@@ -83,6 +100,7 @@ def promote(
     }
     overridden = bool(open_gates)
     _move(registered, to, by, because, evidence, overridden, settings=settings, now=now)
+    return None
 
 
 def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> Restored:
@@ -101,10 +119,14 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
     registered = find_version(name, earlier.version, settings=settings)
     verify_registered(registered, settings=settings)
     refuse_makers(registered, by, settings=settings)
-    evidence = {ROLLED_BACK_FROM: current, "artefact_digest": registered.artefact_digest}
+    evidence = {
+        ROLLED_BACK_FROM: current,
+        "artefact_digest": registered.artefact_digest,
+        "gates": earlier.evidence.get("gates", []),
+    }
     overridden = earlier.overridden
     _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=now)
-    return Restored(earlier.version, overridden)
+    return Restored(earlier.version, overridden, earlier.overridden_gates)
 
 
 def _no_earlier(name: str, current: str | None, withdrawn: tuple[str, ...]) -> str:
@@ -124,6 +146,16 @@ def history(name: str, *, settings: Settings) -> list["Tenure"]:
     from records import tenure  # Django's tables can be imported only once it is configured
 
     return tenure.history(name)
+
+
+def _already(registered: RegisteredVersion, alias: str, settings: Settings) -> "Tenure | None":
+    """Return the alias's tenure where both the record and the registry say that it's this one's."""
+    tenures = (one for one in history(registered.name, settings=settings) if one.alias == alias)
+    newest = next(tenures, None)
+    if newest is None or newest.version != registered.version:
+        return None
+    meant = version_of_alias(registered.name, alias, settings=settings)
+    return newest if meant == registered.version else None
 
 
 def _check_reasons(by: str, because: str) -> None:

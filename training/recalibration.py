@@ -30,6 +30,7 @@ from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
 from training.registry import RunRecord
+from training.row_digests import FILE, digests_of_run
 from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
 from training.run_record import typical_row
@@ -61,8 +62,12 @@ def recalibrate(
     if examined.seen_before is not None:
         raise CohortError(
             f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
-            f"{examined.seen_before}. Figures of people whom the trees have learnt from would look "
-            "better than they are; give a table of other people"
+            f"{examined.seen_before.words}. {_why_refused(examined.seen_before.learnt)}"
+        )
+    if examined.untold is not None:
+        raise CohortError(
+            f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
+            f"{examined.untold}; train it again, and recalibrate that version"
         )
     earlier = earlier_runs(name, cohort, examined.rows, settings)
     with tempfile.TemporaryDirectory() as scratch:
@@ -90,6 +95,20 @@ def recalibrate(
             progress=progress,
         )
         return replace(trained, earlier=earlier)
+
+
+def _why_refused(learnt: bool) -> str:
+    if learnt:
+        return (
+            "Figures of people whom the trees have learnt from would look better than they are; "
+            "give a table of other people"
+        )
+    return (
+        "No tree has learnt from them, but the figures that ask for a recalibration are of these "
+        "people. Fitted to them and judged by them again, the new version's gates would be held "
+        "against people who are no longer unused, and nobody would be left to tell whether it "
+        "holds. Give a table of people who came later, or of another place"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +146,9 @@ def build_recalibrated(
     )
     progress("Evaluating", 1, 1)
     served = _write_scorer(artefact, examined, sigmoid, settings)
-    values = _evidence(examined, beside, served, seed)
+    digests = digests_of_run(rows, rows, salt=examined.cohort.digest)
+    (files / FILE).write_bytes(digests.to_bytes())
+    values = {**_evidence(examined, beside, served, seed), **digests.evidence}
     drawn = drawings(
         beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
     )
@@ -194,7 +215,7 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         RECALIBRATED: version,
         "recalibration": {
             "trees": {**trees.evidence["cohort"], "version": trees.version.version},
-            "same_people": f"Known of people who are in both tables: {examined.seen_before}"
+            "same_people": f"Known of people who are in both tables: {examined.seen_before.words}"
             if examined.seen_before
             else "Nothing tells of people who are in both tables; that some are can't be ruled out",
         },

@@ -16,6 +16,7 @@ from models.change_plan import ChangePlan
 from models.definition import Definition
 from models.encoding import complete_columns, encode_columns
 from models.errors import CohortError, RecordError
+from models.event_dates import EventDates
 from records.follow_up import LARGEST_UNREPORTED, ONE_DAY, FollowUp, follow_up
 from records.models import Amendment, Prediction
 from training.cohort import input_features
@@ -46,14 +47,15 @@ class Closed:
     """Predictions of closed windows with a reported outcome, in order of prediction time.
 
     `frame` has the features in the definition's units, `outcome`, `follow_up_days`, `patient_id`,
-    `predicted_at` (UTC), `site` and `shown`. `through` is the last day of prediction that has
-    closed, `digest` that of the rows.
+    `predicted_at` (UTC), `site` and `shown`, and whether the event `happened`, even after the
+    horizon. `through` is the last day of prediction that has closed, `digest` that of the rows.
     """
 
     frame: pd.DataFrame
     through: date
     left_out: tuple[tuple[str, int], ...]
     censored: int
+    dates: EventDates
     digest: str
 
 
@@ -73,8 +75,9 @@ def closed_predictions(
 
     A window closes by prediction date, horizon and reporting delay, whatever has been reported.
     Test clients' predictions and reports never enter. `is_alike` says whether the version of a
-    number and artefact digest has these features. Raises CohortError where nothing has closed or
-    too much is unreported, RecordError where recorded values no longer give the recorded inputs.
+    number and artefact digest has these features. Raises CohortError where nothing has closed, too
+    much is unreported or all events seem dated by when they became known, RecordError where
+    recorded values no longer give the recorded inputs.
     """
     through = definition.outcome.closed_through(known_by.date())
     chosen, left_out = _chosen(definition, plan, is_alike, through, known_by)
@@ -91,6 +94,7 @@ def closed_predictions(
     left_out[_UNREPORTED] = int((last & ~known).sum())
     _check_reported(definition, left_out[_UNREPORTED], int(last.sum()))
     frame = rows.table[last & known].reset_index(drop=True)
+    dates = _dates(definition, frame)
     horizon = definition.outcome.horizon_days
     censored = (frame["outcome"] == 0) & (frame["follow_up_days"] < horizon)
     return Closed(
@@ -98,6 +102,7 @@ def closed_predictions(
         through=through,
         left_out=tuple((reason, count) for reason, count in left_out.items() if count),
         censored=int(censored.sum()),
+        dates=dates,
         digest=_digest(np.array(rows.ids)[(last & known).to_numpy()].tolist(), frame),
     )
 
@@ -186,6 +191,7 @@ def _record(definition: Definition, row: dict[str, Any], reports: FollowUp) -> d
         **{name: row["features"].get(name) for name in input_features(definition)},
         "outcome": float(by_horizon),
         "follow_up_days": np.nan if days is None else days,
+        "happened": report is not None and report[1],
         "patient_id": row["patient"] or str(row["id"]),
         "predicted_at": predicted_at.astimezone(UTC).replace(tzinfo=None),
         "site": row["site"],
@@ -217,6 +223,15 @@ def _check_reported(definition: Definition, unreported: int, closed: int) -> Non
             f"closed windows are unreported, more than {LARGEST_UNREPORTED:.0%}; unreported is "
             "neither censored nor event-free, so report them with `auscult outcomes` first"
         )
+
+
+def _dates(definition: Definition, frame: pd.DataFrame) -> EventDates:
+    """Return how the events are dated; raise CohortError where that leaves none to learn from."""
+    days, happened = frame["follow_up_days"].to_numpy(), frame["happened"].to_numpy(dtype=np.bool_)
+    dates = EventDates.of(definition.outcome, days, happened)
+    if dates.suspicions and not dates.within:
+        raise CohortError(f"{definition.name}: {'; '.join(dates.suspicions)}")
+    return dates
 
 
 def _counted(left_out: dict[str, int]) -> str:

@@ -149,11 +149,17 @@ def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
 
 def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
     """Return the champion, None where no version is."""
+    version = version_of_alias(name, CHAMPION, settings=settings)
+    return None if version is None else find_version(name, version, settings=settings)
+
+
+def version_of_alias(name: str, alias: str, *, settings: Settings) -> str | None:
+    """Return the number of the version that an alias means, None where it means none."""
     client = store(settings)
     if not client.search_registered_models(f"name = '{name}'"):
         return None
-    version = client.get_registered_model(name).aliases.get(CHAMPION)
-    return None if version is None else find_version(name, str(version), settings=settings)
+    version = client.get_registered_model(name).aliases.get(alias)
+    return None if version is None else str(version)
 
 
 def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) -> bytes | None:

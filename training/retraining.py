@@ -122,6 +122,7 @@ def recorded_cohort(
         "shown": shown,
         "silent": len(closed.frame) - shown,
         "censored": closed.censored,
+        "events_after_horizon": closed.dates.after,
         "training": joined.training,
         "test": joined.test,
     }

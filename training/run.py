@@ -1,6 +1,8 @@
 """One training run: from a definition and its cohort to a registered version with its evidence."""
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -48,7 +50,7 @@ def train(
     """Fit, calibrate, evaluate and register one version of a model.
 
     Raises CohortError before any fitting for a table that can't be used, and RegistryError for a
-    home that was moved.
+    home that was moved or copied.
     """
     if settings.root.is_dir():  # rather now than when all is made
         check_artefact_root(store(settings), file.definition.name, settings)
@@ -57,9 +59,10 @@ def train(
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()
         files.mkdir()
-        built = build(
-            file, cohort, options, artefact, files, settings=settings, progress=stages, now=now
-        )
+        with before_registration():
+            built = build(
+                file, cohort, options, artefact, files, settings=settings, progress=stages, now=now
+            )
         trained = register_version(
             file.definition,
             cohort,
@@ -71,6 +74,15 @@ def train(
             progress=progress,
         )
         return replace(trained, earlier=built.earlier)
+
+
+@contextlib.contextmanager
+def before_registration() -> Iterator[None]:
+    """Let an interruption within say that nothing was registered, as it can't of a later one."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt("nothing was registered") from interruption
 
 
 def register_version(

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from training.registry import RunRecord
 from training.run_files import Compared
 
 _PEOPLE: Final = ("trained_by", "requested_by")  # who stand in the tags
+_OF_SEARCHES: Final = ("trials", "timeout_seconds", "repeated_trials", "stability_trials", "growth")
 
 
 def run_record(
@@ -36,7 +37,7 @@ def run_record(
         **{f"baseline_{name}": value for name, value in baseline.parameters.items()},
         "calibration_a": trees.sigmoid.a,
         "calibration_b": trees.sigmoid.b,
-        **{name: value for name, value in asdict(options).items() if name not in _PEOPLE},
+        **_asked(options),
     }
     return RunRecord(
         parameters=parameters,
@@ -57,6 +58,13 @@ def run_record(
             **({} if compared is None else {"champion_digest": compared.digest}),
         },
     )
+
+
+def _asked(options: TrainOptions) -> dict[str, Any]:
+    """Return what a run was asked for and did: without a search, nothing of searches."""
+    left_out = {*_PEOPLE, *(_OF_SEARCHES if options.quick else ())}
+    asked = {name: value for name, value in asdict(options).items() if name not in left_out}
+    return asked | {"draws": options.bootstrap_draws}
 
 
 def typical_row(file: DefinitionFile, test: Population) -> pd.DataFrame:

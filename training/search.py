@@ -54,7 +54,8 @@ def search_booster(
     """
     import optuna  # only here: slow to import, and --quick needs none of it
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # a trial that fails is raised here; Optuna's own words of it, with a stack, are noise
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     parts = [
         (table(training.part(learning)), table(training.part(held_out)))
         for learning, held_out in folds(training, seed + _OWN_FOLDS)

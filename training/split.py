@@ -13,6 +13,7 @@ from training.population import Population
 TEST_SHARE = 0.4
 LEAST_OF_TEST_SHARE = 0.5
 FOLDS = 5
+MOST_PARTS = 10  # in which sites are left out: each costs the making of a model
 _FEWEST = 2 * FOLDS
 _OUTER_FOLDS = 2  # added to the seed: neither those of the search nor those of the calibration
 _SMALL_SITES = "sites too small to be left out alone"
@@ -92,20 +93,33 @@ def folds(population: Population, seed: int) -> Iterator[Fold]:
         yield np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
 
 
-def site_folds(population: Population, site: npt.NDArray[np.generic]) -> dict[str, Fold]:
-    """Return for each site the rows of other sites' patients, and its own rows.
+def in_parts(sites: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
+    """Deal sites out to the parts in which they are left out: each alone, or 10 where more."""
+    return [sites[number::MOST_PARTS] for number in range(min(MOST_PARTS, len(sites)))]
 
-    Sites with too few events or non-events to be judged stand together as one.
+
+def site_folds(population: Population, site: npt.NDArray[np.generic]) -> dict[str, Fold]:
+    """Return for each part of sites the rows of other sites' patients, and its own rows.
+
+    Sites with too few events or non-events to be judged stand together as one. The name of a part
+    is that of its sites.
     """
+    names = _with_small_together(population, site)
+    found = {}
+    for part in in_parts(np.unique(names)):
+        own = np.isin(names, part)
+        others = ~own & ~np.isin(population.patient, population.patient[own])
+        found[", ".join(part.tolist())] = (np.flatnonzero(others), np.flatnonzero(own))
+    return found
+
+
+def _with_small_together(
+    population: Population, site: npt.NDArray[np.generic]
+) -> npt.NDArray[np.object_]:
     names = np.array([str(name) for name in site], dtype=object)
     small = [name for name in np.unique(names) if min(_outcomes(population, names == name)) < 1]
     names[np.isin(names, small)] = _SMALL_SITES
-    found = {}
-    for name in np.unique(names):
-        own = names == name
-        others = ~own & ~np.isin(population.patient, population.patient[own])
-        found[str(name)] = (np.flatnonzero(others), np.flatnonzero(own))
-    return found
+    return names
 
 
 def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tuple[Fold, ...], str]:
@@ -117,9 +131,16 @@ def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tup
         )
     for name, (learning, _) in by_name.items():
         _check_part(population, learning, f"training part without site {name!r}")
+    sites = len(np.unique([str(name) for name in site]))
+    each = (
+        f"each of {len(by_name)} sites"
+        if sites <= len(by_name)
+        else f"each of {len(by_name)} parts, into which {sites} sites are dealt, those without "
+        "events or non-events as one,"
+    )
     return tuple(by_name.values()), (
-        f"no split: all rows train, and each of {len(by_name)} sites in turn is left out of the "
-        "whole making of a model, search and calibration included, and judges it"
+        f"no split: all rows train, and {each} in turn is left out of the whole making of a model, "
+        "search and calibration included, and judges it"
     )
 
 

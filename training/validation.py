@@ -20,7 +20,7 @@ from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
 from training.earlier_runs import JUDGED_PEOPLE, people_digest
 from training.evaluation import evaluate_on
-from training.lineage import Made, lineage, seen_before
+from training.lineage import Familiar, Made, lineage, seen_before, untold
 from training.metrics import flat_metrics
 from training.population import Population, admit
 from training.registry import RegisteredVersion, RunRecord, download, find_version, log_run
@@ -30,7 +30,8 @@ from training.registry import RegisteredVersion, RunRecord, download, find_versi
 class Examined:
     """A version's risks of another population's people, and what it was made from.
 
-    `seen_before` says how it is known that people among these are those it was made from.
+    `seen_before` says how it is known that people among these are those it was made from, `untold`
+    of which versions copies can't be known.
     """
 
     version: RegisteredVersion
@@ -41,21 +42,25 @@ class Examined:
     quality: DataQuality
     explained: Explanations
     made: tuple[Made, ...]
-    seen_before: str | None
+    seen_before: Familiar | None
+    untold: str | None
 
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """How a version did on another population, and the run that keeps it.
+    """How a version did on another population, what is suspicious there, and the run that keeps it.
 
-    `seen_before` says how it is known that the version was made from people among these.
+    `seen_before` says how it is known that the version was made from people among these, and
+    `untold` that it can't be known of copied rows.
     """
 
     version: RegisteredVersion
     run_id: str
     people: int
     evaluation: Evaluation
-    seen_before: str | None = None
+    suspicions: tuple[str, ...]
+    seen_before: Familiar | None = None
+    untold: str | None = None
 
 
 def validate(
@@ -104,7 +109,16 @@ def validate(
             settings=settings,
         )
     people = len(examined.rows)
-    return Validation(examined.version, run_id, people, evaluation, examined.seen_before)
+    found = examined.quality.suspicions
+    return Validation(
+        examined.version,
+        run_id,
+        people,
+        evaluation,
+        found,
+        seen_before=examined.seen_before,
+        untold=examined.untold,
+    )
 
 
 def examine(
@@ -122,7 +136,18 @@ def examine(
     explained = model.scorer.explain_batch(np.ascontiguousarray(rows.inputs))
     made = lineage(registered, settings=settings)
     seen = seen_before(made, cohort, rows, settings=settings)
-    return Examined(registered, artefact, file, cohort, rows, quality, explained, made, seen)
+    return Examined(
+        registered,
+        artefact,
+        file,
+        cohort,
+        rows,
+        quality,
+        explained,
+        made,
+        seen_before=seen,
+        untold=untold(made),
+    )
 
 
 def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
@@ -132,7 +157,8 @@ def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
         "artefact_digest": examined.version.artefact_digest,
         "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
         "is_its_own_cohort": examined.cohort.digest == examined.version.cohort_digest,
-        "seen_before": examined.seen_before,
+        "seen_before": None if examined.seen_before is None else examined.seen_before.words,
+        "copies_untold": examined.untold,
         "data_quality": examined.quality.to_dict(),
         "evaluation": evaluation.to_dict(),
     }

@@ -98,9 +98,17 @@ def artefact(trained: Trained) -> Path:
     return trained.version.directory
 
 
+def share_registry(source: Settings, into: Settings) -> None:
+    """Give a home a copy of another's registry, and a link to the files that this is of."""
+    shutil.copy(source.root / "mlflow.db", into.root / "mlflow.db")
+    if into.mlflow_artifacts.is_dir():
+        into.mlflow_artifacts.rmdir()
+    into.mlflow_artifacts.symlink_to(source.mlflow_artifacts)
+
+
 @pytest.fixture
 def registry(sqlite_db: Settings, trained: Trained, stricter_version: str) -> Settings:
     """A home with a migrated database and a registry of its own that holds both versions."""
     assert stricter_version != trained.version.version
-    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    share_registry(trained.settings, sqlite_db)
     return sqlite_db

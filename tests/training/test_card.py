@@ -35,6 +35,18 @@ def test_the_figures_on_the_card_are_those_of_the_run(page: str, trained: Traine
         assert shown(threshold.figures["net_benefit"]) in page
 
 
+def test_each_groups_calibration_and_precision_are_on_the_card(page: str, artefact: Path) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    groups = evidence["model_evidence"]["evaluation"]["subgroups"]
+    assessable = [group for group in groups if group["assessable"]]
+    assert assessable
+    for group in assessable:
+        for name in ("calibration_slope", "observed_expected", "ici", "brier", "auprc"):
+            one = group["figures"][name]
+            low, high = one["simultaneous_low"], one["simultaneous_high"]
+            assert f"{one['value']:.3f} ({low:.3f} to {high:.3f})" in page
+
+
 def test_what_is_not_known_is_said_to_be_unknown(page: str) -> None:
     assert "not assessed: The table doesn&#39;t record it" in page
     assert "external validation on another population" in page
@@ -43,7 +55,7 @@ def test_what_is_not_known_is_said_to_be_unknown(page: str) -> None:
 def test_exclusions_censoring_and_gates_are_on_the_card(page: str) -> None:
     assert "No row was left out." in page
     assert re.search(r"with an outcome unknown at the horizon", page)
-    assert re.search(r"auroc 0\.\d+ \(.*\); at least 0.6 is wanted</td><td>passed", page)
+    assert re.search(r"AUROC \[auroc\] 0\.\d+ \(.*\); at least 0.6 is wanted</td><td>passed", page)
 
 
 def test_the_authors_text_cannot_smuggle_html_in(page: str) -> None:
@@ -154,3 +166,23 @@ def test_the_gate_that_no_definition_states_stands_among_the_others(
     assert [gate["metric"] for gate in evidence["gates"]][-1] == "data quality"
     words = "data quality: no feature tells the outcome alone, none has mixed units"
     assert f"<td>{words}</td><td>passed</td>" in page
+
+
+def test_each_group_that_is_shown_on_few_people_says_that_it_is_not_assessable(
+    page: str, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    groups = evidence["model_evidence"]["evaluation"]["subgroups"]
+    shown = [group for group in groups if group["assessable"]]
+    few = [one for one in shown if min(one["events"], one["non_events"]) < 100]
+    assert few
+    assert len(few) < len(shown)
+
+    # in the table of each group, and in that of its other figures
+    assert page.count("<em>shown, not assessable: ") == 2 * len(few)
+    for group in few:
+        assert (
+            f"{group['group']}<br><em>shown, not assessable: {group['events']} events and "
+            f"{group['non_events']} non-events, where a gate needs 100 of each</em></td>"
+        ) in page
+    assert "has too few people with or without the event for any conclusion" in page

@@ -1,5 +1,4 @@
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from models.definition import parse_definition
 from models.errors import ArtefactError, PromotionRefused
 from models.risk_model import RiskModel
 from records.settings import Settings
-from tests.training.conftest import NOW, Trained
+from tests.training.conftest import NOW, Trained, share_registry
 from tests.training.readmissions import DEFINITION, cohort, people, write_definition
 from training.champion import champion_risks
 from training.options import TrainOptions
@@ -25,7 +24,7 @@ GATE = '{ metric = "auroc_minus_champion", at_least = -0.05 },\n]\n\n[[bands]]'
 @pytest.fixture
 def registry(sqlite_db: Settings, trained: Trained) -> Settings:
     """A home with a migrated database and a registry in which version 1 is champion."""
-    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    share_registry(trained.settings, sqlite_db)
     set_alias("readmission", "champion", "1", settings=sqlite_db)
     return sqlite_db
 

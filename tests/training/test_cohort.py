@@ -120,7 +120,9 @@ def test_a_missing_column_is_named_with_the_column_that_may_be_meant(
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("table.xlsx", b"PK", "isn't .parquet, .csv or .csv.gz"),
+        ("table.xlsx", b"PK", r"isn't .parquet, .csv or .csv.gz; save .* as CSV with commas"),
+        ("table.csv", b"PK\x03\x04 and so on", "is a spreadsheet or an archive, not CSV"),
+        ("table.csv", b"\xd0\xcf\x11\xe0 and so on", "is a spreadsheet or an archive, not CSV"),
         ("table.csv", b"", r"table\.csv is empty; give a header"),
         ("table.csv", b"\xff\xfe\x00\x01", "isn't UTF-8"),
         ("table.parquet", b"PAR1 is how it should end", "can't be read"),
@@ -142,6 +144,20 @@ def test_a_file_that_is_not_there_is_refused_by_name(
 ) -> None:
     with pytest.raises(CohortError, match="there is no such file"):
         read_cohort(tmp_path / "absent.csv", definition)
+    with pytest.raises(CohortError, match="that is a directory; give a "):
+        read_cohort(tmp_path, definition)
+
+
+def test_a_whole_number_beyond_every_float_in_a_file_is_named_by_its_column(
+    definition: Definition, now: datetime, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    frame = people().astype({"crp": object})
+    frame.loc[3, "crp"] = "9" * 400
+    frame.to_csv(path, index=False)
+
+    with pytest.raises(CohortError, match="crp: 1 row is infinite; leave them empty or correct"):
+        admit(read_cohort(path, definition), definition, now)
 
 
 @given(body=st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
@@ -233,7 +249,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     ),
     "a site left out": (
         lambda f: f.assign(site=["north"] * 690 + [None] * 10),
-        r"site: 10 of 700 rows are empty",
+        r"site: 10 of 700 rows are empty; name the site of every row, or leave it out",
     ),
     "follow-up that runs backwards": (
         lambda f: f.assign(follow_up_days=[-1.0] * 2 + [45.0] * 698, outcome=f["outcome"]),

@@ -1,7 +1,7 @@
 import pytest
 
 from models.gate import Gate
-from training.gates import ChampionMetrics, check_gates
+from training.gates import ChampionMetrics, check_gates, shown_only
 
 AUROC = Gate(metric="auroc", at_least=0.75)
 SLOPE = Gate(metric="calibration_slope", at_least=0.8, at_most=1.2)
@@ -37,7 +37,7 @@ def test_a_figure_without_an_interval_is_no_evidence(figures: dict[str, float]) 
     (found,) = check_gates([AUROC], figures)
 
     assert found.result == "insufficient evidence"
-    assert "auroc" in found.words
+    assert found.words.startswith("AUROC [auroc]: the run has no such figure")
 
 
 def test_a_definition_without_gates_has_none_to_pass() -> None:
@@ -72,6 +72,7 @@ def test_a_gate_for_every_subgroup_cannot_pass_on_one_that_is_not_assessable() -
 
     assert female.passed
     assert female.metric == "auroc of sex: Female"
+    assert female.words.startswith("AUROC of sex: Female [auroc] 0.800 (0.760 to 0.840)")
     assert male.result == "insufficient evidence"
     assert "30 events" in male.words
 
@@ -100,6 +101,51 @@ def test_no_gate_passes_on_a_group_of_fewer_than_100_that_the_definition_lets_be
     assert [result.result for result in found] == ["insufficient evidence"] * 2
     assert all("100 events and non-events, of which the group has" in one.words for one in found)
     assert [result.passed for result in enough] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("net_benefit_at_0.25", "Net benefit at a risk of 25 % [net_benefit_at_0.25] 0.500"),
+        ("ici", "Integrated calibration index [ici] 0.500"),
+        (
+            "observed_expected/age_band/80 or more",
+            "Observed over expected of age band: 80 or more [observed_expected/age_band/80 or "
+            "more] 0.500",
+        ),
+        ("data_suspicions", "Suspicions about the data [data_suspicions] 0.500"),
+    ],
+)
+def test_a_gate_is_named_in_a_readers_words_with_its_name_in_brackets(
+    metric: str, words: str
+) -> None:
+    figures = {f"{metric}{end}": 0.5 for end in ("", "_low", "_high")}
+
+    (found,) = check_gates([Gate(metric=metric, at_least=0.1)], figures)
+
+    assert found.words.startswith(words)
+    assert found.metric == metric
+
+
+def test_so_is_one_on_the_difference_to_the_champion() -> None:
+    gate = Gate(metric="brier_minus_champion", at_most=0.01)
+
+    (found,) = check_gates([gate], {})
+
+    assert found.words.startswith("Brier score minus the champion's [brier_minus_champion]: comp")
+
+
+@pytest.mark.parametrize("few", ["events", "non_events"])
+def test_a_group_whose_figures_are_shown_says_that_no_gate_can_pass_on_it(few: str) -> None:
+    group = {**GROUPS[0], "events": 100, "non_events": 100}
+
+    assert shown_only(group) is None
+    assert shown_only(GROUPS[1]) is None  # its reason stands where the figures would
+    words = shown_only({**group, few: 1})
+    assert words is not None
+    assert words.startswith("shown, not assessable: ")
+    assert words.endswith(", where a gate needs 100 of each")
+    assert ("1 event and 100 non-events" if few == "events" else "100 events and 1 non-") in words
 
 
 def test_a_gate_fails_on_a_small_group_whose_figure_lies_outside() -> None:

@@ -14,10 +14,11 @@ from training import search
 from training.booster import Trees
 from training.card import card_files
 from training.fitting import Calibrated
-from training.left_out_sites import MOST_PARTS, LeftOut, risks_of_left_out_sites
+from training.left_out_sites import LeftOut, risks_of_left_out_sites
 from training.options import TrainOptions
 from training.population import FloatArray, Population
 from training.run import train
+from training.split import MOST_PARTS
 
 
 class Sites(Calibrated[Trees]):

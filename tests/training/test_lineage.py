@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -7,7 +6,7 @@ import pytest
 from auscult.summary import show_validated
 from models.errors import CohortError
 from records.settings import Settings
-from tests.training.conftest import NOW, Trained
+from tests.training.conftest import NOW, Trained, share_registry
 from tests.training.readmissions import cohort, people
 from training.cohort import Cohort
 from training.recalibration import recalibrate
@@ -19,7 +18,7 @@ SETTING = {"seed": 3, "draws": 40, "progress": lambda *_: None, "now": NOW}
 @pytest.fixture(scope="module")
 def home(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     settings = Settings(home=tmp_path_factory.mktemp("lineage"))
-    shutil.copy(trained.settings.root / "mlflow.db", settings.root / "mlflow.db")
+    share_registry(trained.settings, settings)
     return settings
 
 
@@ -43,7 +42,10 @@ def _changed(table: Cohort, change: str) -> Cohort:
     [
         ("the same file", "it is the very table that version 1 was made from"),
         ("the same patients", "its patients are those that version 1 was made from"),
-        ("a part under other ids", "100% of its rows have in every feature the values of a row"),
+        (
+            "a part under other ids",
+            "100% of its rows are, in every feature and the outcome, rows that version 1 learnt",
+        ),
     ],
 )
 def test_nobody_recalibrates_a_version_on_the_people_it_was_made_from(

@@ -12,13 +12,13 @@ from records.models import Tenure
 from records.settings import Settings
 from tests.training.conftest import NOW
 from training.promotion import Restored, history, promote, rollback
-from training.registry import find_version
+from training.registry import find_version, set_alias
 from training.succession import earlier_champion
 
 
-def _promote(settings: Settings, version: str = "1", **changed: Any) -> None:
+def _promote(settings: Settings, version: str = "1", **changed: Any) -> Tenure | None:
     asked = {"to": "champion", "by": "Grace", "because": "Its gates pass", "now": NOW}
-    promote("readmission", version, **{**asked, **changed}, settings=settings)
+    return promote("readmission", version, **{**asked, **changed}, settings=settings)
 
 
 def _rollback(settings: Settings, **changed: Any) -> Restored:
@@ -60,7 +60,7 @@ def test_only_a_setting_lets_who_trained_a_version_promote_it_and_gates_stay(
 ) -> None:
     alone = registry.model_copy(update={"trainer_may_promote": True})
 
-    with pytest.raises(PromotionRefused, match=r"- failed: auroc"):
+    with pytest.raises(PromotionRefused, match=r"- failed: AUROC \[auroc\]"):
         _promote(alone, stricter_version, by="Ada")
     _nothing_moved(registry)
     _promote(alone, by="Ada")
@@ -80,7 +80,9 @@ def test_a_promotion_says_who_and_why(missing: str, registry: Settings) -> None:
 def test_a_failed_gate_refuses_with_its_figures_unless_overridden(
     registry: Settings, stricter_version: str
 ) -> None:
-    with pytest.raises(PromotionRefused, match=r"- failed: auroc 0\.\d+ \(.*at least 0.99"):
+    with pytest.raises(
+        PromotionRefused, match=r"- failed: AUROC \[auroc\] 0\.\d+ \(.*at least 0.99"
+    ):
         _promote(registry, stricter_version)
     _nothing_moved(registry)
 
@@ -88,6 +90,44 @@ def test_a_failed_gate_refuses_with_its_figures_unless_overridden(
     (tenure,) = history("readmission", settings=registry)
     assert tenure.overridden
     assert tenure.evidence["gates"][0]["result"] == "failed"
+
+
+@pytest.mark.parametrize("because", ["x", " it's fine "])
+def test_a_reason_that_says_too_little_overrides_no_gate(
+    because: str, registry: Settings, stricter_version: str
+) -> None:
+    with pytest.raises(PromotionRefused, match="says too little to override a gate"):
+        _promote(registry, stricter_version, override=True, because=because)
+    _nothing_moved(registry)
+
+
+def test_promoting_the_champion_again_says_since_when_it_is_and_records_nothing(
+    registry: Settings, stricter_version: str
+) -> None:
+    from records.models import AuditEvent
+
+    assert _promote(registry) is None
+    already = _promote(registry, by="Mary", override=True, now=NOW + timedelta(days=1))
+
+    assert already is not None
+    assert already.words == "is champion already, since 2026-05-01 00:00:00 UTC (by Grace)"
+    assert len(history("readmission", settings=registry)) == 1
+    assert AuditEvent.objects.filter(action="alias.move").count() == 1
+    assert _promote(registry, to="challenger", now=NOW + timedelta(days=1)) is None
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=2))
+    assert _promote(registry, now=NOW + timedelta(days=3)) is None
+    assert len(history("readmission", settings=registry)) == 4
+
+
+def test_an_alias_that_was_moved_past_auscult_is_moved_back_on_the_record(
+    registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry)
+    set_alias("readmission", "champion", stricter_version, settings=registry)
+
+    assert _promote(registry, override=True, now=NOW + timedelta(days=1)) is None
+    assert find_version("readmission", "champion", settings=registry).version == "1"
+    assert len(history("readmission", settings=registry)) == 2
 
 
 def test_an_override_that_was_not_needed_is_not_recorded_as_one(registry: Settings) -> None:
@@ -136,7 +176,11 @@ def test_a_version_promoted_anew_after_a_rollback_may_be_rolled_back_to_again(
     restored = _rollback(registry, now=NOW + timedelta(days=5))
 
     assert (restored.version, restored.overridden) == (stricter_version, True)
-    assert history("readmission", settings=registry)[0].overridden
+    newest = history("readmission", settings=registry)[0]
+    assert newest.overridden
+    assert len(newest.overridden_gates) == 1
+    assert newest.overridden_gates[0].startswith("failed: AUROC [auroc] 0.")
+    assert newest.overridden_gates[0] in restored.words
 
 
 def test_nobody_rolls_back_to_a_version_that_they_trained_unless_the_setting_permits(

@@ -78,14 +78,42 @@ def test_a_report_made_later_is_not_known_by_then(
 def test_an_event_after_the_horizon_is_none_of_what_is_predicted(
     sqlite_db: Settings, definition: Definition
 ) -> None:
-    frame = people(40, seed=3).assign(follow_up_days=31.0)
+    frame = people(40, seed=3).assign(follow_up_days=33.0)
     report(definition, record(definition, frame), frame, by_patient=True)
 
     found = closed(definition)
 
     assert not found.frame["outcome"].any()
-    assert (found.frame["follow_up_days"] == 31).all()
+    assert (found.frame["follow_up_days"] == 33).all()
     assert found.censored == 0
+    events = int(frame["outcome"].sum())
+    assert found.dates.after == events > 1
+    assert found.dates.notes == (
+        f"{events} reported events are dated after the horizon and count as none within 30 days "
+        "of the prediction",
+    )
+
+
+def test_events_dated_by_when_they_became_known_are_suspected_or_refused(
+    records_db: Settings, definition: Definition
+) -> None:
+    """The definition's reports come a day late, and so do these events of the horizon's last."""
+    frame = people(200, seed=3).assign(outcome=1)
+    days = np.where(np.arange(200) < 150, 10.0, 30.5)
+    report(definition, record(definition, frame), frame.assign(follow_up_days=days))
+
+    some = closed(definition)
+
+    assert some.frame["outcome"].sum() == 150
+    assert len(some.dates.suspicions) == 1
+    assert "25% of the reported events are dated in the 1 day after" in some.dates.suspicions[0]
+    assert "report them again with happened_at" in some.dates.suspicions[0]
+
+    predictions = list(Prediction.objects.order_by("predicted_at"))
+    late = frame.assign(follow_up_days=30.5)
+    report(definition, predictions, late, reported_at=NOW)
+    with pytest.raises(CohortError, match="dated by when they became known"):
+        closed(definition)
 
 
 def test_a_test_clients_predictions_and_reports_never_enter(

@@ -1,5 +1,4 @@
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from models.errors import CohortError, PromotionRefused
 from models.risk_model import RiskModel
 from records.settings import Settings
-from tests.training.conftest import NOW, Trained
+from tests.training.conftest import NOW, Trained, share_registry
 from tests.training.readmissions import cohort, people
 from training import search
 from training.cohort import Cohort
@@ -42,7 +41,7 @@ def elsewhere(trained: Trained) -> Cohort:
 def home(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A registry of its own with version 1, so that new versions disturb no other test."""
     settings = Settings(home=tmp_path_factory.mktemp("validated"))
-    shutil.copy(trained.settings.root / "mlflow.db", settings.root / "mlflow.db")
+    share_registry(trained.settings, settings)
     return settings
 
 

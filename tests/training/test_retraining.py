@@ -1,17 +1,17 @@
 """A challenger made from the original cohort and closed predictions, beside the champion."""
 
 import json
-import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from auscult.summary import show_retrained
 from models.definition import DefinitionFile
 from models.errors import CohortError, DefinitionError, PromotionRefused, RegistryError
 from records.models import AuditEvent
 from records.settings import Settings
-from tests.training.conftest import Trained
+from tests.training.conftest import Trained, share_registry
 from tests.training.readmissions import DEFINITION, cohort, followed, people, write_definition
 from tests.training.records import FIRST, record, report
 from training.options import TrainOptions
@@ -33,7 +33,7 @@ QUICK = TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7)
 @pytest.fixture
 def registry(sqlite_db: Settings, trained: Trained) -> Settings:
     """A home with a migrated database and a registry in which version 1 is champion."""
-    shutil.copy(trained.settings.root / "mlflow.db", sqlite_db.root / "mlflow.db")
+    share_registry(trained.settings, sqlite_db)
     set_alias("readmission", "champion", "1", settings=sqlite_db)
     return sqlite_db
 
@@ -59,12 +59,25 @@ def _retrain(
 
 
 def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves(
-    registry: Settings, trained: Trained, planned: DefinitionFile
+    registry: Settings,
+    trained: Trained,
+    planned: DefinitionFile,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _recorded(trained)
 
     found = _retrain(planned, trained, registry)
 
+    show_retrained(found)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The earlier 240 taught the challenger beside the original table; of the 160" in shown
+    assert "How it is judged: recorded predictions after 2025-03-02 test; earlier ones" in shown
+    assert "Better is above 0 for AUROC and AUPRC, below 0 for the Brier score" in shown
+    assert shown.endswith("Nothing was promoted. Next, by somebody else: auscult promote")
+    show_retrained(replace(found, differences={}))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "can't be compared with the champion, version 1, which refuses some of these" in shown
+    assert shown.endswith("Nothing was promoted. Next, by somebody else: auscult promote")
     assert find_version("readmission", "champion", settings=registry).version == "1"
     assert found.champion == "1"
     assert (found.made_from["recorded"], found.made_from["test"]) == (400, 160)
@@ -94,14 +107,15 @@ def test_who_signed_the_request_for_a_retraining_may_not_promote_its_result(
     asked = replace(QUICK, requested_by="Rita")
 
     version = _retrain(planned, trained, registry, asked).trained.version
-    because = {"to": "champion", "because": "Asked for", "override": True, "now": NOW}
+    because = {"to": "champion", "because": "Asked for at the review", "override": True, "now": NOW}
 
     with pytest.raises(PromotionRefused, match="was trained by Ada and asked for by Rita"):
         promote("readmission", version, by=maker, **because, settings=registry)
     promote("readmission", version, by="Grace", **because, settings=registry)
 
+    promote("readmission", "1", by="Grace", **because, settings=registry)
     alone = registry.model_copy(update={"trainer_may_promote": True})
-    promote("readmission", version, by=maker, **because, settings=alone)
+    assert promote("readmission", version, by=maker, **because, settings=alone) is None
 
 
 def test_a_challenger_is_made_again_byte_for_byte_whatever_was_reported_since(
@@ -160,7 +174,7 @@ def test_the_next_challenger_is_judged_on_what_neither_it_nor_the_champion_learn
         first.trained.version,
         to="champion",
         by="Grace",
-        because="No worse",
+        because="No worse in sum",
         override=True,
         settings=registry,
         now=NOW,

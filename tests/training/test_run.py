@@ -74,6 +74,10 @@ def test_the_run_holds_parameters_figures_with_intervals_plots_and_pages(
     assert run.data.metrics["net_benefit_at_0.3"] is not None
     assert run.data.metrics["baseline_brier"] > 0
     assert run.data.params["trees_max_depth"] == "3"
+    of_searches = {"trials", "timeout_seconds", "repeated_trials", "stability_trials", "growth"}
+    assert run.data.params["quick"] == "True"
+    assert not of_searches & set(run.data.params)
+    assert int(run.data.params["draws"]) <= 200
     assert run.inputs.dataset_inputs[0].dataset.digest == trained.cohort.digest[:36]
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"card.html", "card.json", "data_quality.html", "evidence.json", "trials.json"} <= files

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from models.definition import Definition, parse_definition
 from models.scoring.calibration import risk_of_margin
 from tests.training.conftest import NOW
-from tests.training.readmissions import DEFINITION, cohort, people
+from tests.training.readmissions import DEFINITION, cohort, followed, people
 from training.baseline import BaselineParameters, fit_baseline
 from training.booster import BoosterParameters, fit_trees
 from training.comparators import formula_evidence
@@ -58,12 +58,30 @@ def test_the_learning_curve_is_of_growing_parts_judged_by_the_same_people(
     parameters = BoosterParameters(rounds=20)
     points = learning_curve(definition, population, parameters, 1)
 
-    assert [point.rows for point in points] == sorted({point.rows for point in points})
+    assert [point.people for point in points] == sorted({point.people for point in points})
     learning, held_out = next(folds(population, 1 + 3))
     judges = population.part(held_out)
     margins = fit_trees(definition, population.part(learning), parameters, 1).margins(judges.inputs)
     assert points[-1].auroc == pytest.approx(roc_auc_score(judges.outcome, margins))
     assert points[-1].log_loss == pytest.approx(log_loss(judges.outcome, risk_of_margin(margins)))
+    assert points[-1].people == len(population.part(learning))
+
+
+def test_the_learning_curve_counts_people_of_unknown_outcome_by_what_they_are_worth(
+    definition: Definition,
+) -> None:
+    frame = followed(1400)
+    nobody_more = (frame["outcome"] == 0) & (np.arange(len(frame)) % 3 > 0)
+    frame.loc[nobody_more, "follow_up_days"] = 3.0
+    rows, _ = admit(cohort(frame), definition, NOW)
+    learning = rows.part(next(folds(rows, 1 + 3))[0])
+    weights = learning.weights()
+
+    points = learning_curve(definition, rows, BoosterParameters(rounds=20), 1)
+
+    worth = int(weights.sum() ** 2 / (weights**2).sum())
+    assert points[-1].people == worth < len(learning) * 0.8
+    assert points[-1].events == int(learning.outcome[weights > 0].sum())
 
 
 def test_a_derived_formula_ranks_alone_and_its_published_cut_is_a_rule() -> None:

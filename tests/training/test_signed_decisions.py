@@ -67,10 +67,24 @@ def test_a_promotion_that_was_cut_off_before_it_was_written_down_is_not_repeated
     assert len(tenure.history("readmission")) == 1
 
 
+def test_a_signed_promotion_of_the_champion_moves_nothing_and_says_so(registry: Settings) -> None:
+    asked = {"by": "Mary", "because": "First in use", "settings": registry}
+    promote("readmission", "1", to="champion", now=NOW, **asked)
+    review = sign("promote", "1")
+
+    (done,) = carry_out(registry, lambda: LATER)
+
+    review.refresh_from_db()
+    assert done.carried_out
+    assert review.result.startswith("Version 1 is champion already, since ")
+    assert review.result.endswith("(by Mary); nothing was moved.")
+    assert len(tenure.history("readmission")) == 1
+
+
 def test_a_signed_rollback_says_that_gates_were_overridden_and_asks_for_somebody_else(
     registry: Settings, stricter_version: str
 ) -> None:
-    asked = {"to": "champion", "by": "Grace", "because": "Agreed", "settings": registry}
+    asked = {"to": "champion", "by": "Grace", "because": "The board agreed", "settings": registry}
     promote("readmission", stricter_version, override=True, now=NOW, **asked)
     promote("readmission", "1", now=NOW + timedelta(minutes=1), **asked)
     own, others = sign("roll back", "", by="Ada"), sign("roll back", "")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import CohortError
 from training.population import Population
-from training.split import FOLDS, folds, site_folds, split
+from training.split import FOLDS, MOST_PARTS, folds, site_folds, split
 
 
 def _with_patients(population: Population, patients: int, seed: int) -> Population:
@@ -59,6 +59,26 @@ def test_where_sites_are_known_each_is_left_out_once_with_all_its_patients(
         assert len(set(site[held_out])) == 1
         assert not set(site[held_out]) & set(site[learning])
         assert not set(people.patient[learning]) & set(people.patient[held_out])
+
+
+@pytest.mark.parametrize("sites", [11, 60, 300])
+def test_many_sites_are_left_out_in_ten_parts_and_none_is_in_two(
+    sites: int, population: Population
+) -> None:
+    site = np.array([f"site {row % sites:03d}" for row in range(len(population))], dtype=object)
+
+    parts = split(replace(population, site=site), 3)
+
+    assert len(parts.outer) == MOST_PARTS
+    assert f"each of 10 parts, into which {sites} sites are dealt" in parts.method
+    held = [set(site[held_out]) for _, held_out in parts.outer]
+    assert sum(map(len, held)) == len(set.union(*held)) == sites
+    assert sorted(np.concatenate([held_out for _, held_out in parts.outer])) == list(
+        range(len(population))
+    )
+    for learning, held_out in parts.outer:
+        assert not set(site[held_out]) & set(site[learning])
+        assert not set(population.patient[held_out]) & set(population.patient[learning])
 
 
 def test_sites_without_events_stand_together_as_one(population: Population) -> None:

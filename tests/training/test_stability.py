@@ -1,12 +1,22 @@
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from models.definition import Definition
+from auscult.summary import show_trained
+from models.definition import Definition, DefinitionFile
+from records.settings import Settings
+from tests.training.conftest import NOW
+from tests.training.readmissions import cohort, people
 from training import search
 from training.booster import Trees
 from training.candidate import Candidate, Making, make_trees
 from training.fitting import Calibrated
+from training.options import TrainOptions
 from training.population import FloatArray, Population
+from training.run import train
 from training.stability import Stability, stability
 
 
@@ -77,3 +87,32 @@ def test_the_same_seed_makes_the_same_repetitions_and_searches_in_each(
     assert [len(one.trials) for one in found] == [3] * 4
     assert found[0].parameters != found[1].parameters
     assert first.to_dict()["trials"] == 3
+
+
+def test_the_command_says_how_far_risks_depend_on_who_was_in_the_table(
+    definition_file: DefinitionFile, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = people(700)
+    frame["time"] = pd.date_range("2024-01-01", periods=len(frame), freq="h", tz="UTC")
+    options = TrainOptions(trained_by="Ada", trials=2, draws=50, stability=2, stability_trials=1)
+
+    trained = train(
+        definition_file,
+        cohort(frame),
+        options,
+        settings=Settings(home=tmp_path),
+        progress=lambda *_: None,
+        now=NOW,
+    )
+    show_trained(trained)
+
+    shown = " ".join(capsys.readouterr().out.split())
+    found = json.loads((trained.directory / "evidence.json").read_bytes())["stability"]
+    assert "How it is judged: " in shown
+    assert (
+        "Stability: made again from 2 bootstrap samples of the training patients, each person's "
+        f"risk differs by {found['mape']:.3f} on average (mean absolute prediction error, over "
+        f"{found['people']} rows); for one in ten by more than {found['mape_quantiles']['0.9']:.3f}"
+    ) in shown
+    assert "Each sample's search had 1 trial and the model's 2, so a repetition may differ" in shown
+    assert "Fewer than 200 samples are a quick look: rely on neither figure." in shown

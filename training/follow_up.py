@@ -1,0 +1,43 @@
+"""Whether people were lost before the horizon although the definition claims that nobody is."""
+
+from models.amounts import counted
+from models.definition import Definition
+from models.errors import CohortError
+from training.cohort_faults import claims_nobody_censored
+from training.population import Population
+
+
+def refuse_lost(definition: Definition, population: Population, source: str) -> None:
+    """Raise CohortError rather than make a version whose card would claim what its table denies."""
+    lost = _lost(definition, population)
+    if lost:
+        raise CohortError(
+            f"{source} can't be used: {_words(definition, counted(lost, 'row'))}. If these "
+            "outcomes are known all the same, leave the column follow_up_days out; else say in "
+            "[estimand], under censoring, how people who are lost are taken"
+        )
+
+
+def suspect_lost(definition: Definition, population: Population) -> tuple[str, ...]:
+    """Say the same as a suspicion, without the count of few; a made version can't be refused it."""
+    lost = _lost(definition, population)
+    if not lost:
+        return ()
+    few = lost < definition.smallest_group.people
+    return (_words(definition, "a few rows" if few else counted(lost, "row")),)
+
+
+def _lost(definition: Definition, population: Population) -> int:
+    days = population.follow_up_days
+    if days is None or not claims_nobody_censored(definition):
+        return 0
+    return int(((population.outcome == 0) & (days < population.horizon_days)).sum())
+
+
+def _words(definition: Definition, rows: str) -> str:
+    verb = "ends" if rows == "1 row" else "end"
+    return (
+        f"follow_up_days: {rows} without the event {verb} before day "
+        f"{definition.outcome.horizon_days}, the horizon, but the definition says "
+        f"{definition.estimand.censoring!r}"
+    )
