@@ -1,8 +1,9 @@
 """Alarms as they are recorded: what is seen, since when, how large, and how severe."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,18 +13,18 @@ from models.definition import Definition
 from models.feature import Feature
 from models.units import accepted_units, convert
 from monitoring.evidence import alarm as evidence_alarm
-from monitoring.evidence.alarm import Size
+from monitoring.evidence.alarm import Size, size_of, words_since
 from monitoring.evidence.detector import Closing
 from monitoring.evidence.history import History, PastDay
+from monitoring.evidence.spans import Span, daily_evidence, spans_of
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recognise_unit
 from monitoring.streams import Watched
+from records.decisions import ACKNOWLEDGED, ASSIGNED, MUTED, OPEN
 from records.models import Alarm
 
 Severity = Literal["critical", "warning", "notice"]
 RANK = {"notice": 0, "warning": 1, "critical": 2}
-OPEN, ACKNOWLEDGED, ASSIGNED = "open", "acknowledged", "assigned"
-MUTED, CLOSED = "muted", "closed"
 OPEN_STATES = (OPEN, ACKNOWLEDGED, ASSIGNED, MUTED)
 
 # sizes from which a change is critical or a warning, by the scale it's measured on
@@ -36,7 +37,8 @@ class Case:
     """What an alarm rests on: its stream, the bet that led, the onset and the days since.
 
     `before` is the reference without any day since the onset; `days` are those with rows. Counts
-    are [weekdays and weekends, bins].
+    are [weekdays and weekends, bins]. `compared` gives the reference's counts for a day, [bins],
+    as the stream compares it, `divisor` is what its evidence is divided by.
     """
 
     watched: Watched
@@ -44,6 +46,43 @@ class Case:
     onset: date
     before: Counts
     days: tuple[tuple[date, Counts], ...]
+    raised_on: date
+    log_limit: float
+    compared: Callable[[date], Counts]
+    divisor: float
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Return since when, or from when to when, the change was there."""
+        days = [day for day, _ in self.days]
+        bet = self.watched.stream.bets[self.bet]
+        rows = np.array([counts.sum(axis=0) for _, counts in self.days])
+        bags = np.array([self.compared(day) for day in days])
+        gains = daily_evidence(self.watched.stream, bet, bags, rows) / self.divisor
+        return tuple(spans_of(days, gains, self.raised_on, self.log_limit))
+
+    @cached_property
+    def changed(self) -> tuple[tuple[date, Counts], ...]:
+        """Return the days on which the change was there."""
+        return tuple(row for row in self.days if any(span.holds(row[0]) for span in self.spans))
+
+    @property
+    def ended(self) -> date | None:
+        """Return the last changed day, None while the change goes on."""
+        return self.spans[-1].last
+
+    @property
+    def moved(self) -> NDArray[np.float64]:
+        """Return by how much each bin's share has changed, weekdays and weekends as now."""
+        now = np.sum([counts for _, counts in self.changed], axis=0)
+        rows = now.sum(axis=1)
+        usual = self.before / np.maximum(self.before.sum(axis=1, keepdims=True), 1)
+        return np.asarray((now.sum(axis=0) - rows @ usual) / rows.sum(), dtype=np.float64)
+
+    def size(self, days: Iterable[tuple[date, Counts]]) -> Size:
+        """Return how far the rows of some days differ from those before, as the bet has it."""
+        stream, counts = self.watched.stream, [rows for _, rows in days]
+        return size_of(stream, stream.bets[self.bet], self.before, np.sum(counts, axis=0))
 
 
 @dataclass(frozen=True)
@@ -58,27 +97,30 @@ class Described:
 
 
 def describe(case: Case, unit: UnitFinding | None = None) -> Described:
-    """Describe an alarm over all days since its onset."""
+    """Describe an alarm over the days since its onset on which its change was there."""
     stream = case.watched.stream
     state = _state(case)
-    last, counts = case.days[-1]
-    bet = stream.bets[case.bet]
-    closing = Closing(
-        state, last, True, np.zeros(0), 0.0, 0.0, bet, case.onset, counts, joined=False
-    )
-    history = History(tuple(PastDay(day, rows, joined=False) for day, rows in case.days))
-    found = evidence_alarm.describe(stream, closing, history, unit, case.watched.rows_are)
+    last, bet = case.changed[-1][0], stream.bets[case.bet]
+    closing = Closing(state, last, True, np.zeros(0), 0.0, 0.0, bet, case.onset, {}, joined=False)
+    history = History(tuple(PastDay(day, rows, joined=False) for day, rows in case.changed))
+    rows_are, spans = case.watched.rows_are, case.spans
+    found = evidence_alarm.describe(stream, closing, history, unit, rows_are, spans)
+    after = [row for row in case.days if case.ended and row[0] > case.ended]
+    tail = f"; {words_since(case.size(after), stream.tau)}" if after else ""
     figures = {
         "size": asdict(found.size),
         "medians": found.medians if found.medians and np.isfinite(found.medians).all() else None,
         "rows": found.rows,
         "direction": found.direction,
-        "through": last.isoformat(),
+        "through": case.days[-1][0].isoformat(),
+        "spans": [
+            [span.first.isoformat(), span.last.isoformat() if span.last else None] for span in spans
+        ],
+        "ended": case.ended.isoformat() if case.ended else None,
         "unit": asdict(unit) if unit else None,
     }
-    return Described(
-        found.kind, severity(found.size, unit), found.onset, f"{found.sentence}.", figures
-    )
+    grade = gravest(case, unit)
+    return Described(found.kind, grade, found.onset, f"{found.sentence}{tail}.", figures)
 
 
 def _state(case: Case) -> StreamState:
@@ -86,6 +128,17 @@ def _state(case: Case) -> StreamState:
     nothing = np.full(bets, -np.inf)
     rows = np.zeros_like(case.before)
     return StreamState(case.before, rows, nothing, nothing, np.zeros(bets, np.int32))
+
+
+def gravest(case: Case, unit: UnitFinding | None) -> Severity:
+    """Return the gravest of what an alarm said of its change on any day since it was raised."""
+    total, found = np.zeros_like(case.before), list[Severity]()
+    last = case.changed[-1][0]
+    for day, counts in case.changed:
+        total = total + counts
+        if day >= min(case.raised_on, last):
+            found.append(severity(case.size([(day, total)]), unit))
+    return max(found, key=RANK.__getitem__)
 
 
 def severity(size: Size, unit: UnitFinding | None) -> Severity:

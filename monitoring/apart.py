@@ -15,7 +15,9 @@ from models.definition import Definition
 from models.evaluation.subgroups import NOT_RECORDED
 from models.evaluation.suppression import ReportingLimits, withheld
 from monitoring.followed import Followed, group_names
+from monitoring.heartbeat import per_cent
 from monitoring.performance import Judged, judge
+from records.follow_up import LARGEST_UNREPORTED
 
 SHOWN = "shown"
 SHOWN_TITLE, OF_SHOWN = "Shown or silent", ("Silent", "Shown")
@@ -27,18 +29,18 @@ TREATMENT = (
 
 @dataclass(frozen=True)
 class Apart:
-    """One group of a window's predictions; `judged` is None where the group is too small."""
+    """One group of a window's predictions, judged, or with the reason why it is withheld."""
 
     characteristic: str
     title: str
     group: str
-    judged: Judged | None
+    judged: Judged | str
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
         named = {"characteristic": self.characteristic, "title": self.title, "group": self.group}
-        if self.judged is None:
-            return {**named, "predictions": None, "reason": "withheld: too few patients or events"}
+        if isinstance(self.judged, str):
+            return {**named, "predictions": None, "reason": self.judged}
         return {**named, **vars(self.judged)}
 
 
@@ -57,7 +59,10 @@ def judge_apart(definition: Definition, rows: Followed) -> list[Apart]:
         parts = [(name, rows.part(members)) for name, members in groups]
         hidden = _withheld(definition, [part for _, part in parts])
         found += [
-            Apart(characteristic, title, name, None if hide else judge(definition, part, None))
+            Apart(
+                *(characteristic, title, name),
+                _reason(definition, part) if hide else judge(definition, part, None),
+            )
             for (name, part), hide in zip(parts, hidden, strict=True)
         ]
     return found
@@ -84,3 +89,17 @@ def _withheld(definition: Definition, parts: Sequence[Followed]) -> list[bool]:
         counts.append((patients, int(events.sum()), int((settled & ~events).sum())))
     hidden: list[bool] = withheld(counts, (definition.smallest_group.people, cell, cell)).tolist()
     return hidden
+
+
+def _reason(definition: Definition, part: Followed) -> str:
+    """Say why a group is withheld; not whether it is the small one, or the one beside it."""
+    people, cell = definition.smallest_group.people, ReportingLimits().cell
+    unreported = int((~part.known).sum())
+    enough = np.unique(part.patients).size >= people
+    if enough and unreported > LARGEST_UNREPORTED * part.known.size:
+        share = per_cent(unreported, part.known.size)
+        return f"withheld: {share} of its outcomes are unreported, and too few are known"
+    return (
+        f"withheld: it or a group beside it has fewer than {people} patients, or fewer than {cell} "
+        "events or non-events"
+    )

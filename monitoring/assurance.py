@@ -117,7 +117,7 @@ def _claim(
     except StatisticsError as error:
         claim = f"No budget claimed, because {error}. The stream is watched all the same."
         judged = len(calm) >= LEAST_DAYS
-        return claim, (("rows that differ" if judged else "days to judge by", str(error)),)
+        return claim, (("values that vary" if judged else "days to judge by", str(error)),)
     worst = max(assessed, key=lambda found: len(found.unmet))
     unmet = tuple((assumption.name, assumption.measured) for assumption in worst.unmet)
     return budget_claim(worst, budget, Form.COUNT), unmet
@@ -143,7 +143,7 @@ def _assess(
 def _tables(one: Watched, calm: Sequence[tuple[date, Counts]]) -> list[Counts]:
     """Return [days, bins] of ordered bins: one table, or one for each category that varies."""
     if not calm:
-        raise StatisticsError("no calm day was watched yet")
+        raise StatisticsError("every day so far is of an alarm, so there is none to judge by")
     table = np.array([counts for _, counts in calm])
     if one.kind != "categorical":
         return [table]

@@ -7,18 +7,15 @@ as the one that speaks least for the bet. One row a patient within a horizon cou
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, first_alarm, log_odds
-from monitoring.wilson import wilson
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
@@ -33,27 +30,18 @@ BETS = OutcomeBets(
 )
 
 
-@dataclass(frozen=True)
-class Miscalibration:
-    """What the calibration alarm says, on predictions from `onset` through `day`."""
-
-    onset: date
-    day: date
-    direction: str
-    rows: int
-    expected: float
-    observed: float
-    low: float
-    high: float
-
-    @property
-    def sentence(self) -> str:
-        """Say what is seen."""
-        return (
-            f"Risks are {self.direction}: {100 * self.observed:.1f} % ({100 * self.low:.1f} to "
-            f"{100 * self.high:.1f} %) of {self.rows:,} predictions since {self.onset} were "
-            f"events, {100 * self.expected:.1f} % were expected."
-        )
+def sentence(direction: str, seen: Shares, later: Shares | None) -> str:
+    """Say what is seen."""
+    words = (
+        f"Risks are {direction}: {seen.interval} of {seen.rows:,} predictions {seen.days} were "
+        f"events, {100 * seen.expected:.1f} % were expected."
+    )
+    if later is None:
+        return words
+    return (
+        f"{words} Of the {later.rows:,} after that, {later.days}, {later.interval} were, and "
+        f"{100 * later.expected:.1f} % were expected."
+    )
 
 
 def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
@@ -66,29 +54,11 @@ def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_
     return np.asarray(np.where(known[:, None], found, least).sum(axis=0), dtype=np.float64)
 
 
-def miscalibration(
-    parts: Iterable[Outcomes], budget: Budget, horizon_days: int, after: date | None
-) -> Miscalibration | None:
-    """Return the first alarm over days of prediction after one that alarmed already."""
-    raised = first_alarm(BETS, _days(independent(parts, horizon_days, after)), budget)
-    if raised is None:
-        return None
-    rows, events, expected = raised.sums.tolist()
-    observed, low, high = wilson(int(events), int(rows))
-    return Miscalibration(
-        raised.onset,
-        raised.day,
-        raised.direction,
-        int(rows),
-        expected / rows,
-        observed,
-        low,
-        high,
-    )
-
-
-def _days(parts: Iterable[Outcomes]) -> Iterator[DayOfOutcomes]:
-    for part in parts:
+def days_of_risks(
+    parts: Iterable[Outcomes], horizon_days: int, after: date | None
+) -> Iterator[DayOfOutcomes]:
+    """Yield what each day of prediction after one shows."""
+    for part in independent(parts, horizon_days, after):
         for day in np.unique(part.predicted_on).astype("datetime64[D]"):
             rows = part.part(part.predicted_on.astype("datetime64[D]") == day)
             known = rows.known

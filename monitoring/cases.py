@@ -2,32 +2,33 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.db.models import Q
 from numpy.typing import NDArray
 
 from models.definition import Definition
 from monitoring import alarms, chapters, ledger
-from monitoring.alarms import Case, Described
+from monitoring.alarms import RANK, Case
 from monitoring.evidence.state import Counts
 from monitoring.evidence.units import UnitFinding
 from monitoring.flags import FLAGS, flag_group
 from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
-from monitoring.strata import by_kind, filled, local, of_its_kind
+from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum
 from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched, site_of
-from monitoring.watchlist import Watchlist
+from monitoring.watchlist import Watchlist, budget_of
 from records.answers import Answers, answers, joined
 from records.models import Alarm, Prediction, Refusal
 
 # a missed conversion shows in the first days; more of them would only cost time
-UNIT_DAYS = timedelta(days=30)
+UNIT_DAYS = 30
 # what a site was like before it changed
 EARLIER = timedelta(days=90)
 MOST_REASONS = 5
@@ -50,16 +51,16 @@ class Cases:
             described = alarms.silence(self.definition, onset, _last_silent(books, onset, through))
         else:
             case = self.case(alarm, books, through)
-            described = alarms.describe(case, self._unit(case, through))
+            described = alarms.describe(case, self._unit(case))
         alarm.kind = described.kind
-        alarm.severity = described.severity
+        if not alarm.severity or RANK[described.severity] > RANK[alarm.severity]:
+            alarm.severity = described.severity
         alarm.since = described.since
         alarm.summary = described.summary
-        alarm.details = {
-            **alarm.details,
-            **described.figures,
-            **self._reach(alarm, described, through),
-            **self._reasons(alarm, described, through),
+        alarm.details = {**alarm.details, **described.figures}
+        alarm.details |= {
+            **self._reach(alarm, through),
+            **self._reasons(alarm, through),
         }
 
     def watched_by(self, stream: str) -> Watched:
@@ -72,35 +73,51 @@ class Cases:
         through = chapters.last_day(alarm, through)
         watched = self.watched_by(alarm.stream)
         days = ledger.day_counts(books, alarm.stream, onset, through)
+        twin = TWIN if alarm.details.get("fixed") else ""
+        state = books.states[f"{twin}{alarm.stream}"]
         if "against" in alarm.details:
             # a turn is compared with the days of the alarm before it
             first = date.fromisoformat(alarm.details["against"])
             earlier = ledger.day_counts(books, alarm.stream, first, onset - ONE_DAY)
-            before = filled(by_kind(local(earlier, watched.stream.bins)))
-            return Case(watched, int(alarm.details["bet"]), onset, before, _placed(days))
-        twin = TWIN if alarm.details.get("fixed") else ""
-        before = by_kind(books.states[f"{twin}{alarm.stream}"].reference)
-        if not twin:
+            reference = local(earlier, watched.stream.bins)
+        else:
+            reference = state.reference
+        if not twin and "against" not in alarm.details:
             held = chapters.held_from(alarm)
-            joined = [of_its_kind(day, rows) for day, rows in days if day < held]
+            joined = local([row for row in days if row[0] < held], watched.stream.bins)
             # a late row may have been kept out of the reference: no more can leave than is in
-            less = np.maximum(before - np.sum(joined, axis=0), 0) if joined else before
+            less = np.maximum(reference - joined, 0)
             # a stream without a reference of its own: all there is
-            before = less if less.any() else before
-        return Case(watched, int(alarm.details["bet"]), onset, filled(before), _placed(days))
+            reference = less if less.any() else reference
+        before = filled(by_kind(reference))
+        return Case(
+            watched,
+            int(alarm.details["bet"]),
+            onset,
+            before,
+            _placed(days),
+            alarm.raised_on,
+            alarm.details.get("log_limit", budget_of(self.definition, self.watched).log_limit),
+            lambda day: _compared(reference, before, day, fixed=bool(twin)),
+            state.dispersion.divisor(watched.stream.tau),
+        )
 
-    def _unit(self, case: Case, through: date) -> UnitFinding | None:
+    def _unit(self, case: Case) -> UnitFinding | None:
+        """Look for a unit in which the changed values fit, those of the first days."""
         if case.watched.subject != "value" or case.watched.feature is None:
             return None
         feature = self.definition.by_name[case.watched.feature]
-        last = min(through, case.onset + UNIT_DAYS)
+        until = case.spans[0].last or case.days[-1][0]
+        last = min(until, case.onset + timedelta(days=UNIT_DAYS - 1))
         frame = self.answers(case.onset, last)
         recent = np.asarray(frame.features[feature.name], dtype=np.float64)
         usual = self.reference_column(feature.name)
         if case.watched.site is not None:
             recent = recent[frame.site == case.watched.site]
             usual = self.earlier_column(case.watched.site, case.onset)(feature.name)
-        return alarms.recognise(feature, usual, recent)
+        found = alarms.recognise(feature, usual, recent)
+        some = last < (case.ended or case.days[-1][0])
+        return replace(found, first_days=UNIT_DAYS) if found and some else found
 
     def answers(self, first: date, last: date) -> Answers:
         """Read the predictions of some days, with their contributions and sites."""
@@ -140,20 +157,20 @@ class Cases:
 
         return parquet.read_table(self.reference)
 
-    def _reach(self, alarm: Alarm, described: Described, through: date) -> dict[str, int]:
-        """Count the predictions and the patients since the onset, at the alarm's site if any."""
-        rows = Prediction.objects.filter(**self._recorded(described.since, through))
+    def _reach(self, alarm: Alarm, through: date) -> dict[str, int]:
+        """Count the predictions and patients while the change was there, at its site if any."""
+        rows = Prediction.objects.filter(self._recorded(alarm, through))
         if site := site_of(alarm.stream):
             rows = rows.filter(site=site)
         patients = rows.exclude(patient="").values("patient").distinct().count()
         return {"predictions_since": rows.count(), "patients_since": patients}
 
-    def _reasons(self, alarm: Alarm, described: Described, through: date) -> dict[str, Any]:
+    def _reasons(self, alarm: Alarm, through: date) -> dict[str, Any]:
         """Name the fields and reasons of what an alarm on a group of reasons is about."""
         subject, _, group = alarm.stream.partition(":")
-        chosen = self._recorded(described.since, through)
+        chosen = self._recorded(alarm, through)
         if f"{subject}:" == FLAGS:
-            rows = Prediction.objects.filter(**chosen).exclude(findings=[])
+            rows = Prediction.objects.filter(chosen).exclude(findings=[])
             found = (
                 one for row in rows.values_list("findings", flat=True).iterator() for one in row
             )
@@ -163,21 +180,26 @@ class Cases:
                 if flag_group(one["kind"], one["reason"]) == group
             )
         elif subject == "refusals":
-            pairs = Refusal.objects.filter(**chosen).values_list("field", "reason")
+            pairs = Refusal.objects.filter(chosen).values_list("field", "reason")
             counted = Counter(pair for pair in pairs if refusal_group(pair[1]) == group)
         else:
             return {}
         return {"reasons": [[*pair, count] for pair, count in counted.most_common(MOST_REASONS)]}
 
-    def _recorded(self, first: date, last: date) -> dict[str, Any]:
-        """Return which records are of this version and of some days, without test clients'."""
-        return {
-            "model": self.definition.name,
-            "version": self.version,
-            "is_test": False,
-            "predicted_at__gte": start_of(first),
-            "predicted_at__lt": start_of(last + ONE_DAY),
-        }
+    def _recorded(self, alarm: Alarm, through: date) -> Q:
+        """Return which records are of this version and an alarm's days, without test clients'."""
+        days = Q()
+        for first, last in chapters.changed_days(alarm, through):
+            start, end = start_of(first), start_of(last + ONE_DAY)
+            days |= Q(predicted_at__gte=start, predicted_at__lt=end)
+        return Q(model=self.definition.name, version=self.version, is_test=False) & days
+
+
+def _compared(reference: Counts, before: Counts, day: date, *, fixed: bool) -> Counts:
+    """Return what a day's rows are compared with, [bins]; `before` where that holds nothing."""
+    row = stratum(day)
+    found = reference[row] if fixed else bag(reference, row)
+    return found if found.any() else np.asarray(before[kind(day)])
 
 
 def _placed(days: Sequence[tuple[date, Counts]]) -> tuple[tuple[date, Counts], ...]:

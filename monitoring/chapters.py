@@ -11,18 +11,19 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from monitoring.evidence.bets import Bet
+from monitoring.evidence.categorical import CategoricalStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.evidence.state import Counts
-from monitoring.evidence.stream import CountedStream
+from monitoring.evidence.stream import CountedStream, Stream
 from monitoring.strata import by_kind, filled, kind, local
 from records.models import Alarm
 
 Days = Sequence[tuple[date, Counts]]
 
 
-def may_turn(alarm: Alarm, bet: Bet, onset: date) -> bool:
+def may_turn(alarm: Alarm, stream: CountedStream, bet: Bet, onset: date) -> bool:
     """Say whether a bet that leads anew since `onset` can be a turn of what an alarm saw."""
-    return onset > alarm.raised_on and not _is_form(alarm, bet)
+    return onset > alarm.raised_on and not _is_form(alarm, stream, bet)
 
 
 def turn_of(
@@ -41,13 +42,19 @@ def turn_of(
         closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
         state = closing.state
         bet = closing.leading
-        if closing.alarm and closing.onset and bet and not _is_form(alarm, bet):
+        if closing.alarm and closing.onset and bet and not _is_form(alarm, stream, bet):
             return closing.onset, bet
     return None
 
 
-def _is_form(alarm: Alarm, bet: Bet) -> bool:
-    return (alarm.details["family"], alarm.details["direction"]) == (bet.family, bet.direction)
+def plain(stream: Stream, bet: Bet) -> Bet:
+    """Return a bet in the form in which its change is told, of which it may have two."""
+    return stream.plain(bet) if isinstance(stream, CategoricalStream) else bet
+
+
+def _is_form(alarm: Alarm, stream: CountedStream, bet: Bet) -> bool:
+    own, other = plain(stream, stream.bets[int(alarm.details["bet"])]), plain(stream, bet)
+    return (own.family, own.direction) == (other.family, other.direction)
 
 
 def held_from(alarm: Alarm) -> date:
@@ -59,6 +66,22 @@ def last_day(alarm: Alarm, through: date) -> date:
     """Return the last day of an alarm's chapter, no later than `through`."""
     until = _day(alarm, "until")
     return min(through, until - timedelta(days=1)) if until else through
+
+
+def changed_days(alarm: Alarm, through: date) -> list[tuple[date, date]]:
+    """Return the first and last day of each span, through a day, in which its change was there."""
+    last = last_day(alarm, through)
+    spans = alarm.details.get("spans") or [[(alarm.since or alarm.raised_on).isoformat(), None]]
+    found = [
+        (date.fromisoformat(first), min(last, date.fromisoformat(until)) if until else last)
+        for first, until in spans
+    ]
+    return [one for one in found if one[0] <= last] or [(last, last)]
+
+
+def changed_through(alarm: Alarm, through: date) -> date:
+    """Return the last day, no later than `through`, on which an alarm's change was there."""
+    return changed_days(alarm, through)[-1][1]
 
 
 def is_ended(alarm: Alarm) -> bool:

@@ -12,7 +12,7 @@ from monitoring import ledger as books
 from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, Closing, alike, close_alike, own_stratum
-from monitoring.evidence.state import Counts
+from monitoring.evidence.state import Counts, Rows, with_rows
 from monitoring.ledger import Ledger
 from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
 from monitoring.traffic import silent_since
@@ -109,13 +109,22 @@ def close_rows(
 
 def _with_rows(
     day: date, seen: Mapping[str, Seen], late: Mapping[str, Counts]
-) -> Iterator[tuple[str, Counts]]:
-    """Yield each stream that has rows or late ones with its counts of both, [strata, bins]."""
+) -> Iterator[tuple[str, Rows]]:
+    """Yield each stream that has rows or late ones with its rows of both."""
+    own = strata.stratum(day)
     for key, one in seen.items():
-        more = late.get(key)
-        if one.counts.any() or (more is not None and more.any()):
-            counts = strata.local([(day, one.counts)], one.counts.size)
-            yield key, counts if more is None else counts + more
+        rows: Rows = {own: one.counts} if one.counts.any() else {}
+        if key in late:
+            rows = _joined(rows, late[key])
+        if rows:
+            yield key, rows
+
+
+def _joined(rows: Rows, late: Counts) -> Rows:
+    """Return rows with late ones, [strata, bins]."""
+    more = {at: late[at] for at in np.flatnonzero(late.any(axis=1)).tolist()}
+    both = {at: rows[at] + more[at] for at in rows.keys() & more.keys()}
+    return {**rows, **more, **both}
 
 
 def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[Alarm]:
@@ -126,7 +135,7 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     if not earlier:
         details = _details(one, closing.leading, closing.onset)
         return [_raise(job, ledger, one.base, closing.day, details)]
-    if not chapters.may_turn(earlier[-1], closing.leading, closing.onset):
+    if not chapters.may_turn(earlier[-1], one.stream, closing.leading, closing.onset):
         return []
     begun = date.fromisoformat(earlier[-1].details["onset"])
     days = books.day_counts(ledger, one.base, begun, closing.day)
@@ -143,8 +152,8 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     return [turn]
 
 
-def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Counts]) -> dict[str, Closing]:
-    """Weigh a day's rows, [strata, bins] by stream, those of streams that are alike together.
+def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Rows]) -> dict[str, Closing]:
+    """Weigh a day's rows by stream, those of streams that are alike together.
 
     What closes hangs on the days before alone, so that streams may be taken in any order.
     """
@@ -160,7 +169,8 @@ def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Counts]) ->
             some = group[start : start + many]
             closings = close_alike(
                 [one.stream for one in some],
-                [ledger.states[one.key].observe_all(counts[one.base]) for one in some],
+                [ledger.states[one.key] for one in some],
+                [counts[one.base] for one in some],
                 day,
                 budget,
                 joins=[one.base not in ledger.open_alarms for one in some],
@@ -170,14 +180,14 @@ def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Counts]) ->
     return found
 
 
-def _is_weighed(ledger: Ledger, one: Watched, day: date, counts: Counts) -> bool:
+def _is_weighed(ledger: Ledger, one: Watched, day: date, rows: Rows) -> bool:
     """Whether rows are weighed: those of a twin, once its fixed reference holds enough."""
     if not one.is_twin:
         return True
     if _is_filled(ledger, one, day):
         return False
-    reference, rows = ledger.states[one.key].reference, np.flatnonzero(counts.any(axis=1))
-    return all(one.weighs(own_stratum(reference, row)) for row in rows.tolist())
+    reference = ledger.states[one.key].reference
+    return all(one.weighs(own_stratum(reference, row)) for row in rows)
 
 
 def _is_filled(ledger: Ledger, one: Watched, day: date) -> bool:
@@ -185,10 +195,10 @@ def _is_filled(ledger: Ledger, one: Watched, day: date) -> bool:
     return day < ledger.began.setdefault(one.base, day) + strata.YEAR
 
 
-def _fill(ledger: Ledger, one: Watched, day: date, counts: Counts) -> None:
+def _fill(ledger: Ledger, one: Watched, day: date, rows: Rows) -> None:
     state, known = ledger.states[one.key], ledger.states[one.base].dispersion
     if one.base not in ledger.open_alarms:
-        state = strata.admitted(state, counts)
+        state = state.changed(reference=with_rows(state.reference, rows))
     ledger.states[one.key] = state.changed(closed_through=day.toordinal(), dispersion=known)
 
 
@@ -200,6 +210,7 @@ def _keep(ledger: Ledger, one: Watched, closing: Closing) -> None:
 
 
 def _details(one: Watched, bet: Bet, onset: date) -> dict[str, object]:
+    bet = chapters.plain(one.stream, bet)
     return {
         "onset": onset.isoformat(),
         "bet": one.stream.bets.index(bet),

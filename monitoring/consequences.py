@@ -4,11 +4,13 @@ An alarm of the score, of an alert rate, of a share of explanations or of a deri
 from the alarm of a measured feature when its onset lies in the other's span, and when little of its
 evidence is left once the same patients are scored with that feature as in the reference. Where it
 takes several such features, it joins the alarm of the one that explains most. It keeps its
-evidence; where too much is left, it stands alone. A site's or an override reason's alarm is a part
-of that of all sites or of all overrides, which is at least as severe.
+evidence; where too much is left, it stands alone, and so does what began before its cause. Requests
+that are refused for a value follow from the alarm of the feature whose values are refused. A site's
+or an override reason's alarm is a part of that of all sites or of all overrides, which is at least
+as severe.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -17,20 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring import chapters
-from monitoring.alarms import RANK, Case
+from monitoring.alarms import Case
 from monitoring.cases import Cases
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
-from monitoring.evidence.detector import Budget, close_day, open_stream
-from monitoring.evidence.state import Counts
+from monitoring.evidence.detector import Budget
+from monitoring.evidence_left import BY_VALUE, most_evidence, without_refused
 from monitoring.ledger import Ledger, day_counts
 from monitoring.override_streams import OVERRIDES
-from monitoring.strata import kind
+from monitoring.roots import as_severe_as_what_follows, begins_before, slack, to_roots
 from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, everywhere, site_of
 from monitoring.windows import first_of_stay
 from records.models import Alarm
 
-# both onsets are estimates
-ONSET_SLACK = timedelta(days=3)
 # at least so many days, and about so many rows, are those over which two alarms are compared
 COMPARED_DAYS, COMPARED_ROWS = 30, 50_000
 # an alarm is explained when the log evidence that is left is below this share of its limit
@@ -47,10 +47,12 @@ class Window:
     rows: Scored
     days: NDArray[np.datetime64]
 
-    def within(self, first: date, last: date) -> NDArray[np.bool_]:
-        """Return which rows are of the days from first to last."""
-        chosen = (self.days >= np.datetime64(first)) & (self.days <= np.datetime64(last))
-        return np.asarray(chosen, dtype=np.bool_)
+    def within(self, spans: Sequence[tuple[date, date]]) -> NDArray[np.bool_]:
+        """Return which rows are of one of some spans' days, each from first to last."""
+        chosen = np.zeros(self.days.size, dtype=np.bool_)
+        for first, last in spans:
+            chosen |= (self.days >= np.datetime64(first)) & (self.days <= np.datetime64(last))
+        return chosen
 
 
 class Consequences:
@@ -80,29 +82,38 @@ class Consequences:
                 if self._pooled(one, [alarm]) is alarm
             ]
             alarm.details["sits"] = self._sits(alarm, at) if at else None
+        to_roots(alarms)
         as_severe_as_what_follows(alarms)
-        _to_roots(alarms)
 
     def _pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
         """Return the open alarm of all sites' or overrides' rows of which one is a part."""
         for whole in wholes_of(alarm.stream):
             for one in alarms:
-                if one.stream == whole and self._meet(one, alarm) and not _opposite(one, alarm):
+                if one.stream != whole or not self._holds(one, alarm):
+                    continue
+                if not self._opposite(one, alarm):
                     return one
         return None
 
-    def _meet(self, one: Alarm, other: Alarm) -> bool:
-        """Say whether two alarms' spans have days in common."""
-        if one.since is None or other.since is None:
+    def _holds(self, whole: Alarm, part: Alarm) -> bool:
+        """Say whether an alarm begins in another's span."""
+        if part.since is None or whole.since is None or begins_before(part, whole):
             return False
-        begins = one.since - ONSET_SLACK <= chapters.last_day(other, self.through)
-        return begins and other.since - ONSET_SLACK <= chapters.last_day(one, self.through)
+        return part.since - slack(part, whole) <= chapters.changed_through(whole, self.through)
+
+    def _opposite(self, one: Alarm, other: Alarm) -> bool:
+        """Say whether two changes go opposite ways; categories do by all of their shares."""
+        if one.kind != "category" or other.kind != "category":
+            return _opposite_sizes(one, other)
+        cases = (self.cases.case(alarm, self.books, self.through) for alarm in (one, other))
+        first, second = (case.moved for case in cases)
+        return bool(first @ second < 0)
 
     def _sits(self, alarm: Alarm, at: Sequence[Alarm]) -> Mapping[str, object]:
         """Say at which sites an alarm is seen by itself, and if little is left without them."""
         case = self.cases.case(alarm, self.books, self.through)
         last = max(alarm.raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
-        days = [(day, counts.sum(axis=0)) for day, counts in case.days if day <= last]
+        days = [(day, counts.sum(axis=0)) for day, counts in case.changed if day <= last]
         enough = EVIDENCE_LEFT * self.budget.log_limit
         whole = most_evidence(case, days, self.budget)
         own = [dict(day_counts(self.books, one.stream, case.onset, last)) for one in at]
@@ -131,11 +142,13 @@ class Consequences:
         self, alarm: Alarm, causes: Sequence[Alarm], otherwise: Sequence[Alarm]
     ) -> list[Alarm]:
         """Return what explains an alarm, most first, from the causes or else from the others."""
+        if alarm.stream == BY_VALUE:
+            return self._refused(alarm, causes)
         if self._subject(alarm) not in EXPLAINED or self._feature(alarm) is not None:
             return []
         case = self.cases.case(alarm, self.books, self.through)
         groups = [
-            [one for one in group if one is not alarm and self._spans(one, case)]
+            [one for one in group if one is not alarm and self._spans(one, alarm, case)]
             for group in (causes, otherwise)
         ]
         if not any(groups):
@@ -145,6 +158,24 @@ class Consequences:
             return []
         explained = (self._explained(case, window, possible, enough) for possible in groups)
         return next((chosen for chosen in explained if chosen), [])
+
+    def _refused(self, alarm: Alarm, causes: Sequence[Alarm]) -> list[Alarm]:
+        """Return the alarm on the values that are refused, if little is left without them."""
+        case = self.cases.case(alarm, self.books, self.through)
+        days = [(day, counts.sum(axis=0)) for day, counts in case.changed]
+        enough = EVIDENCE_LEFT * self.budget.log_limit
+        if most_evidence(case, days, self.budget) < enough:
+            return []
+        model, version = self.cases.definition.name, self.cases.version
+        # what all rows show comes before what one site's do
+        for cause in sorted(causes, key=lambda one: site_of(one.stream) is not None):
+            if self._subject(cause) == "missing" or not self._begins_in(cause, alarm, case):
+                continue
+            spans = chapters.changed_days(cause, self.through)
+            others = without_refused(case, model, version, str(self._feature(cause)), spans)
+            if most_evidence(case, others, self.budget) < enough:
+                return [cause]
+        return []
 
     def _explained(
         self, case: Case, window: Window, possible: list[Alarm], enough: float
@@ -159,19 +190,21 @@ class Consequences:
                 return chosen
         return []
 
-    def _spans(self, cause: Alarm, case: Case) -> bool:
-        """Say whether a case begins in a cause's span, and at its site if it has one."""
-        if cause.since is None or case.onset < cause.since - ONSET_SLACK:
+    def _spans(self, cause: Alarm, alarm: Alarm, case: Case) -> bool:
+        """Say whether an alarm begins in a cause's span, and at its site if it has one."""
+        at = site_of(cause.stream) in (None, case.watched.site)
+        return at and self._begins_in(cause, alarm, case)
+
+    def _begins_in(self, cause: Alarm, alarm: Alarm, case: Case) -> bool:
+        if cause.since is None or case.onset < cause.since - slack(cause, alarm):
             return False
-        if site_of(cause.stream) not in (None, case.watched.site):
-            return False
-        return case.onset <= chapters.last_day(cause, self.through)
+        return case.onset <= chapters.changed_through(cause, self.through)
 
     def _window(self, case: Case, raised_on: date) -> Window:
-        """Load the days from an onset until its alarm was raised, or as many as are compared."""
+        """Load a change's days until its alarm was raised, or as many as are compared."""
         rows, last = 0, case.onset
         through = max(raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
-        for day, counts in case.days:
+        for day, counts in case.changed:
             if rows >= COMPARED_ROWS or day > through:
                 break
             rows, last = rows + int(counts.sum()), day
@@ -179,7 +212,9 @@ class Consequences:
         chosen = first_of_stay(self.cases.definition.name, self.cases.version, frame, case.onset)
         if case.watched.site is not None:
             chosen = chosen & (frame.site == case.watched.site)
-        days = np.asarray(frame.predicted_at[chosen], dtype="datetime64[D]")
+        days = np.asarray(frame.predicted_at, dtype="datetime64[D]")
+        chosen = chosen & np.isin(days, [np.datetime64(day) for day, _ in case.changed])
+        days = days[chosen]
         columns = {name: column[chosen] for name, column in frame.features.items()}
         scored = Scored(
             columns,
@@ -194,8 +229,7 @@ class Consequences:
         """Return the most log evidence that the stream would have without these causes."""
         rows = window.rows
         for cause in causes:
-            last = chapters.last_day(cause, self.through)
-            span = window.within(cause.since or cause.raised_on, last)
+            span = window.within(chapters.changed_days(cause, self.through))
             rows = self._restored(cause, rows, span)
         days = ((day, window.days == np.datetime64(day)) for day in _distinct(window.days))
         counted = ((day, case.watched.see(_of_day(rows, chosen)).counts) for day, chosen in days)
@@ -237,44 +271,13 @@ def wholes_of(stream: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def most_evidence(case: Case, days: Iterable[tuple[date, Counts]], budget: Budget) -> float:
-    """Return the most log evidence that a case's stream has over some days' counts, [bins]."""
-    stream = case.watched.stream
-    state, most = open_stream(stream, case.before), -np.inf
-    for day, counts in days:
-        if not counts.any():
-            continue
-        closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
-        state, most = closing.state, max(most, closing.log_total)
-    return float(most)
-
-
-def _opposite(one: Alarm, other: Alarm) -> bool:
+def _opposite_sizes(one: Alarm, other: Alarm) -> bool:
     """Say whether two changes on the same scale go opposite ways."""
     sizes = [alarm.details.get("size") for alarm in (one, other)]
     if not all(sizes) or len({size["scale"] for size in sizes}) > 1:
         return False
     first, second = (size["now"] - size["before"] for size in sizes)
     return bool(first * second < 0)
-
-
-def as_severe_as_what_follows(alarms: Sequence[Alarm]) -> None:
-    """Let no alarm be less severe than its parts and consequences, since it alone is told."""
-    known = {alarm.pk: alarm for alarm in alarms}
-    for alarm in alarms:
-        cause = known.get(alarm.details["follows"])
-        while cause is not None:
-            cause.severity = max(cause.severity, alarm.severity, key=RANK.__getitem__)
-            cause = known.get(cause.details["follows"])
-
-
-def _to_roots(alarms: Sequence[Alarm]) -> None:
-    """Let an alarm that follows from a consequence follow from its cause."""
-    known = {alarm.pk: alarm for alarm in alarms}
-    for alarm in alarms:
-        cause = known.get(alarm.details["follows"])
-        while cause is not None and (further := known.get(cause.details["follows"])):
-            alarm.details["follows"], cause = further.pk, further
 
 
 def _distinct(days: NDArray[np.datetime64]) -> list[date]:

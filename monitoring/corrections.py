@@ -1,37 +1,41 @@
 """Listing the predictions that used a corrected source, scored again with what it should say."""
 
 import csv
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from models.corrections import CORRECTED, Correction, check_correction, contradictions
+from models.basis import read_basis
+from models.corrections import Correction, check_correction, contradictions
 from models.definition import Definition
-from models.encoding import complete_columns, encode_columns, row_faults
-from models.errors import MalformedInput, RecordError
+from models.errors import InputError, MalformedInput, RecordError
+from models.features import assemble
+from models.readings import Readings
 from models.risk_model import RiskModel
+from monitoring.corrected_readings import corrected_readings, recorded_readings
 from records import corrections
 from records.models import AffectedPrediction, Prediction, SourceCorrection
+from records.sources import Sources
 
 COLUMNS = ("source", "status", "feature", "value", "unit")
 MOST_FAULTS = 20
-# values that are the same but for what converting their unit leaves
-CLOSE = 1e-9
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What one run listed: reports, predictions that used their sources, and band changes."""
+    """What one run listed: reports, predictions that they affect, and band changes.
+
+    Of `unscored` predictions it isn't known what the risk would be, or there would be none.
+    """
 
     reports: int
     predictions: int
     band_changes: int
+    unscored: int = 0
 
 
 def read_file(path: Path, definition: Definition) -> list[Correction]:
@@ -69,14 +73,24 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
     Predictions of other versions than the model's are listed without a score.
     """
     name = model.definition.name
-    reports, total, changes = corrections.unlisted(name), 0, 0
-    users = corrections.users_of(name, {report.source for report in reports}) if reports else {}
-    for report in reports:
-        affected = _affected(model, report, corrections.predictions(users[report.source]))
+    new = corrections.unlisted(name)
+    if not new:
+        return Listed(0, 0, 0)
+    said = corrections.reported(name)
+    sources = Sources({report.source for report in said})
+    total, changes, unscored = 0, 0, 0
+    users = corrections.users_of(name, {report.source for report in new})
+    for report in new:
+        affected = []
+        for one in corrections.predictions(users[report.source]):
+            found = AffectedPrediction(correction=report, prediction=one)
+            if not stays(model, found, _reports_on(one, said, sources)):
+                affected.append(found)
         corrections.list_affected(report, affected, now)
         total += len(affected)
         changes += sum(one.band_changed for one in affected)
-    return Listed(len(reports), total, changes)
+        unscored += sum(one.corrected_risk is None for one in affected)
+    return Listed(len(new), total, changes, unscored)
 
 
 def _correction(row: dict[str, Any], definition: Definition) -> Correction:
@@ -90,54 +104,60 @@ def _correction(row: dict[str, Any], definition: Definition) -> Correction:
     return check_correction(found, definition, cells["unit"] or None)
 
 
-def _affected(
-    model: RiskModel, report: SourceCorrection, used: Iterable[Prediction]
-) -> list[AffectedPrediction]:
-    return [_scored_again(model, report, one) for one in used if not _is_right(report, one)]
+def _reports_on(
+    one: Prediction, said: Sequence[SourceCorrection], sources: Sources
+) -> dict[str, list[SourceCorrection]]:
+    """Return by source the reports that hold of a prediction, as far as they came after it."""
+    named = sources.among([*one.sources, *one.unused])
+    return corrections.holding(
+        report
+        for report in said
+        if report.source in named
+        and (report.listed_at is None or one.recorded_at <= report.listed_at)
+    )
 
 
-def _is_right(report: SourceCorrection, one: Prediction) -> bool:
-    """Say whether a prediction used the corrected value already."""
-    if report.status != CORRECTED or not report.feature:
+def stays(
+    model: RiskModel, found: AffectedPrediction, held: dict[str, list[SourceCorrection]]
+) -> bool:
+    """Say whether a prediction stays right; if not, note what it would have been, or why not."""
+    one, definition = found.prediction, model.definition
+    try:
+        readings = _readings(model, one, held)
+    except RecordError as error:
+        found.no_score = f"{error}; a new prediction is needed"[:LONGEST_REASON]
         return False
-    used, right = one.features.get(report.feature), report.value
-    if isinstance(used, float | int) and isinstance(right, float | int):
-        return math.isclose(used, right, rel_tol=CLOSE)
-    return bool(used == right)
-
-
-def _scored_again(
-    model: RiskModel, report: SourceCorrection, one: Prediction
-) -> AffectedPrediction:
-    """Return what a prediction would have been; another feature than the report's stays."""
-    found = AffectedPrediction(correction=report, prediction=one)
+    try:
+        features = assemble(definition, readings, one.predicted_at)
+    except InputError as error:
+        found.no_score, found.band_changed = str(error)[:LONGEST_REASON], True
+        return False
+    if dict(features.values) == one.features:
+        return True
     if one.version != model.version:
         found.no_score = f"made by version {one.version}, {model.version} is in use"
-    elif not report.feature:
-        found.no_score = "the report names no feature"
-    else:
-        _score(model, found, {**one.features, report.feature: report.value})
-    return found
-
-
-def _score(model: RiskModel, found: AffectedPrediction, features: dict[str, Any]) -> None:
-    definition = model.definition
-    columns = {
-        feature.name: np.array(
-            [np.nan if features[feature.name] is None else features[feature.name]]
-            if feature.kind == "numeric"
-            else [features[feature.name]],
-            dtype=np.float64 if feature.kind == "numeric" else object,
-        )
-        for feature in definition.features
-    }
-    table = complete_columns(definition, columns)
-    fault = next(row_faults(definition, table), None)
-    if fault is not None:
-        found.no_score = fault.words[:300]
-        found.band_changed = True
-        return
-    risk = float(model.scorer.explain_batch(encode_columns(definition, table)).risk[0])
+        return False
+    risk = float(model.scorer.explain(features.vector).risk)
     found.corrected_risk = risk
     found.corrected_band = definition.band(risk).name
-    found.band_changed = found.corrected_band != found.prediction.band
+    found.band_changed = found.corrected_band != one.band
+    return False
+
+
+def _readings(
+    model: RiskModel, one: Prediction, held: dict[str, list[SourceCorrection]]
+) -> Readings:
+    """Return a prediction's readings as reported now; raise RecordError where they aren't known."""
+    definition, basis = model.definition, read_basis(one.basis)
+    if basis is None:
+        raise RecordError("its readings weren't recorded")
+    if one.definition_digest != model.definition_digest:
+        raise RecordError(f"made by version {one.version}, of another definition")
+    recorded = recorded_readings(definition, basis, one.features)
+    try:
+        same = dict(assemble(definition, recorded, one.predicted_at).values) == one.features
+    except InputError:
+        same = False
+    if not same:
+        raise RecordError("its recorded readings don't give its values again")
+    return corrected_readings(definition, basis, recorded, held)

@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.detector import Budget
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, first_alarm, log_odds
-from monitoring.wilson import wilson
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -59,28 +57,19 @@ class Pairs:
         return np.asarray(self.known.all(axis=1) & differ, dtype=np.bool_)
 
 
-@dataclass(frozen=True)
-class ChangedDiscrimination:
-    """What the alarm says of pairs from `onset` through `day`: shares of concordant ones."""
-
-    onset: date
-    day: date
-    direction: str
-    pairs: int
-    expected: float
-    observed: float
-    low: float
-    high: float
-
-    @property
-    def sentence(self) -> str:
-        """Say what is seen."""
-        return (
-            f"Risks tell patients apart {self.direction} than they claim: of {self.pairs:,} pairs "
-            f"since {self.onset} in which one had the event, it had the higher risk in "
-            f"{100 * self.observed:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %), "
-            f"{100 * self.expected:.1f} % were expected."
-        )
+def sentence(direction: str, seen: Shares, later: Shares | None) -> str:
+    """Say what is seen."""
+    words = (
+        f"Risks tell patients apart {direction} than they claim: of {seen.rows:,} pairs "
+        f"{seen.days} in which one had the event, it had the higher risk in {seen.interval}, "
+        f"{100 * seen.expected:.1f} % were expected."
+    )
+    if later is None:
+        return words
+    return (
+        f"{words} Of the {later.rows:,} after that, {later.days}, it had in {later.interval}, and "
+        f"{100 * later.expected:.1f} % were expected."
+    )
 
 
 def paired(parts: Iterable[Outcomes]) -> Iterator[Pairs]:
@@ -128,30 +117,11 @@ def _log_chance_ratio(difference: Floats) -> Floats:
     )
 
 
-def changed_discrimination(
-    parts: Iterable[Outcomes], budget: Budget, horizon_days: int, after: date | None
-) -> ChangedDiscrimination | None:
-    """Return the first alarm over days of prediction after one that alarmed already."""
-    pairs = paired(independent(parts, horizon_days, after))
-    raised = first_alarm(BETS, _days(pairs), budget)
-    if raised is None:
-        return None
-    size, concordant, expected = raised.sums.tolist()
-    observed, low, high = wilson(concordant, int(size))
-    return ChangedDiscrimination(
-        raised.onset,
-        raised.day,
-        raised.direction,
-        int(size),
-        expected / size,
-        observed,
-        low,
-        high,
-    )
-
-
-def _days(parts: Iterable[Pairs]) -> Iterator[DayOfOutcomes]:
-    for part in parts:
+def days_of_pairs(
+    parts: Iterable[Outcomes], horizon_days: int, after: date | None
+) -> Iterator[DayOfOutcomes]:
+    """Yield what each day's pairs, of predictions after one day, show."""
+    for part in paired(independent(parts, horizon_days, after)):
         for day in np.unique(part.day):
             pairs = part.part(part.day == day)
             seen = pairs.part(pairs.telling)

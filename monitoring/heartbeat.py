@@ -48,10 +48,10 @@ class Heartbeat:
         """Say which part of the due outcomes isn't weighed and why, nothing where all are."""
         if self.outcomes_weighed == self.outcomes_due:
             return ""
-        share = f"{_per_cent(self.outcomes_unreported, self.outcomes_due)} of due outcomes"
+        share = f"{per_cent(self.outcomes_unreported, self.outcomes_due)} of due outcomes"
         if self.outcomes_unwatched:
             return f"calibration and discrimination are not watched: {share} unreported"
-        left_out = _per_cent(self.outcomes_due - self.outcomes_weighed, self.outcomes_due)
+        left_out = per_cent(self.outcomes_due - self.outcomes_weighed, self.outcomes_due)
         return (
             "calibration and discrimination are watched in part: "
             f"{left_out} of due predictions left out, {share} unreported"
@@ -110,7 +110,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
     )
 
 
-def _per_cent(part: int, whole: int) -> str:
+def per_cent(part: int, whole: int) -> str:
     """Word a share, and never one that isn't all as 100 %, nor one that is any as 0 %."""
     if part and 100 * part < whole:
         return "less than 1 %"

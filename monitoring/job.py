@@ -13,7 +13,7 @@ from django.db import transaction
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
-from monitoring import chapters, retraining, sites, windows
+from monitoring import batches, chapters, retraining, sites, windows
 from monitoring import ledger as books
 from monitoring.alarms import OPEN_STATES
 from monitoring.cases import Cases
@@ -34,6 +34,7 @@ from monitoring.unmuting import lift
 from monitoring.watchlist import watched_streams
 from monitoring.whereabouts import Whereabouts
 from records.agreement.alarms import note_alarms, words_of
+from records.agreement.runs import note_run
 from records.models import Alarm, MonitorRun
 from records.retraining import open_request
 from records.settings import Settings
@@ -86,7 +87,7 @@ def monitor(
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
-    performance = _follow(job, settings.cache, window, progress)
+    performance = _follow(job, ledger, settings.cache, window, progress)
     raised += performance.alarms
     _ask_to_retrain(job, performance.windows)
     reports: tuple[Report, ...] = ()
@@ -124,7 +125,9 @@ class Performance:
         }
 
 
-def _follow(job: Job, place: Path, window: WindowLength | None, progress: Progress) -> Performance:
+def _follow(
+    job: Job, ledger: Ledger, place: Path, window: WindowLength | None, progress: Progress
+) -> Performance:
     """Judge performance and calibration; what they rest on is let go of before reports are made."""
     runs = MonitorRun.objects.filter(model=job.model, version=job.version)
     last = runs.exclude(finished_at=None).order_by("-pk").first()
@@ -141,7 +144,8 @@ def _follow(job: Job, place: Path, window: WindowLength | None, progress: Progre
             earlier=windows_in(last.summary) if last else (),
             progress=progress,
         )
-        return Performance(choice, windows, *watch_outcomes(job, followed))
+        watched_through = ledger.closed_through or date.min
+        return Performance(choice, windows, *watch_outcomes(job, followed, watched_through))
 
 
 def _ask_to_retrain(job: Job, windows: Sequence[WindowPerformance]) -> None:
@@ -211,7 +215,7 @@ def _close(
             seen += rows.answered
             done += 1
             progress("closing days", done, plan.days)
-        books.write(ledger, job.watched, last, [*settled, *news], job.now)
+        batches.write(ledger, job.watched, last, [*settled, *news], job.now)
         raised += news
     return raised, seen
 
@@ -230,7 +234,7 @@ def _refresh(job: Job, ledger: Ledger) -> None:
     with transaction.atomic():
         before = words_of(still_open)
         for alarm in still_open:
-            alarm.save(update_fields=books.DESCRIBED)
+            alarm.save(update_fields=batches.DESCRIBED)
         note_alarms(still_open, job.now, before)
     lift(job, ledger)
 
@@ -251,7 +255,9 @@ def _finish(
     run.predictions = seen
     run.report = latest.name if latest else ""
     run.finished_at = job.now + timedelta(seconds=time.monotonic() - begun)
-    run.save()
+    with transaction.atomic():
+        run.save()
+        note_run(run, job.now)
     found = Alarm.objects.filter(model=job.model, version=job.version, state__in=OPEN_STATES)
     still_open = tuple(found.order_by("raised_on", "pk"))
     return MonitorResult(

@@ -1,27 +1,25 @@
-"""The job's memory between runs: stream states, day counts and alarms, written all at once."""
+"""The job's memory between runs: stream states, day counts and alarms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
-from django.db import transaction
 from django.db.models import Min
 
 from models.errors import RecordError
 from monitoring import chapters, strata
-from monitoring.alarms import CLOSED, OPEN_STATES
+from monitoring.alarms import OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.stays import ONE_DAY
 from monitoring.streams import TRAFFIC, Seen, Watched, site_of
 from monitoring.watchlist import Watchlist
-from records.agreement.alarms import note_alarms, words_of
-from records.decisions import ACCEPT, FALSE
+from records.agreement import Disagreement, evidence
+from records.day_counts import CountedDay
+from records.decisions import ACCEPT, CLOSED, FALSE
 from records.models import Alarm, DayCount, Review, Stream
-
-# what describing an alarm anew may change
-DESCRIBED = ("kind", "severity", "since", "summary", "details")
 
 
 @dataclass(eq=False)
@@ -30,7 +28,8 @@ class Ledger:
 
     `began` has the first day of each stream's reference, with which its twin's year begins;
     `opened` the first day of each stream that opened later than the others; `open_alarms` each
-    stream's, oldest first; `turned` those that a later one took over from.
+    stream's, oldest first; `turned` those that a later one took over from; `forged` what is found
+    to be others than the audit chain says, before it is written over.
     """
 
     model: str
@@ -40,8 +39,9 @@ class Ledger:
     open_alarms: dict[str, list[Alarm]]
     began: dict[str, date]
     opened: dict[str, date]
-    day_counts: list[DayCount] = field(default_factory=list)
+    day_counts: list[CountedDay] = field(default_factory=list)
     turned: list[Alarm] = field(default_factory=list)
+    forged: list[Disagreement] = field(default_factory=list)
 
 
 def load(model: str, version: str, watched: Watchlist) -> Ledger:
@@ -86,6 +86,7 @@ def load(model: str, version: str, watched: Watchlist) -> Ledger:
         alarmed,
         _began(model, version),
         later,
+        forged=evidence.forged_streams(model, version, list(rows.values())),
     )
 
 
@@ -177,7 +178,7 @@ def day_counts(
     rows = DayCount.objects.filter(
         model=ledger.model, version=ledger.version, stream=stream, day__gte=first
     )
-    found = {row.day: row for row in rows.iterator()}
+    found: dict[date, DayCount | CountedDay] = {row.day: row for row in rows.iterator()}
     found |= {row.day: row for row in ledger.day_counts if row.stream == stream}
     chosen = sorted(day for day in found if day >= first and (last is None or day <= last))
     counted = ((day, unpack(bytes(found[day].counts))) for day in chosen)
@@ -197,15 +198,15 @@ def unpack(data: bytes) -> Counts:
 def note_day(ledger: Ledger, stream: str, day: date, seen: Seen, log_evidence: float) -> None:
     """Keep what a stream saw on a day, to be written with the batch."""
     ledger.day_counts.append(
-        DayCount(
+        CountedDay(
             model=ledger.model,
             version=ledger.version,
             stream=stream,
             day=day,
-            total=seen.total,
-            missing=seen.missing,
+            total=int(seen.total),
+            missing=int(seen.missing),
             mean=seen.mean,
-            evidence=log_evidence if np.isfinite(log_evidence) else None,
+            evidence=log_evidence if math.isfinite(log_evidence) else None,
             counts=pack(seen.counts),
         )
     )
@@ -215,65 +216,6 @@ def note_evidence(ledger: Ledger, twin: str, day: date, log_evidence: float) -> 
     """Keep a twin's evidence on a day; its rows are those of the stream that it is the twin of."""
     nothing = np.zeros(0, dtype=np.int64)
     note_day(ledger, twin, day, Seen(nothing, 0, 0, None), log_evidence)
-
-
-def write(
-    ledger: Ledger,
-    watched: Watchlist,
-    closed_through: date,
-    alarms: Sequence[Alarm],
-    now: datetime,
-) -> None:
-    """Write a batch of closed days, all or nothing; refuse if another run closed days meanwhile."""
-    kinds = {one.key: one.kind for one in watched}
-    with transaction.atomic():
-        _refuse_rivals(ledger)
-        before = words_of([*alarms, *ledger.turned])
-        DayCount.objects.bulk_create(
-            ledger.day_counts,
-            batch_size=500,
-            update_conflicts=True,
-            update_fields=["total", "missing", "mean", "counts"],
-            unique_fields=["model", "version", "stream", "day"],
-        )
-        Stream.objects.bulk_create(
-            [_row(ledger, name, kinds[name], closed_through) for name in ledger.states],
-            update_conflicts=True,
-            update_fields=["epoch", "state", "closed_through"],
-            unique_fields=["model", "version", "name"],
-        )
-        for alarm in alarms:
-            alarm.save(update_fields=["details"] if alarm.pk else None)
-        for alarm in ledger.turned:
-            alarm.save(update_fields=DESCRIBED)
-        note_alarms([*alarms, *ledger.turned], now, before)
-    ledger.closed_through = closed_through
-    ledger.day_counts.clear()
-    ledger.turned.clear()
-
-
-def _row(ledger: Ledger, name: str, kind: str, closed_through: date) -> Stream:
-    state = ledger.states[name]
-    return Stream(
-        model=ledger.model,
-        version=ledger.version,
-        name=name,
-        kind=kind,
-        epoch=state.epoch,
-        state=state.to_bytes(),
-        closed_through=closed_through,
-        opened_on=ledger.opened.get(name),
-    )
-
-
-def _refuse_rivals(ledger: Ledger) -> None:
-    rows = Stream.objects.select_for_update().filter(model=ledger.model, version=ledger.version)
-    days = {row.closed_through for row in rows}
-    if days != ({ledger.closed_through} if ledger.closed_through else set()):
-        raise RecordError(
-            f"{ledger.model} version {ledger.version}: another run closed days meanwhile; "
-            "nothing of this batch was kept, run the job again"
-        )
 
 
 def traffic(ledger: Ledger) -> dict[date, int]:

@@ -4,7 +4,7 @@ import ast
 import csv
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from datetime import date
 from typing import Any, TextIO
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from models.encoding import complete_columns, encode_columns, row_faults
 from models.errors import RecordError
 from models.risk_model import RiskModel
+from monitoring.origin import Origin, check_known, client_names
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.streams import is_missing
 from records.models import Prediction
 from records.predictions import WindowFrame, windows
 
 Column = NDArray[Any]
+ANY = Origin()
 SAME_MARGIN = 1e-6
 # a formula is tried on so many values over the plausible range
 TRIED = 1001
@@ -38,12 +40,16 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 class Affected:
     """One prediction as it was, and with the corrected value.
 
+    `client` is the name of the client that asked; `site` and `ward` are empty where it named none.
     `no_score` says why there would be no score any more, which is a change of band as well.
     """
 
     prediction_id: str
     patient: str
     predicted_at: str
+    site: str
+    client: str
+    ward: str
     value: float | str
     risk: float
     band: str
@@ -74,9 +80,17 @@ class Correction:
 
 
 def lookback(
-    model: RiskModel, feature: str, first: date, last: date, correction: Correction | None
+    model: RiskModel,
+    feature: str,
+    first: date,
+    last: date,
+    correction: Correction | None,
+    origin: Origin = ANY,
 ) -> list[Affected]:
-    """Return the predictions that used a feature, those first whose band would be another."""
+    """Return the predictions that used a feature, those first whose band would be another.
+
+    Raises RecordError for a feature, a correction or an origin that can't be.
+    """
     definition = model.definition
     if feature not in definition.by_name:
         known = ", ".join(definition.by_name)
@@ -88,6 +102,8 @@ def lookback(
         raise RecordError(f"{first} comes after {last}")
     if correction:
         _check_finite(correction, chosen.plausible)
+    check_known(definition.name, model.version, first, last, origin)
+    names = client_names()
     found: list[Affected] = []
     categorical = [one.name for one in definition.features if one.kind == "categorical"]
     frames = windows(
@@ -96,9 +112,10 @@ def lookback(
         start_of(first),
         start_of(last + ONE_DAY),
         categorical=categorical,
+        only=origin.chosen(),
     )
     for frame in frames:
-        found += _affected(model, feature, frame, correction)
+        found += _affected(model, feature, frame, correction, names)
     return sorted(
         found, key=lambda one: (not one.band_changed, one.predicted_at, one.prediction_id)
     )
@@ -111,14 +128,17 @@ def _check_finite(correction: Correction, plausible: tuple[float, float] | None)
         raise RecordError(f"{correction.text!r} is no correction: it gives no number for any value")
 
 
-def made_by_others(model: RiskModel, first: date, last: date) -> dict[str, int]:
-    """Count the predictions of the same days that other versions made, by version."""
+def made_by_others(
+    model: RiskModel, first: date, last: date, origin: Origin = ANY
+) -> dict[str, int]:
+    """Count the predictions of the same days and origin that other versions made, by version."""
     rows = (
         Prediction.objects.filter(
             model=model.definition.name,
             is_test=False,
             predicted_at__gte=start_of(first),
             predicted_at__lt=start_of(last + ONE_DAY),
+            **origin.chosen(),
         )
         .exclude(version=model.version)
         .values("version")
@@ -149,7 +169,11 @@ def summary(found: list[Affected]) -> dict[str, int]:
 
 
 def _affected(
-    model: RiskModel, feature: str, frame: WindowFrame, correction: Correction | None
+    model: RiskModel,
+    feature: str,
+    frame: WindowFrame,
+    correction: Correction | None,
+    names: Mapping[str, str],
 ) -> Iterator[Affected]:
     used = ~is_missing(frame.features[feature])
     if not used.any():
@@ -162,6 +186,9 @@ def _affected(
             str(UUID(frame.id[at])),
             frame.patient[at],
             f"{frame.predicted_at[at]}Z",
+            frame.site[at],
+            names.get(frame.client[at], frame.client[at]),
+            frame.ward[at],
             values[row],
             float(frame.risk[at]),
             frame.band[at],

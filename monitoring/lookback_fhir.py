@@ -118,7 +118,7 @@ def _status(one: Affected) -> Literal["preliminary", "cancelled", "unknown"]:
 
 
 def _looked_back(one: Affected, look: Look) -> dict[str, Any]:
-    """Return what was recorded, and the value that was corrected."""
+    """Return what was recorded, where it was asked for, and the value that was corrected."""
     feature = look.model.definition.by_name[look.feature]
     parts: list[dict[str, Any]] = [
         {"url": "feature", "valueCode": feature.name},
@@ -126,6 +126,9 @@ def _looked_back(one: Affected, look: Look) -> dict[str, Any]:
         {"url": "recordedRisk", "valueDecimal": one.risk},
         {"url": "recordedBand", "valueCode": one.band},
     ]
+    origin = {"site": one.site, "client": one.client, "ward": one.ward}
+    # FHIR has no empty string
+    parts += [{"url": name, "valueString": value} for name, value in origin.items() if value]
     # JSON has no number that isn't finite
     if one.corrected_value is not None and math.isfinite(one.corrected_value):
         parts.append({"url": "correctedValue", **_value(feature, one.corrected_value)})

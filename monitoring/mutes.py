@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 from monitoring import chapters
-from monitoring.alarms import ASSIGNED
 from monitoring.outcome_alarms import BY_OUTCOMES
-from records.decisions import BACK, GRAVER_THAN, OTHER_THAN
+from records.decisions import ASSIGNED, BACK, GRAVER_THAN, OTHER_THAN
 from records.models import Alarm
 
 LONGEST_MUTE = timedelta(days=90)
@@ -16,7 +15,7 @@ BACK_DAYS = 7
 def conditions(alarm: Alarm, in_use: str | None) -> list[str]:
     """Return what may end a mute of an alarm sooner; `in_use` is the version that is."""
     found = []
-    if alarm.stream not in BY_OUTCOMES:  # whose words and severity stay as they were raised
+    if alarm.stream not in BY_OUTCOMES:  # whose severity stays as it was raised
         if alarm.severity != "critical":
             found.append(f"{GRAVER_THAN}{alarm.severity}")
         if not chapters.is_ended(alarm):

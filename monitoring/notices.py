@@ -101,10 +101,11 @@ def affected_notice(
         "listed_at": now.isoformat(),
         "model": model,
         "version": version,
-        "severity": "critical" if listed.band_changes else "warning",
+        "severity": "critical" if listed.band_changes or listed.unscored else "warning",
         "kind": "corrected sources",
         "summary": f"{listed.predictions:,} predictions used results that were corrected or "
-        f"entered in error; the band of {listed.band_changes:,} changes. They are withdrawn.",
+        f"entered in error; the band of {listed.band_changes:,} changes, and {listed.unscored:,} "
+        "have no new risk. They are withdrawn.",
         "since": None,
         "raised_on": now.date().isoformat(),
         "where": [],

@@ -1,8 +1,9 @@
-"""The alarms that rest on outcomes: raised unless one is open, each beginning after the last's."""
+"""The alarms that rest on outcomes: raised unless one is open, but where it turns."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,24 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from models.definition import Definition
+from monitoring import calibration, chapters, discrimination
 from monitoring.alarms import OPEN_STATES, Severity
-from monitoring.calibration import CALIBRATION, Miscalibration, miscalibration
+from monitoring.calibration import CALIBRATION, days_of_risks
 from monitoring.closing import Job
-from monitoring.discrimination import (
-    DISCRIMINATION,
-    ChangedDiscrimination,
-    changed_discrimination,
-)
+from monitoring.discrimination import DISCRIMINATION, days_of_pairs
+from monitoring.evidence.detector import Budget
 from monitoring.followed import Followed, FollowedMonths
 from monitoring.independence import Outcomes
-from records.agreement.alarms import note_alarms
+from monitoring.outcome_bets import (
+    DayOfOutcomes,
+    OutcomeBets,
+    Raised,
+    Shares,
+    Standing,
+    first_alarm,
+    shares,
+)
+from records.agreement.alarms import note_alarms, words_of
 from records.follow_up import LARGEST_UNREPORTED
 from records.models import Alarm
 
@@ -32,7 +40,39 @@ BY_OUTCOMES = (CALIBRATION, DISCRIMINATION)
 # of so many days, up to the last prediction that is due, it's said what is weighed
 LATELY_DAYS = 90
 
-Found = Miscalibration | ChangedDiscrimination
+Days = Callable[[Iterable[Outcomes], int, date | None], Iterator[DayOfOutcomes]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One of these alarms: its bets, what a day shows, and its words."""
+
+    stream: str
+    bets: OutcomeBets
+    days: Days
+    sentence: Callable[[str, Shares, Shares | None], str]
+    severity: Callable[[Shares], Severity]
+
+
+def _of_calibration(seen: Shares) -> Severity:
+    return "critical" if abs(seen.observed / seen.expected - 1) >= HALF else "warning"
+
+
+def _of_discrimination(seen: Shares) -> Severity:
+    far = seen.observed - COIN <= HALF * (seen.expected - COIN)
+    return "critical" if far else "warning"
+
+
+LOOKS = (
+    Look(CALIBRATION, calibration.BETS, days_of_risks, calibration.sentence, _of_calibration),
+    Look(
+        DISCRIMINATION,
+        discrimination.BETS,
+        days_of_pairs,
+        discrimination.sentence,
+        _of_discrimination,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -51,29 +91,104 @@ class Weighed:
         return dict(vars(self))
 
 
-def watch_outcomes(job: Job, followed: FollowedMonths) -> tuple[list[Alarm], Weighed]:
-    """Raise the alarms on calibration and on discrimination, and say what they rest on."""
-    due = DueOutcomes(job.definition, followed, job.now.date())
-    alarms: list[Alarm] = []
-    for stream, look in ((CALIBRATION, miscalibration), (DISCRIMINATION, changed_discrimination)):
-        earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=stream)
-        last = earlier.order_by("-pk").first()
-        if last is not None and last.state in OPEN_STATES:
-            continue
-        after = date.fromisoformat(last.details["through"]) if last else None
-        found: Found | None = look(due, job.budget, job.definition.outcome.horizon_days, after)
-        if found is not None:
-            alarms.append(_alarm(job, stream, found))
+def watch_outcomes(
+    job: Job, followed: FollowedMonths, watched_through: date
+) -> tuple[list[Alarm], Weighed]:
+    """Raise the alarms on calibration and on discrimination, and say what they rest on.
+
+    Predictions after the last watched day aren't weighed. An alarm that is open isn't raised again,
+    but says what the days after its own show, until they turn to the opposite, which is an alarm of
+    its own (see `outcome_bets.first_alarm`).
+    """
+    last = min(job.definition.outcome.closed_through(job.now.date()), watched_through)
+    due = DueOutcomes(job.definition, followed, last)
+    raised: list[Alarm] = []
+    told: list[Alarm] = []
+    for look in LOOKS:
+        new, changed = _watch(job, look, due)
+        raised += new
+        told += changed
     with transaction.atomic():
-        for alarm in alarms:
+        before = words_of(told)
+        for alarm in raised:
             alarm.save()
-        note_alarms(alarms, job.now, {})
-    return alarms, due.weighed()
+        for alarm in told:
+            alarm.save(update_fields=["summary", "details"])
+        note_alarms([*raised, *told], job.now, before)
+    return raised, due.weighed()
+
+
+def _watch(job: Job, look: Look, due: "DueOutcomes") -> tuple[list[Alarm], list[Alarm]]:
+    """Return the alarms that due outcomes raise, and those before that say something new."""
+    earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=look.stream)
+    first = last = earlier.order_by("-pk").first()
+    said = dict(first.details) if first is not None else {}
+    raised: list[Alarm] = []
+    describe = partial(_tell_later, job, look, due)
+    horizon_days = job.definition.outcome.horizon_days
+    while found := find(look, due, job.budget, horizon_days, _standing(last)):
+        alarm = _alarm(job, look, found)
+        if last is not None and last.state in OPEN_STATES:
+            chapters.end(last, alarm, describe)
+        raised.append(alarm)
+        last = alarm
+    if first is None or first.state not in OPEN_STATES:
+        return raised, []
+    if first is last:
+        describe(first)
+    return raised, [first] if first.details != said else []
+
+
+def find(
+    look: Look,
+    parts: Iterable[Outcomes],
+    budget: Budget,
+    horizon_days: int,
+    standing: Standing | None = None,
+) -> Raised | None:
+    """Return the first alarm over days of prediction after those of one before, if there was."""
+    after = standing.through if standing else None
+    return first_alarm(look.bets, look.days(parts, horizon_days, after), budget, standing)
+
+
+def _standing(last: Alarm | None) -> Standing | None:
+    """Return what the latest alarm says, of days without an end while it's open."""
+    if last is None:
+        return None
+    said, later = last.details, last.details.get("later")
+    told = date.fromisoformat(later["last"] if later else said["through"])
+    speaks_for = date.max if last.state in OPEN_STATES else told
+    return Standing(said["direction"], date.fromisoformat(said["through"]), speaks_for)
+
+
+def _tell_later(job: Job, look: Look, due: Iterable[Outcomes], alarm: Alarm) -> None:
+    """Say in an open alarm what the days after its own show, up to its turn."""
+    after = date.fromisoformat(alarm.details["through"])
+    last = chapters.last_day(alarm, date.max)
+    days = look.days(due, job.definition.outcome.horizon_days, after)
+    later = shares(one for one in days if one.day <= last)
+    alarm.summary = look.sentence(alarm.details["direction"], _seen(alarm), later)
+    alarm.details = {**alarm.details, "later": _plain(later)}
+
+
+def _plain(found: Shares | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {**asdict(found), "first": found.first.isoformat(), "last": found.last.isoformat()}
+
+
+def _seen(alarm: Alarm) -> Shares:
+    said = alarm.details
+    first, last = (date.fromisoformat(said[name]) for name in ("onset", "through"))
+    observed, low, high, expected = (
+        said["size"][name] for name in ("now", "low", "high", "before")
+    )
+    return Shares(first, last, said["rows"], observed, low, high, expected)
 
 
 @dataclass(frozen=True, eq=False)
 class DueOutcomes:
-    """The outcomes that are weighed of those that must be known by today, month by month.
+    """The outcomes that are weighed of those of predictions up to a day, month by month.
 
     Left out are the months of a site in which more than 5 % of them are unreported: a feed that
     reports next to none is no sign of health, nor of disease, and says nothing of other sites.
@@ -81,7 +196,7 @@ class DueOutcomes:
 
     definition: Definition
     followed: FollowedMonths
-    today: date
+    last: date
 
     def __iter__(self) -> Iterator[Outcomes]:
         """Read each month's outcomes anew."""
@@ -109,8 +224,8 @@ class DueOutcomes:
         )
 
     def _due(self) -> Iterator[Followed]:
-        """Read the predictions whose outcomes must be known, by month."""
-        last = np.datetime64(self.definition.outcome.closed_through(self.today))
+        """Read the predictions up to the last day, by month."""
+        last = np.datetime64(self.last)
         for month in self.followed.months:
             if np.datetime64(month) > last:
                 return
@@ -131,33 +246,26 @@ def _reported(rows: Followed, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray((unknown <= LARGEST_UNREPORTED)[group], dtype=np.bool_)
 
 
-def _alarm(job: Job, stream: str, found: Found) -> Alarm:
-    rows = found.rows if isinstance(found, Miscalibration) else found.pairs
-    size: dict[str, Any] = {"scale": "share", "now": found.observed, "before": found.expected}
+def _alarm(job: Job, look: Look, found: Raised) -> Alarm:
+    seen = found.seen
+    size = {"scale": "share", "now": seen.observed, "before": seen.expected}
     return Alarm(
         model=job.model,
         version=job.version,
-        stream=stream,
-        kind=stream,
-        severity=_severity(found),
+        stream=look.stream,
+        kind=look.stream,
+        severity=look.severity(seen),
         raised_on=job.now.date(),
         recorded_at=job.now,
-        since=found.onset,
-        summary=found.sentence,
+        since=seen.first,
+        summary=look.sentence(found.direction, seen, found.later),
         details={
-            "onset": found.onset.isoformat(),
-            "through": found.day.isoformat(),
+            "onset": seen.first.isoformat(),
+            "through": seen.last.isoformat(),
             "direction": found.direction,
-            "size": {**size, "low": found.low, "high": found.high},
-            "rows": rows,
+            "size": {**size, "low": seen.low, "high": seen.high},
+            "rows": seen.rows,
+            "later": _plain(found.later),
             "settled": True,
         },
     )
-
-
-def _severity(found: Found) -> Severity:
-    if isinstance(found, Miscalibration):
-        far = abs(found.observed / found.expected - 1) >= HALF
-    else:
-        far = found.observed - COIN <= HALF * (found.expected - COIN)
-    return "critical" if far else "warning"

@@ -11,6 +11,7 @@ from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, advance
 from monitoring.evidence.state import Floats, opened
+from monitoring.wilson import wilson
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class OutcomeBets:
 
 @dataclass(frozen=True, eq=False)
 class DayOfOutcomes:
-    """A day's rows: each bet's log E of them, [bets], and sums of what an alarm would say."""
+    """A day's rows: each bet's log E of them, [bets], and what an alarm would say of them.
+
+    `sums` are [3]: rows that tell something, what was observed of them, and what was expected.
+    """
 
     day: date
     rows: int
@@ -43,31 +47,96 @@ class DayOfOutcomes:
     sums: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class Raised:
-    """The first alarm: the change's first day by estimate, the day that alarmed, and which way.
+@dataclass(frozen=True)
+class Shares:
+    """Of the rows of some days, the share observed, with its 95 % interval, and that expected."""
 
-    `sums` are those of all days from the one to the other.
+    first: date
+    last: date
+    rows: int
+    observed: float
+    low: float
+    high: float
+    expected: float
+
+    @property
+    def days(self) -> str:
+        """Say which days these are."""
+        if self.first == self.last:
+            return f"of {self.first}"
+        return f"from {self.first} to {self.last}"
+
+    @property
+    def interval(self) -> str:
+        """Word the observed share and its interval."""
+        low, high = 100 * self.low, 100 * self.high
+        return f"{100 * self.observed:.1f} % ({low:.1f} to {high:.1f} %)"
+
+
+@dataclass(frozen=True)
+class Raised:
+    """The first alarm: which way, what its days show, and what those after it do, if there are any.
+
+    Its days begin with the change's first by estimate, and end with the one that alarmed.
     """
 
-    onset: date
-    day: date
     direction: str
-    sums: Floats
+    seen: Shares
+    later: Shares | None
 
 
-def first_alarm(bets: OutcomeBets, days: Iterable[DayOfOutcomes], budget: Budget) -> Raised | None:
-    """Weigh days in their order; return the first alarm or None."""
+@dataclass(frozen=True)
+class Standing:
+    """An alarm before: which way, the last day that raised it, and the last that it speaks for.
+
+    Until that one (`date.max` while it's open), more of the same says nothing new.
+    """
+
+    direction: str
+    through: date
+    speaks_for: date
+
+
+def first_alarm(
+    bets: OutcomeBets,
+    days: Iterable[DayOfOutcomes],
+    budget: Budget,
+    standing: Standing | None = None,
+) -> Raised | None:
+    """Weigh days in their order; return the first alarm, and what came after it, or None.
+
+    The days are those after a standing alarm's; on those that it speaks for, its direction's bets
+    are left out. The others have mean 1 at most where risks hold, and less where they are still
+    off as that alarm said, so what passes the limit is a turn. One detector a stream runs, begun
+    anew with each alarm, whose weights sum to 1 at most: the budget holds.
+    """
+    said = standing.direction if standing else None
+    same = np.array([bet.direction == said for bet in bets.bets])
     state = opened(np.array([1]), len(bets.bets))
-    sums: dict[date, Floats] = {}
-    for one in days:
-        sums[one.day] = one.sums
-        closing = advance(bets, state.observe([one.rows]), one.day, budget, one.log_evidence)
+    before: list[DayOfOutcomes] = []
+    coming = iter(days)
+    for one in coming:
+        before.append(one)
+        left_out = same & (standing is not None and one.day <= standing.speaks_for)
+        evidence = np.where(left_out, -np.inf, one.log_evidence)
+        closing = advance(bets, state.observe([one.rows]), one.day, budget, evidence)
         if closing.alarm and closing.leading is not None and closing.onset is not None:
-            since = [found for day, found in sums.items() if day >= closing.onset]
-            return Raised(closing.onset, one.day, closing.leading.direction, np.sum(since, axis=0))
+            seen = shares([day for day in before if day.day >= closing.onset])
+            if seen is not None:
+                return Raised(closing.leading.direction, seen, shares(coming))
         state = replace(closing.state, today=np.zeros_like(state.today))
     return None
+
+
+def shares(days: Iterable[DayOfOutcomes]) -> Shares | None:
+    """Return what some days show together; None where no outcome of them tells anything."""
+    sums, first, last = np.zeros(3), None, None
+    for one in days:
+        sums, first, last = sums + one.sums, first or one.day, one.day
+    rows, events, expected = sums.tolist()
+    if first is None or last is None or not rows:
+        return None
+    return Shares(first, last, int(rows), *wilson(events, rows), expected / rows)
 
 
 def log_odds(risk: Floats) -> Floats:

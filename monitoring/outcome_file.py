@@ -2,16 +2,18 @@
 
 Columns: `prediction_id`, or `patient_id` (and `patient_system`, unless one is named for all
 rows); `happened` (true or false); `known_at`, the time of the event or, where none happened, of
-the end of follow-up.
+the end of follow-up; and, where events became known later, `happened_at`, when they were.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+from django.db.models import Q
 
 from models.errors import RecordError
 from records.models import Outcome, Prediction
@@ -25,7 +27,7 @@ MOST_FAULTS = 20
 
 @dataclass(frozen=True)
 class Report:
-    """One row of the file: whose outcome, what, and when it was known."""
+    """One row of the file: whose outcome, what, and the time by which it counts."""
 
     prediction: UUID | None
     patient: str
@@ -35,16 +37,21 @@ class Report:
 
 @dataclass(frozen=True)
 class OutcomeFile:
-    """What a file holds that isn't recorded yet, how much of it is, and the file's digest."""
+    """What a file holds that isn't recorded yet, how much of it is, and the file's digest.
+
+    `after_horizon` counts its events that count as none, being dated after the horizon of every
+    prediction that they are about.
+    """
 
     rows: tuple[OutcomeRow, ...]
     known_already: int
     digest: str
+    after_horizon: int
 
 
 @dataclass(frozen=True)
 class Reader:
-    """For which model a file is read, on whose behalf, and when."""
+    """For which model and horizon a file is read, on whose behalf, and when."""
 
     model: str
     client: str
@@ -52,6 +59,7 @@ class Reader:
     pseudonymiser: Pseudonymiser
     system: str
     now: datetime
+    horizon: timedelta
 
     def read(self, path: Path) -> OutcomeFile:
         """Read and check a file; raise RecordError that names the faulty rows, never a patient."""
@@ -82,16 +90,17 @@ class Reader:
             for report in new
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return OutcomeFile(rows, len(reports) - len(rows), digest)
+        return OutcomeFile(rows, len(reports) - len(rows), digest, self._after_horizon(reports))
 
     def _report(self, number: int, row: dict[str, str], faults: list[str]) -> Report | None:
         try:
             happened = WORDS.get(row.get("happened", "").strip().lower())
             if happened is None:
                 raise ValueError("happened must be true or false")
-            known_at = _time(row.get("known_at", ""))
+            known_at = _time(row.get("known_at", ""), "known_at")
             if known_at > self.now:
                 raise ValueError("known_at is later than now")
+            known_at = _dated(row.get("happened_at", "").strip(), happened, known_at)
             prediction, patient = self._subject(row)
         except ValueError as error:
             faults.append(f"row {number}: {error}")
@@ -126,7 +135,25 @@ class Reader:
                 if predicted_at is None:
                     yield f"there is no prediction {report.prediction} of {self.model}"
                 elif report.known_at < predicted_at:
-                    yield f"known_at is before prediction {report.prediction}"
+                    yield f"the outcome is before prediction {report.prediction}"
+
+    def _after_horizon(self, reports: Sequence[Report]) -> int:
+        """Count the events that are dated after the horizon of all that they are about."""
+        late = 0
+        for part in _parts([report for report in reports if report.happened]):
+            named = Q(pk__in=[one.prediction for one in part if one.prediction is not None])
+            of_patients = Q(patient__in={one.patient for one in part if one.patient})
+            made: dict[UUID | str, list[datetime]] = {}
+            for key, patient, at in Prediction.objects.filter(
+                named | of_patients, model=self.model, is_test=self.is_test
+            ).values_list("pk", "patient", "predicted_at"):
+                made.setdefault(key, []).append(at)
+                made.setdefault(patient, []).append(at)
+            for one in part:
+                about = made.get(one.prediction or one.patient, ())
+                before = [at for at in about if at <= one.known_at]
+                late += bool(before) and max(before) + self.horizon < one.known_at
+        return late
 
     def _new(self, reports: Sequence[Report]) -> list[Report]:
         """Return the reports that aren't in force already, each once.
@@ -196,6 +223,18 @@ def _columns(path: Path) -> dict[str, list[str]]:
     }
 
 
+def _dated(given: str, happened: bool, known_at: datetime) -> datetime:
+    """Return the time by which an outcome counts: of the event, where that is given by itself."""
+    if not given:
+        return known_at
+    if not happened:
+        raise ValueError("happened_at is the time of an event, and happened is false")
+    at = _time(given, "happened_at")
+    if at > known_at:
+        raise ValueError("happened_at is after known_at")
+    return at
+
+
 def _text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -207,11 +246,11 @@ def _rows(columns: dict[str, list[str]]) -> Iterator[dict[str, str]]:
         yield dict(zip(columns, values, strict=True))
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError("known_at must be a time such as 2026-01-31T08:00:00Z") from None
+        raise ValueError(f"{field} must be a time such as 2026-01-31T08:00:00Z") from None
     if moment.tzinfo is None:
-        raise ValueError("known_at must say its offset from UTC")
+        raise ValueError(f"{field} must say its offset from UTC")
     return moment.astimezone(UTC)

@@ -15,8 +15,8 @@ from records.models import MonitorRun
 
 # groups are judged apart in so many of the latest closed windows
 APART_WINDOWS = 12
-# raised whenever the same rows get other figures
-FORMAT = 1
+# raised whenever the same rows get other figures or words
+FORMAT = 2
 
 
 def performance_over_time(

@@ -5,6 +5,7 @@ one, by the first; silence is no report. The share that was accepted is what ove
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.definition import Definition
 from monitoring.feedback import ACCEPTED, OVERRIDDEN
-from monitoring.override_streams import OVERRIDES, reasons
+from monitoring.override_streams import OVERRIDES
 from monitoring.stays import ONE_DAY, firsts, start_of
 from monitoring.streams import Reports
 from records.answers import objects
@@ -27,20 +28,27 @@ def reports_by_day(
     told = _told(definition.name, version).filter(
         happened_at__gte=start_of(first - ONE_DAY), happened_at__lt=start_of(last + ONE_DAY)
     )
-    columns = ("happened_at", "prediction__patient", "outcome", "reason_code", "prediction__site")
+    reason = ("reason_system", "reason_code")
+    place = ("prediction__site", "prediction__ward")
+    columns = ("happened_at", "prediction__patient", "outcome", *reason, *place)
     rows = list(told.order_by("happened_at", "pk").values_list(*columns))
     if not rows:
         return {}
-    moments, patients, outcomes, codes, sites = zip(*rows, strict=True)
+    moments, patients, outcomes, systems, codes, sites, wards = zip(*rows, strict=True)
     days = np.array([moment.astimezone(UTC).date() for moment in moments], dtype="datetime64[D]")
     own = days >= np.datetime64(first)
     eve = {patient for patient, later in zip(patients, own, strict=True) if not later and patient}
-    known = reasons(definition)
+    about = definition.cds_hooks
+    offered = [
+        code if about and about.offered(system, code) else ""
+        for system, code in zip(systems, codes, strict=True)
+    ]
     table = Reports(
         np.array([outcome == OVERRIDDEN for outcome in outcomes], dtype=np.bool_)[own],
-        objects([code if code in known else "" for code in codes])[own],
+        objects(offered)[own],
         objects(sites)[own],
         int(own.sum()),
+        objects(wards)[own],
     )
     counted = firsts(objects(patients)[own].tolist(), days[own], eve, first)
     return {
@@ -50,8 +58,7 @@ def reports_by_day(
 
 
 def _of_day(table: Reports, chosen: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Reports:
-    part = table.part(chosen & counted)
-    return Reports(part.overridden, part.reason, part.site, int(chosen.sum()))
+    return replace(table.part(chosen & counted), received=int(chosen.sum()))
 
 
 def late_days(model: str, version: str, before: date) -> list[date]:

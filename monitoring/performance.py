@@ -16,6 +16,7 @@ from models.evaluation.condensed import condense
 from models.evaluation.evaluation import evaluate
 from models.evaluation.figures import ThresholdEvaluation
 from models.evaluation.ranked_censoring import RankedCensoring, parts
+from models.event_dates import EventDates
 from monitoring.bounds import bounds
 from monitoring.expected import RiskHistogram
 from monitoring.followed import Followed
@@ -45,7 +46,8 @@ class Judged:
     """Some predictions of a window: what is known of them, and the figures that may be claimed.
 
     `figures` maps a figure's name to its value and 95 % interval, `at_thresholds` each threshold to
-    such figures; where they're empty, `reason` says why nothing is claimed.
+    such figures; where they're empty, `reason` says why nothing is claimed. `after_horizon` counts
+    the reported events that count as none, being dated after the horizon.
     """
 
     predictions: int
@@ -57,6 +59,7 @@ class Judged:
     reason: str | None
     figures: Mapping[str, Figure]
     at_thresholds: Mapping[str, Mapping[str, Figure]]
+    after_horizon: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class WindowPerformance:
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """Read what `to_dict` returned, once JSON has held it."""
-        judged = Judged(**{name: found[name] for name in Judged.__dataclass_fields__})
+        names = [name for name in Judged.__dataclass_fields__ if name in found]
+        judged = Judged(**{name: found[name] for name in names})
         own = {name: found[name] for name in cls.__dataclass_fields__ if name != "judged"}
         dates = {name: date.fromisoformat(found[name]) for name in ("first", "closes_on")}
         return cls(**{**own, **dates}, judged=judged)
@@ -132,6 +136,7 @@ def judge(definition: Definition, followed: Followed, closes_on: date | None) ->
     horizon = definition.outcome.horizon_days
     known, events = followed.known, followed.events(horizon)
     settled = followed.settled(horizon)
+    dates = EventDates.of(definition.outcome, followed.days, followed.happened)
     counted = Judged(
         predictions=int(known.size),
         patients=int(np.unique(followed.patients).size),
@@ -142,8 +147,11 @@ def judge(definition: Definition, followed: Followed, closes_on: date | None) ->
         reason=None,
         figures={},
         at_thresholds={},
+        after_horizon=dates.after,
     )
     reason = _not_claimed(definition, counted, closes_on)
+    if not reason and dates.suspicions:
+        reason = f"not claimed: {'; '.join(dates.suspicions)}"
     if reason:
         return replace(counted, reason=reason)
     figures, at_thresholds = _estimates(

@@ -1,10 +1,12 @@
 """Putting into words where a change sits, from the part of it that each group accounts for."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
+from monitoring.evidence.alarm import percent
 from monitoring.evidence.apportion import Apportioned, Part
 from monitoring.evidence.bets import Bet
 
@@ -12,7 +14,14 @@ Verdict = Literal["sits", "leans", "spread", "one", "unknown"]
 # what a group holds beyond its rows must be most of the change, and a request elsewhere show at
 # most a third of what it shows there
 MOST, ELSEWHERE_AT_MOST = 0.5, 1 / 3
-NO_SITE = "no site named"
+SITE, SYSTEM, WARD, CODE = "site", "sending system", "ward", "code"
+NO_SITE, NO_WARD, NO_CODE = "no site named", "no ward named", "no code"
+# how a group is spoken of: where it is, and where there's none of it any more
+_PLACES = {SITE: "at {}", SYSTEM: "in requests from {}", WARD: "on {}", CODE: "in values under {}"}
+_GONE = {
+    SYSTEM: "requests any more from {}",
+    CODE: "values any more under {}",
+}
 
 # words of a mean score, given the usual one
 Figure = Callable[[float, float], str]
@@ -41,19 +50,22 @@ def figure_of(bet: Bet) -> Figure:
     return lambda score, usual: percent(score)
 
 
-def percent(share: float) -> str:
-    """Word a share, with two digits where it is small."""
-    of_100 = 100 * share
-    return f"{of_100:.0f} %" if abs(of_100) >= 10 or of_100 == 0 else f"{of_100:.2g} %"
-
-
 def _whole(share: float) -> str:
     """Word a part of a change, which may be less than nothing, in whole percents."""
     return f"{round(100 * share)} %".replace("-", "−")
 
 
-def placed(dimension: str, groups: Sequence[str], found: Apportioned | None, bet: Bet) -> Placed:
-    """Say where a change sits among groups, of which `groups` are all that there are."""
+def placed(
+    dimension: str,
+    groups: Sequence[str],
+    found: Apportioned | None,
+    bet: Bet,
+    began: Mapping[str, date],
+) -> Placed:
+    """Say where a change sits among groups, of which `groups` are all that there are.
+
+    `began` has the first day since the onset on which a group was seen.
+    """
     if len(groups) < 2:
         return Placed(dimension, "one", _only(dimension, groups))
     if found is None:
@@ -68,15 +80,20 @@ def placed(dimension: str, groups: Sequence[str], found: Apportioned | None, bet
         return Placed(dimension, verdict, words, shown)
     elsewhere = [part for part in parts if part not in there]
     return Placed(
-        dimension, verdict, _sentence(dimension, verdict, there, elsewhere, found, figure), shown
+        dimension,
+        verdict,
+        _sentence(dimension, verdict, there, elsewhere, found, figure, _new(there, found, began)),
+        shown,
     )
 
 
 def _only(dimension: str, groups: Sequence[str]) -> str:
-    if dimension == "site":
-        if not groups or groups[0] == NO_SITE:
-            return "Requests name no site."
-        return f"All requests name the site {groups[0]}."
+    if dimension in (SITE, WARD):
+        if not groups or groups[0] in (NO_SITE, NO_WARD):
+            return f"Requests name no {dimension}."
+        return f"All requests name the {dimension} {groups[0]}."
+    if dimension == CODE and groups:
+        return f"All values came under {groups[0]}."
     return f"All requests are from {groups[0]}." if groups else f"No {dimension} is known."
 
 
@@ -98,17 +115,26 @@ def _sentence(
     elsewhere: Sequence[Part],
     found: Apportioned,
     figure: Figure,
+    new: str,
 ) -> str:
     names = " and ".join(part.group for part in there)
-    place = f"at {names}" if dimension == "site" else f"in requests from {names}"
+    place = _PLACES[dimension].format(names)
     begins = "It sits" if verdict == "sits" else "It is seen elsewhere too, but more"
     if not any(part.rows for part in there):
-        return f"It comes of there being no requests any more {place.removeprefix('in requests ')}."
-    new = " (none before)" if not found.by_reference and all(one.is_new for one in there) else ""
+        gone = _GONE.get(dimension, f"requests any more {place}").format(names)
+        return f"It comes of there being no {gone}."
     own, others = _joined(there, found, figure), _joined(elsewhere, found, figure)
     words = f"{begins} {place}{new}: {own[0]} there{own[1]}, {others[0]} elsewhere{others[1]}"
     usual = f", {figure(found.usual, found.usual)} in the reference" if found.by_reference else ""
     return f"{words}{usual}."
+
+
+def _new(there: Sequence[Part], found: Apportioned, began: Mapping[str, date]) -> str:
+    """Say since when all of some groups have been seen, if they are new."""
+    if found.by_reference or not all(one.is_new for one in there):
+        return ""
+    days = [began[one.group] for one in there if one.group in began]
+    return f" (none before {min(days).isoformat()})" if days else " (none before)"
 
 
 def _joined(parts: Sequence[Part], found: Apportioned, figure: Figure) -> tuple[str, str]:
@@ -117,7 +143,7 @@ def _joined(parts: Sequence[Part], found: Apportioned, figure: Figure) -> tuple[
     before = _weighted([(part.before, part.rows_before) for part in parts])
     return (
         "no requests" if now is None else figure(now, found.usual),
-        "" if before is None else f" (was {figure(before, found.usual)})",
+        "" if before is None else f" ({figure(before, found.usual)} in earlier requests)",
     )
 
 

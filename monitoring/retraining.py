@@ -13,6 +13,7 @@ from django.db.models import Count, Q
 
 from models.amounts import counted
 from models.definition import Definition
+from models.figure_names import SCALAR_TITLES
 from models.retraining_triggers import WINDOWS, RetrainingTriggers
 from monitoring.alarms import RANK, by_cause
 from monitoring.performance import WindowPerformance
@@ -21,8 +22,7 @@ from records.models import Alarm, Feedback, Prediction
 from records.retraining import Cause
 
 FIGURES = {
-    "calibration_slope": "calibration slope",
-    "calibration_in_the_large": "calibration in the large",
+    name: SCALAR_TITLES[name].lower() for name in ("calibration_slope", "calibration_in_the_large")
 }
 CHAMPION = "champion"
 

@@ -126,7 +126,7 @@ class _Export:
             is_test=False,
             predicted_at__gte=start_of(first),
             predicted_at__lt=start_of(last + ONE_DAY),
-        ).defer("vector", "contributions", "findings", "sources")
+        ).defer("vector", "contributions", "findings", "sources", "basis", "unused")
 
     def _divided(
         self, rows: Sequence[Prediction], reports: FollowUp, amended: dict[Any, str]

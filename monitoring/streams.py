@@ -45,11 +45,12 @@ class Reports:
     reason: NDArray[np.object_]
     site: NDArray[np.object_]
     received: int
+    ward: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
 
     def part(self, chosen: NDArray[np.bool_]) -> "Reports":
         """Return some of the rows, which are then all that were received."""
         overridden, reason, site = self.overridden[chosen], self.reason[chosen], self.site[chosen]
-        return Reports(overridden, reason, site, int(chosen.sum()))
+        return Reports(overridden, reason, site, int(chosen.sum()), _some(self.ward, chosen))
 
 
 def no_reports() -> Reports:
@@ -64,7 +65,8 @@ class DayRows:
 
     `answered` counts every prediction, also those of a stay that is counted already.
     `contributions` are (n, features) in the definition's order, `flags` (n,) by what is flagged,
-    `site` (n,) with "" where none was named, `client` (n,); each is empty where it isn't known.
+    `site` and `ward` (n,) with "" where none was named, `client` (n,), `codes` (n,) as recorded
+    JSON; each is empty where it isn't known.
     """
 
     features: Mapping[str, Column]
@@ -77,6 +79,8 @@ class DayRows:
     site: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
     reports: Reports = field(default_factory=no_reports)
     client: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
+    ward: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
+    codes: NDArray[np.object_] = field(default_factory=lambda: np.zeros(0, dtype=np.object_))
 
     def column(self, feature: str) -> Column:
         """Return a feature's values; a window without rows names no features."""
@@ -90,7 +94,7 @@ class DayRows:
     def at(self, site: str) -> "DayRows":
         """Return the rows of one site; a refusal names none."""
         if site not in self._parts:
-            self._parts[site] = self._part(self.site == site, self.reports.site == site)
+            self._parts[site] = self.part(self.site == site, self.reports.site == site)
         return self._parts[site]
 
     def once(self, what: str, count: Callable[[], Any]) -> Any:
@@ -107,11 +111,8 @@ class DayRows:
     def _counted(self) -> dict[str, Any]:
         return {}
 
-    def of_client(self, client: str) -> "DayRows":
-        """Return the rows of one client; a report may come from another than its prediction."""
-        return self._part(self.client == client, np.zeros(len(self.reports.site), dtype=np.bool_))
-
-    def _part(self, chosen: NDArray[np.bool_], reported: NDArray[np.bool_]) -> "DayRows":
+    def part(self, chosen: NDArray[np.bool_], reported: NDArray[np.bool_]) -> "DayRows":
+        """Return some of the rows and some of the reports, and no refusal."""
         if not self.site.size:
             return replace(self, refusals={}, answered=0, reports=self.reports.part(reported))
         return DayRows(
@@ -124,8 +125,15 @@ class DayRows:
             {name: marked[chosen] for name, marked in self.flags.items()},
             self.site[chosen],
             self.reports.part(reported),
-            self.client[chosen] if self.client.size else self.client,
+            _some(self.client, chosen),
+            _some(self.ward, chosen),
+            _some(self.codes, chosen),
         )
+
+
+def _some(column: NDArray[np.object_], chosen: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return some of a column's rows; one that isn't known stays so."""
+    return column[chosen] if column.size else column
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,23 +1,20 @@
 """Ending mutes: on their day, or sooner, when what they were signed for isn't so any more."""
 
-from collections.abc import Iterable
 from datetime import date
 
-import numpy as np
 from django.db import transaction
 
 from monitoring import chapters
-from monitoring.alarms import ASSIGNED, MUTED, OPEN, RANK, Case
+from monitoring.alarms import RANK
 from monitoring.closing import Job
-from monitoring.evidence.alarm import Size, size_of
-from monitoring.evidence.bets import shifted_rate
+from monitoring.evidence.alarm import Size, fits_no_change
 from monitoring.heartbeat import version_in_use
 from monitoring.ledger import Ledger, traffic
 from monitoring.mutes import BACK_DAYS
 from monitoring.streams import TRAFFIC
 from records import audit
 from records.agreement.alarms import MONITOR, UNMUTED
-from records.decisions import BACK, GRAVER_THAN, OTHER_THAN
+from records.decisions import ASSIGNED, BACK, GRAVER_THAN, MUTED, OPEN, OTHER_THAN
 from records.models import Alarm
 
 
@@ -74,16 +71,11 @@ def _back(alarm: Alarm, job: Job, ledger: Ledger, through: date) -> str | None:
     latest = [row for row in case.days if row[0] > alarm.raised_on][-BACK_DAYS:]
     if len(latest) < BACK_DAYS:
         return None
-    raised = _size(case, (counts for day, counts in case.days if day <= alarm.raised_on))
-    now = _size(case, (counts for _, counts in latest))
+    raised = case.size(row for row in case.days if row[0] <= alarm.raised_on)
+    now = case.size(latest)
     if not is_back(now, raised, job.definition.monitoring.smallest_drift_sd):
         return None
     return f"since {latest[0][0]} it is as before"
-
-
-def _size(case: Case, days: Iterable[np.ndarray]) -> Size:
-    stream = case.watched.stream
-    return size_of(stream, stream.bets[case.bet], case.before, np.sum(list(days), axis=0))
 
 
 def is_back(now: Size, raised: Size, tau: float) -> bool:
@@ -93,10 +85,4 @@ def is_back(now: Size, raised: Size, tau: float) -> bool:
     """
     if now.low <= raised.now <= now.high:
         return False
-    if now.scale == "SD":
-        return now.low <= tau and now.high >= -tau
-    if now.scale == "share":
-        usual = np.array([now.before])
-        least, most = shifted_rate(usual, -tau)[0], shifted_rate(usual, tau)[0]
-        return bool(now.low <= most and now.high >= least)
-    return now.low <= 1 <= now.high
+    return fits_no_change(now, tau)

@@ -1,12 +1,13 @@
-"""Where a change sits: at which sites, in which sending systems' requests, in which versions.
+"""Where a change sits: sites, sending systems, wards, codes of values, and versions.
 
-What a stream counts is divided among the sites, and among the sending systems, of the requests
-since the alarm's onset and of those in the 90 days before. A version has streams of its own, so
-other versions are seen beside it, on the same days.
+What a stream counts is divided among the sites, the sending systems, the wards and the codes of
+the requests since the alarm's onset and of those in the 90 days before. A version has streams of
+its own, so other versions are seen beside it, on the same days.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,10 +17,11 @@ from django.db.models import Count, QuerySet
 from monitoring import chapters
 from monitoring.alarms import Case
 from monitoring.cases import EARLIER, Cases
-from monitoring.evidence.apportion import apportion, bin_scores
+from monitoring.evidence.apportion import Apportioned, apportion, bin_scores
 from monitoring.evidence.state import Counts, Floats
+from monitoring.grouping import OTHERS, Grouping, dimensions_of, named_wards
 from monitoring.ledger import Ledger
-from monitoring.placement import NO_SITE, figure_of, placed
+from monitoring.placement import CODE, SYSTEM, figure_of, placed
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import KINDS, of_its_kind
 from monitoring.streams import TRAFFIC, DayRows, Watched
@@ -27,8 +29,6 @@ from monitoring.windows import COUNTED, rows_by_day
 from records.models import Alarm, Client, Prediction, Refusal
 from records.predictions import days as rows_a_day
 
-SITE, SYSTEM = "site", "sending system"
-OTHERS = "all others"
 # so many days since the onset, or until the alarm was raised, and about so many rows
 COMPARED_DAYS, COMPARED_ROWS = 30, 50_000
 # groups of fewer rows stand together, and so do those beyond so many
@@ -59,14 +59,17 @@ class Whereabouts:
         bet = case.watched.stream.bets[case.bet]
         scores = bin_scores(case.watched.stream, bet, case.before)
         since, earlier = self._since(case, alarm), self._earlier(case, alarm)
-        now = self._groups(case.watched, since)
-        before = self._groups(case.watched, earlier) if earlier else {}
+        spans = [since, *([earlier] if earlier else [])]
+        grouping = self._grouping(case.watched, spans)
+        now, began = self._groups(case.watched, grouping, since)
+        before = self._groups(case.watched, grouping, earlier)[0] if earlier else {}
         dimensions = []
         for name in now:
             groups, past = _merged(now[name], before.get(name, {}))
             known = sorted({*groups, *past})
             found = apportion(scores, groups, past, case.before) if len(known) > 1 else None
-            dimensions.append(placed(name, known, found, bet).to_dict())
+            told = found and as_told(found, alarm.details["size"])
+            dimensions.append(placed(name, known, told, bet, began[name]).to_dict())
         return {
             "first": since[0].isoformat(),
             "last": since[1].isoformat(),
@@ -77,7 +80,7 @@ class Whereabouts:
 
     def _since(self, case: Case, alarm: Alarm) -> Span:
         last = max(alarm.raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
-        last = min(last, chapters.last_day(alarm, self.through))
+        last = min(last, chapters.changed_days(alarm, self.through)[0][1])
         return case.onset, _reached(rows_a_day(self.model, self.version, case.onset, last), last)
 
     def _earlier(self, case: Case, alarm: Alarm) -> Span | None:
@@ -88,34 +91,36 @@ class Whereabouts:
         days = rows_a_day(self.model, self.version, first, case.onset - ONE_DAY)
         return (_reached(days[::-1], days[0][0]), days[-1][0]) if days else None
 
-    def _groups(self, watched: Watched, span: Span) -> Groups:
-        """Count what a stream sees of each group in some days, [weekdays and weekends, bins]."""
+    def _grouping(self, watched: Watched, spans: Sequence[Span]) -> Grouping:
+        wards = named_wards(self.model, self.version, spans, watched.site)
+        return Grouping(self._names, wards, watched.feature)
+
+    def _groups(
+        self, watched: Watched, grouping: Grouping, span: Span
+    ) -> tuple[Groups, dict[str, dict[str, date]]]:
+        """Count what a stream sees of each group in some days, [weekdays and weekends, bins].
+
+        Beside it is the first of these days on which each group was seen, by dimension.
+        """
         if watched.subject == "refusals":
-            return {SYSTEM: self._refusals(watched, span)}
-        found: Groups = {SITE: {}, SYSTEM: {}}
-        if watched.site is not None:
-            del found[SITE]
-        if watched.subject == "overrides":  # a report may come by another system than its risk
-            del found[SYSTEM]
-        more = (*COUNTED, "client")
+            return {SYSTEM: self._refusals(watched, grouping, span)}, {SYSTEM: {}}
+        found: Groups = {name: {} for name in self._dimensions(watched)}
+        began: dict[str, dict[str, date]] = {name: {} for name in found}
+        more = (*COUNTED, "client", "ward", *(["codes"] if CODE in found else []))
         for day, rows in rows_by_day(self.cases.definition, self.version, *span, more=more):
             for dimension, groups in found.items():
-                for name, part in self._parts(rows, dimension):
+                for name, part in grouping.parts(rows, dimension):
                     counts = of_its_kind(day, watched.see(part).counts)
                     groups[name] = groups.get(name, 0) + counts
-        return found
+                    if counts.any():
+                        began[dimension].setdefault(name, day)
+        return found, began
 
-    def _parts(self, rows: DayRows, dimension: str) -> list[tuple[str, DayRows]]:
-        if dimension == SITE:
-            sites = {*rows.site.tolist(), *rows.reports.site.tolist()}
-            return [(site or NO_SITE, rows.at(site)) for site in sites]
-        # a system may have had several keys
-        return [(self._system(one), rows.of_client(one)) for one in set(rows.client.tolist())]
+    def _dimensions(self, watched: Watched) -> list[str]:
+        feature = self.cases.definition.by_name.get(watched.feature or "")
+        return dimensions_of(watched, len(feature.codings) if feature else 0)
 
-    def _system(self, client: str) -> str:
-        return self._names.get(client, client)
-
-    def _refusals(self, watched: Watched, span: Span) -> dict[str, Counts]:
+    def _refusals(self, watched: Watched, grouping: Grouping, span: Span) -> dict[str, Counts]:
         chosen = {
             "model": self.model,
             "version": self.version,
@@ -125,10 +130,10 @@ class Whereabouts:
         }
         answered: Counter[str] = Counter()
         for client, rows in _distinct(Prediction.objects.filter(**chosen), "client"):
-            answered[self._system(client)] += rows
+            answered[grouping.system(client)] += rows
         refused: dict[str, Counter[str]] = {system: Counter() for system in answered}
         for client, reason, rows in _distinct(Refusal.objects.filter(**chosen), "client", "reason"):
-            refused.setdefault(self._system(client), Counter())[reason] += rows
+            refused.setdefault(grouping.system(client), Counter())[reason] += rows
         nothing = np.zeros(0)
         return {
             # whether on weekdays or weekends is all one to a rate
@@ -170,6 +175,16 @@ class Whereabouts:
         usual = float((scores * case.before).sum() / case.before.sum())
         mean = float((scores * counts).sum() / counts.sum())
         return f"{figure_of(bet)(mean, usual)} of {counts.sum():,}"
+
+
+def as_told(found: Apportioned, size: Mapping[str, Any]) -> Apportioned:
+    """Return a division whose reference is the one figure that its alarm says was usual, if any.
+
+    That weighs weekdays and weekends as they come since the onset.
+    """
+    if not found.by_reference or size["scale"] != "share":
+        return found
+    return replace(found, usual=size["before"])
 
 
 def _reached(days: Sequence[tuple[date, int]], last: date) -> date:

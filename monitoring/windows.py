@@ -122,7 +122,10 @@ def rows_by_day(
                 {group: marked[chosen] for group, marked in flags.items()},
                 frame.site[chosen],
                 reports.get(day, no_reports()),
-                frame.client[chosen] if frame.client.size else frame.client,
+                *(
+                    column[chosen] if column.size else column
+                    for column in (frame.client, frame.ward, frame.codes)
+                ),
             ),
         )
 

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from models.definition import Definition
 from models.errors import DefinitionError
 from monitoring import chapters
-from monitoring.alarms import ACKNOWLEDGED, ASSIGNED, CLOSED, MUTED, OPEN_STATES
+from monitoring.alarms import OPEN_STATES
 from monitoring.consequences import COMPARED_DAYS, wholes_of
 from monitoring.console.accounts import assignable, may_sign, person, reviewers, viewers
 from monitoring.console.charts import Point, Scale, trend
@@ -36,10 +36,8 @@ from monitoring.streams import TWIN, site_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
 from records.agreement.alarms import REVIEWED, UNMUTED
-from records.decisions import ACKNOWLEDGE, ASSIGN, GRAVER_THAN, MUTE
+from records.decisions import CLOSED, GRAVER_THAN, state_after
 from records.models import Alarm, AuditEvent, DayCount, Review
-
-STATES = {ACKNOWLEDGE: ACKNOWLEDGED, ASSIGN: ASSIGNED, MUTE: MUTED}
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def consequences(alarm: Alarm) -> QuerySet[Alarm]:
 
 def _decide(alarm: Alarm, by: str, signed: Signed, now: datetime) -> None:
     """Write the decision, the alarm's new state and the audit event."""
-    alarm.state = STATES.get(signed.decision, CLOSED)
+    alarm.state = state_after(signed.decision)
     alarm.muted_until = signed.muted_until
     alarm.muted_unless = _unless(alarm, signed.muted_unless)
     alarm.assigned_to = signed.assigned_to or alarm.assigned_to

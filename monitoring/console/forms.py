@@ -40,9 +40,9 @@ OUTCOME_DECISIONS = {
     ACKNOWLEDGE: DECISIONS[ACKNOWLEDGE],
     ASSIGN: DECISIONS[ASSIGN],
     MUTE: DECISIONS[MUTE],
-    FAULT: "Close, a fault that is repaired: evidence begins anew after its days",
-    ACCEPT: "Close, a change that is accepted: evidence begins anew after its days",
-    FALSE: "Close, a false alarm: nothing had changed, evidence begins anew after its days",
+    FAULT: "Close, a fault that is repaired: evidence begins anew after the days it tells of",
+    ACCEPT: "Close, a change that is accepted: evidence begins anew after the days it tells of",
+    FALSE: "Close, a false alarm: nothing changed, evidence begins anew after the days it tells of",
 }
 VERSION_DECISIONS = {
     APPROVE: "Approve for clinical use: I answer for its safety in the use that its card states",

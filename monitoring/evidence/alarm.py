@@ -1,5 +1,6 @@
 """What an alarm says: since when, which way, by how much and of what likely kind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -8,11 +9,12 @@ import numpy as np
 from scipy.special import ndtri
 
 from models.errors import EvidenceError
-from monitoring.evidence.bets import Bet
+from monitoring.evidence.bets import Bet, shifted_rate
 from monitoring.evidence.categorical import CategoricalStream
 from monitoring.evidence.detector import Closing
 from monitoring.evidence.history import History
 from monitoring.evidence.numeric import NumericStream
+from monitoring.evidence.spans import Span, words_of
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.stream import Stream
 from monitoring.evidence.units import UnitFinding
@@ -61,11 +63,13 @@ def describe(
     history: History,
     unit: UnitFinding | None = None,
     rows_are: str = "requests",
+    spans: Sequence[Span] = (),
 ) -> Alarm:
     """Describe the alarm that closing a day raised; `history` includes that day.
 
     `unit` is what `units.recognise_unit` found in the stream's values, if they were at hand;
-    `rows_are` says what a share is of.
+    `rows_are` says what a share is of. `spans` are the days on which the change was there, where
+    they aren't all since the onset.
     """
     if not closing.alarm or closing.leading is None or closing.onset is None:
         raise EvidenceError(f"stream {stream.name} raised no alarm on {closing.day}")
@@ -74,7 +78,9 @@ def describe(
     size = size_of(stream, bet, before, now)
     kind = _kind(stream, bet, unit)
     medians = _medians(stream, before, now) if isinstance(stream, NumericStream) else None
-    change = _sentence(stream, bet, size, medians, unit, rows_are)
+    spans = spans or [Span(onset)]
+    words = _words(over=spans[-1].last is not None)
+    change = _sentence(stream, bet, size, medians, unit, rows_are, words)
     return Alarm(
         stream.name,
         kind,
@@ -86,7 +92,7 @@ def describe(
         size,
         medians,
         unit,
-        f"{change}, since {onset.isoformat()}",
+        f"{change}, {words_of(spans)}",
     )
 
 
@@ -157,6 +163,28 @@ def _spread_ratio(scores: Floats, before: Counts, now: Counts) -> tuple[float, f
     return float(np.exp(logs[1] - logs[0])), float(_Z95 * np.sqrt(variance_of_log))
 
 
+def fits_no_change(size: Size, tau: float) -> bool:
+    """Say whether a size fits no change that matters: none beyond tau SDs of the normal score."""
+    if size.scale == "SD":
+        return size.low <= tau and size.high >= -tau
+    if size.scale == "share":
+        usual = np.array([size.before])
+        least, most = shifted_rate(usual, -tau)[0], shifted_rate(usual, tau)[0]
+        return bool(size.low <= most and size.high >= least)
+    return size.low <= 1 <= size.high
+
+
+def words_since(size: Size, tau: float) -> str:
+    """Word what followed a change that has ended."""
+    if fits_no_change(size, tau):
+        return "since then as before"
+    if size.scale == "share":
+        return f"since then in {percent(size.now)}"
+    if size.scale == "SD":
+        return f"since then {size.now:+.2f} SD".replace("-", "−")
+    return f"since then {size.now:.2f} times as wide"
+
+
 def bin_mask(stream: Stream, bet: Bet) -> Floats:
     """Return 1 for the bin whose rate the bet is on."""
     chosen = stream.bets.index(bet) // (len(stream.bets) // max(stream.bins, 1))
@@ -191,9 +219,10 @@ def _medians(stream: NumericStream, before: Counts, now: Counts) -> tuple[float,
     return float(old), float(new)
 
 
-def _percent(share: float) -> str:
-    percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+def percent(share: float) -> str:
+    """Word a share, with two digits where it is small."""
+    of_100 = 100 * share
+    return f"{of_100:.0f} %" if abs(of_100) >= 10 or of_100 == 0 else f"{of_100:.2g} %"
 
 
 def _figures(size: Size, falls: bool = False) -> str:
@@ -204,6 +233,22 @@ def _figures(size: Size, falls: bool = False) -> str:
     return f"{now:.2f} ({low:.2f} to {high:.2f})"
 
 
+@dataclass(frozen=True)
+class _Words:
+    """The words of a sentence that tell whether a change is over."""
+
+    is_: str
+    runs: str
+    look: str
+    usual: str
+
+
+def _words(*, over: bool) -> _Words:
+    if over:
+        return _Words("was", "ran", "looked", "{} before")
+    return _Words("is", "runs", "look", "was {}")
+
+
 def _sentence(
     stream: Stream,
     bet: Bet,
@@ -211,23 +256,29 @@ def _sentence(
     medians: tuple[float, float] | None,
     unit: UnitFinding | None,
     rows_are: str,
+    words: _Words,
 ) -> str:
     name = stream.name
     if unit is not None:
-        interval = f"{_percent(unit.share_low)} to {_percent(unit.share_high)}"
-        return f"{_percent(unit.share)} ({interval}) of {name} values look like {unit.change.name}"
+        interval = f"{percent(unit.share_low)} to {percent(unit.share_high)}"
+        share = f"{percent(unit.share)} ({interval})"
+        of = f" of the first {unit.first_days} days" if unit.first_days else ""
+        return f"{share} of {name} values{of} {words.look} like {unit.change.name}"
     if size.scale == "share":
-        interval = f"{_percent(size.low)} to {_percent(size.high)}"
-        shares = f"{_percent(size.now)} ({interval}) of {rows_are}"
+        interval = f"{percent(size.low)} to {percent(size.high)}"
+        shares = f"{percent(size.now)} ({interval}) of {rows_are}"
         what = bet.direction.split(" ", 1)[1]
         if bet.family == "tail" and bet.tail_mass is not None:
             side = "highest" if bet.direction == "upper tail" else "lowest"
-            what = f"among the {side} {_percent(bet.tail_mass)} of before"
-        return f"{name} is {what} in {shares}, was {_percent(size.before)}"
+            what = f"among the {side} {percent(bet.tail_mass)} of before"
+        return f"{name} {words.is_} {what} in {shares}, {words.usual.format(percent(size.before))}"
     if size.scale == "ratio of SDs":
-        text = f"{name} is {bet.direction}: {_figures(size)} times as wide as before"
+        text = f"{name} {words.is_} {bet.direction}: {_figures(size)} times as wide as before"
     else:
-        text = f"{name} runs {bet.direction} by {_figures(size, bet.direction == 'lower')} SD"
+        extent = _figures(size, bet.direction == "lower")
+        text = f"{name} {words.runs} {bet.direction} by {extent} SD"
     if medians is not None and np.isfinite(medians).all():
-        text += f" (median {medians[1]:.4g}, was {medians[0]:.4g})"
+        was, now = (f"{median:.4g}" for median in medians)
+        if now != was:  # where both are in one bin, the shift alone says more
+            text += f" (median {now}, {words.usual.format(was)})"
     return text

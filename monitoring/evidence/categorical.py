@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from models.errors import StatisticsError
-from monitoring.evidence.bets import Bet, Floats, checked_tau, rate_bets
+from monitoring.evidence.bets import ODDS, Bet, Floats, checked_tau, rate_bets
 from monitoring.evidence.binary import log_odds_evidence
 from monitoring.evidence.state import Counts
 
@@ -42,6 +42,16 @@ class CategoricalStream:
             for name in names
             for bet in rate_bets(f"more {name}", f"less {name}", 1 / len(names))
         )
+
+    def plain(self, bet: Bet) -> Bet:
+        """Return a bet in its change's one form: less of one of two is more of the other.
+
+        Among more categories, and of unknown codes, each bet is a form of its own.
+        """
+        bin_, place = divmod(self.bets.index(bet), len(ODDS))
+        if len(self.categories) != 2 or bin_ > 1 or bet.size > 1:
+            return bet
+        return self.bets[(1 - bin_) * len(ODDS) + len(ODDS) - 1 - place]
 
     @cached_property
     def log_weights(self) -> Floats:

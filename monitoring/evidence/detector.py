@@ -16,7 +16,14 @@ from numpy.typing import ArrayLike
 from models.errors import EvidenceError, StatisticsError
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.dispersion import Dispersion, after_day
-from monitoring.evidence.state import Counts, Floats, StreamState, opened
+from monitoring.evidence.state import (
+    Counts,
+    Floats,
+    Rows,
+    StreamState,
+    opened,
+    with_rows,
+)
 from monitoring.evidence.stream import CountedStream, Stream
 
 DAYS_A_YEAR = 365
@@ -51,7 +58,7 @@ class Closing:
     """What closing a day gave; `log_total` is the mixture's log evidence, compared with the limit.
 
     `leading` is the bet with most evidence and `onset` its estimate of the first changed day;
-    `counts` are the day's rows, [strata, bins], and `joined` says if they became reference.
+    `rows` are the day's, and `joined` says if they became reference.
     """
 
     state: StreamState
@@ -62,8 +69,16 @@ class Closing:
     log_limit: float
     leading: Bet | None
     onset: date | None
-    counts: Counts
+    rows: Rows
     joined: bool
+
+    @property
+    def counts(self) -> Counts:
+        """Return the day's rows as [strata, bins]."""
+        counts = np.zeros_like(self.state.reference)
+        for stratum, row in self.rows.items():
+            counts[stratum] = row
+        return counts
 
 
 def open_stream(stream: Stream, reference: ArrayLike) -> StreamState:
@@ -105,7 +120,7 @@ def close_day(
     Pass `joins=False` while an alarm is open or its fault confirmed: such rows never become
     reference, nor do those of the day that alarms. A day without rows leaves evidence as it was.
     """
-    return close_alike([stream], [state], day, budget, joins=[joins], bag=bag)[0]
+    return close_alike([stream], [state], [state.open_rows], day, budget, joins=[joins], bag=bag)[0]
 
 
 def alike(stream: CountedStream) -> tuple[object, ...]:
@@ -116,38 +131,45 @@ def alike(stream: CountedStream) -> tuple[object, ...]:
 def close_alike(
     streams: Sequence[CountedStream],
     states: Sequence[StreamState],
+    rows: Sequence[Rows],
     day: date,
     budget: Budget,
     *,
     joins: Sequence[bool],
     bag: Callable[[Counts, int], Counts] = own_stratum,
 ) -> list[Closing]:
-    """Close the open day of streams that are `alike`, each to the same bit as by itself.
+    """Close a day of streams that are `alike`, each to the same bit as by itself.
 
-    `bag` takes references of [streams, strata, bins].
+    `rows` are all of the day's, whatever the states have observed of it; `bag` takes references
+    of [streams, strata, bins].
     """
     for stream, state in zip(streams, states, strict=True):
         check_state(stream, state)
-    today = np.array([state.today for state in states])
     reference = np.array([state.reference for state in states])
     log_evidence = np.zeros((len(streams), len(streams[0].bets)))
-    held = np.asarray(today.any(axis=2))
-    for stratum in np.flatnonzero(held.any(axis=0)).tolist():
-        of = held[:, stratum]
+    for stratum in sorted(set().union(*rows)):
+        of = np.array([stratum in one for one in rows])
         some = slice(None) if of.all() else of
-        rows, earlier = today[some, stratum], bag(reference[some], stratum)
-        log_evidence[some] += streams[0].log_evidence((earlier + rows).astype(float), rows * 1.0)
+        new, earlier = _of_stratum(rows, stratum), bag(reference[some], stratum)
+        log_evidence[some] += streams[0].log_evidence(
+            (earlier + new).astype(np.float64), new.astype(np.float64)
+        )
     known = [state.dispersion for state in states]
     log_evidence /= np.array([[one.divisor(streams[0].tau)] for one in known])
-    if streams[0].grows:
-        seen = today.sum(axis=1)
-        chosen = np.flatnonzero(seen.any(axis=1) & np.array(joins))
-        bags = (reference.sum(axis=1) + seen)[chosen].astype(float)
+    chosen = [at for at, one in enumerate(rows) if one and joins[at]]
+    if streams[0].grows and chosen:
+        today = np.array([sum(rows[at].values()) for at in chosen])
+        bags = (reference[chosen].sum(axis=1) + today).astype(float)
         kind, ordered = int(day.weekday() >= 5), streams[0].ordered
-        then = after_day([known[at] for at in chosen], seen[chosen], kind, bags, ordered=ordered)
-        for at, one in zip(chosen.tolist(), then, strict=True):
+        then = after_day([known[at] for at in chosen], today, kind, bags, ordered=ordered)
+        for at, one in zip(chosen, then, strict=True):
             known[at] = one
-    return _advance(streams, states, day, budget, log_evidence, joins, known)
+    return _advance(streams, states, rows, day, budget, log_evidence, joins, known)
+
+
+def _of_stratum(rows: Sequence[Rows], stratum: int) -> Counts:
+    """Return the rows of the streams that have any in a stratum, [streams, bins]."""
+    return np.array([one[stratum] for one in rows if stratum in one])
 
 
 def advance(
@@ -160,20 +182,21 @@ def advance(
     joins: bool = True,
 ) -> Closing:
     """Close the open day with evidence that was computed elsewhere (see `exact`)."""
-    known = [state.dispersion]
-    return _advance([stream], [state], day, budget, log_evidence[None], [joins], known)[0]
+    rows, known = [state.open_rows], [state.dispersion]
+    return _advance([stream], [state], rows, day, budget, log_evidence[None], [joins], known)[0]
 
 
 def _advance(
     streams: Sequence[Stream],
     states: Sequence[StreamState],
+    rows: Sequence[Rows],
     day: date,
     budget: Budget,
     log_evidence: Floats,
     joins: Sequence[bool],
     then: Sequence[Dispersion],
 ) -> list[Closing]:
-    """Close the open day of streams with as many bets; evidence is [streams, bets].
+    """Close a day of streams with as many bets; evidence is [streams, bets].
 
     `then` is how each stream's days vary once this one is among them.
     """
@@ -182,30 +205,27 @@ def _advance(
         np.array([getattr(state, part) for state in states])
         for part in ("log_m", "log_run", "run_start")
     )
-    seen = [bool(state.today.any()) for state in states]
     fresh = ~(log_run > NO_EVIDENCE)
-    log_m = np.where(np.array(seen)[:, None], log_evidence + np.logaddexp(log_m, 0.0), log_m)
+    seen = np.array([bool(one) for one in rows])
+    log_m = np.where(seen[:, None], log_evidence + np.logaddexp(log_m, 0.0), log_m)
     log_run = log_evidence + np.where(fresh, 0.0, log_run)
     run_start = np.where(fresh, day.toordinal(), run_start).astype(np.int32)
     terms = streams[0].log_weights + log_m
     totals, best = _log_sums(terms), terms.argmax(axis=1).tolist()
-    empty, limit = np.zeros_like(states[0].today), budget.log_limit
+    limit, nothing = budget.log_limit, np.zeros_like(states[0].today)
     closings = []
     for at, (stream, state, total) in enumerate(zip(streams, states, totals, strict=True)):
-        joined = seen[at] and stream.grows and joins[at] and total < limit
-        if seen[at]:
-            state = state.changed(
-                log_m=log_m[at],
-                log_run=log_run[at],
-                run_start=run_start[at],
-                today=empty,
-                reference=state.reference + state.today if joined else state.reference,
-                dispersion=then[at] if joined else state.dispersion,
-                epoch=state.epoch + int(stream.grows and not joined and state.joining),
-                joining=joined or (state.joining and not stream.grows),
-            )
-        step = (log_evidence[at], total, best[at])
-        closings.append(_closing(stream, state, states[at].today, day, limit, step, joined))
+        parts: dict[str, object] = {"closed_through": day.toordinal(), "today": nothing}
+        joined = bool(rows[at]) and stream.grows and joins[at] and total < limit
+        if rows[at]:
+            parts |= {"log_m": log_m[at], "log_run": log_run[at], "run_start": run_start[at]}
+        if joined:
+            parts |= {"reference": with_rows(state.reference, rows[at]), "joining": True}
+            parts |= {"dispersion": then[at]}
+        elif rows[at] and stream.grows:
+            parts |= {"epoch": state.epoch + int(state.joining), "joining": False}
+        step = (log_evidence[at], total, limit, best[at])
+        closings.append(_closing(stream, state.changed(**parts), rows[at], day, step, joined))
     return closings
 
 
@@ -240,19 +260,17 @@ def close_days(
 def _closing(
     stream: Stream,
     state: StreamState,
-    counts: Counts,
+    rows: Rows,
     day: date,
-    limit: float,
-    step: tuple[Floats, float, int],
+    step: tuple[Floats, float, float, int],
     joined: bool,
 ) -> Closing:
-    """Return what closing gave; `step` is log E of each bet, their mixture and the leading bet."""
-    log_evidence, log_total, best = step
-    alarm = log_total >= limit and bool(counts.any())
+    """Return what closing gave; `step` is log E of each bet, their mixture, limit and best bet."""
+    log_evidence, log_total, limit, best = step
+    alarm = bool(rows) and log_total >= limit
     leading, onset = None, None
     if math.isfinite(log_total):
         leading, onset = stream.bets[best], date.fromordinal(int(state.run_start[best]))
-    state = state.changed(closed_through=day.toordinal())
     if alarm:
         nothing = np.full_like(state.log_m, -np.inf)
         state = state.changed(
@@ -267,7 +285,7 @@ def _closing(
         limit,
         leading,
         onset,
-        counts,
+        rows,
         joined,
     )
 

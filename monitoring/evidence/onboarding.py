@@ -145,7 +145,7 @@ def _daily_means(table: Floats) -> tuple[Floats, float]:
     centre = (total * scores).sum() / size
     variance = float((total * (scores - centre) ** 2).sum() / size)
     if variance <= 0:
-        raise StatisticsError("all rows of the reference lie in one bin: nothing varies in it")
+        raise StatisticsError("all rows so far are alike, so how much days vary can't be measured")
     return np.asarray((table @ (scores - centre)) / table.sum(axis=1)), variance
 
 

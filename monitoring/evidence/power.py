@@ -19,6 +19,8 @@ LARGEST_SHIFT = 5.0
 # shifts are found to 1 %, finer than they are read out
 _PRECISION = 0.01
 _KNOWN_DAYS = 12
+_BEYOND_BOUND = 0.05
+_NO_RISE = "no rise, so few rows come"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Power:
     """The smallest lasting change seen within `days` in half of all cases, and how it reads.
 
     `shift` is in SDs of the normal score (for rates: of the score behind them); None says that
-    no shift of up to 5 SD would be seen.
+    no shift of up to 5 SD would be seen, or that of a rate none happened so far.
     """
 
     days: int
@@ -54,13 +56,19 @@ def power(
     reference = state.reference.sum(axis=0).astype(float)
     if not reference.any():
         raise StatisticsError(f"stream {stream.name}: power needs a reference, it has no rows")
-    found, smallest, divisor = [], 0.0, state.dispersion.divisor(stream.tau)
+    divisor = state.dispersion.divisor(stream.tau)
+    if stream.bins == 2 and not reference[1]:
+        return _from_none(stream, reference, rows_a_day, budget, horizons, divisor)
+    found, smallest = [], 0.0
 
     def seen(days: int, shift: float) -> bool:
+        changed = (
+            shifted_shares(stream, reference, sign * shift) for sign in _signs(stream, reference)
+        )
         return all(
-            expected_delay(stream, reference, rows_a_day, budget, sign * shift, days, divisor)
+            expected_delay(stream, reference, rows_a_day * shares, budget, days, divisor)
             is not None
-            for sign in _signs(stream, reference)
+            for shares in changed
         )
 
     for days in sorted(horizons, reverse=True):
@@ -70,9 +78,40 @@ def power(
     return tuple(reversed(found))
 
 
-def _smallest(seen: Callable[[float], bool], low: float) -> float | None:
-    """Bisect for the smallest shift that is seen, above one known not to be seen sooner."""
-    high = LARGEST_SHIFT
+def _from_none(
+    stream: CountedStream,
+    reference: Floats,
+    rows: float,
+    budget: Budget,
+    horizons: tuple[int, ...],
+    divisor: float,
+) -> tuple[Power, ...]:
+    """Compute the smallest rate that is seen of what never happened: there is no score behind it.
+
+    The highest rate that is credible before, by the 95 % bound on none of so many, is said too.
+    """
+    found, smallest = [], 0.0
+    bound = 1 - _BEYOND_BOUND ** (1 / reference[0])
+
+    def seen(days: int, rate: float) -> bool:
+        changed = rows * np.array([1 - rate, rate])
+        return expected_delay(stream, reference, changed, budget, days, divisor) is not None
+
+    before = f"none in {reference[0]:,.0f} (so at most {100 * bound:.2g} %)"
+    for days in sorted(horizons, reverse=True):
+        rate = _smallest(partial(seen, days), smallest, 1.0)
+        smallest = rate if rate is not None else smallest
+        reading = _NO_RISE
+        if rate is not None:
+            reading = f"a rise from {before} to {100 * rate:.2g} %, {rows * rate:.2g} a day"
+        found.append(Power(days, rows, None, reading))
+    return tuple(reversed(found))
+
+
+def _smallest(
+    seen: Callable[[float], bool], low: float, high: float = LARGEST_SHIFT
+) -> float | None:
+    """Bisect for the smallest change that is seen, above one known not to be seen sooner."""
     if not seen(high):
         return None
     while high - low > _PRECISION * high:
@@ -89,18 +128,16 @@ def _signs(stream: Stream, reference: Floats) -> tuple[float, ...]:
 def expected_delay(
     stream: CountedStream,
     reference: Floats,
-    rows: float,
+    today: Floats,
     budget: Budget,
-    shift: float,
     within: int,
     divisor: float = 1.0,
 ) -> int | None:
-    """Return the day on which the expected counts of shifted days alarm, None if not `within`.
+    """Return the day on which days of expected counts, [bins], alarm, None if not `within`.
 
     The evidence of a day changes slowly as the reference takes the days in, so it is computed on
     some days and interpolated on the others: M_n, the sum over s of E_s ... E_n, from its logs.
     """
-    today = rows * shifted_shares(stream, reference, shift)
     known, weights = _days(within if stream.grows else 1)
     evidence = np.stack(
         [stream.log_evidence(reference + day * today, today) / divisor for day in known]
@@ -145,10 +182,8 @@ def shifted_shares(stream: Stream, reference: Floats, shift: float) -> Floats:
 
 def _reading(stream: Stream, reference: Floats, shift: float | None) -> str:
     if shift is None:
-        if stream.bins == 2 and not reference[1]:
-            return "unknown, none so far"
         numeric = isinstance(stream, NumericStream)
-        return f"no shift of up to {LARGEST_SHIFT:g} SD" if numeric else "no rise, however large"
+        return f"no shift of up to {LARGEST_SHIFT:g} SD" if numeric else _NO_RISE
     if isinstance(stream, NumericStream):
         return f"a shift of {shift:.2g} SD"
     before, after = reference / reference.sum(), shifted_shares(stream, reference, shift)

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -14,6 +15,7 @@ from monitoring.evidence.dispersion import KINDS, NOTHING_YET, Dispersion
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Rows = Mapping[int, Counts]  # rows a bin, [bins], of the strata that have any
 
 _VERSION, _WITHOUT_DISPERSION = 2, 1
 # magic, version, joining, strata, bins, bets, epoch, closed_through
@@ -69,9 +71,10 @@ class StreamState:
         """Add rows to the open day; the order in which this is done changes nothing."""
         return self.changed(today=_with(self.today, counts, stratum, 1))
 
-    def observe_all(self, counts: Counts) -> "StreamState":
-        """Add rows of several strata to the open day, [strata, bins], none of them negative."""
-        return self.changed(today=self.today + counts)
+    @property
+    def open_rows(self) -> Rows:
+        """Return the open day's rows."""
+        return {at: self.today[at] for at in np.flatnonzero(self.today.any(axis=1)).tolist()}
 
     def merge(self, other: "StreamState") -> "StreamState":
         """Join the open day of two workers that started from the same closed state."""
@@ -165,6 +168,14 @@ def opened(reference: ArrayLike, bets: int) -> StreamState:
     return StreamState(
         counts, np.zeros_like(counts), nothing, nothing.copy(), np.zeros(bets, np.int32)
     )
+
+
+def with_rows(reference: Counts, rows: Rows) -> Counts:
+    """Return a reference, [strata, bins], with rows of some strata."""
+    reference = reference.copy()
+    for stratum, row in rows.items():
+        reference[stratum] += row
+    return reference
 
 
 def _integers(counts: ArrayLike) -> Counts:

@@ -34,6 +34,7 @@ class UnitFinding:
     """The conversion that fits, the share of values it touches (95 % profile interval).
 
     `gain` is the log likelihood gained over no change; `also_fits` names rivals within 2 of it.
+    `first_days` is of how many days the values are, where the change was there for longer.
     """
 
     change: UnitChange
@@ -42,6 +43,7 @@ class UnitFinding:
     share_high: float
     gain: float
     also_fits: tuple[str, ...]
+    first_days: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

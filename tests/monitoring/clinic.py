@@ -9,10 +9,14 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import numpy as np
+import pandas as pd
 
-from models.definition import Definition
+from models.artefact import write_manifest
+from models.basis import Basis, written
+from models.definition import Definition, parse_definition
 from models.encoding import encode
-from models.profile import ReferenceProfile
+from models.profile import ReferenceProfile, build_profile, to_json
+from models.readings import Reading
 from models.scoring.calibration import Sigmoid
 from models.scoring.linear import LinearModel, LinearTerm
 from models.scoring.scorer import save_scorer
@@ -22,6 +26,7 @@ from records.settings import Settings
 
 FIRST = date(2024, 1, 1)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+PATIENT = "c" * 64
 NAMES = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 DEFINITION = """
@@ -61,7 +66,7 @@ title = "Creatinine in serum"
 kind = "numeric"
 unit = "mg/dL"
 analyte = "creatinine"
-loinc = ["2160-0"]
+loinc = ["2160-0", "38483-4"]
 plausible = [0.1, 300]
 look_back_days = 30
 [[features]]
@@ -146,6 +151,32 @@ def save_formula(directory: Path, definition: Definition) -> None:
         booster_ubj=None,
         linear=LinearModel(-2.5, tuple(terms)),
     )
+
+
+def leave_artefact(
+    directory: Path, definition_text: str, columns: dict[str, Any]
+) -> tuple[Definition, ReferenceProfile, Path]:
+    """Write what training on these people leaves for monitoring."""
+    text = definition_text.encode()
+    (directory / "model.toml").write_bytes(text)
+    definition = parse_definition(text, source="tests")
+    margin = log_odds(columns)
+    profile = build_profile(
+        definition,
+        columns,
+        margin,
+        definition_digest=hashlib.sha256(text).hexdigest(),
+        seed=1,
+    )
+    (directory / "profile.json").write_bytes(to_json(profile))
+    (directory / "card.html").write_text("<!doctype html><title>Card</title><p>A made-up card</p>")
+    sample = pd.DataFrame(columns).head(2000)
+    sample["risk"] = 1 / (1 + np.exp(-margin[:2000]))
+    sample.to_parquet(directory / "reference.parquet")
+    (directory / "card.md").write_text("# A made-up model\n\nFor tests only.")
+    save_formula(directory, definition)
+    write_manifest(directory, definition.name)
+    return definition, profile, directory / "reference.parquet"
 
 
 @dataclass
@@ -279,6 +310,20 @@ class Clinic:
         )
 
 
+def came_from(prediction: Prediction, *sources: str, feature: str = "creatinine") -> None:
+    """Let a recorded prediction have a feature's value from the last source, and save it.
+
+    The other sources gave nothing that the model reads.
+    """
+    value, unit, at = prediction.features[feature], "mg/dL", prediction.predicted_at
+    prediction.sources = list(sources)
+    if value is not None:
+        prediction.basis = written(
+            Basis({feature: (Reading(value, unit, at, "2160-0", sources[-1]),)}, PATIENT)
+        )
+    prediction.save()
+
+
 def _plain(value: Any) -> float | str | None:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
@@ -292,6 +337,11 @@ def without_creatinine(share: float) -> Change:
         columns["creatinine"][generator.random(len(columns["age"])) < share] = np.nan
 
     return change
+
+
+def in_umol(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    """Give creatinine in umol/L where mg/dL is said."""
+    columns["creatinine"] = columns["creatinine"] * 88.42
 
 
 def older(years: float) -> Change:

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from monitoring.console.alarm_pages import Signed, record_review
+from records import audit
 from records.agreement import disagreements
 from records.models import Alarm, AuditEvent, ChainBlock
-from tests.monitoring.clinic import FIRST, Clinic, older, without_creatinine
+from tests.monitoring.clinic import FIRST, NOW, Clinic, older, without_creatinine
 
 FAULTY = FIRST + timedelta(days=8)
 
@@ -93,11 +94,43 @@ def test_what_a_review_assigned_or_acknowledged_is_not_set_back_unseen(alarmed: 
         stored.update(state="acknowledged", assigned_to="vera")
 
 
-def test_a_run_that_changes_nothing_writes_nothing_into_the_chain(alarmed: Clinic) -> None:
-    blocks, last = ChainBlock.objects.count(), AuditEvent.objects.latest("block")
+def test_a_run_that_changes_nothing_writes_only_that_it_ended_into_the_chain(
+    alarmed: Clinic,
+) -> None:
+    blocks = ChainBlock.objects.count()
     alarmed.watch(FAULTY + timedelta(days=4))
-    assert ChainBlock.objects.count() == blocks
-    assert last.action == "alarm.words"
+    assert ChainBlock.objects.count() == blocks + 1
+    assert AuditEvent.objects.latest("block").action == "monitoring.run"
+
+
+DECISIONS = {
+    "acknowledge": Signed("acknowledge", "Looked into"),
+    "assign": Signed("assign", "Vera knows", assigned_to="vera"),
+    "mute": Signed("mute", "Being repaired", FAULTY, "as before"),
+    "fault": Signed("fault", "The feed is repaired"),
+}
+STATES = {"acknowledge": "acknowledged", "assign": "assigned", "mute": "muted", "fault": "closed"}
+
+
+@pytest.mark.parametrize("signed", DECISIONS)
+def test_a_state_that_no_review_led_to_is_found_whichever_it_is(
+    alarmed: Clinic, signed: str
+) -> None:
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    record_review(alarm.pk, "rita", DECISIONS[signed])
+    assert disagreements() == []
+    for state in ({"open", "nonsense"} | set(STATES.values())) - {STATES[signed]}:
+        Alarm.objects.filter(pk=alarm.pk).update(state=state)
+        (one,) = disagreements()
+        assert one.words.startswith(f"alarm {alarm.pk} ")
+
+
+def test_a_mute_of_before_its_end_was_noted_may_be_over(alarmed: Clinic) -> None:
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    details = {"alarm": alarm.pk, "model": alarm.model, "version": "1", "decision": "mute"}
+    details |= {"because": "Looked into", "muted_until": "2024-02-01"}
+    audit.note("alarm.review", "rita", details, NOW)
+    assert [one.words for one in disagreements() if one.table == "records_alarm"] == []
 
 
 def test_no_run_speaks_for_an_alarm_that_was_forged(alarmed: Clinic) -> None:

@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -8,14 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bernoulli
 
-from monitoring.calibration import (
-    BETS,
-    Miscalibration,
-    log_ratio,
-    miscalibration,
-)
+from monitoring.calibration import BETS, log_ratio
 from monitoring.evidence.detector import Budget
 from monitoring.independence import Outcomes, independent
+from monitoring.outcome_alarms import LOOKS, find
+from monitoring.outcome_bets import Raised, Standing
 
 START = np.datetime64("2024-01-01")
 BUDGET = Budget(5, 21)
@@ -37,8 +34,8 @@ def simulated(
     return Outcomes(**{**columns, **fields})
 
 
-def alarm(outcomes: Outcomes, after: date | None = None) -> Miscalibration | None:
-    return miscalibration([outcomes], BUDGET, 30, after)
+def alarm(outcomes: Outcomes, standing: Standing | None = None) -> Raised | None:
+    return find(LOOKS[0], [outcomes], BUDGET, 30, standing)
 
 
 def test_the_likelihood_ratio_is_that_of_scipy() -> None:
@@ -78,15 +75,15 @@ def test_a_lasting_shift_is_found_and_its_direction_said(shift: float, direction
     found = alarm(simulated(1, shift))
     assert found is not None
     assert found.direction == direction
-    assert (found.observed > found.expected) == (shift > 0)
-    assert found.low < found.observed < found.high
+    assert (found.seen.observed > found.seen.expected) == (shift > 0)
+    assert found.seen.low < found.seen.observed < found.seen.high
 
 
 def test_a_patient_counts_once_a_horizon() -> None:
     outcomes = simulated(1, 0.5, rows=1, patients=np.ones(60, dtype=np.int32))
-    found = miscalibration([outcomes], Budget(1e-9, 1), 30, None)
+    found = find(LOOKS[0], [outcomes], Budget(1e-9, 1), 30)
     assert found is not None
-    assert found.rows <= 2
+    assert found.seen.rows <= 2
 
 
 @given(
@@ -123,19 +120,82 @@ def test_the_parts_in_which_outcomes_come_change_nothing(shift: float) -> None:
     cuts = [days.min(), days.min() + 3, days.min() + 17, days.max() + 1]
     parts = [outcomes.part((days >= low) & (days < high)) for low, high in pairwise(cuts)]
     assert whole is not None
-    found = miscalibration(parts, BUDGET, 30, None)
-    assert asdict(found) == pytest.approx(asdict(whole)) if found else False
+    found = find(LOOKS[0], parts, BUDGET, 30)
+    assert found is not None
+    for one, other in ((found.seen, whole.seen), (found.later, whole.later)):
+        assert one is not None
+        assert other is not None
+        assert asdict(one) == pytest.approx(asdict(other))
 
 
 def test_after_an_alarm_evidence_begins_anew() -> None:
     outcomes = simulated(1, 0.5)
     first = alarm(outcomes)
     assert first is not None
-    second = alarm(outcomes, first.day)
-    assert second is None or second.onset > first.day
-    assert alarm(outcomes, first.day + timedelta(days=400)) is None
+    second = alarm(outcomes, Standing(first.direction, first.seen.last, first.seen.last))
+    assert second is None or second.seen.first > first.seen.last
+    long_after = first.seen.last + timedelta(days=400)
+    assert alarm(outcomes, Standing(first.direction, long_after, long_after)) is None
+
+
+def test_what_came_after_an_alarm_is_told_with_it() -> None:
+    wrong, right = simulated(1, 0.8, days=30), simulated(2, 0.0, days=30)
+    later = replace(right, predicted_on=right.predicted_on + 30, patients=right.patients + 10_000)
+    alone, found = alarm(wrong), find(LOOKS[0], [wrong, later], BUDGET, 30)
+    assert alone is not None
+    assert alone.later is not None
+    assert found is not None
+    assert found.seen == alone.seen
+    assert found.later is not None
+    assert found.later.rows == alone.later.rows + later.risk.size
+    assert found.later.first == found.seen.last + timedelta(days=1)
+    assert found.later.last == date(2024, 2, 29)
+    words = LOOKS[0].sentence(found.direction, found.seen, found.later)
+    assert f"from {found.seen.first} to {found.seen.last} were events" in words
+    assert (
+        f"Of the {found.later.rows:,} after that, from {found.later.first} to 2024-02-29" in words
+    )
 
 
 def test_a_risk_that_was_rounded_to_one_is_weighed_too() -> None:
     found = log_ratio(np.array([1.0]), np.array([True]), np.array([True]))
     assert np.isfinite(found).all()
+
+
+def standing(found: Raised | None) -> Standing:
+    assert found is not None
+    return Standing(found.direction, found.seen.last, date.max)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_turn_to_the_opposite_is_found_while_an_alarm_stands(sign: int) -> None:
+    before, after = simulated(1, 0.6 * sign), simulated(2, -0.6 * sign)
+    after = replace(after, predicted_on=after.predicted_on + 60, patients=after.patients + 10_000)
+    first = alarm(before)
+    turn = find(LOOKS[0], [before, after], BUDGET, 30, standing(first))
+    assert turn is not None
+    assert turn.direction == ("too high" if sign > 0 else "too low")
+    assert abs(turn.seen.first - date(2024, 3, 1)) < timedelta(days=10)
+
+
+@pytest.mark.parametrize("shift", [0.4, -0.4])
+def test_neither_more_of_the_same_nor_risks_that_hold_again_are_a_turn(shift: float) -> None:
+    before, graver = simulated(1, shift, days=90), simulated(2, 3 * shift, days=90)
+    held = simulated(3, 0.0, days=90)
+    graver, held = (
+        replace(one, predicted_on=one.predicted_on + days, patients=one.patients + 10_000 * days)
+        for one, days in ((graver, 90), (held, 180))
+    )
+    first = alarm(before)
+    assert find(LOOKS[0], [before, graver, held], BUDGET, 30, standing(first)) is None
+
+
+@given(st.floats(0.001, 0.999), st.floats(0, 5), st.sampled_from([1, -1]))
+def test_bets_on_the_opposite_have_mean_one_at_most_while_a_change_lasts(
+    risk: float, shift: float, sign: int
+) -> None:
+    truth = 1 / (1 + np.exp(-np.log(risk / (1 - risk)) - sign * shift))
+    known = np.array([True])
+    yes, no = (log_ratio(np.array([risk]), np.array([one]), known) for one in (True, False))
+    means = truth * np.exp(yes) + (1 - truth) * np.exp(no)
+    assert (means[BETS.sizes * sign < 0] <= 1 + 1e-9).all()

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from monitoring.alarms import by_cause
-from monitoring.consequences import as_severe_as_what_follows, wholes_of
+from monitoring.consequences import wholes_of
+from monitoring.roots import as_severe_as_what_follows, to_roots
 from monitoring.validity import validity
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Change, Clinic, both, older
@@ -60,6 +61,19 @@ def test_an_alarm_is_as_severe_as_all_that_follows_from_it(
     as_severe_as_what_follows([*others, between, cause])
     assert cause.severity == expected
     assert [one.severity for one in others] == parts
+
+
+@pytest.mark.parametrize(("days", "hangs"), [(-20, False), (-4, False), (-3, True), (9, True)])
+def test_what_began_before_the_root_of_a_chain_stands_alone(days: int, hangs: bool) -> None:
+    cause = Alarm(pk=1, severity="notice", since=FAULT, details={"follows": None})
+    between = Alarm(pk=2, severity="notice", since=FAULT, details={"follows": 1})
+    since = FAULT + timedelta(days=days)
+    details = {"follows": 2, "together_with": []}
+    part = Alarm(pk=3, severity="critical", since=since, details=details)
+    to_roots([part, between, cause])
+    as_severe_as_what_follows([part, between, cause])
+    assert part.details["follows"] == (1 if hangs else None)
+    assert cause.severity == ("critical" if hangs else "notice")
 
 
 def test_an_alarm_says_what_the_change_does_to_the_risk(clinic: Clinic) -> None:

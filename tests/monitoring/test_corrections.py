@@ -14,7 +14,7 @@ from monitoring.corrections import Listed, list_affected, read_file
 from monitoring.notices import affected_notice
 from records import corrections
 from records.models import AffectedPrediction, Amendment, AuditEvent, Prediction
-from tests.monitoring.clinic import FIRST, NOW, Clinic, log_odds
+from tests.monitoring.clinic import FIRST, NOW, Clinic, came_from, log_odds
 
 SOURCE = "Observation/17"
 
@@ -24,8 +24,7 @@ def used(clinic: Clinic, rows: int = 30, every: int = 3) -> list[Prediction]:
     made = clinic.record(FIRST, rows)
     chosen = [one for one in made if one.features["creatinine"] is not None][::every]
     for one in chosen:
-        one.sources = ["Observation/171", SOURCE]
-        one.save()
+        came_from(one, "Observation/171", SOURCE)
     other = next(one for one in made if one not in chosen)
     other.sources = ["Observation/171"]
     other.save()
@@ -99,9 +98,9 @@ def test_a_source_without_a_version_stands_for_all_of_its_versions(
 
 def test_a_prediction_that_used_the_corrected_value_already_stays(any_clinic: Clinic) -> None:
     first, second, third, *_ = used(any_clinic)
-    for one, value in ((first, 4.0), (second, 4.0 * (1 + 1e-12)), (third, 4.001)):
+    for one, value in ((first, 4.0), (second, 4.0), (third, 4.001)):
         one.features |= {"creatinine": value}
-        one.save()
+        came_from(one, SOURCE)
     listed(any_clinic, Correction(SOURCE, "corrected", "creatinine", 4.0))
     keys = set(AffectedPrediction.objects.values_list("prediction_id", flat=True))
     assert keys.isdisjoint({first.pk, second.pk})
@@ -121,10 +120,10 @@ def test_without_the_value_the_risk_is_that_of_a_missing_one(clinic: Clinic) -> 
 @pytest.mark.parametrize(
     ("report", "version", "words"),
     [
-        (Correction(SOURCE, "corrected"), "1", "names no feature"),
+        (Correction(SOURCE, "corrected"), "1", "says no value that it should have been"),
+        (Correction(SOURCE, "corrected", "lactate", 4.0), "1", "never was one of: Lactate"),
         (Correction(SOURCE, "corrected", "creatinine", 4.0), "2", "made by version 1, 2 is in use"),
-        (Correction(SOURCE, "corrected", "creatinine", 900.0), "1", "outside the plausible range"),
-        (Correction(SOURCE, "entered-in-error", "age"), "1", "required and missing"),
+        (Correction(SOURCE, "corrected", "creatinine", 900.0), "1", "above the plausible range"),
     ],
 )
 def test_where_no_score_can_be_given_it_says_why(

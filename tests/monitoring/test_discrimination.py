@@ -1,4 +1,4 @@
-from datetime import date, timedelta
+from datetime import timedelta
 from itertools import product
 
 import numpy as np
@@ -9,14 +9,14 @@ from scipy.stats import bernoulli
 
 from monitoring.discrimination import (
     WORTH,
-    ChangedDiscrimination,
     Pairs,
-    changed_discrimination,
     log_ratio,
     paired,
 )
 from monitoring.evidence.detector import Budget
 from monitoring.independence import Outcomes
+from monitoring.outcome_alarms import LOOKS, find
+from monitoring.outcome_bets import Raised, Standing
 from records.models import Alarm
 from tests.monitoring.clinic import FIRST, Clinic
 
@@ -40,8 +40,8 @@ def simulated(
     )
 
 
-def alarm(outcomes: Outcomes, after: date | None = None) -> ChangedDiscrimination | None:
-    return changed_discrimination([outcomes], BUDGET, 30, after)
+def alarm(outcomes: Outcomes, standing: Standing | None = None) -> Raised | None:
+    return find(LOOKS[1], [outcomes], BUDGET, 30, standing)
 
 
 def pair(difference: float, happened: tuple[bool, bool], known: tuple[bool, bool]) -> Pairs:
@@ -125,9 +125,10 @@ def test_a_lasting_change_is_found_and_its_direction_said(slope: float, directio
     found = alarm(simulated(1, slope))
     assert found is not None
     assert found.direction == direction
-    assert (found.observed < found.expected) == (direction == "less")
-    assert found.low < found.observed < found.high
-    assert found.sentence.startswith(f"Risks tell patients apart {direction} than they claim")
+    assert (found.seen.observed < found.seen.expected) == (direction == "less")
+    assert found.seen.low < found.seen.observed < found.seen.high
+    words = LOOKS[1].sentence(found.direction, found.seen, found.later)
+    assert words.startswith(f"Risks tell patients apart {direction} than they claim")
 
 
 def test_a_slope_of_six_tenths_is_found_within_two_months_at_a_hundred_a_day() -> None:
@@ -141,9 +142,10 @@ def test_after_an_alarm_evidence_begins_anew() -> None:
     outcomes = simulated(1, 0.0)
     first = alarm(outcomes)
     assert first is not None
-    second = alarm(outcomes, first.day)
-    assert second is None or second.onset > first.day
-    assert alarm(outcomes, first.day + timedelta(days=400)) is None
+    second = alarm(outcomes, Standing(first.direction, first.seen.last, first.seen.last))
+    assert second is None or second.seen.first > first.seen.last
+    long_after = first.seen.last + timedelta(days=400)
+    assert alarm(outcomes, Standing(first.direction, long_after, long_after)) is None
 
 
 def test_risks_that_no_longer_sort_patients_raise_an_alarm(clinic: Clinic) -> None:

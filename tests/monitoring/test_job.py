@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError
 
 from models.errors import ArtefactError, RecordError
-from monitoring import ledger
+from monitoring import batches, ledger
 from records.models import Alarm, DayCount, MonitorRun, Prediction, Review, Stream
 from tests.monitoring.clinic import FIRST, NOW, Clinic, older, without_creatinine
 
@@ -118,14 +118,14 @@ def test_a_crash_in_the_middle_loses_and_repeats_nothing(
 
 def crash_when_written(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
     """Fail inside the transaction that writes a day, after its counts were written."""
-    row = ledger._row
+    row = batches._row
 
     def failing(books: ledger.Ledger, name: str, kind: str, closed: date) -> Stream:
         if closed >= date.fromisoformat(day) and name == "score":
             raise DatabaseError("the disk is full")
         return row(books, name, kind, closed)
 
-    monkeypatch.setattr("monitoring.ledger._row", failing)
+    monkeypatch.setattr("monitoring.batches._row", failing)
 
 
 def test_late_rows_are_counted_once_on_the_next_open_day(clinic: Clinic) -> None:
@@ -275,7 +275,7 @@ def test_two_runs_at_once_do_not_both_close_a_day(clinic: Clinic) -> None:
     watched = ledger.load(clinic.model, clinic.version, streams_of(clinic))
     clinic.watch(last_day(2))
     with pytest.raises(RecordError, match="another run closed days meanwhile"):
-        ledger.write(watched, streams_of(clinic), last_day(2), [], NOW)
+        batches.write(watched, streams_of(clinic), last_day(2), [], NOW)
 
 
 def streams_of(clinic: Clinic) -> Any:

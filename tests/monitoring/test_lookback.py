@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from models.errors import RecordError
 from models.risk_model import RiskModel
 from monitoring.lookback import Correction, lookback, made_by_others, summary, write_csv
+from monitoring.origin import Origin, unlimited
 from monitoring.stays import start_of
-from records.models import Prediction
-from tests.monitoring.clinic import FIRST, Clinic, log_odds
+from records.models import Alarm, Client, Prediction
+from tests.monitoring.clinic import FIRST, Clinic, log_odds, without_creatinine
 
 FAULT = FIRST + timedelta(days=2)
 
@@ -100,6 +101,129 @@ def test_records_of_another_model_are_not_corrected(clinic: Clinic) -> None:
     Prediction.objects.update(margin=0.5)
     with pytest.raises(RecordError, match="doesn't give the recorded risks again"):
         lookback(model, "creatinine", FIRST, FAULT, Correction("x/4"))
+
+
+def two_sites(clinic: Clinic) -> RiskModel:
+    """Record a day whose north is faulty, by a client that had two keys; a ward is at both."""
+    times = {"created_at": "2024-01-01T00:00Z", "expires_at": "2034-01-01T00:00Z"}
+    for key_id, name in (("x1", "lab-x"), ("x2", "lab-x"), ("w", "wards")):
+        Client.objects.create(key_id=key_id, name=name, digest="", **times)
+    for key, ward in (("x1", "7B"), ("x2", "ICU")):
+        clinic.record(FIRST, 30, change=too_high, site="north", client=key, ward=ward)
+    clinic.record(FIRST, 30, site="south", client="w", ward="ICU")
+    clinic.record(FIRST, 10, client="w")
+    return RiskModel.load(clinic.reference.parent, version="1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        (Origin(), {}),
+        (Origin(site="north"), {"site": "north"}),
+        (Origin(client="lab-x"), {"client__in": ["x1", "x2"]}),
+        (Origin(ward="ICU"), {"ward": "ICU"}),
+        (Origin(site="south", ward="ICU"), {"site": "south", "ward": "ICU"}),
+        (Origin(site="south", ward="7B"), {"site": "south", "ward": "7B"}),
+        (Origin(site=""), {"site": ""}),
+        (Origin(client="lab-x", ward=""), {"client__in": ["x1", "x2"], "ward": ""}),
+    ],
+)
+def test_a_look_back_can_be_of_one_site_client_or_ward(
+    any_clinic: Clinic, origin: Origin, wanted: dict[str, Any]
+) -> None:
+    model = two_sites(any_clinic)
+    found = lookback(model, "creatinine", FIRST, FIRST, Correction("x/4"), origin)
+    made = Prediction.objects.filter(**wanted)
+    used = {str(one.pk): one for one in made if one.features["creatinine"] is not None}
+    assert {one.prediction_id for one in found} == set(used)
+    names = {"x1": "lab-x", "x2": "lab-x", "w": "wards"}
+    for one in found:
+        row = used[one.prediction_id]
+        assert (one.site, one.client, one.ward) == (row.site, names[row.client], row.ward)
+    Prediction.objects.update(version="2")
+    Prediction.objects.filter(pk__in=[row.pk for row in used.values()][:1]).update(version="1")
+    others = made.exclude(version="1").count()
+    counted = made_by_others(model, FIRST, FIRST, origin)
+    assert counted == ({"2": others} if others else {})
+
+
+def test_the_table_says_where_each_prediction_was_asked_for(clinic: Clinic) -> None:
+    found = lookback(two_sites(clinic), "creatinine", FIRST, FIRST, None)
+    text = io.StringIO()
+    write_csv(found, text)
+    rows = list(csv.DictReader(io.StringIO(text.getvalue())))
+    places = {(row["site"], row["client"], row["ward"]) for row in rows}
+    assert places == {
+        ("north", "lab-x", "7B"),
+        ("north", "lab-x", "ICU"),
+        ("south", "wards", "ICU"),
+        ("", "wards", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (Origin(site="nroth"), "of the site 'nroth'; there are those of north, south$"),
+        (
+            Origin(site="north", client="x1 "),
+            "of the client 'x1 '; there are those of lab-x, wards",
+        ),
+        (Origin(ward="icu"), "of the ward 'icu'; there are those of 7B, ICU$"),
+    ],
+)
+def test_a_site_client_or_ward_that_sent_nothing_is_refused_with_those_that_did(
+    clinic: Clinic, origin: Origin, words: str
+) -> None:
+    model = two_sites(clinic)
+    with pytest.raises(RecordError, match=words):
+        lookback(model, "creatinine", FIRST, FIRST, None, origin)
+    with pytest.raises(RecordError, match="there are none in these days"):
+        lookback(model, "creatinine", FAULT, FAULT, None, origin)
+
+
+def test_predictions_that_name_no_site_are_said_to_name_none(clinic: Clinic) -> None:
+    with pytest.raises(RecordError, match="'north'; they name no site"):
+        lookback(faulty(clinic), "creatinine", FIRST, FIRST, None, Origin(site="north"))
+
+
+def test_where_an_open_alarm_of_the_feature_sits_is_said_unless_the_look_is_limited_to_it(
+    clinic: Clinic,
+) -> None:
+    fault, last = FIRST + timedelta(days=25), FIRST + timedelta(days=29)
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= fault else {}
+        clinic.record(day, 40, site="north", client="x", ward="7B", **change)
+        clinic.record(day, 40, site="south", client="w", ward="ICU")
+    clinic.watch(last)
+    name = clinic.definition.name
+
+    def said(feature: str, until: Any, **limits: str) -> list[str]:
+        return list(unlimited(name, "1", feature, fault, until, Origin(**limits)))
+
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    for limit in ("site", "client", "ward"):
+        assert any(
+            words.endswith(f"Limit this by --{limit}.") for words in said("creatinine", last)
+        )
+    assert all(
+        words.startswith(f"An open alarm: {alarm.summary} It sits")
+        for words in said("creatinine", last)
+    )
+    assert said("creatinine", last, site="north", client="x", ward="7B") == []
+    assert said("age", last) == []
+    before = fault - timedelta(days=9)
+    assert list(unlimited(name, "1", "creatinine", before, before, Origin())) == []
+    spans = alarm.details["spans"]
+    assert spans == [[fault.isoformat(), None]]
+    alarm.details["spans"] = [[fault.isoformat(), (last - timedelta(days=2)).isoformat()]]
+    alarm.save()
+    assert said("creatinine", last)
+    assert list(unlimited(name, "1", "creatinine", last, last, Origin())) == []
+    alarm.state = "closed"
+    alarm.save()
+    assert said("creatinine", last) == []
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import os
@@ -108,6 +109,19 @@ def test_nothing_of_it_can_be_taken_for_the_recorded_prediction(clinic: Clinic) 
         (_, provenance) = resource["contained"]
         (entity,) = provenance["entity"]
         assert entity["what"]["identifier"]["value"] == identifier["value"]
+
+
+def test_each_says_where_the_prediction_was_asked_for_as_far_as_that_is_known(
+    clinic: Clinic,
+) -> None:
+    clinic.record(FIRST, 20, site="north", client="x", ward="7B")
+    found, look = looked_back(clinic, "x/4")
+    for one, resource in zip(found, written(found, look), strict=True):
+        was = recorded(resource)
+        told = {name: was[name] for name in ("site", "client", "ward") if name in was}
+        wanted = {"site": one.site, "client": one.client, "ward": one.ward}
+        assert told == {name: value for name, value in wanted.items() if value}
+    assert {one.site for one in found} == {"north", ""}
 
 
 def test_band_changes_come_first_as_in_the_table(clinic: Clinic) -> None:
@@ -232,6 +246,7 @@ def test_the_command_writes_a_private_bundle_and_says_so_in_the_audit_record(
     any_clinic: Clinic, registry: Settings
 ) -> None:
     any_clinic.record(FIRST, 60, change=too_high)
+    any_clinic.record(FIRST, 20, site="north")
     any_clinic.record(FIRST + timedelta(days=1), 20)
     before = {one.pk: one.risk for one in Prediction.objects.all()}
     asked = ("--feature", "creatinine", "--between", str(FIRST), str(FIRST), "--version", "1")
@@ -248,6 +263,16 @@ def test_the_command_writes_a_private_bundle_and_says_so_in_the_audit_record(
     assert note.by == "mo"
     assert (note.details["form"], note.details["predictions"]) == ("fhir", len(used))
     assert {one.pk: one.risk for one in Prediction.objects.all()} == before
+    assert note.details["only"] == {}
+    table = any_clinic.settings.root / "north.csv"
+    limited = (*asked, str(table), "--site", "north")
+    done = run(any_clinic.settings, registry, *limited)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"))))
+    assert {row["site"] for row in rows} == {"north"}
+    assert len(rows) == sum(one.site == "north" for one in used)
+    last = AuditEvent.objects.filter(action="lookback").latest("recorded_at")
+    assert last.details["only"] == {"site": "north"}
     for name, words in ((target, "there already"), (target.with_suffix(".xml"), "FHIR Bundle")):
         again = run(any_clinic.settings, registry, *asked, str(name))
         assert (again.returncode, words in again.stderr) == (1, True), again.stderr

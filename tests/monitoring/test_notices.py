@@ -243,7 +243,7 @@ def test_a_rise_while_the_first_notice_waits_is_told_as_well(
 
 def test_a_notice_says_where_the_change_sits(clinic: Clinic) -> None:
     cause, _ = alarms(clinic)
-    words = "It sits at north: 91 % there (was 14 %), 14 % elsewhere (was 14 %)."
+    words = "It sits at north: 91 % there (14 % in earlier requests), 14 % elsewhere."
     sits = {"dimension": "site", "verdict": "sits", "words": words, "groups": []}
     spread = {"dimension": "sending system", "verdict": "spread", "words": "-", "groups": []}
     cause.details = {"where": {"dimensions": [sits, spread]}}

@@ -7,8 +7,10 @@ import pytest
 
 from auscult.summary import show_status
 from monitoring.calibration import CALIBRATION
+from monitoring.console.alarm_pages import Signed, record_review
 from monitoring.console.figures import exposed
 from monitoring.heartbeat import Heartbeat, heartbeat
+from records.agreement import disagreements
 from records.models import Alarm, MonitorRun
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
@@ -16,9 +18,9 @@ DAYS = 60
 THROUGH = FIRST + timedelta(days=DAYS - 1)
 
 
-def record(clinic: Clinic, *, site: str, reported: bool, odds: float = 0.0) -> None:
+def record(clinic: Clinic, *, site: str, reported: bool, odds: float = 0.0, start: int = 0) -> None:
     """Record two months of a site whose true log-odds are off by so much."""
-    for step in range(DAYS):
+    for step in range(start, start + DAYS):
         made = clinic.record(FIRST + timedelta(days=step), 30, site=site)
         generator = np.random.default_rng([step, 5])
         chance = [1 / (1 + np.exp(-one.margin - odds)) for one in made]
@@ -93,3 +95,115 @@ def test_a_rerun_weighs_the_same_and_raises_nothing(clinic: Clinic) -> None:
     raised = list(Alarm.objects.order_by("pk").values("stream", "summary", "details"))
     assert beat(clinic).outcomes_weighed == first.outcomes_weighed
     assert list(Alarm.objects.order_by("pk").values("stream", "summary", "details")) == raised
+
+
+def test_an_open_alarm_says_what_the_windows_that_closed_since_show(any_clinic: Clinic) -> None:
+    clinic = any_clinic
+    record(clinic, site="north", reported=True, odds=1.5)
+    clinic.watch(THROUGH)
+    first = Alarm.objects.get(stream=CALIBRATION)
+    rows = first.details["rows"] + first.details["later"]["rows"]
+    assert rows == DAYS * 30
+    made = clinic.record(THROUGH + timedelta(days=1), 30)
+    clinic.report_outcomes(made, [False] * 30, 90)
+    clinic.watch(THROUGH + timedelta(days=1))
+    now = Alarm.objects.get(stream=CALIBRATION)
+    last = str(THROUGH + timedelta(days=1))
+    assert (now.since, now.details["rows"]) == (first.since, first.details["rows"])
+    assert now.details["later"]["rows"] == first.details["later"]["rows"] + 30
+    assert now.details["later"]["last"] == last
+    assert f"to {last}" in now.summary
+    assert f"from {first.details['onset']} to {first.details['through']}" in now.summary
+    assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+def test_what_was_closed_is_raised_again_by_later_days_alone(clinic: Clinic) -> None:
+    record(clinic, site="north", reported=True, odds=1.5)
+    clinic.watch(THROUGH)
+    alarm = Alarm.objects.get(stream=CALIBRATION)
+    record_review(alarm.pk, "rita", Signed("accept", "More of them come from the emergency room"))
+    for _ in range(2):
+        clinic.watch(THROUGH)
+    assert Alarm.objects.filter(stream=CALIBRATION).count() == 1
+    for step in range(1, 30):
+        made = clinic.record(THROUGH + timedelta(days=step), 30, site="north")
+        clinic.report_outcomes(made, [True] * 15 + [False] * 15, 90)
+    clinic.watch(THROUGH + timedelta(days=29))
+    again = Alarm.objects.filter(stream=CALIBRATION).latest("pk")
+    assert again.pk != alarm.pk
+    assert again.since is not None
+    assert again.since > THROUGH
+
+
+def test_a_turn_to_the_opposite_is_an_alarm_of_its_own(any_clinic: Clinic) -> None:
+    clinic = any_clinic
+    record(clinic, site="north", reported=True, odds=-1.0)
+    record(clinic, site="north", reported=True, odds=1.5, start=DAYS)
+    turned = THROUGH + timedelta(days=1)
+    clinic.watch(turned + timedelta(days=DAYS))
+    standing, turn = Alarm.objects.filter(stream=CALIBRATION).order_by("pk")
+    assert (standing.details["direction"], turn.details["direction"]) == ("too high", "too low")
+    assert turn.since is not None
+    assert abs(turn.since - turned) < timedelta(days=10)
+    assert standing.details["until"] == turn.details["onset"]
+    assert standing.summary.endswith(f", until it turned on {turn.since}.")
+    assert standing.details["later"]["last"] < turn.details["onset"]
+    assert turn.summary.startswith("Risks are too low: ")
+    assert turn.severity == "critical"
+    record_review(standing.pk, "rita", Signed("accept", "Fewer came from the emergency room"))
+    before = list(Alarm.objects.order_by("pk").values("state", "summary", "details"))
+    clinic.watch(turned + timedelta(days=DAYS))
+    assert list(Alarm.objects.order_by("pk").values("state", "summary", "details")) == before
+    turn.refresh_from_db()
+    assert turn.state == "open"
+    assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+def test_a_turn_is_found_whenever_monitoring_runs(clinic: Clinic) -> None:
+    record(clinic, site="north", reported=True, odds=-1.0)
+    clinic.watch(THROUGH)
+    record(clinic, site="north", reported=True, odds=1.5, start=DAYS)
+    for day in (10, 20, 60):
+        clinic.watch(THROUGH + timedelta(days=day))
+    daily = [
+        (one.details["direction"], one.since, one.summary)
+        for one in Alarm.objects.filter(stream=CALIBRATION).order_by("pk")
+    ]
+    assert len(daily) == 2
+    Alarm.objects.all().delete()
+    clinic.watch(THROUGH + timedelta(days=60))
+    assert daily == [
+        (one.details["direction"], one.since, one.summary)
+        for one in Alarm.objects.filter(stream=CALIBRATION).order_by("pk")
+    ]
+
+
+def test_the_opposite_counts_from_the_day_that_raised_an_alarm_even_once_it_is_closed(
+    clinic: Clinic,
+) -> None:
+    record(clinic, site="north", reported=True, odds=-1.0)
+    for step in range(3):
+        made = clinic.record(THROUGH + timedelta(days=step + 1), 30, site="north")
+        clinic.report_outcomes(made, [False] * 30, 90)
+    clinic.watch(THROUGH + timedelta(days=3))
+    alarm = Alarm.objects.get(stream=CALIBRATION)
+    record_review(alarm.pk, "rita", Signed("accept", "Fewer came from the emergency room"))
+    signed = Alarm.objects.values("summary", "details").get(pk=alarm.pk)
+    record(clinic, site="north", reported=True, odds=1.5, start=DAYS + 3)
+    clinic.watch(THROUGH + timedelta(days=DAYS + 3))
+    turn = Alarm.objects.filter(stream=CALIBRATION).latest("pk")
+    assert turn.details["direction"] == "too low"
+    assert Alarm.objects.values("summary", "details").get(pk=alarm.pk) == signed
+
+
+def test_nothing_is_said_of_predictions_after_the_last_watched_day(clinic: Clinic) -> None:
+    record(clinic, site="north", reported=True, odds=1.5)
+    last = THROUGH - timedelta(days=20)
+    clinic.watch(last)
+    alarm = Alarm.objects.get(stream=CALIBRATION)
+    assert alarm.details["later"]["last"] == str(last)
+    assert str(THROUGH) not in alarm.summary
+    assert MonitorRun.objects.latest("pk").summary["outcomes"]["due"] == (DAYS - 20) * 30
+    clinic.watch(THROUGH)
+    alarm.refresh_from_db()
+    assert alarm.details["later"]["last"] == str(THROUGH)

@@ -16,6 +16,7 @@ from tests.monitoring.clinic import FIRST, NOW, Clinic
 
 PEOPLE = Pseudonymiser(b"k" * 32)
 KNOWN = "2024-04-01T08:00:00Z"
+HORIZON = timedelta(days=90)
 
 
 def read(clinic: Clinic, text: str, tmp_path: Path) -> OutcomeFile:
@@ -25,7 +26,7 @@ def read(clinic: Clinic, text: str, tmp_path: Path) -> OutcomeFile:
 
 
 def reader(clinic: Clinic) -> Reader:
-    return Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", NOW)
+    return Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", NOW, HORIZON)
 
 
 def record(clinic: Clinic, found: OutcomeFile) -> None:
@@ -78,11 +79,58 @@ def test_a_report_that_was_contradicted_since_is_recorded_anew(
     for minutes, happened in enumerate(("true", "false", "true")):
         path.write_text(text.format(made.pk, happened, KNOWN))
         now = NOW + timedelta(minutes=minutes)
-        later = Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", now)
+        later = Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", now, HORIZON)
         record(clinic, later.read(path))
         assert later.read(path).rows == ()
     told = Outcome.objects.order_by("reported_at").values_list("happened", flat=True)
     assert list(told) == [True, False, True]
+
+
+def test_an_event_counts_when_it_happened_and_not_when_it_became_known(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    first, second = clinic.record(FIRST, 2)
+    happened, known = (first.predicted_at + timedelta(days=day) for day in (89, 95))
+    head = "prediction_id,happened,known_at,happened_at\n"
+    late = f"{first.pk},true,{known.isoformat()},\n{second.pk},false,{known.isoformat()},\n"
+    found = read(clinic, head + late, tmp_path)
+    assert [row.known_at for row in found.rows] == [known, known]
+    assert found.after_horizon == 1
+    dated = f"{first.pk},true,{known.isoformat()},{happened.isoformat()}\n"
+    found = read(clinic, head + dated, tmp_path)
+    assert [row.known_at for row in found.rows] == [happened]
+    assert found.after_horizon == 0
+
+
+def test_an_event_of_a_patient_is_late_only_where_its_last_prediction_before_is(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    patient = PEOPLE.pseudonym("urn:clinic", "123")
+    (early,) = clinic.record(FIRST, 1)
+    (later,) = clinic.record(FIRST + timedelta(days=60), 1)
+    Prediction.objects.filter(pk__in=[early.pk, later.pk]).update(patient=patient)
+    for days, late in ((80, 0), (149, 0), (151, 1)):
+        at = early.predicted_at + timedelta(days=days)
+        row = f"patient_id,happened,known_at\n123,true,{at.isoformat()}\n"
+        assert read(clinic, row, tmp_path).after_horizon == late
+
+
+@pytest.mark.parametrize(
+    ("happened", "at", "words"),
+    [
+        ("false", KNOWN, "happened_at is the time of an event, and happened is false"),
+        ("true", "2024-04-02T08:00:00Z", "happened_at is after known_at"),
+        ("true", "2024-04-01", "happened_at must say its offset"),
+        ("true", "2023-04-01T08:00:00Z", "the outcome is before prediction"),
+    ],
+)
+def test_a_time_of_an_event_that_cannot_be_is_refused(
+    clinic: Clinic, tmp_path: Path, happened: str, at: str, words: str
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    text = f"prediction_id,happened,known_at,happened_at\n{made.pk},{happened},{KNOWN},{at}\n"
+    with pytest.raises(RecordError, match=words):
+        read(clinic, text, tmp_path)
 
 
 def test_parquet_is_read_like_csv(clinic: Clinic, tmp_path: Path) -> None:
@@ -107,7 +155,7 @@ def test_parquet_is_read_like_csv(clinic: Clinic, tmp_path: Path) -> None:
         (",,true,2024-04-01T08:00:00Z", "row 1: give either"),
         ("no-uuid,,true,2024-04-01T08:00:00Z", "row 1: prediction_id is not a UUID"),
         ("OTHER,,true,2024-04-01T08:00:00Z", "there is no prediction"),
-        ("ID,,true,2023-04-01T08:00:00Z", "known_at is before prediction"),
+        ("ID,,true,2023-04-01T08:00:00Z", "the outcome is before prediction"),
     ],
 )
 def test_a_faulty_row_is_named_and_nothing_is_recorded(
@@ -148,10 +196,10 @@ def test_the_command_needs_a_key_of_scope_outcome_and_is_audited(
     source.write_text(f"prediction_id,happened,known_at\n{made.pk},true,{KNOWN}\n")
     init_home(clinic.settings)
 
-    def run(*scopes: str) -> tuple[int, int]:
+    def run(*scopes: str) -> OutcomeFile:
         key_file.write_text(create_client(f"lab {scopes[0]}", scopes, now=NOW)[0])
         return record_file(
-            clinic.model,
+            clinic.definition,
             source,
             key_file=key_file,
             system=FILE_SYSTEM,
@@ -161,7 +209,9 @@ def test_the_command_needs_a_key_of_scope_outcome_and_is_audited(
 
     with pytest.raises(SettingsError, match="without the scope outcome"):
         run("predict")
-    assert run("outcome") == (1, 0)
+    found = run("outcome")
+    assert (len(found.rows), found.known_already, found.after_horizon) == (1, 0, 1)
     assert Outcome.objects.get().prediction_id == made.pk
     event = AuditEvent.objects.get(action="outcomes.file")
     assert (event.by, event.details["recorded"]) == ("lab outcome", 1)
+    assert event.details["after_horizon"] == 1

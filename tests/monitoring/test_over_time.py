@@ -92,7 +92,26 @@ def test_a_handful_of_silent_ones_is_withheld_and_does_not_follow_from_the_rest(
     record(clinic, 1, 4, shown=False)
     (window,) = judged(clinic)
     assert [row["predictions"] for row in window.apart] == [None, None]
-    assert all(row["reason"].startswith("withheld") for row in window.apart)
+    assert {row["reason"] for row in window.apart} == {
+        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 events or "
+        "non-events"
+    }
+
+
+def test_a_group_whose_outcomes_nobody_reported_is_said_to_be_that_and_no_small_one(
+    clinic: Clinic,
+) -> None:
+    record(clinic, 1, 300)
+    silent = clinic.record(date(2024, 1, 4), 100, shown=False)
+    clinic.report_outcomes(silent[:2], [False, True], days=90)
+    (window,) = judged(clinic)
+    reasons = {row["group"]: row["reason"] for row in window.apart}
+    unreported = "withheld: 98 % of its outcomes are unreported, and too few are known"
+    beside = (
+        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 events or "
+        "non-events"
+    )
+    assert reasons == {"Silent": unreported, "Shown": beside}
 
 
 def test_subgroups_of_the_definition_are_judged_apart(clinic: Clinic) -> None:

@@ -13,6 +13,7 @@ from monitoring.consequences import Consequences
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.detector import Budget, close_day, open_stream
 from monitoring.override_streams import override_streams, reasons
+from monitoring.overrides import reports_by_day
 from monitoring.streams import DayRows, Reports
 from monitoring.validity import validity
 from monitoring.watchlist import budget_of, watched_streams
@@ -58,6 +59,36 @@ def test_more_overrides_than_before_raise_an_alarm(any_clinic: Clinic) -> None:
     assert alarm.details["direction"] == "more overridden"
     assert alarm.details["follows"] is None
     assert validity([alarm]).inside
+
+
+def test_the_ward_that_overrides_more_is_named(any_clinic: Clinic) -> None:
+    for step in range(24):
+        day = FIRST + timedelta(days=step)
+        for ward in ("7B", "ICU"):
+            made = any_clinic.record(day, 30, ward=ward)
+            overridden = 24 if ward == "ICU" and step >= 20 else 3
+            Feedback.objects.bulk_create(
+                told(one, "overridden" if row < overridden else "accepted", day)
+                for row, one in enumerate(made)
+            )
+    (alarm,) = any_clinic.watch(FIRST + timedelta(days=23)).open_alarms
+    assert alarm.stream == "overrides"
+    where = {one["dimension"]: one["words"] for one in alarm.details["where"]["dimensions"]}
+    assert where == {
+        "site": "Requests name no site.",
+        "ward": "It sits on ICU: 80 % there (10 % in earlier requests), "
+        "10 % elsewhere (10 % in earlier requests).",
+    }
+
+
+def test_a_code_of_another_system_is_no_reason_that_cards_offer(clinic: Clinic) -> None:
+    definition = clinic.definition.model_copy(update={"cds_hooks": HOOKS})
+    for one, system in zip(clinic.record(FIRST, 3), ("urn:x", "urn:another", ""), strict=True):
+        report = told(one, "overridden", FIRST, "known")
+        report.reason_system = system
+        report.save()
+    (reports,) = reports_by_day(definition, "1", FIRST, FIRST).values()
+    assert sorted(reports.reason) == ["", "known", "known"]
 
 
 def test_each_reason_that_the_definition_offers_is_a_stream(clinic: Clinic) -> None:

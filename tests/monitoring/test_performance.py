@@ -175,11 +175,32 @@ def test_risks_that_became_too_low_raise_an_alarm(clinic: Clinic) -> None:
     assert alarm.details["size"]["low"] > alarm.details["size"]["before"]
     clinic.watch(FIRST + timedelta(days=19))
     assert Alarm.objects.filter(stream="calibration").count() == 1
+    assert alarm.details["later"]["last"] == "2024-01-20"
     Alarm.objects.update(state="closed")
     clinic.watch(FIRST + timedelta(days=19))
-    again = Alarm.objects.filter(stream="calibration").last()
-    assert again is None or again.since > date.fromisoformat(alarm.details["through"])
+    assert Alarm.objects.filter(stream="calibration").count() == 1
 
 
 def test_risks_that_hold_raise_no_alarm_on_calibration(clinic: Clinic) -> None:
     assert watched_outcomes(clinic, 0.0) is None
+
+
+def test_nothing_is_claimed_where_events_seem_dated_by_when_they_became_known(
+    clinic: Clinic,
+) -> None:
+    made = clinic.record(FIRST, 600)
+    happened = drawn(made)
+    events = [one for one, did in zip(made, happened, strict=True) if did]
+    others = [one for one, did in zip(made, happened, strict=True) if not did]
+    half = len(events) // 2
+    clinic.report_outcomes(events[:half], [True] * half, days=60)
+    clinic.report_outcomes(events[half:], [True] * (len(events) - half), days=100)
+    clinic.report_outcomes(others, [False] * len(others), days=120)
+    (year,) = performance(clinic)
+    assert year.judged.after_horizon == len(events) - half
+    assert year.judged.figures == {}
+    assert "dated by when they became known" in (year.judged.reason or "")
+    again = WindowPerformance.from_dict(year.to_dict())
+    assert again.judged.after_horizon == len(events) - half
+    before = {name: one for name, one in year.to_dict().items() if name != "after_horizon"}
+    assert WindowPerformance.from_dict(before).judged.after_horizon == 0

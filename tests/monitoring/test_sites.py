@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,18 @@ from monitoring.streams import DayRows, Reports, everywhere, site_of
 from monitoring.validity import validity
 from monitoring.watchlist import budget_of, watched_streams
 from records.models import Alarm, DayCount, Prediction, Stream
-from tests.monitoring.clinic import FIRST, Change, Clinic, older, unchanged, without_creatinine
+from records.settings import Settings
+from tests.monitoring.clinic import (
+    DEFINITION,
+    FIRST,
+    Change,
+    Clinic,
+    leave_artefact,
+    older,
+    people,
+    unchanged,
+    without_creatinine,
+)
 
 OPENED = FIRST + timedelta(days=5)
 FAULT = FIRST + timedelta(days=25)
@@ -201,6 +213,51 @@ def test_opposite_changes_are_not_one_cause(clinic: Clinic) -> None:
     assert whole.details["sits"]["sites"] == ["north"]
 
 
+def recoded(surgical: float, other: float = 0.0) -> Change:
+    """Let so many rows be of these wards, and the rest of the medical one."""
+
+    def change(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        shares = [1 - surgical - other, surgical, other]
+        names = np.array(["medical", "surgical", "other"], dtype=object)
+        columns["ward"][:] = generator.choice(names, len(columns["ward"]), p=shares)
+
+    return change
+
+
+def test_one_of_two_categories_that_is_recoded_everywhere_is_one_alarm(
+    tmp_path: Path, sqlite_db: Settings
+) -> None:
+    half, more = recoded(0.5), recoded(0.78)
+    generator = np.random.default_rng(7)
+    columns = people(6000, generator)
+    half(columns, generator)
+    text = DEFINITION.replace(', other = "Other"', "")
+    (tmp_path / "artefact").mkdir()
+    clinic = Clinic(*leave_artefact(tmp_path / "artefact", text, columns), sqlite_db)
+    record_sites(clinic, FIRST, 25, 60, north=half, south=half)
+    record_sites(clinic, FAULT, 12, 60, north=more, south=more)
+    clinic.watch(FAULT + timedelta(days=11))
+    found = {a.stream: a for a in Alarm.objects.filter(stream__startswith="category:ward")}
+    assert {"category:ward", "category:ward@north", "category:ward@south"} <= set(found)
+    whole = found["category:ward"]
+    for alarm in found.values():
+        assert alarm.details["direction"] == "more “Surgical”"
+        assert "is “Surgical” in 7" in alarm.summary
+        assert alarm.details["follows"] == (None if alarm is whole else whole.pk)
+
+
+def test_a_site_whose_categories_go_another_way_has_an_alarm_of_its_own(clinic: Clinic) -> None:
+    usual, more, away = recoded(0.3, 0.1), recoded(0.85, 0.1), recoded(0.05, 0.1)
+    record_sites(clinic, FIRST, 25, 60, north=usual, south=usual)
+    for step in range(10):
+        clinic.record(FAULT + timedelta(days=step), 120, more, site="north")
+        clinic.record(FAULT + timedelta(days=step), 40, away, site="south")
+    found = {a.stream: a for a in clinic.watch(FAULT + timedelta(days=9)).open_alarms}
+    whole = found["category:ward"]
+    assert found["category:ward@north"].details["follows"] == whole.pk
+    assert found["category:ward@south"].details["follows"] is None
+
+
 def test_a_sites_score_follows_from_its_own_feature(clinic: Clinic) -> None:
     def other(columns: dict[str, Any], generator: np.random.Generator) -> None:
         columns["creatinine"] = columns["creatinine"] * 2.2
@@ -215,6 +272,30 @@ def test_a_sites_score_follows_from_its_own_feature(clinic: Clinic) -> None:
     roots = {cause.stream for cause, _ in by_cause(found.values())}
     assert "score@north" not in roots
     assert {everywhere(stream) for stream in roots} == {"value:creatinine"}
+
+
+def test_a_sites_alarm_is_no_part_of_what_changed_everywhere_later(clinic: Clinic) -> None:
+    def other(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        columns["creatinine"] = columns["creatinine"] * 2.2
+
+    record_sites(clinic, FIRST, 25, 12)
+    clinic.record_days(FIRST, 25, 300)
+    later = FAULT + timedelta(days=10)
+    for step in range(14):
+        day = FAULT + timedelta(days=step)
+        change = other if day >= later else unchanged
+        clinic.record(day, 300, change)
+        for made in clinic.record(day, 12, change, site="north"):
+            made.margin += 0.8
+            made.risk = float(1 / (1 + np.exp(-made.margin)))
+            made.save(update_fields=["margin", "risk"])
+    found = {a.stream: a for a in clinic.watch(later + timedelta(days=3)).open_alarms}
+    assert {"score@north", "score", "value:creatinine"} <= set(found)
+    assert abs((found["score@north"].since - FAULT).days) <= 3
+    assert found["score"].since == found["value:creatinine"].since == later
+    assert found["score"].details["follows"] == found["value:creatinine"].pk
+    assert found["score@north"].details["follows"] is None
+    assert "score@north" in {cause.stream for cause, _ in by_cause(found.values())}
 
 
 def test_the_limit_rises_with_the_streams_of_sites(clinic: Clinic) -> None:

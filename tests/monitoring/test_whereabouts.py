@@ -1,15 +1,20 @@
+import re
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from monitoring.alarms import where_words
 from monitoring.evidence.apportion import Apportioned, Part
 from monitoring.evidence.bets import Bet
+from monitoring.grouping import MOST_WARDS, named_wards
 from monitoring.placement import placed
+from monitoring.whereabouts import as_told
 from records.agreement import disagreements
-from records.models import Alarm, Client, Refusal
-from tests.monitoring.clinic import FIRST, Clinic, older, without_creatinine
+from records.models import Alarm, Client, Prediction, Refusal
+from tests.monitoring.clinic import FIRST, Clinic, in_umol, older, without_creatinine
 
 FAULT = FIRST + timedelta(days=25)
 LAST = FAULT + timedelta(days=4)
@@ -43,7 +48,7 @@ def test_a_fault_in_one_sending_system_is_named(any_clinic: Clinic) -> None:
     system = where["sending system"]
     assert system["verdict"] == "sits"
     assert system["words"].startswith("It sits in requests from lab-x: 9")
-    assert "elsewhere (was 1" in system["words"]
+    assert re.search(r"elsewhere \(1\d % in earlier requests\)\.$", system["words"])
     assert [one["name"] for one in system["groups"]] == ["lab-x", "wards"]
     assert system["groups"][0]["rows"] == 100
     assert where["site"]["words"] == "Requests name no site."
@@ -59,7 +64,7 @@ def test_a_site_that_the_reference_does_not_know_is_named_as_new(clinic: Clinic)
             clinic.record(day, 25, site="west", change=older(14))
     site = dimensions(found(clinic, "value:age"))["site"]
     assert site["verdict"] == "sits"
-    assert site["words"].startswith("It sits at west (none before): +1.")
+    assert site["words"].startswith("It sits at west (none before 2024-01-26): +1.")
     assert site["groups"][0] | {"share": "", "interval": "", "now": ""} == {
         "name": "west", "rows": 125, "now": "", "before": "none before", "share": "",
         "interval": "",
@@ -126,6 +131,110 @@ def test_without_earlier_days_sites_are_compared_with_the_reference(clinic: Clin
     assert site["words"].endswith(" in the reference.")
 
 
+def test_an_alarm_and_where_it_sits_tell_one_figure_of_what_was_usual(clinic: Clinic) -> None:
+    for step in range(10):
+        day = FIRST + timedelta(days=step)
+        clinic.record(day, 30, site="north", change=without_creatinine(0.5))
+        clinic.record(day, 30, site="south")
+    alarm = found(clinic, "missing:creatinine", FIRST + timedelta(days=9))
+    usual = re.search(r"was (\d+ %)", alarm.summary)
+    assert usual is not None
+    assert dimensions(alarm)["site"]["words"].endswith(f"elsewhere, {usual[1]} in the reference.")
+    assert alarm.summary.count("was") == 1
+    assert "was" not in dimensions(alarm)["site"]["words"]
+    groups = Apportioned((), 0.14, by_reference=True)
+    weighed = {"scale": "share", "before": 0.19}
+    assert as_told(groups, weighed).usual == 0.19
+    assert as_told(replace(groups, by_reference=False), weighed).usual == 0.14
+    assert as_told(groups, {"scale": "SD", "before": 0.0}).usual == 0.14
+
+
+def test_the_ward_whose_creatinine_comes_in_another_unit_is_named(any_clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for ward in ("7B", "ICU"):
+            fault = {"change": in_umol} if day >= FAULT and ward == "7B" else {}
+            any_clinic.record(day, 30, site="north", ward=ward, **fault)
+        any_clinic.record(day, 30, site="south", ward="7B")
+    alarm = found(any_clinic, "value:creatinine")
+    ward = dimensions(alarm)["ward"]
+    assert ward["verdict"] == "sits"
+    assert ward["words"].startswith("It sits on 7B (north): 100 % there")
+    assert [one["name"] for one in ward["groups"]] == ["7B (north)", "7B (south)", "ICU (north)"]
+    assert ward["words"] in where_words(alarm)
+    assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+def test_the_ward_of_a_site_that_is_watched_by_itself_needs_no_site(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for site, ward in (("north", "7B"), ("north", "ICU"), ("south", "7B")):
+            at_fault = day >= FAULT and (site, ward) == ("north", "7B")
+            fault = {"change": without_creatinine(0.9)} if at_fault else {}
+            clinic.record(day, 30, site=site, ward=ward, **fault)
+    watched = clinic.watch(LAST).open_alarms
+    words = {one.stream: where_words(one) for one in watched}
+    assert any(one.startswith("It sits on 7B (north): 9") for one in words["missing:creatinine"])
+    wards = named_wards(clinic.model, "1", [(FIRST, LAST)], "north")
+    assert wards == {("north", "7B"): "7B", ("north", "ICU"): "ICU"}
+
+
+def test_requests_that_name_no_ward_say_so(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        clinic.record(day, 60, **({"change": without_creatinine(0.9)} if day >= FAULT else {}))
+    where = dimensions(found(clinic, "missing:creatinine"))
+    assert where["ward"]["words"] == "Requests name no ward."
+    # a missing value has no code
+    assert "code" not in where
+
+
+def test_wards_beyond_the_twenty_with_the_most_requests_stand_together(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 40, ward="7B", **change)
+        made = clinic.record(day, 60)
+        for number, one in enumerate(made):
+            one.ward = f"made up {step} {number}"
+        Prediction.objects.bulk_update(made, ["ward"])
+    ward = dimensions(found(clinic, "missing:creatinine"))["ward"]
+    assert {one["name"]: one["rows"] for one in ward["groups"]} == {"7B": 200, "all others": 300}
+    assert len(named_wards(clinic.model, "1", [(FIRST, LAST)], None)) == MOST_WARDS
+
+
+def higher(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"] = columns["creatinine"] * 1.8
+
+
+def test_a_new_code_that_brings_the_change_is_named_with_its_day(any_clinic: Clinic) -> None:
+    usual, new = {"creatinine": "2160-0"}, {"creatinine": "38483-4"}
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        any_clinic.record(day, 40, codes=usual, ward="7B")
+        any_clinic.record(day, 20, ward="7B")  # by JSON, which has no codes
+        if day >= FAULT:
+            any_clinic.record(day, 40, codes=new, change=higher, ward="7B")
+    alarm = found(any_clinic, "value:creatinine")
+    code = dimensions(alarm)["code"]
+    assert code["verdict"] == "sits"
+    assert code["words"].startswith("It sits in values under 38483-4 (none before 2024-01-26): +")
+    assert [one["name"] for one in code["groups"]] == ["38483-4", "2160-0", "no code"]
+    assert dimensions(alarm)["ward"]["words"] == "All requests name the ward 7B."
+    assert code["words"] in where_words(alarm)
+
+
+def test_values_of_several_codes_stand_together(clinic: Clinic) -> None:
+    both_codes = {"creatinine": "2160-0 + 38483-4"}
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": higher} if day >= FAULT else {}
+        clinic.record(day, 40, codes=both_codes, **change)
+        clinic.record(day, 40, codes={"creatinine": "2160-0"})
+    code = dimensions(found(clinic, "value:creatinine"))["code"]
+    assert code["words"].startswith("It sits in values under several codes: +")
+
+
 def test_other_versions_are_seen_beside_it_on_the_same_days(clinic: Clinic) -> None:
     for step in range(30):
         day = FIRST + timedelta(days=step)
@@ -190,8 +299,8 @@ def part(group: str, rows: int, now: float | None, share: float, half: float = 0
         (
             (part("a", 100, 0.9, 0.7), part("b", 100, 0.44, 0.3)),
             "leans",
-            "It is seen elsewhere too, but more in requests from a: 90 % there (was 10 %), "
-            "44 % elsewhere (was 10 %).",
+            "It is seen elsewhere too, but more in requests from a: 90 % there (10 % in earlier "
+            "requests), 44 % elsewhere (10 % in earlier requests).",
         ),
         (
             (part("a", 0, None, 0.9), part("b", 100, 0.3, 0.1)),
@@ -209,10 +318,10 @@ def test_how_a_change_is_divided_is_put_into_words(
     parts: tuple[Part, ...], verdict: str, words: str
 ) -> None:
     found = Apportioned(parts, 0.1, by_reference=False)
-    said = placed("sending system", ["a", "b"], found, RATE)
+    said = placed("sending system", ["a", "b"], found, RATE, {})
     assert (said.verdict, said.words) == (verdict, words)
 
 
 def test_too_few_requests_are_said_to_be_too_few() -> None:
-    said = placed("site", ["a", "b"], None, LOCATION)
+    said = placed("site", ["a", "b"], None, LOCATION, {})
     assert said.words == "Too few requests to divide the change among 2 sites."

@@ -10,7 +10,7 @@ from monitoring.corrections import list_affected
 from monitoring.heartbeat import heartbeats
 from records import corrections
 from records.models import AffectedPrediction, Prediction
-from tests.monitoring.clinic import NOW, Clinic
+from tests.monitoring.clinic import NOW, Clinic, came_from
 from tests.monitoring.console.people import PASSWORD
 
 Browse = Callable[[str], Client]
@@ -21,8 +21,8 @@ DONE = "The ward was called and knows of it"
 def affected(watched: Clinic) -> list[AffectedPrediction]:
     chosen = Prediction.objects.order_by("predicted_at", "pk")[:3]
     for one in chosen:
-        one.sources = ["Observation/17"]
-        one.save()
+        one.features |= {"creatinine": 1.25}
+        came_from(one, "Observation/17")
     report = Correction("Observation/17", "corrected", "creatinine", 5.0)
     corrections.report(watched.model, [report], by="lena", now=NOW)
     list_affected(RiskModel.load(watched.reference.parent, version="1"), NOW)
@@ -87,3 +87,18 @@ def test_who_only_looks_acknowledges_nothing(
     assert "checkbox" not in page
     assert sign(browse("vera"), watched, [affected[0].pk])[0] == 403
     assert corrections.open_of(watched.model).count() == 3
+
+
+def test_where_the_new_risk_is_not_known_the_reason_stands_in_its_place(
+    watched: Clinic, browse: Browse
+) -> None:
+    """As of a prediction that was recorded before its readings were."""
+    one = Prediction.objects.order_by("predicted_at", "pk")[0]
+    one.sources = ["Observation/18"]
+    one.save()
+    report = Correction("Observation/18", "corrected", "creatinine", 5.0)
+    corrections.report(watched.model, [report], by="lena", now=NOW)
+    list_affected(RiskModel.load(watched.reference.parent, version="1"), NOW)
+    page = browse("vera").get(f"/models/{watched.model}/corrections/").content.decode()
+    assert "its readings weren&#x27;t recorded; a new prediction is needed" in page
+    assert "or left one out that would count now" in page

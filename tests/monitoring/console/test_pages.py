@@ -307,7 +307,7 @@ def test_an_alarm_without_a_stream_of_evidence_has_a_page(watched: Clinic, brows
     assert "Evidence up to the alarm" not in page
     assert "<dt>Predictions weighed</dt><dd>1,234</dd>" in page
     assert "effective treatment and decay of the model can't be told apart" in page
-    assert "evidence begins anew after its days" in page
+    assert "evidence begins anew after the days it tells of" in page
     for of_a_stream in ("Predictions since", "Patients since", "reference"):
         assert of_a_stream not in page
 
@@ -329,4 +329,4 @@ def test_what_clinicians_did_is_on_the_models_page(watched: Clinic, browse: Brow
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "25 % (11 to 47)" in page
     assert "no reason given (5)" in page
-    assert "unit or ward isn't recorded" in page
+    assert "Requests name no ward, so reports are told apart by site alone" in page

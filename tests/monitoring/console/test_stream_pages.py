@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from monitoring.sites import standing
-from records.models import Alarm, MonitorRun, Stream
+from records.models import Alarm, Feedback, MonitorRun, Prediction, Stream
 from records.settings import Settings
 from tests.monitoring.clinic import DEFINITION, FIRST, Clinic, without_creatinine
 from tests.monitoring.console.conftest import add_people, promote
@@ -67,7 +67,7 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     assert 'It sits at north: <span class="whole">9' in where
     assert "All requests are from client." in where
     assert "No other version predicted on these days." in where
-    assert "aren't recorded" in where
+    assert "Requests name no ward." in where
     assert 'id="where"' not in page(f"/alarms/{part.pk}/")
     of_site = page(f"/alarms/{part.pk}/")
     assert "<dt>Site</dt>" in of_site
@@ -95,6 +95,24 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     claims = MonitorRun.objects.get().summary["assurance"]["streams"]
     assert claims["value:age@north"]["claim"].startswith("No budget claimed, because")
     assert claims["value:age@north"]["since"] == north.since.isoformat()
+
+
+def test_the_pages_name_wards_and_withhold_those_of_few_reports(
+    at_sites: Clinic, page: Callable[[str], str]
+) -> None:
+    Prediction.objects.filter(site="north").update(ward="<7B>")
+    few = Feedback.objects.values_list("prediction_id", flat=True)[:3]
+    Prediction.objects.filter(pk__in=list(few)).update(ward="ICU")
+    at_sites.watch(FAULT + timedelta(days=4))
+    whole = Alarm.objects.get(stream="missing:creatinine")
+    where = page(f"/alarms/{whole.pk}/").split('id="where"')[1].split("</section>")[0]
+    by_ward = where.split("<strong>By ward.</strong>")[1].split("</p>")[0]
+    assert "It sits on &lt;7B&gt; (north): " in by_ward
+    assert '<th scope="row">&lt;7B&gt; (north)</th>' in where
+    assert "<7B>" not in where
+    feedback = page(f"/models/{at_sites.model}/").split('id="feedback"')[1].split("</section>")[0]
+    assert '<th scope="row">ICU</th><td data-label="Reports">3</td><td colspan="3"' in feedback
+    assert '<th scope="row">Ward not known</th><td data-label="Reports">497</td>' in feedback
 
 
 def test_the_pages_draw_shares_and_overrides(at_sites: Clinic, page: Callable[[str], str]) -> None:

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from models.edges import edges_from
+from models.edges import Edges, edges_from
 from models.errors import EvidenceError
 from monitoring.evidence.alarm import describe
 from monitoring.evidence.binary import BinaryStream
@@ -131,6 +131,38 @@ def test_a_recoded_category_is_named():
     assert alarm.kind == "category"
     assert alarm.direction in ("more unknown codes", "less “M”")
     assert "was 0 %" in alarm.sentence or "is “M” in 0 %" in alarm.sentence
+
+
+def test_of_two_categories_less_of_one_has_the_form_of_more_of_the_other():
+    two = CategoricalStream("ward", ("Medicine", "Surgery"))
+    forms = {bet.direction: two.plain(bet).direction for bet in two.bets}
+    assert forms == {
+        "more “Medicine”": "more “Medicine”",
+        "less “Medicine”": "more “Surgery”",
+        "more “Surgery”": "more “Surgery”",
+        "less “Surgery”": "more “Medicine”",
+        "more unknown codes": "more unknown codes",
+        "less unknown codes": "less unknown codes",
+    }
+    three = CategoricalStream("ward", ("Medicine", "Surgery", "Other"))
+    assert all(three.plain(bet) is bet for bet in three.bets)
+
+
+@pytest.mark.parametrize(("lifted", "told"), [(0.0, ""), (0.5, " (median 0.375, was -0.125)")])
+def test_medians_are_told_only_where_they_differ(lifted, told):
+    rng = np.random.default_rng(6)
+    stream = NumericStream("its share", Edges(tuple(np.arange(-2.125, 2.5, 0.25).tolist())))
+
+    def drawn(rows, others=0.0, middle=0.0):
+        """Half of the values are the middle one, the others around it."""
+        return np.where(rng.random(rows) < 0.5, middle, rng.normal(others, 1, rows))
+
+    closing, history = first_alarm(
+        stream, drawn(5_000), lambda faulty: drawn(200, 0.5, lifted) if faulty else drawn(200), 5
+    )
+    alarm = describe(stream, closing, history)
+    assert alarm.medians is not None
+    assert f"SD{told}, since" in alarm.sentence
 
 
 def test_stray_high_values_are_called_tails_or_their_unit():

@@ -1,9 +1,11 @@
+import re
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from models.edges import edges_from
 from models.errors import StatisticsError
@@ -19,8 +21,13 @@ EDGES = edges_from(np.random.default_rng(0).normal(size=20_000))
 
 def share_found(stream, reference, shift, rows, days, runs=40):
     """Simulate the detector itself and return the share of runs that alarm in time."""
-    rng = np.random.default_rng(17)
     shares = shifted_shares(stream, reference * 1.0, shift)
+    return share_seen(stream, reference, shares, rows, days, runs)
+
+
+def share_seen(stream, reference, shares, rows, days, runs=40):
+    """Return the share of runs over days of these shares that alarm in time."""
+    rng = np.random.default_rng(17)
     found = 0
     for _ in range(runs):
         state = open_stream(stream, reference)
@@ -79,6 +86,29 @@ def test_the_shift_is_read_out_in_words():
     assert other.reading.startswith("a rise from 70 % to ")
 
 
+def test_of_what_never_happened_it_is_said_how_often_it_would_have_to():
+    stream = BinaryStream("x", "doubtful")
+    state = open_stream(stream, np.array([1_200, 0]))
+    found = power(stream, state, 40, BUDGET)
+    # the exact binomial bound: none in 1,200 is 5 % likely at this rate
+    assert binom.pmf(0, 1_200, 0.0025) == pytest.approx(0.05, rel=0.01)
+    form = r"a rise from none in 1,200 \(so at most 0.25 %\) to ([\d.]+) %, ([\d.]+) a day"
+    rates = []
+    for one in found:
+        rate, a_day = (float(part) for part in re.fullmatch(form, one.reading).groups())
+        assert a_day == pytest.approx(0.4 * rate, rel=0.05)
+        rates.append(rate / 100)
+    assert rates[0] > rates[1] > rates[2]
+    for days, rate in zip((7, 30, 90), rates, strict=True):
+        assert 0.25 < share_seen(stream, state.reference, [1 - rate, rate], 40, days) < 0.85
+
+
+def test_so_few_rows_that_no_rate_is_seen_are_said_to_be_that():
+    stream = BinaryStream("x", "doubtful")
+    found = power(stream, open_stream(stream, np.array([900, 0])), 0.1, BUDGET, (7,))[0]
+    assert found.reading == "no rise, so few rows come"
+
+
 def test_a_constant_column_sees_no_shift_and_says_so():
     stream = NumericStream("x", edges_from([4.0]))
     found = power(stream, open_stream(stream, [0, 500, 0]), 100, BUDGET, (7,))[0]
@@ -126,6 +156,7 @@ def delay_day_by_day(stream, reference, rows, shift, within, divisor):
 )
 def test_the_expected_day_is_that_of_every_day_reckoned(chosen, rows, shift, within, divisor):
     stream, reference = chosen
-    found = expected_delay(stream, reference * 1.0, rows, BUDGET, shift, within, divisor)
+    shares = shifted_shares(stream, reference * 1.0, shift)
+    found = expected_delay(stream, reference * 1.0, rows * shares, BUDGET, within, divisor)
     exact = delay_day_by_day(stream, reference, rows, shift, within, divisor)
     assert abs((found or within + 1) - (exact or within + 1)) <= max(1, 0.05 * within)

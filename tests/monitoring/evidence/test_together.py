@@ -42,6 +42,12 @@ def day_of(rng, bins, day, place):
     return counts
 
 
+def observed(state, counts):
+    for stratum, row in enumerate(counts):
+        state = state.observe(row, stratum)
+    return state
+
+
 @pytest.mark.parametrize("bag", [strata.bag, own_stratum])
 @pytest.mark.parametrize("grows", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,10 +63,10 @@ def test_streams_closed_together_stand_as_each_by_itself_to_the_bit(kind, grows,
         when = START + timedelta(day)
         seen = [day_of(rng, stream.bins, day, place) for place in range(3)]
         joins = [True, day % 50 != 7, True]
-        opened = [state.observe_all(counts) for state, counts in zip(together, seen, strict=True)]
-        found = close_alike(streams, opened, when, BUDGET, joins=joins, bag=bag)
+        rows = [observed(one, counts).open_rows for one, counts in zip(together, seen, strict=True)]
+        found = close_alike(streams, together, rows, when, BUDGET, joins=joins, bag=bag)
         alone = [
-            close_day(stream, state.observe_all(counts), when, BUDGET, joins=joined, bag=bag)
+            close_day(stream, observed(state, counts), when, BUDGET, joins=joined, bag=bag)
             for state, counts, joined in zip(apart, seen, joins, strict=True)
         ]
         for one, other in zip(found, alone, strict=True):
@@ -84,5 +90,6 @@ def test_a_stream_that_is_closed_already_keeps_all_from_being_closed():
     stream = KINDS["binary"](True)
     state = open_stream(stream, [90, 10]).observe([9, 1])
     closed = close_day(stream, state, START, BUDGET).state.observe([9, 1])
+    rows = [state.open_rows, closed.open_rows]
     with pytest.raises(EvidenceError, match="already is"):
-        close_alike([stream, stream], [state, closed], START, BUDGET, joins=[True, True])
+        close_alike([stream, stream], [state, closed], rows, START, BUDGET, joins=[True, True])

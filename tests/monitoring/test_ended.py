@@ -1,0 +1,98 @@
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monitoring.alarms import by_cause
+from records.models import Alarm, DayCount, Stream
+from tests.monitoring.clinic import FIRST, Change, Clinic, older, without_creatinine
+
+FAULT = FIRST + timedelta(days=10)
+REPAIRED = FAULT + timedelta(days=10)
+LAST = REPAIRED + timedelta(days=29)
+MISSING = "missing:creatinine"
+
+
+def too_high(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"] = columns["creatinine"] * 1.8
+
+
+def found() -> dict[str, Alarm]:
+    return {alarm.stream: alarm for alarm in Alarm.objects.order_by("pk")}
+
+
+def told() -> dict[str, tuple[object, ...]]:
+    return {
+        name: (one.summary, one.severity, one.details["size"], one.details["risk"]["mean"])
+        for name, one in found().items()
+        if name.startswith(("missing:", "value:"))
+    }
+
+
+def test_an_alarm_whose_change_ended_speaks_of_its_days_alone(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10, change=without_creatinine(0.5))
+    clinic.record_days(REPAIRED, 30)
+    clinic.watch(LAST)
+    at_once, alarm = told(), found()[MISSING]
+    until = REPAIRED - timedelta(days=1)
+    assert alarm.state == "open"
+    assert alarm.severity == "critical"
+    assert alarm.summary.startswith("Creatinine in serum was missing in ")
+    assert alarm.summary.endswith(f" before, from {FAULT} to {until}; since then as before.")
+    assert alarm.details["rows"] == alarm.details["predictions_since"] == 600
+    assert 0.5 < alarm.details["size"]["now"] < 0.7
+    assert alarm.details["ended"] == until.isoformat()
+    states = {row.name: bytes(row.state) for row in Stream.objects.all()}
+    for table in (Alarm, DayCount, Stream):
+        table.objects.all().delete()
+    for days in (12, 14, 17, 19, 22, 30, 40, 49):
+        clinic.watch(FIRST + timedelta(days=days))
+    assert told() == at_once
+    assert {row.name: bytes(row.state) for row in Stream.objects.all()} == states
+
+
+def test_what_followed_from_a_change_still_does_when_it_has_ended(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10, change=too_high)
+    clinic.record_days(REPAIRED, 30)
+    clinic.watch(LAST)
+    alarms = found()
+    assert {"value:creatinine", "score", "alerts:0.2"} <= set(alarms)
+    ((cause, consequences),) = by_cause(alarms.values())
+    assert cause.stream == "value:creatinine"
+    assert len(consequences) == len(alarms) - 1
+    assert cause.details["risk"]["rows"] == 600
+    assert cause.details["where"]["last"] == cause.details["ended"]
+
+
+def test_a_change_that_comes_back_is_told_by_the_alarm_that_is_open(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10, change=without_creatinine(0.5))
+    clinic.record_days(REPAIRED, 20)
+    again = REPAIRED + timedelta(days=20)
+    clinic.record_days(again, 5, change=without_creatinine(0.5))
+    clinic.watch(again + timedelta(days=4))
+    (alarm,) = Alarm.objects.filter(stream=MISSING)
+    until = REPAIRED - timedelta(days=1)
+    assert alarm.summary.endswith(f", from {FAULT} to {until} and since {again}.")
+    assert " is missing in " in alarm.summary
+    assert alarm.details["rows"] == alarm.details["predictions_since"] == 15 * 60
+    assert alarm.details["ended"] is None
+
+
+@pytest.mark.parametrize(("change", "follows"), [(too_high, "value:creatinine"), (older(15), None)])
+def test_refusals_of_a_features_values_follow_from_its_change_alone(
+    clinic: Clinic, change: Change, follows: str | None
+) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10, change=change)
+    for step in range(10):
+        clinic.refuse(FAULT + timedelta(days=step), 20, "implausible")
+    clinic.record_days(REPAIRED, 5)
+    clinic.watch(REPAIRED + timedelta(days=4))
+    alarms = found()
+    cause = alarms[follows].pk if follows else None
+    assert alarms["refusals:value"].details["follows"] == cause
+    assert "value:creatinine" in alarms or follows is None
