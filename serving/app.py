@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from models.definition import Status
 from models.errors import AuscultError, InputError
 from models.risk_model import RiskModel
 from records.pseudonym import Pseudonymiser
@@ -87,7 +88,7 @@ def create_app(
         gate,
     )
     log = make_log(settings.log_level, log_stream)
-    log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
+    _say_what_is_served(log, models, settings)
     operations = (
         *json_api.operations(served),
         *json_records.operations(),
@@ -100,6 +101,15 @@ def create_app(
         *own_api.operations(),
     )
     return App(premises, operations, log)
+
+
+def _say_what_is_served(
+    log: FilteringBoundLogger, models: Mapping[str, RiskModel], settings: Settings
+) -> None:
+    log.info("serving", models=[f"{name} {model.version}" for name, model in models.items()])
+    shown = (one.definition for one in models.values() if one.definition.cds_hooks)
+    if settings.console_url is None and any(one.status is not Status.SILENT for one in shown):
+        log.warning("cards have no links", reason="AUSCULT_CONSOLE_URL is not set")
 
 
 class App(FastAPI):

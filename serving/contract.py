@@ -15,6 +15,7 @@ from models.errors import MalformedInput
 from models.feature import Feature
 from models.misfit import json_fault, misfit
 from models.readings import Reading, Readings
+from models.ward import LONGEST_WARD, WRITTEN, check_ward
 from serving.json_keys import check_keys
 from serving.problems import NotJson
 
@@ -22,6 +23,13 @@ T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+
+Ward = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1, max_length=LONGEST_WARD, description=f"The hospital unit: {WRITTEN}"
+    ),
+]
 
 
 class PatientIdentifier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +62,7 @@ class Request(msgspec.Struct, frozen=True):
     patient: PatientIdentifier | None
     predicted_at: datetime | None
     site: str
+    ward: str
 
 
 class Contract:
@@ -90,7 +99,11 @@ class Contract:
         }
         if b"\\" in body or body.count(b":") != self._colons(given, readings):
             check_keys(body)
-        return Request(readings, given.patient, given.predicted_at, given.site or "")
+        if given.ward is not None:
+            check_ward(given.ward, "ward")
+        return Request(
+            readings, given.patient, given.predicted_at, given.site or "", given.ward or ""
+        )
 
     def _colons(self, given: Any, readings: Readings) -> int:
         """Return how many colons the usual body has if none of its keys was lost to another.
@@ -99,6 +112,8 @@ class Contract:
         null or a unit, has more, and is looked at closely.
         """
         colons = 1 + len(readings) + (0 if given.site is None else 1)
+        if given.ward is not None:
+            colons += 1 + given.ward.count(":")
         for name in self._categories:
             text = getattr(given.values, name)
             colons += text.count(":") if type(text) is str else 0
@@ -183,6 +198,7 @@ def _request_type(definition: Definition) -> Any:
             ("patient", PatientIdentifier | None, None),
             ("predicted_at", Aware | None, None),
             ("site", Site | None, None),
+            ("ward", Ward | None, None),
         ],
         frozen=True,
         forbid_unknown_fields=True,
@@ -199,6 +215,8 @@ def _value_type(feature: Feature) -> Any:
 
 def _description(feature: Feature) -> str:
     words = ["required" if feature.required else "may be missing"]
+    if feature.category_systems:
+        words.append(f"a code of {' or '.join(feature.category_systems)}")
     if feature.unit:
         words.append(
             f"unit {feature.unit}, to be stated"

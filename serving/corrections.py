@@ -53,7 +53,7 @@ class CorrectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SourceUse(msgspec.Struct, frozen=True):
-    """How many recorded predictions used a source; 0 is of one that none of them names.
+    """How many recorded predictions were given a source, used or left out; 0 is of one unknown.
 
     `by_id_only` of them are known by the resource's id alone, since the report or the prediction
     states no server: on another server that id may be another result's.
@@ -88,8 +88,12 @@ async def report_corrections(call: Call) -> Answer:
     """Record which sources were wrong; predictions that used them are listed and withdrawn."""
     given = read_json(await call.body(), CorrectionReport)
     definition = call.premises.served(given.model).model.definition
-    if not 0 < len(given.corrections) <= MOST:
-        raise BatchTooLarge(f"send 1 to {MOST} corrections at a time, not {len(given.corrections)}")
+    if len(given.corrections) > MOST:
+        raise BatchTooLarge(f"send {MOST} corrections at a time at most")
+    if not given.corrections:
+        raise MalformedInput(
+            "corrections: give at least one", field="corrections", reason="missing_field"
+        )
     found = []
     for index, one in enumerate(given.corrections):
         try:

@@ -37,6 +37,11 @@ class Counters:
             "Requests that got no score, by reason",
             *("model", "version", "protocol", "reason"),
         )
+        self.feedback = self._counter(
+            "feedback",
+            "Reports of what was done, by whether their reason is one that cards offer",
+            *("model", "protocol", "outcome", "reason"),
+        )
         self.problems = self._counter(
             "problems", "Answers that were errors, by kind", "operation", "problem"
         )

@@ -23,7 +23,7 @@ def json_request(definition: Definition) -> dict[str, Any]:
             value = _value(definition, feature)
             with_unit = {"value": value, "unit": feature.unit}
             values[feature.name] = with_unit if feature.unit_mandatory else value
-    return {"values": values, "patient": PATIENT}
+    return {"values": values, "patient": PATIENT, "site": "north", "ward": "7B"}
 
 
 def fhir_bundle(definition: Definition, at: datetime) -> dict[str, Any]:

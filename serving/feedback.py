@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
+from models.errors import MalformedInput
 from records.rows import FeedbackRow
 from serving.contract import check_time
 from serving.operation import Call
@@ -22,11 +23,15 @@ SKEW = timedelta(seconds=60)
 Outcome = Literal["accepted", "overridden"]
 
 
+ReasonTold = Literal["offered", "other", "none"]
+
+
 class Subject(msgspec.Struct, frozen=True):
     """What a report is about: a prediction, or a card that said there was no score."""
 
     prediction: UUID | None
     model: str
+    made_at: datetime
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -40,10 +45,22 @@ class Report(msgspec.Struct, frozen=True):
     has_comment: bool = False
 
 
-async def feedback_row(call: Call, report: Report, *, protocol: str) -> FeedbackRow:
-    """Return the row of a report; raise NotFound for a card that this client never got."""
-    check_time(report.happened_at, "outcomeTimestamp", call.now + SKEW)
+async def feedback_row(
+    call: Call, report: Report, *, protocol: str, time_field: str
+) -> FeedbackRow:
+    """Return the row of a report; raise NotFound for a card that this client never got.
+
+    Raises MalformedInput, which names `time_field`, for a time before the prediction's or later
+    than now, each by more than clocks differ.
+    """
+    check_time(report.happened_at, time_field, call.now + SKEW)
     subject = await to_thread.run_sync(_subject, report.card, call.caller)
+    if report.happened_at < subject.made_at - SKEW:
+        raise MalformedInput(
+            f"{time_field} {report.happened_at.isoformat()} is before the prediction",
+            field=time_field,
+            reason="before_prediction",
+        )
     return FeedbackRow(
         prediction=subject.prediction,
         card=report.card,
@@ -60,6 +77,22 @@ async def feedback_row(call: Call, report: Report, *, protocol: str) -> Feedback
     )
 
 
+def reason_told(call: Call, row: FeedbackRow) -> ReasonTold:
+    """Say whether a report's reason is one that the model's cards offer."""
+    if not row.reason_code and not row.reason_system:
+        return "none"
+    served = call.premises.models.get(row.model)
+    about = served.model.definition.cds_hooks if served else None
+    offered = about.offered(row.reason_system, row.reason_code) if about else None
+    return "other" if offered is None else "offered"
+
+
+def count_feedback(call: Call, row: FeedbackRow) -> None:
+    """Count a report that was kept, so that a reason which nobody offered is seen."""
+    told = reason_told(call, row)
+    call.premises.counters.feedback(row.model, row.protocol, row.outcome, told).inc()
+
+
 def _subject(card: UUID, client: Client) -> Subject:
     # here, since Django's models can only be imported once Django is set up
     from django.db import close_old_connections
@@ -69,10 +102,12 @@ def _subject(card: UUID, client: Client) -> Subject:
 
     close_old_connections()
     keys = keys_of(client)
-    prediction = Prediction.objects.filter(id=card, client__in=keys).only("model").first()
+    prediction = (
+        Prediction.objects.filter(id=card, client__in=keys).only("model", "predicted_at").first()
+    )
     if prediction is not None:
-        return Subject(card, prediction.model)
+        return Subject(card, prediction.model, prediction.predicted_at)
     event = AuditEvent.objects.filter(id=card, action=NO_SCORE_CARD, by__in=keys).first()
     if event is None:
         raise NotFound("this client has no such card or prediction")
-    return Subject(None, event.details["model"])
+    return Subject(None, event.details["model"], event.recorded_at)

@@ -1,6 +1,5 @@
 """The FHIR R4 protocol: a Bundle in, a RiskAssessment out."""
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,16 +9,24 @@ from uuid import UUID
 import msgspec
 from anyio import to_thread
 
-from models.errors import MalformedInput
+from models.errors import InputError, MalformedInput
 from models.fhir import read_bundle
+from models.fhir_names import uuid_in
+from models.misfit import misfit
+from models.ward import check_ward
 from serving.contract import Aware, Site, read_json
 from serving.fhir_capability import capability
 from serving.fhir_form import fhir_answer, in_profile
-from serving.fhir_records import amend, check_not_replaced, check_replaceable
+from serving.fhir_records import (
+    amend,
+    check_not_replaced,
+    check_replaceable,
+    tell_without_score,
+)
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import find_prediction, first_of
-from serving.prediction import Ask, predict, prediction_time
+from serving.prediction import NO_SCORE, Ask, predict, prediction_time
 from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
 
@@ -31,6 +38,7 @@ _TAKEN = {
     "bundle": ("resource",),
     "predictedAt": ("value_date_time", "value_instant"),
     "site": ("value_string",),
+    "ward": ("value_string",),
     "replaces": ("value_uuid",),
 }
 _IN_FHIR = {
@@ -40,7 +48,6 @@ _IN_FHIR = {
     "value_string": "valueString",
     "value_uuid": "valueUuid",
 }
-_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 
 
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
@@ -53,7 +60,7 @@ class Parameter(msgspec.Struct, frozen=True, rename="camel"):
     """One parameter of the operation."""
 
     name: str
-    value_string: Site | None = None
+    value_string: str | None = None
     value_code: str | None = None
     value_date_time: Aware | None = None
     value_instant: Aware | None = None
@@ -77,11 +84,12 @@ class Parameters(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a call asks beside the model: Bundle, prediction time, site, what it replaces."""
+    """What a call asks beside the model: Bundle, prediction time, place, what it replaces."""
 
     bundle: bytes
     predicted_at: datetime | None = None
     site: str = ""
+    ward: str = ""
     replaces: UUID | None = None
 
 
@@ -96,10 +104,10 @@ async def predict_bundle(call: Call) -> Answer:
     )
     if replaced is not None:
         await check_not_replaced(replaced)
-    subject = ""
+    subject, superseded = "", False
 
     def read() -> Ask:
-        nonlocal subject
+        nonlocal subject, superseded
         predicted_at = prediction_time(call, wanted.predicted_at)
         bundle = read_bundle(wanted.bundle, served.model.definition, predicted_at)
         subject = bundle.patient.reference
@@ -107,18 +115,27 @@ async def predict_bundle(call: Call) -> Answer:
         identifier = identifier_of(bundle.patient)
         if replaced is not None:
             check_replaceable(call, replaced, served.model, identifier)
+            superseded = True
         return Ask(
             bundle.readings,
             predicted_at,
             patient=identifier,
             site=wanted.site,
+            ward=wanted.ward or bundle.ward,
             findings=bundle.findings,
+            subject=subject,
         )
 
     explained = "explain" in call.caller.scopes
     if explained:
-        call.premises.limits.check_explanations(call.caller.key_id, call.now)
-    prediction = await predict(call, served.model, PROTOCOL, read)
+        call.premises.limits.check_explanations(call.caller, call.now)
+    try:
+        prediction = await predict(call, served.model, PROTOCOL, read)
+    except NO_SCORE as error:
+        if replaced is not None:
+            told = superseded and isinstance(error, InputError)
+            await tell_without_score(call, replaced, error, superseded=told)
+        raise
     issue = Issue({"reference": subject} if subject else {}, explained=explained)
     if replaced is not None:
         await amend(call, replaced, prediction)
@@ -156,23 +173,21 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
     return Wanted(
         bytes(given["bundle"]),
         given.get("predictedAt") or _time(predicted_at),
-        given.get("site", ""),
-        _uuid(given.get("replaces")),
+        *_place(given),
+        uuid_in(given.get("replaces"), "replaces.valueUuid"),
     )
 
 
-def _uuid(text: str | None) -> UUID | None:
-    """Return a UUID as FHIR writes it, urn:uuid:..., or bare as was taken from the beginning."""
-    if text is None:
-        return None
-    found = _UUID.fullmatch(text)
-    if found is None:
-        raise MalformedInput(
-            "replaces: valueUuid must be urn:uuid: and a UUID",
-            field="replaces.valueUuid",
-            reason="wrong_type",
-        )
-    return UUID(found[1])
+def _place(given: dict[str, Any]) -> tuple[str, str]:
+    """Return the site and the ward; raise MalformedInput for what can't name one."""
+    try:
+        site = msgspec.convert(given.get("site"), Site | None) or ""
+    except msgspec.ValidationError as error:
+        raise misfit(f"{error} - at `$.site`") from error
+    ward = given.get("ward", "")
+    if ward:
+        check_ward(ward, "ward")
+    return site, ward
 
 
 def _parameters(body: bytes) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def operation_definition() -> dict[str, Any]:
             _parameter("model", "code", "The model's name; or ?model= beside a Bundle", 1),
             _parameter("bundle", "Bundle", "One Patient and the Observations", 1),
             _parameter("predictedAt", "dateTime", "Another time than now; never a later one"),
-            _parameter("site", "string", "Where the patient is"),
+            _parameter("site", "string", "The hospital or clinic where the patient is"),
+            _parameter("ward", "string", "The hospital unit; else as the Encounter says"),
             _parameter("replaces", "uuid", "The prediction that this one corrects"),
             _result("return", "RiskAssessment", "The risk, recorded"),
         ],
@@ -78,9 +79,10 @@ def correction_definition() -> dict[str, Any]:
             _result("observations", "integer", "How many Observations were read"),
             _result("recorded", "integer", "How many reports were recorded, a model each"),
             _result("known", "integer", "How many were known already"),
-            _result("predictions", "integer", "How many predictions used them, if counted", 0),
+            _result("predictions", "integer", "How many predictions got them, if counted", 0),
             _result("byIdOnly", "integer", "Of these, how many by the id without a server", 0),
-            {**_result("unused", "string", "An Observation that none used", 0), "max": "*"},
+            {**_result("unused", "string", "An Observation that none got", 0), "max": "*"},
+            {**_result("flagged", "string", "A value that is taken, but doubtful", 0), "max": "*"},
         ],
     )
 

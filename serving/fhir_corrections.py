@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from models.fhir_corrections import corrections_for, read_corrected
@@ -23,8 +24,10 @@ async def report_corrected(call: Call) -> Answer:
     A report is made for each feature that an Observation's codes stand for.
     """
     found = read_corrected(await call.body())
+    pseudonym = partial(call.premises.pseudonymiser.pseudonym, "")
+    flagged: list[str] = []
     reports = {
-        name: corrections_for(served.model.definition, found, call.now)
+        name: corrections_for(served.model.definition, found, call.now, flagged, pseudonym)
         for name, served in call.premises.models.items()
     }
     recorded = await record_corrections(call, reports)
@@ -33,11 +36,12 @@ async def report_corrected(call: Call) -> Answer:
     parameters = [{"name": name, "valueInteger": count} for name, count in counts.items()]
     if recorded.uses is not None:
         parameters += _used(recorded.uses)
+    parameters += [{"name": "flagged", "valueString": one} for one in dict.fromkeys(flagged)]
     return fhir_answer({"resourceType": "Parameters", "parameter": parameters}, 201)
 
 
 def _used(by_model: Mapping[str, Mapping[str, Use]]) -> list[dict[str, Any]]:
-    """Return how many predictions of all models used the Observations, and which none used."""
+    """Return how many predictions of all models got the Observations, and which none got."""
     uses = [use for found in by_model.values() for use in found.values()]
     used = {name for found in by_model.values() for name, use in found.items() if use.predictions}
     unused = {name: None for found in by_model.values() for name in found if name not in used}

@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from anyio import to_thread
 
-from models.errors import RecordError, UnusableValue
+from models.errors import AuscultError, RecordError, UnusableValue
 from models.features import FeatureSet
 from models.fhir_risk import pseudonym
 from models.readings import Finding
@@ -65,6 +65,25 @@ async def amend(call: Call, replaced: Record, by: Prediction) -> None:
         raise _already_replaced(before)
 
 
+async def tell_without_score(
+    call: Call, replaced: Record, error: AuscultError, *, superseded: bool
+) -> None:
+    """Add to the error what becomes of the prediction that was to be replaced.
+
+    Where the new data of the same patient give no score, the old ones are `superseded`: the
+    prediction is withdrawn. Else it stands, which must not go unnoticed.
+    """
+    if superseded:
+        await record(call.premises, _amendment(call, replaced.id, WITHDRAWN, None))
+        words = f"the prediction {replaced.id} was withdrawn, since its data were to be replaced"
+    else:
+        words = (
+            f"the prediction {replaced.id} still stands; if its data aren't right, withdraw it by "
+            f"POST /fhir/RiskAssessment/{replaced.id}/$withdraw"
+        )
+    error.args = (f"{error}; {words}",)
+
+
 async def check_not_replaced(replaced: Record) -> None:
     """Raise AlreadyReplaced for a prediction that another one replaced."""
     standing = await find_standing(replaced)
@@ -116,7 +135,11 @@ def restored(found: Record, premises: Premises) -> Prediction:
     model = replace(served.model, version=found.version, artefact_digest=found.artefact_digest)
     findings = tuple(Finding(**one) for one in found.findings)
     features = FeatureSet(
-        found.features, np.frombuffer(found.vector, "<f8"), findings, tuple(found.sources)
+        found.features,
+        np.frombuffer(found.vector, "<f8"),
+        findings,
+        tuple(found.sources),
+        found.codes,
     )
     amounts = np.frombuffer(found.contributions, "<f8")
     explanation = Explanation(found.risk, found.margin, found.base, amounts)

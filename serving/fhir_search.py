@@ -13,8 +13,10 @@ from anyio import to_thread
 
 from models.errors import MalformedInput
 from models.fhir_names import is_id, is_reference
+from models.fhir_risk import MODEL_SYSTEM
 from serving.fhir_form import fhir_answer
 from serving.fhir_records import issue_of, restored
+from serving.media_type import check_format
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import Standing, standing_of
@@ -32,10 +34,13 @@ _COUNT = re.compile(r"[0-9]{1,3}")
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
 _BY_PATIENT = ("subject", "patient")
 _BY_IDENTIFIER = ("subject:identifier", "patient:identifier")
-_FORMATS = ("json", "application/json", "application/fhir+json")
 _FIRST_ONLY = (
     "No prediction of this client was made for this identifier. A prediction is known by the first "
     "identifier that its Patient had, with system and value, or by the reference where it had none."
+)
+_WITHOUT_IDENTIFIER = (
+    "There may be more predictions of this patient: by reference only those are found whose "
+    "Patient had no identifier. Search by subject:identifier as system|value for the others."
 )
 _OTHER_DEFINITION = (
     "Of the predictions found, {count} can't be shown here, since another definition is served "
@@ -78,6 +83,8 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
         entries.append({"resource": resource, "search": {"mode": "match"}})
     if hidden:
         entries.append(_warning(_OTHER_DEFINITION.format(count=hidden)))
+    if names & {*_BY_PATIENT}:
+        entries.append(_warning(_WITHOUT_IDENTIFIER))
     if not total and names & {*_BY_IDENTIFIER}:
         entries.append(_warning(_FIRST_ONLY))
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": total}
@@ -114,12 +121,14 @@ def _filters(call: Call, given: Sequence[tuple[str, str]]) -> tuple[dict[str, An
         if name == "date":
             filters |= _date_filter(value)
         elif name == "method":
-            filters["model"] = value.rpartition("|")[2]
+            filters |= _method_filter(value, filters)
         elif name in (*_BY_IDENTIFIER, *_BY_PATIENT):
             filters["patient__in"] = _pseudonyms(call, name, value)
         elif name == "_count" and _COUNT.fullmatch(value) and 0 < int(value) <= MAX_COUNT:
             count = int(value)
-        elif name != "_format" or value not in _FORMATS:
+        elif name == "_format":
+            check_format(value)
+        else:
             raise MalformedInput(
                 "search by date, method, subject, subject:identifier and _count "
                 f"(at most {MAX_COUNT})",
@@ -170,6 +179,16 @@ def _not_by_reference() -> MalformedInput:
         field="subject",
         reason="not_by_reference",
     )
+
+
+def _method_filter(text: str, others: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the filter for a method as code or system|code, or for one of several with commas.
+
+    Where it's given more than once, all have to hold.
+    """
+    parts = [one.rpartition("|") for one in text.split(",")]
+    names = [code for system, bar, code in parts if not bar or system == MODEL_SYSTEM]
+    return {"model__in": [one for one in names if one in others.get("model__in", names)]}
 
 
 def _date_filter(text: str) -> dict[str, datetime]:

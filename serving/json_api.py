@@ -1,9 +1,7 @@
 """The JSON protocol: models, predictions, outcomes."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -18,55 +16,44 @@ from serving.answer import (
     describe_model,
     missing_features,
 )
-from serving.contract import Aware, PatientIdentifier, Request, check_time, read_json
+from serving.contract import Request
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import PastPrediction, find_own, find_prediction, find_standing, past_answer
-from serving.prediction import Ask, Prediction, predict, prediction_time, record
+from serving.outcome_reports import OutcomeAnswer, OutcomeReport, record_report
+from serving.past import (
+    PastPrediction,
+    find_own,
+    find_standing,
+    past_answer,
+)
+from serving.prediction import Ask, Prediction, predict, prediction_time
 from serving.premises import Served
-from serving.recording import outcome_row
 
 PROTOCOL = "json"
+
+
+class ListedModel(ModelAnswer, frozen=True, kw_only=True, omit_defaults=True):
+    """A model that is served; `suspended` says why it answers nothing now, if that is so."""
+
+    suspended: str = ""
 
 
 class ModelList(msgspec.Struct, frozen=True):
     """The models that are served."""
 
-    models: list[ModelAnswer]
-
-
-class OutcomeReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of a patient: of one prediction, or by model and patient.
-
-    `known_at` is the time of the event, or of the end of follow-up where none happened.
-    """
-
-    happened: bool
-    known_at: Aware
-    prediction_id: UUID | None = None
-    model: str | None = None
-    patient: PatientIdentifier | None = None
-
-
-class OutcomeAnswer(msgspec.Struct, frozen=True):
-    """What was recorded."""
-
-    model: str
-    happened: bool
-    known_at: datetime
-    reported_at: datetime
+    models: list[ListedModel]
 
 
 async def list_models(call: Call) -> Answer:
     """List the models that are served."""
     served = call.premises.models.values()
-    return _json(ModelList([describe_model(one.model) for one in served]))
+    return _json(ModelList([_listed(call, one) for one in served]))
 
 
 async def describe(call: Call) -> Answer:
     """Describe one model, with the form of its requests as JSON Schema."""
     served = call.premises.served(call.path("name"))
-    return Answer(msgspec.json.encode(_description(served)))
+    return Answer(msgspec.json.encode(_description(call, served)))
 
 
 async def predict_one(call: Call) -> Answer:
@@ -82,7 +69,7 @@ async def predict_one(call: Call) -> Answer:
 
     explained = "explain" in call.caller.scopes
     if explained:
-        call.premises.limits.check_explanations(call.caller.key_id, call.now)
+        call.premises.limits.check_explanations(call.caller, call.now)
 
     def read() -> Ask:
         return ask_of(call, served.contract.read(body))
@@ -103,49 +90,7 @@ async def read_prediction(call: Call) -> Answer:
 
 async def report_outcome(call: Call) -> Answer:
     """Record what became of a patient."""
-    report = read_json(await call.body(), OutcomeReport)
-    check_time(report.known_at, "known_at", call.now)
-    model, patient = await _subject(call, report)
-    row = outcome_row(
-        prediction=report.prediction_id,
-        model=model,
-        patient=patient,
-        happened=report.happened,
-        known_at=report.known_at,
-        client=call.caller,
-        reported_at=call.now,
-    )
-    await record(call.premises, row)
-    answer = OutcomeAnswer(model, report.happened, report.known_at, call.now)
-    return Answer(msgspec.json.encode(answer), 201)
-
-
-async def _subject(call: Call, report: OutcomeReport) -> tuple[str, str]:
-    """Return the model and the patient's pseudonym that an outcome is about."""
-    if report.prediction_id is not None:
-        if report.model is not None or report.patient is not None:
-            raise _two_subjects()
-        found = await find_prediction(report.prediction_id, call.caller)
-        if report.known_at < found.predicted_at:
-            raise MalformedInput(
-                f"known_at {report.known_at.isoformat()} is before the prediction",
-                field="known_at",
-                reason="before_prediction",
-            )
-        return found.model, found.patient
-    if report.model is None or report.patient is None:
-        raise _two_subjects()
-    model = call.premises.served(report.model).model.definition.name
-    patient = call.premises.pseudonymiser.pseudonym(report.patient.system, report.patient.value)
-    return model, patient
-
-
-def _two_subjects() -> MalformedInput:
-    return MalformedInput(
-        "name either the prediction_id, or the model and the patient",
-        field="prediction_id",
-        reason="ambiguous_subject",
-    )
+    return await record_report(call)
 
 
 def ask_of(call: Call, request: Request) -> Ask:
@@ -156,6 +101,7 @@ def ask_of(call: Call, request: Request) -> Ask:
         prediction_time(call, request.predicted_at),
         patient=(patient.system, patient.value) if patient else None,
         site=request.site,
+        ward=request.ward,
     )
 
 
@@ -180,10 +126,16 @@ def answer_of(prediction: Prediction, *, explained: bool) -> PredictionAnswer:
     )
 
 
-def _description(served: Served) -> dict[str, Any]:
+def _listed(call: Call, served: Served) -> ListedModel:
+    about = msgspec.structs.asdict(describe_model(served.model))
+    because = call.premises.suspensions.reason(served.model.definition.name)
+    return ListedModel(**about, suspended=because or "")
+
+
+def _description(call: Call, served: Served) -> dict[str, Any]:
     definition = served.model.definition
     return {
-        **msgspec.to_builtins(describe_model(served.model)),
+        **msgspec.to_builtins(_listed(call, served)),
         "owner": definition.owner,
         "review_by": definition.review_by.isoformat(),
         "intended_use": definition.intended_use.model_dump(),

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from models.errors import AuscultError, InputError
+from models.errors import AuscultError, InputError, MalformedInput
 from records.rows import PredictionRow, RefusalRow, Row
 from serving.answer import PredictionAnswer
 from serving.contract import Aware, read_json
-from serving.feedback import Report, feedback_row
+from serving.feedback import ReasonTold, Report, count_feedback, feedback_row, reason_told
 from serving.json_api import PROTOCOL, answer_of, ask_of
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -74,23 +74,28 @@ class Feedback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedbackAnswer(msgspec.Struct, frozen=True):
-    """What was kept."""
+    """What was kept; `reason` says whether the reason is one that the model's cards offer."""
 
     prediction_id: UUID
     model: str
     outcome: str
+    reason: ReasonTold
 
 
 async def predict_batch(call: Call) -> Answer:
     """Predict up to 1,000 risks of one model, each recorded and each as if it were sent alone."""
     served = call.premises.served(call.path("name"))
     requests = read_json(await call.body(), Batch).requests
-    if not 0 < len(requests) <= MAX_BATCH:
-        raise BatchTooLarge(f"send 1 to {MAX_BATCH} requests at a time, not {len(requests)}")
+    if len(requests) > MAX_BATCH:
+        raise BatchTooLarge(f"send {MAX_BATCH} requests at a time at most")
+    if not requests:
+        raise MalformedInput(
+            "requests: give at least one", field="requests", reason="missing_field"
+        )
     call.premises.suspensions.check(served.model.definition.name)
     explained = "explain" in call.caller.scopes
     if explained:
-        call.premises.limits.check_explanations(call.caller.key_id, call.now, len(requests))
+        call.premises.limits.check_explanations(call.caller, call.now, len(requests))
     scored: list[Prediction | AuscultError] = []
     rows: list[Row] = []
     for index, raw in enumerate(requests):
@@ -124,9 +129,10 @@ async def report_feedback(call: Call) -> Answer:
         reason_system=given.reason_system[:200],
         reason_code=given.reason_code[:64],
     )
-    row = await feedback_row(call, report, protocol=PROTOCOL)
+    row = await feedback_row(call, report, protocol=PROTOCOL, time_field="happened_at")
     await record(call.premises, row)
-    answer = FeedbackAnswer(given.prediction_id, row.model, row.outcome)
+    count_feedback(call, row)
+    answer = FeedbackAnswer(given.prediction_id, row.model, row.outcome, reason_told(call, row))
     return Answer(msgspec.json.encode(answer), 201)
 
 

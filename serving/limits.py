@@ -1,61 +1,91 @@
 """How much one client may ask: a second, at a time, and explanations a day (ML-1, API-4)."""
 
+from __future__ import annotations
+
 import time
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from records.settings import Settings
-from serving.problems import TooMany
+from serving.problems import BatchTooLarge, TooMany
 
-BURST_SECONDS = 2.0
+if TYPE_CHECKING:
+    from records.models import Client
+
+_GO_ON = "without the scope explain, or on cards, risks go on"
+Who = tuple[str, bool]
 
 
 class Limits:
     """The limits of this worker, which has its share of the service's.
 
-    They are kept in memory: a restart begins a new day.
+    They are of a client, whichever of its keys it calls with. They are kept in memory: a restart
+    begins a new day.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._rate = settings.requests_per_second / settings.workers
-        self._burst = max(1.0, self._rate * BURST_SECONDS)
+        self._burst = max(1.0, self._rate)
         self._per_day = max(1, settings.explanations_per_day // settings.workers)
         self._at_once = max(1, settings.requests_at_once // settings.workers)
-        self._running: dict[str, int] = {}
-        self._left: dict[str, tuple[float, float]] = {}
-        self._explained: dict[str, tuple[datetime, int]] = {}
+        self._running: dict[Who, int] = {}
+        self._left: dict[Who, tuple[float, float]] = {}
+        self._explained: dict[Who, tuple[datetime, int]] = {}
 
-    def check_rate(self, client: str) -> None:
-        """Raise TooMany, with the time to wait, once a client's requests come too fast."""
-        now = time.monotonic()
-        left, at = self._left.get(client, (self._burst, now))
+    def check_rate(self, client: Client) -> None:
+        """Raise TooMany, with the time to wait, once a client's requests come too fast.
+
+        A second's requests may come at once, and then no more than a second's in each.
+        """
+        now, who = time.monotonic(), _who(client)
+        left, at = self._left.get(who, (self._burst, now))
         left = min(self._burst, left + (now - at) * self._rate)
         if left < 1:
-            raise TooMany(
-                f"a client may send {self._rate:g} requests a second",
-                seconds=(1 - left) / self._rate,
-            )
-        self._left[client] = (left - 1, now)
+            whole = f"send {self._settings.requests_per_second:g} requests a second"
+            raise TooMany(self._told(whole, f"{self._rate:g}"), seconds=(1 - left) / self._rate)
+        self._left[who] = (left - 1, now)
 
-    def begin(self, client: str) -> None:
+    def begin(self, client: Client) -> None:
         """Count a request until `end`; raise TooMany where too many are answered already."""
-        running = self._running.get(client, 0)
+        who = _who(client)
+        running = self._running.get(who, 0)
         if running >= self._at_once:
-            raise TooMany(f"a client may have {self._at_once} requests at a time", seconds=1)
-        self._running[client] = running + 1
+            whole = f"have {self._settings.requests_at_once} requests at a time"
+            raise TooMany(self._told(whole, str(self._at_once)), seconds=1)
+        self._running[who] = running + 1
 
-    def end(self, client: str) -> None:
+    def end(self, client: Client) -> None:
         """Count a request no more."""
-        self._running[client] -= 1
+        self._running[_who(client)] -= 1
 
-    def check_explanations(self, client: str, now: datetime, count: int = 1) -> None:
-        """Raise TooMany once a client has had its explanations of the day (UTC)."""
-        day = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        since, used = self._explained.get(client, (day, 0))
-        used = count if since != day else used + count
-        if used > self._per_day:
+    def check_explanations(self, client: Client, now: datetime, count: int = 1) -> None:
+        """Raise TooMany once a client has had its explanations of the day (UTC).
+
+        Raises BatchTooLarge for more at once than it may have in any day.
+        """
+        day, who = now.replace(hour=0, minute=0, second=0, microsecond=0), _who(client)
+        since, used = self._explained.get(who, (day, 0))
+        used = used if since == day else 0
+        if used + count > self._per_day:
+            whole = f"have {self._settings.explanations_per_day} explanations a day"
+            words = self._told(whole, str(self._per_day))
+            if count > self._per_day:
+                raise BatchTooLarge(f"{words}; send batches of {self._per_day} at most; {_GO_ON}")
+            rest = f"; {self._per_day - used} are left today" if count > 1 else ""
             raise TooMany(
-                f"a client may have {self._per_day} explanations a day; without the scope "
-                "explain, or on cards, risks go on",
+                f"{words}{rest}; {_GO_ON}",
                 seconds=(day + timedelta(days=1) - now).total_seconds(),
             )
-        self._explained[client] = (day, used)
+        self._explained[who] = (day, used + count)
+
+    def _told(self, whole: str, share: str) -> str:
+        """Return what a client may, and how much of it is this worker's to give."""
+        workers = self._settings.workers
+        each = f", {share} of them by each of {workers} workers" if workers > 1 else ""
+        return f"a client may {whole}{each}"
+
+
+def _who(client: Client) -> Who:
+    """Return whose limits a key's are: those of its name, where test keys stand apart."""
+    return client.name, client.is_test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,9 +20,11 @@ from serving.access import BROWSER_CHALLENGE, as_bearer, authorise
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
 from serving.json_scan import NUL, is_plain
+from serving.media_type import FORM_TYPES, MEDIA_TYPES, check_sent, check_wanted
 from serving.message import Answer
 from serving.premises import Premises
 from serving.problems import (
+    BodyLate,
     CallerGone,
     MediaTypeNotSupported,
     NotAllowed,
@@ -33,8 +36,6 @@ from serving.subject import BOUND_PATIENT
 if TYPE_CHECKING:
     from records.models import Client
 
-MEDIA_TYPES = ("application/json", "application/fhir+json")
-FORM_TYPES = ("application/x-www-form-urlencoded",)
 PUBLIC: tuple[str, ...] = ()
 _PART = re.compile(r"{(\w+)}")
 COMPONENTS = "#/components/schemas/{name}"
@@ -81,7 +82,28 @@ class Call:
         return body
 
     async def _whole_body(self) -> bytes:
-        """Read the body; raise TooLarge as soon as it's longer than is allowed."""
+        """Read the body; raise TooLarge as soon as it's longer than is allowed, or BodyLate.
+
+        The time is for all of it, so that a caller who sends a byte now and then is cut off too.
+        """
+        seconds = self.premises.settings.body_timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                body = await self._received()
+        except TimeoutError:
+            raise BodyLate(
+                f"the body was not complete {seconds:g} s after its headers; send it again"
+            ) from None
+        # one byte is looked for much quicker than six
+        if b"\\" in body and NUL in body:
+            raise MalformedInput(
+                "body: a text holds the character \\u0000, which no record can; leave it out",
+                field="body",
+                reason="control_character",
+            )
+        return body
+
+    async def _received(self) -> bytes:
         limit = self.premises.settings.max_body_bytes
         parts: list[bytes] = []
         length, more = 0, True
@@ -94,15 +116,7 @@ class Call:
             if length > limit:
                 raise _too_large(limit)
             more = message.get("more_body", False)
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        # one byte is looked for much quicker than six
-        if b"\\" in body and NUL in body:
-            raise MalformedInput(
-                "body: a text holds the character \\u0000, which no record can; leave it out",
-                field="body",
-                reason="control_character",
-            )
-        return body
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -153,6 +167,7 @@ class Operation(APIRoute):
         self.for_one_patient = for_one_patient
         self.known = tuple(known)
         self.in_browser = in_browser
+        self.is_fhir = path.startswith("/fhir/")
         self.reads_body = method == "POST" and (form or bool(request))
         self.app = self._run
 
@@ -171,18 +186,20 @@ class Operation(APIRoute):
         client = await self._client(scope, premises, now) if self.scopes else None
         scope["auscult.client"] = client
         if client is not None:
-            premises.limits.check_rate(client.key_id)
+            premises.limits.check_rate(client)
+        if self.is_fhir:
+            check_wanted(scope["query_string"])
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         call = Call(premises, client, now, scope, receive)
         if client is None:
             answer = await self.handler(call)
         else:
-            premises.limits.begin(client.key_id)
+            premises.limits.begin(client)
             try:
                 answer = await self.handler(call)
             finally:
-                premises.limits.end(client.key_id)
+                premises.limits.end(client)
         scope["auscult.status"] = answer.status
         await answer.send(send)
 
@@ -236,9 +253,7 @@ def _content(types: Sequence[Any]) -> dict[str, Any]:
 
 def _check_body(scope: Scope, media_types: tuple[str, ...], limit: int) -> None:
     headers = dict(scope["headers"])
-    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type.decode("latin-1") not in media_types:
-        raise MediaTypeNotSupported(f"send the body as {' or '.join(media_types)}")
+    check_sent(headers.get(b"content-type", b""), media_types)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise MediaTypeNotSupported("send the body without Content-Encoding")
     length = headers.get(b"content-length", b"0")

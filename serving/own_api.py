@@ -23,7 +23,7 @@ async def is_alive(_: Call) -> Answer:
 
 async def is_ready(call: Call) -> Answer:
     """Say whether a prediction could be answered now."""
-    if call.premises.writer.alive:
+    if call.premises.writer.ready:
         return Answer(b"ready\n", media_type=b"text/plain")
     return Answer(b"predictions can't be recorded\n", 503, b"text/plain")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -81,6 +83,16 @@ async def find_prediction(wanted: UUID, client: Client) -> Record:
     return found
 
 
+async def own_predictions(
+    model: str, patient: str, until: datetime, client: Client
+) -> tuple[int, datetime | None]:
+    """Return how many predictions of a patient by then this client made, and when the newest was.
+
+    Others' aren't told.
+    """
+    return await to_thread.run_sync(_own_predictions, model, patient, until, client)
+
+
 async def find_standing(found: Record) -> Standing:
     """Return how a recorded prediction stands now."""
     return await to_thread.run_sync(standing_of, found)
@@ -143,16 +155,42 @@ def past_answer(
     )
 
 
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Let a thread ask the database, and keep no connection open until it's asked again."""
+    # here, since Django can only be asked once it is set up
+    from django.db import close_old_connections
+
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
 def _find(wanted: UUID, client: Client) -> Record | None:
     # here, since Django's models can only be imported once Django is set up
-    from django.db import close_old_connections
+    from records.clients import keys_of
+    from records.models import Prediction as Record
+
+    with _connected():
+        found = Record.objects.filter(id=wanted).first()
+        # most of the time it's the same key, and the others needn't be looked up
+        if found is None or (found.client != client.key_id and found.client not in keys_of(client)):
+            return None
+        return found
+
+
+def _own_predictions(
+    model: str, patient: str, until: datetime, client: Client
+) -> tuple[int, datetime | None]:
+    from django.db.models import Count, Max
 
     from records.clients import keys_of
     from records.models import Prediction as Record
 
-    close_old_connections()
-    found = Record.objects.filter(id=wanted).first()
-    # most of the time it's the same key, and the others needn't be looked up
-    if found is None or (found.client != client.key_id and found.client not in keys_of(client)):
-        return None
-    return found
+    with _connected():
+        made = Record.objects.filter(patient=patient, model=model, predicted_at__lte=until)
+        own = made.filter(client__in=keys_of(client))
+        found = own.aggregate(count=Count("pk"), newest=Max("predicted_at"))
+        return found["count"], found["newest"]

@@ -7,12 +7,15 @@ from uuid import UUID
 
 import msgspec
 
+from models.basis import Basis, written
 from models.errors import (
     AuscultError,
     ExplanationMismatch,
     InputError,
     ModelSuspended,
 )
+from models.features import FeatureSet
+from models.fhir_subject import patient_named
 from models.readings import Finding, Readings
 from models.risk_model import ExplainedRisk, RiskModel
 from records.identifiers import ordered_id
@@ -34,7 +37,9 @@ class Ask(msgspec.Struct, frozen=True):
     predicted_at: datetime
     patient: tuple[str, str] | None = None  # system and value; they go no further than the door
     site: str = ""
+    ward: str = ""
     findings: tuple[Finding, ...] = ()
+    subject: str = ""  # the patient's own reference, in FHIR
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -100,10 +105,21 @@ def score(
         ask.readings,
         patient=patient,
         site=ask.site,
+        ward=ask.ward,
         client=call.caller,
         protocol=protocol,
+        basis=_basis(call, risk.features, ask.subject),
     )
     return prediction, row
+
+
+def _basis(call: Call, features: FeatureSet, subject: str) -> str:
+    """Return what the record keeps of the readings, so that a source of them can be corrected."""
+    if not features.given:
+        return ""
+    patient = patient_named(subject)
+    pseudonym = call.premises.pseudonymiser.pseudonym("", patient) if patient else ""
+    return written(Basis(features.given, pseudonym))
 
 
 def refusal(

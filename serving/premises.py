@@ -38,6 +38,9 @@ class Suspensions(Protocol):
     def check(self, model: str) -> None:
         """Raise ModelSuspended with the reason."""
 
+    def reason(self, model: str) -> str | None:
+        """Return why a model is suspended, or None."""
+
 
 @dataclass(frozen=True)
 class Premises:

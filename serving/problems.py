@@ -64,6 +64,10 @@ class MediaTypeNotSupported(CallError):
     """The body is of a type that isn't read."""
 
 
+class NotAcceptable(CallError):
+    """The answer is asked for in a form that isn't written."""
+
+
 class TooLarge(CallError):
     """The body is longer than is read."""
 
@@ -90,6 +94,12 @@ class BatchTooLarge(CallError):
 
 class CallerGone(CallError):
     """The caller went away before the whole body was read."""
+
+
+class BodyLate(CallError):
+    """The body wasn't there in time; what may still come of it is not waited for."""
+
+    headers: Headers = ((b"connection", b"close"),)
 
 
 class NotJson(MalformedInput):
@@ -136,7 +146,9 @@ TABLE: Mapping[type[Exception], Kind] = {
     NotAllowed: Kind(403, "not-allowed", "The API key lacks the scope", "forbidden"),
     NotFound: Kind(404, "not-found", "There is no such thing", "not-found"),
     MethodNotAllowed: Kind(405, "method-not-allowed", "Not by this method", "not-supported"),
+    NotAcceptable: Kind(406, "not-acceptable", "Only JSON is answered", "not-supported"),
     PrefetchNeeded: Kind(412, "prefetch", "The prefetch is incomplete", "required"),
+    BodyLate: Kind(408, "body-late", "The body did not come in time", "timeout"),
     BatchTooLarge: Kind(413, "batch-size", "Not that many at once", "too-long"),
     TooLarge: Kind(413, "too-large", "The body is too long", "too-long"),
     AlreadyReplaced: Kind(409, "already-replaced", "It was replaced already", "conflict"),

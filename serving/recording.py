@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from models.basis import unused_sources
 from models.definition import Status
 from models.readings import Readings
 from models.risk_model import RiskModel
@@ -30,8 +31,10 @@ def prediction_row(
     *,
     patient: str,
     site: str,
+    ward: str,
     client: Client,
     protocol: str,
+    basis: str = "",
 ) -> PredictionRow:
     """Return a prediction's row; `patient` is a pseudonym, or empty."""
     model, features = prediction.model, prediction.risk.features
@@ -64,6 +67,10 @@ def prediction_row(
         ],
         sources=features.sources,
         input_digest=input_digest(readings),
+        ward=ward,
+        codes=features.codes,
+        basis=basis,
+        unused=unused_sources(features.given, features.sources) if features.given else (),
     )
 
 

@@ -134,7 +134,7 @@ class Worker:
 
     async def __is_ready__(self) -> bool:
         """Say whether predictions can be recorded, and so answered."""
-        return self.writer.alive
+        return self.writer.ready
 
 
 def _wanted_host() -> str:

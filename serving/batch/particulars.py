@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from models.encoding import RowFault
 from models.errors import BatchError
+from models.ward import is_ward
 from serving.batch.source import Source
 
 _SITE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,6 +26,7 @@ class Particulars:
     predicted_at: Sequence[datetime]
     patients: Sequence[str]
     sites: Sequence[str]
+    wards: Sequence[str]
     faults: tuple[RowFault, ...]
 
 
@@ -34,6 +36,7 @@ def check_particulars(source: Source) -> None:
         ("time", _is_aware, "times with a zone"),
         ("patient_id", _is_exact, "text or whole numbers"),
         ("site", _is_exact, "text or whole numbers"),
+        ("ward", _is_exact, "text or whole numbers"),
     )
     for key, fits, words in wanted:
         if key in source.keys and not fits(source.schema.field(key).type):
@@ -44,11 +47,16 @@ def check_particulars(source: Source) -> None:
 
 
 def read_particulars(keys: pa.Table, started_at: datetime) -> Particulars:
-    """Read a table's columns `time` (the run's beginning without it), `patient_id` and `site`."""
+    """Read a table's columns `time` (the run's beginning without it) and those of whose and where.
+
+    Those are `patient_id`, `site` and `ward`, each with an empty text where it isn't told.
+    """
     patients, sites = _texts(keys, "patient_id"), _texts(keys, "site")
+    wards = _texts(keys, "ward")
     marks = {
         ("patient_id", "bad_identifier"): ["\0" in patient for patient in patients],
         ("site", "bad_site"): [bool(site) and not _SITE.fullmatch(site) for site in sites],
+        ("ward", "bad_ward"): [bool(ward) and not is_ward(ward) for ward in wards],
     }
     times = [started_at] * keys.num_rows
     if "time" in keys.column_names:
@@ -62,7 +70,7 @@ def read_particulars(keys: pa.Table, started_at: datetime) -> Particulars:
         RowFault(field, reason, reason, np.array(rows, np.bool_))
         for (field, reason), rows in marks.items()
     )
-    return Particulars(times, patients, sites, faults)
+    return Particulars(times, patients, sites, wards, faults)
 
 
 def _is_aware(kind: pa.DataType) -> bool:

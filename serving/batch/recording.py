@@ -148,6 +148,7 @@ class Recorder:
             readings,
             patient=self._pseudonymiser.pseudonym(SYSTEM, patient) if patient.strip() else "",
             site=about.sites[row],
+            ward=about.wards[row],
             client=self._client,
             protocol=PROTOCOL,
         )

@@ -126,7 +126,7 @@ class _Scoring:
         keys = table.select(self.source.keys)
         if self.recorder is None:
             rows = score_rows(self.model, columns, texts=texts)
-            return keys, Chunk(first, {}, {}, Particulars((), (), (), ()), rows)
+            return keys, Chunk(first, {}, {}, Particulars((), (), (), (), ()), rows)
         particulars = read_particulars(keys, run.started_at)
         rows = score_rows(self.model, columns, texts=texts, faults=particulars.faults)
         return keys, Chunk(first, columns, texts, particulars, rows)

@@ -14,7 +14,7 @@ from models.definition import Definition
 from models.errors import BatchError
 from models.feature import Feature
 
-KEYS = ("row_id", "patient_id", "time", "site")
+KEYS = ("row_id", "patient_id", "time", "site", "ward")
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 _READ_BYTES = 1 << 20
 _CSV_BLOCK_BYTES = 1 << 22

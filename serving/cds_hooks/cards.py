@@ -88,12 +88,14 @@ class CardForm:
 def no_score_card(model: RiskModel, about: CdsHooks, because: str, card_id: UUID) -> dict[str, Any]:
     """Return the card that says why there is no risk, and what to do (CDS-10)."""
     definition = model.definition
-    reason = because.removesuffix(".")
+    reason = " ".join(because.removesuffix(".").split())
     whole = f"Risk not calculated: {reason}. This does not mean low risk. Do: {about.fallback}"
+    # a summary is plain text, which an EHR may show as HTML nevertheless
+    plain = not {"<", ">", "&"} & set(whole)
     short = f"Risk not calculated: {definition.title}. This does not mean low risk."
     return {
         "uuid": str(card_id),
-        "summary": whole if len(whole) <= SUMMARY_LENGTH else _shortened(short),
+        "summary": whole if plain and len(whole) <= SUMMARY_LENGTH else _shortened(short),
         "indicator": "info",
         "detail": escape(whole) + _not_for_clinical_use(definition),
         "source": {"label": f"{definition.title}, version {model.version}"},

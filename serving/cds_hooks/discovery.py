@@ -8,14 +8,17 @@ from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.feature import Feature
 
 PATIENT_KEY = "patient"
+ENCOUNTER_KEY = "encounter"
 PATIENT_ID = "{{context.patientId}}"
+# of what is no search, by its key
+_READS = {PATIENT_KEY: f"Patient/{PATIENT_ID}", ENCOUNTER_KEY: "Encounter/{{context.encounterId}}"}
 # the newest result may have been cancelled or entered in error, several of them hardly
 _LATEST_COUNT, _ALL_COUNT, _MOST_COUNT = 10, 100, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One prefetch key, and the feature that it is for; without one, it's the patient.
+    """One prefetch key, and the feature that it is for; without one, the patient or encounter.
 
     `token` is the code that is searched for, as system|code, newest first and `count` at most.
     """
@@ -28,7 +31,12 @@ class Template:
     @property
     def query(self) -> str:
         """The query that fills the key."""
-        return _search(self.token, self.count) if self.feature else f"Patient/{PATIENT_ID}"
+        return _search(self.token, self.count) if self.feature else _READS[self.key]
+
+    @property
+    def resource(self) -> str:
+        """The type of what it fills the key with; of a search, that of its results."""
+        return self.query.partition("/")[0] if self.feature is None else "Observation"
 
 
 def url_of(asked: Sequence[Template], server: str, patient_id: str) -> str:
@@ -40,19 +48,30 @@ def url_of(asked: Sequence[Template], server: str, patient_id: str) -> str:
     first = asked[0]
     query = first.query
     if len(asked) > 1:
-        count = min(sum(one.count for one in asked), _MOST_COUNT)
-        query = _search(",".join(one.token for one in asked), count)
+        query = _search(",".join(one.token for one in asked), count_of(asked))
     query = query.replace(PATIENT_ID, patient_id)
     return f"{server.rstrip('/')}/{query.replace('|', '%7C')}"
 
 
+def count_of(asked: Sequence[Template]) -> int:
+    """Return how many results are asked for where all these keys are read in one search."""
+    return min(sum(one.count for one in asked), _MOST_COUNT)
+
+
 def templates(definition: Definition) -> tuple[Template, ...]:
-    """Return a definition's prefetch: the patient, and one key for each code (CDS-5)."""
-    return (Template(PATIENT_KEY), *_observations(definition))
+    """Return a definition's prefetch: patient, encounter if wanted, a key each code (CDS-5)."""
+    about = definition.cds_hooks
+    keys = [PATIENT_KEY, *([ENCOUNTER_KEY] if about and about.prefetch_encounter else [])]
+    return (*map(Template, keys), *_observations(definition))
 
 
-def describe(definition: Definition, asked: tuple[Template, ...]) -> list[dict[str, Any]]:
-    """Return the entries of a model's service, one for each of its hooks (CDS-1, CDS-2)."""
+def describe(
+    definition: Definition, asked: tuple[Template, ...], *, suspended: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the entries of a model's service, one for each of its hooks (CDS-1, CDS-2).
+
+    `suspended` is why the model answers nothing at the time, if that is so.
+    """
     about = definition.cds_hooks
     if about is None:
         return []
@@ -60,6 +79,10 @@ def describe(definition: Definition, asked: tuple[Template, ...]) -> list[dict[s
     description = f"{definition.outcome.definition}. For: {use.population}"
     if definition.for_demonstration:
         description = f"{NOT_FOR_CLINICAL_USE.capitalize()}. {description}"
+    if suspended is not None:
+        # an EHR may keep the text, which stays true: when this was asked, and not now
+        because = suspended.rstrip(".")
+        description = f"Suspended when this was asked, because: {because}. {description}"
     entry = {
         "id": about.id,
         "title": definition.title,

@@ -77,7 +77,7 @@ def read_reports(body: bytes) -> list[Report | BadHookRequest]:
 
 
 async def rows_of(
-    call: Call, reports: Sequence[Report | BadHookRequest], *, protocol: str
+    call: Call, reports: Sequence[Report | BadHookRequest], *, protocol: str, model: str
 ) -> tuple[list[FeedbackRow], AuscultError | None]:
     """Return the rows of the reports that can be kept, and why the first of the others can't."""
     rows: list[FeedbackRow] = []
@@ -86,9 +86,15 @@ async def rows_of(
         try:
             if isinstance(report, BadHookRequest):
                 raise report
-            rows.append(await feedback_row(call, report, protocol=protocol))
-        except (NotFound, MalformedInput) as error:
+            row = await feedback_row(call, report, protocol=protocol, time_field="outcomeTimestamp")
+            if row.model != model:
+                raise NotFound("this client has no such card of this service")
+            rows.append(row)
+        except (NotFound, BadHookRequest) as error:
             faults[index] = error
+        except MalformedInput as error:
+            place = f"feedback[{index}]"
+            faults[index] = _bad(f"{place}.{error}", f"{place}.{error.field}", error.reason)
     if len(reports) == 1 or not faults:
         return rows, next(iter(faults.values()), None)
     return rows, _told(faults, kept=len(rows))
@@ -96,14 +102,13 @@ async def rows_of(
 
 def _told(faults: Mapping[int, AuscultError], *, kept: int) -> AuscultError:
     """Return the first fault, in words that say which reports were kept and which weren't."""
-    index, first = next(iter(faults.items()))
+    first = next(iter(faults.values()))
     places = ", ".join(f"feedback[{one}]" for one in faults)
     words = (
         f"{kept} of {kept + len(faults)} reports were kept, and not {places}; the first: {first}"
     )
     if isinstance(first, InputError):
-        field = first.field if first.field.startswith("feedback") else f"feedback[{index}]"
-        return BadHookRequest(words, field=field, reason=first.reason)
+        return BadHookRequest(words, field=first.field, reason=first.reason)
     return NotFound(words)
 
 

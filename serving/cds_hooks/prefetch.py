@@ -21,12 +21,13 @@ from models.fhir_resources import (
     OperationOutcome,
 )
 from models.fhir_time import moment
-from serving.cds_hooks.discovery import PATIENT_KEY, Template
+from serving.cds_hooks.discovery import ENCOUNTER_KEY, PATIENT_KEY, Template
 
 _NULL = b"null"
 _ABSENT = "wasn't prefetched"
 _UNREADABLE = "can't be read"
 _FIRST_PAGE = "is only the first page of more results"
+_FULL_PAGE = "holds as many results as were asked for, without a total or a link that says it's all"
 
 
 class Resource(msgspec.Struct, frozen=True, rename="camel"):
@@ -87,6 +88,14 @@ class Gathered:
     unknown: list[Template] = field(default_factory=list)
     because: dict[str, str] = field(default_factory=dict)
 
+    def keep_encounter(self, wanted: object) -> None:
+        """Leave out an Encounter that isn't the wanted one, if one is: its ward may be another."""
+        found = self.by_key.get(ENCOUNTER_KEY, _NOTHING).entries
+        raw = [one.resource for one in found if isinstance(one.resource, msgspec.Raw)]
+        ids = [msgspec.json.decode(one, type=Resource).id for one in raw]
+        if wanted is not None and found and ids != [wanted]:
+            del self.by_key[ENCOUNTER_KEY]
+
     def entries(self, full_url: str) -> list[AnyEntry]:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
         entries: list[AnyEntry] = []
@@ -118,7 +127,7 @@ def gather(
             one.state == "data" or is_known(one, template, definition, predicted_at)
         ):
             by_key[template.key] = one
-        else:
+        elif template.key != ENCOUNTER_KEY:  # which only says where the patient is
             gathered.unknown.append(template)
             gathered.because[template.key] = _why_unknown(one)
     return gathered
@@ -136,18 +145,21 @@ def read_value(
     """Return what came under a key, of which results were read already; None if nothing came."""
     if type(value) is Results:
         entries = value.entry
-        if not value.total and not value.link:
+        if not value.total and not value.link and len(entries) < template.count:
             # as nearly all are: complete, or empty
             return Supplied("data", entries) if entries else _NOTHING
-        return _found(value)
+        return _found(value, template.count)
     if isinstance(value, msgspec.Raw):
         raw = bytes(value)
         return read_supplied(raw, template) if raw else None
     return _NONE if value is None else None
 
 
-def read_supplied(raw: bytes, template: Template) -> Supplied:
-    """Read the value of one key; a resource that wasn't asked for is an error, not "none"."""
+def read_supplied(raw: bytes, template: Template, count: int | None = None) -> Supplied:
+    """Read the value of one key; a resource that wasn't asked for is an error, not "none".
+
+    `count` is how many results were asked for, where that's another number than the template's.
+    """
     if raw.strip() == _NULL:
         return _NONE
     try:
@@ -157,9 +169,9 @@ def read_supplied(raw: bytes, template: Template) -> Supplied:
         fault = _UNREADABLE
     if fault is not None:
         return Supplied("error", because=fault)
-    if template.key == PATIENT_KEY:
+    if template.feature is None:
         return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
-    return _found(resource)
+    return _found(resource, template.count if count is None else count)
 
 
 def _fault(resource: Resource, template: Template) -> str | None:
@@ -167,8 +179,8 @@ def _fault(resource: Resource, template: Template) -> str | None:
     kind = resource.resource_type
     if kind == "OperationOutcome":
         return "is an OperationOutcome"
-    if template.key == PATIENT_KEY:
-        return None if kind == "Patient" else "is no Patient"
+    if template.feature is None:
+        return None if kind == template.resource else f"is no {template.resource}"
     if kind != "Bundle" or resource.type not in ("searchset", "collection"):
         return "is no Bundle of the type searchset or collection"
     if resource.implicit_rules is not None:
@@ -207,7 +219,8 @@ def _reports_a_problem(outcome: bytes) -> bool:
     return not issues or any(issue.severity != "information" for issue in issues)
 
 
-def _found(bundle: Resource | Results) -> Supplied:
+def _found(bundle: Resource | Results, count: int) -> Supplied:
+    """Return what a search for so many results at most found."""
     if not bundle.entry and not bundle.total and not bundle.link:
         return _NOTHING
     next_page = None
@@ -216,7 +229,21 @@ def _found(bundle: Resource | Results) -> Supplied:
         if not all(following):
             return Supplied("error", because="names a next page without its address")
         next_page = next(iter(following), None)
-    return page_of(bundle.entry, bundle.total or 0, next_page)
+    total = bundle.total or 0
+    if next_page is None and bundle.total is None and _may_go_on(bundle, count):
+        return Supplied("truncated", bundle.entry, because=_FULL_PAGE)
+    return page_of(bundle.entry, total, next_page)
+
+
+def _may_go_on(bundle: Resource | Results, count: int) -> bool:
+    """Say whether a page is full, and no link of its own or to the last page says it's the last.
+
+    A server that names its pages names the next one too, and an EHR may hand on neither.
+    """
+    if len(matches(bundle.entry)) < count:
+        return False
+    pages = {one.url for one in bundle.link if one.relation in ("self", "last") and one.url}
+    return len(pages) != 1
 
 
 def page_of(entries: tuple[AnyEntry, ...], total: int, next_page: str | None) -> Supplied:

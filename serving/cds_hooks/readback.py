@@ -7,7 +7,7 @@ from datetime import datetime
 from models.definition import Definition
 from models.errors import MalformedInput
 from models.fhir_resources import AnyEntry
-from serving.cds_hooks.discovery import Template, url_of
+from serving.cds_hooks.discovery import Template, count_of, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
 from serving.cds_hooks.request import HookRequest
 from serving.json_depth import check_depth
@@ -112,15 +112,17 @@ class _Reader:
         """Read page by page until it's known what there is of every key."""
         url: str | None = url_of(asked, self._server, self._patient_id)
         entries: tuple[AnyEntry, ...] = ()
-        for _ in range(MAX_PAGES):
+        for number in range(MAX_PAGES):
             # the token goes to the server that it's for, and to no other (AUTH-4)
             if url is None or not _same_origin(url, self._server):
                 break
-            page = read_supplied(await self._get(url, asked), asked[0])
+            page = read_supplied(await self._get(url, asked), asked[0], count_of(asked))
             if page.state == "error":
                 raise _needed(asked, f"what the EHR's FHIR server answered {page.because}")
             entries += page.entries
             whole = page_of(entries, page.total, page.next_page)
+            if page.because and not number:  # after a link to it, the last page needs none
+                whole = page
             if all(is_known(whole, one, self._definition, self._predicted_at) for one in asked):
                 return whole
             url = page.next_page

@@ -1,5 +1,6 @@
 """The operations of CDS Hooks: from a request through a recorded prediction to cards."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ from serving.cds_hooks.feedback import Feedback, read_reports, rows_of
 from serving.cds_hooks.prefetch import Gathered, Resource, Supplied, gather
 from serving.cds_hooks.readback import read_back
 from serving.cds_hooks.request import HookForm, HookRequest, check_server
-from serving.feedback import NO_SCORE_CARD
+from serving.feedback import NO_SCORE_CARD, count_feedback
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.outbound import Outbound
@@ -87,19 +88,22 @@ class Services:
         """The ids of the services."""
         return tuple(self._services)
 
-    async def discover(self, _: Call) -> Answer:
-        """List the services, with the prefetch that each asks for."""
-        listed = [
-            entry
-            for service in self._services.values()
-            for entry in describe(service.model.definition, service.asked)
-        ]
+    async def discover(self, call: Call) -> Answer:
+        """List the services, with the prefetch that each asks for, and which are suspended."""
+        suspensions = call.premises.suspensions
+        listed = []
+        for service in self._services.values():
+            definition = service.model.definition
+            because = suspensions.reason(definition.name)
+            listed += describe(definition, service.asked, suspended=because)
         return _json({"services": listed})
 
     async def answer(self, call: Call) -> Answer:
         """Predict the risk of the patient in view, and answer with cards."""
         service = self._service(call)
         request, supplied = service.form.read(await call.body())
+        loop = asyncio.get_running_loop()
+        until = loop.time() + call.premises.settings.request_timeout_s
         check_server(request, plain_http=call.caller.is_test)
         check_bound(call.scope, f"Patient/{request.patient_id}")
         try:
@@ -108,15 +112,18 @@ class Services:
             silent = service.model.definition.status is Status.SILENT
             if isinstance(error, _CALLERS_FAULT) or silent or service.about.no_score == "error":
                 raise
-            cards = [await _no_score(call, service, error)]
+            cards = [await _no_score(call, service, error, until)]
         return _json({"cards": cards})
 
     async def report(self, call: Call) -> Answer:
         """Keep what clinicians did with cards, every report of it that can be kept."""
-        self._service(call)
-        rows, fault = await rows_of(call, read_reports(await call.body()), protocol=PROTOCOL)
+        model = self._service(call).model.definition.name
+        reports = read_reports(await call.body())
+        rows, fault = await rows_of(call, reports, protocol=PROTOCOL, model=model)
         if rows:
             await record(call.premises, *rows)
+        for row in rows:
+            count_feedback(call, row)
         if fault is not None:
             raise fault
         return _json({})
@@ -212,14 +219,22 @@ def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operati
 def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered) -> Ask:
     reference = f"Patient/{request.patient_id}"
     _check_patient(gathered, request)
-    full_url = f"{request.fhir_server.rstrip('/')}/{reference}" if request.fhir_server else ""
-    entries = gathered.entries(full_url or reference)
-    bundle = read_entries(entries, service.model.definition, call.now)
+    gathered.keep_encounter(request.context.get("encounterId"))
+    server = (request.fhir_server or "").rstrip("/")
+    entries = gathered.entries(f"{server}/{reference}" if server else reference)
+    bundle = read_entries(entries, service.model.definition, call.now, server)
     subject = bundle.patient.reference
     if subject and not f"/{subject}".endswith(f"/{reference}"):
         raise _foreign("prefetch")
     identifier = identifier_of(bundle.patient) or ("", reference)
-    return Ask(bundle.readings, call.now, patient=identifier, findings=bundle.findings)
+    return Ask(
+        bundle.readings,
+        call.now,
+        patient=identifier,
+        ward=bundle.ward,
+        findings=bundle.findings,
+        subject=reference,
+    )
 
 
 def _check_patient(gathered: Gathered, request: HookRequest) -> None:
@@ -241,8 +256,13 @@ def _foreign(place: str) -> UnusableValue:
     )
 
 
-async def _no_score(call: Call, service: Service, error: AuscultError) -> dict[str, Any]:
-    """Return the card that says there is no risk, kept so that feedback on it finds it."""
+async def _no_score(
+    call: Call, service: Service, error: AuscultError, until: float
+) -> dict[str, Any]:
+    """Return the card that says there is no risk, kept so that feedback on it finds it.
+
+    What a prediction waited in vain for isn't waited for again: `until` is the loop's time.
+    """
     kind = kind_of(error)
     card: UUID = uuid4()
     row = AuditRow(
@@ -254,10 +274,12 @@ async def _no_score(call: Call, service: Service, error: AuscultError) -> dict[s
     )
     call.premises.counters.problems("services.answer", kind.slug).inc()
     try:
-        await record(call.premises, row)
-    except (RecordError, DeadlinePassed) as failure:
+        async with asyncio.timeout_at(until):
+            await record(call.premises, row)
+    except (RecordError, DeadlinePassed, TimeoutError) as failure:
         # the card has no risk in it, and without it silence would read as a low one
-        call.premises.counters.problems("services.answer", kind_of(failure).slug).inc()
+        late = DeadlinePassed() if isinstance(failure, TimeoutError) else failure
+        call.premises.counters.problems("services.answer", kind_of(late).slug).inc()
     return no_score_card(service.model, service.about, str(error), card)
 
 

@@ -74,7 +74,7 @@ TITLES = {
     "API-1": "another client's records are not there",
     "API-2": "lockout on login",
     "API-3": "unknown fields are refused",
-    "API-4": "limits, with 413 and 429",
+    "API-4": "limits, with 408, 413 and 429",
     "API-5": "no route without a scope",
     "API-6": "bulk scoring has a scope of its own",
     "API-7": "outbound hosts",

@@ -65,6 +65,9 @@ class Nothing:
     def check(self, model: str) -> None:
         """Suspend nothing."""
 
+    def reason(self, model: str) -> None:
+        """Suspend nothing."""
+
 
 class Nobody:
     """Clients that nobody is."""

@@ -1,6 +1,7 @@
 """Rows of a file as predictions in the records: each once, as a request would leave them."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from records.settings import Settings
 from records.writer import Writer
 from serving.batch.recording import Recorder
 from serving.batch.run import BatchOptions, BatchSummary, score_file
-from tests.factories import NAME, NOW, make_artefact, make_population
+from tests.factories import DEFINITION, NAME, NOW, make_artefact, make_population
 
 ROWS = 5000
 CHUNK = 2048
@@ -110,7 +111,8 @@ def test_a_row_is_recorded_as_what_it_was_scored_as(
             finding.words for finding in alone.features.findings
         ]
         pseudonym = Pseudonymiser(key).pseudonym("urn:auscult:batch", str(score["patient_id"]))
-        assert (one.patient, one.site, one.protocol) == (pseudonym, "north", "batch")
+        assert (one.patient, one.protocol) == (pseudonym, "batch")
+        assert (one.site, one.ward) == ("north", "")  # its `ward` is a feature
         assert (one.predicted_at, one.recorded_at) == (NOW, NOW + timedelta(seconds=1))
         assert (one.version, one.band, one.shown) == ("1", score["band"], True)
 
@@ -288,6 +290,26 @@ def test_whose_a_row_is_must_be_clear(model: RiskModel, recorder: Recorder, tmp_
     assert sorted(len(one.patient) for one in predictions().values()) == [0, 64]
     write_people(tmp_path / "in.parquet", 4, patient_id=[1.0, 2.0, 3.0, np.nan])
     with pytest.raises(BatchError, match=r"'patient_id' holds double; .* text or whole numbers"):
+        record(model, recorder, tmp_path / "in.parquet", tmp_path / "more.parquet")
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.csv"])
+def test_rows_name_their_ward_where_that_is_no_feature(
+    recorder: Recorder, tmp_path: Path, name: str
+) -> None:
+    text = re.sub(
+        r'\[\[features\]\]\nname = "ward"\n.*?(?=\n\[\[)', "", DEFINITION, flags=re.DOTALL
+    )
+    model = make_artefact(tmp_path / "model", definition_text=text)
+    assert "ward" not in model.definition.by_name
+    wards = ["Ward 7 B", None, "7B ", "7\u200bB", "7" * 65, "Überwachung"]
+    write_people(tmp_path / name, 6, ward=wards)
+    record(model, recorder, tmp_path / name, tmp_path / "out.parquet")
+    refused = pd.read_parquet(tmp_path / "out.parquet")["refused_because"].tolist()
+    assert refused[2:5] == ["bad_ward: ward"] * 3
+    assert {one.ward for one in predictions().values()} == {"Ward 7 B", "", "Überwachung"}
+    write_people(tmp_path / "in.parquet", 6, ward=[7.0, 1, 1, 1, 1, np.nan])
+    with pytest.raises(BatchError, match=r"'ward' holds double; .* text or whole numbers"):
         record(model, recorder, tmp_path / "in.parquet", tmp_path / "more.parquet")
 
 

@@ -2,6 +2,9 @@
 
 import json
 import os
+import sqlite3
+import time
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -10,14 +13,16 @@ import pytest
 
 from records.clients import SCOPES
 from records.settings import Settings
-from tests.factories import BUNDLE, NAME, NOW, make_artefact
+from tests.factories import BUNDLE, DEFINITION, NAME, NOW, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import (
+    CREATININE,
     LACTATE,
     O1,
     O2,
     PATH,
     PATIENT,
+    SERVICE,
     card_of,
     hook_request,
     prefetched,
@@ -148,6 +153,27 @@ def test_a_link_leads_to_the_prediction_in_the_console(serve, sqlite_db):
     (link,) = card["links"]
     assert link["type"] == "absolute"
     assert link["url"] == f"https://console.example.org/predictions/{card['uuid']}/"
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "times"),
+    [
+        ("demonstration", None, 1),
+        ("demonstration", "https://console.example.org", 0),
+        ("silent", None, 0),
+    ],
+)
+def test_that_cards_have_no_links_is_logged_once_at_the_start(
+    serve, sqlite_db, artefacts, status, url, times
+):
+    settings = Settings(home=sqlite_db.home, console_url=url)
+    service = serve(settings, make_artefact(artefacts / NAME, status=status))
+    client = service.client(*SCOPES)
+    for _ in range(2):
+        assert "links" not in client.post(PATH, json=hook_request()).text or url
+    lines = [json.loads(line) for line in service.log.getvalue().splitlines()]
+    said = [one["reason"] for one in lines if one["event"] == "cards have no links"]
+    assert said == ["AUSCULT_CONSOLE_URL is not set"] * times
 
 
 def test_markdown_and_html_in_texts_are_shown_as_they_are():
@@ -298,6 +324,69 @@ def test_a_truncated_prefetch_is_unknown_unless_it_holds_the_latest_result(ehr):
     assert post(page(older, O1, **more)).status_code == 412
 
 
+CANCELLED = [
+    {**O1, "id": f"c{i}", "status": "cancelled", "effectiveDateTime": f"2026-03-02T08:{59 - i}:00Z"}
+    for i in range(10)
+]
+PAGE = "https://ehr.example.org/fhir/Observation?page="
+
+
+@pytest.mark.parametrize("kind", ["searchset", "collection"])
+def test_a_page_as_full_as_was_asked_for_is_unknown_where_nothing_says_that_it_is_all(ehr, kind):
+    """CDS-8: an EHR may hand on neither the total nor the links of what its server found."""
+
+    def answer(*found, **more):
+        return ehr.post(PATH, json=prefetched(lactate=searchset(*found, type=kind, **more)))
+
+    for link in ([], [{"relation": "self"}], [{"relation": "first", "url": f"{PAGE}1"}]):
+        refused = answer(*CANCELLED, link=link)
+        assert refused.status_code == 412
+        assert "as many results as were asked for" in refused.text
+    several = [
+        {"relation": "self", "url": f"{PAGE}1"},
+        {"relation": "last", "url": f"{PAGE}2"},
+    ]
+    assert answer(*CANCELLED, link=several).status_code == 412
+    assert answer(*CANCELLED, {**O1, "id": "c10", "status": "cancelled"}).status_code == 412
+    # what tells otherwise: a total, the page's own link without a next one, a page that isn't full
+    for more in ({"total": 10}, {"link": several[:1]}, {"link": several[1:]}):
+        assert "Missing: Lactate" in card_of(answer(*CANCELLED, **more))["detail"]
+    assert "Missing: Lactate" in card_of(answer(*CANCELLED[1:]))["detail"]
+    # the newest that may be used is the latest, whatever else there is
+    assert "3.1 mmol/L" in card_of(answer(*CANCELLED[1:], O1))["detail"]
+    # matches are counted, not what is included beside them
+    included = searchset(*CANCELLED[1:])
+    included["entry"].append({"resource": CANCELLED[0], "search": {"mode": "include"}})
+    assert card_of(ehr.post(PATH, json=prefetched(lactate=included)))
+
+
+@pytest.mark.parametrize("reduce", ["maximum", "mean"])
+def test_a_full_page_of_what_is_taken_together_is_unknown_unless_it_ends_before_the_look_back(
+    serve, sqlite_db, artefacts, reduce
+):
+    """CDS-8: the hundred newest may lack the highest, and are no mean of all."""
+    wanted = f'name = "creatinine"\nreduce = "{reduce}"'
+    text = DEFINITION.replace('name = "creatinine"', wanted)
+    model = make_artefact(artefacts / NAME, definition_text=text)
+    client = serve(sqlite_db, model).client(*SCOPES)
+
+    def results(count):
+        times = [NOW - timedelta(minutes=5 + i) for i in range(count)]
+        return [
+            {**O2, "id": f"r{i}", "effectiveDateTime": time.isoformat()}
+            for i, time in enumerate(times)
+        ]
+
+    def answer(*found, **more):
+        return client.post(PATH, json=prefetched(creatinine=searchset(*found, **more)))
+
+    assert answer(*results(100)).status_code == 412
+    card_of(answer(*results(100), total=100))
+    card_of(answer(*results(99)))
+    older = {**O2, "id": "r100", "effectiveDateTime": (NOW - timedelta(days=8)).isoformat()}
+    card_of(answer(*results(99), older))
+
+
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
@@ -324,6 +413,87 @@ def test_without_a_risk_there_is_a_card_that_says_so(service, ehr, request_, say
     assert Refusal.objects.get().protocol == "cds-hooks"
     assert not read_predictions()
     assert 'auscult_problems_total{operation="services.answer"' in ehr.get("/metrics").text
+
+
+def test_a_card_without_a_risk_comes_by_the_deadline_though_nothing_can_be_recorded(
+    serve, sqlite_db
+):
+    """CDS-10: what was waited for in vain isn't waited for a second time."""
+    from records.models import AuditEvent
+
+    service = serve(Settings(home=sqlite_db.home, request_timeout_s=1.0))
+    client = service.client(*SCOPES)
+    client.get("/v1/models")
+    with sqlite3.connect(service.settings.root / "records.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for request in (hook_request(), prefetched(patient=None)):
+            started = time.monotonic()
+            card = card_of(client.post(PATH, json=request))
+            assert time.monotonic() - started < 1.7
+            assert NO_SCORE in card["summary"]
+        other.execute("ROLLBACK")
+    # that it was shown is recorded all the same, as soon as it can be, and feedback finds it
+    end = time.monotonic() + 10
+    while not AuditEvent.objects.filter(id=card["uuid"]).exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    report = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": NOW.isoformat()}
+    assert client.post(f"{PATH}/feedback", json={"feedback": [report]}).status_code == 200
+
+
+def test_a_risk_that_rests_on_a_preliminary_or_repeated_result_says_so_in_every_protocol(
+    serve, sqlite_db, artefacts
+):
+    """FHIR-4: the definition takes preliminary values, and a newer one wins over a final one."""
+    wanted = 'name = "creatinine"\naccept_preliminary = true\nreduce = "mean"'
+    text = DEFINITION.replace('name = "creatinine"', wanted)
+    text = text.replace('name = "lactate"', 'name = "lactate"\naccept_preliminary = true')
+    model = make_artefact(artefacts / NAME, definition_text=text)
+    client = serve(sqlite_db, model).client(*SCOPES)
+    at = {"effectiveDateTime": "2026-03-02T09:00:00Z"}
+    newer = {**O1, "id": "o9", "status": "preliminary", **at}
+    again = {**O2, "id": "o8"}
+    request = prefetched(lactate=searchset(newer, O1), creatinine=searchset(O2, again))
+    said = (
+        "Lactate in blood: its value is preliminary and may still change",
+        "Creatinine in serum: 1 of its 2 values is the same as another of the same time",
+    )
+    detail = card_of(client.post(PATH, json=request))["detail"]
+    bundle = {**BUNDLE, "entry": [*BUNDLE["entry"], {"resource": newer}, {"resource": again}]}
+    fhir = client.post("/fhir/RiskAssessment/$predict", params={"model": NAME}, json=bundle)
+    notes = [one["text"] for one in fhir.json()["note"]]
+    measured = {"value": 1.4, "time": "2026-03-02T08:00:00Z"}
+    values = {"age": 71, "sex": "female", "creatinine": [measured, measured]}
+    answer = client.post(f"/v1/models/{NAME}/predict", json={"values": values}).json()
+    for words in said:
+        assert f"Flagged: {words}" in detail
+        assert any(one.startswith(f"Flagged: {words}") for one in notes)
+    assert "repeated" in [one["reason"] for one in answer["findings"]]
+    reasons = [{one["reason"] for one in row.findings} for row in read_predictions()]
+    assert all({"preliminary_used", "repeated"} <= one for one in reasons[:2])
+
+
+def test_a_result_is_known_by_the_server_that_the_request_names(ehr):
+    """So that a correction on another server isn't one of it; CDS-9 keeps only the name."""
+    from records.corrections import count_uses
+
+    elsewhere = {"resource": O2, "fullUrl": "https://lab.example.org/fhir/Observation/o2"}
+    page = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": O1}]}
+    request = prefetched(lactate=page, creatinine={**page, "entry": [elsewhere]})
+    request["fhirServer"] = "https://ehr.example.org/fhir/"
+    relative = {**O2, "subject": {"reference": "https://ehr.example.org/fhir/Patient/p1"}}
+    elsewhere["resource"] = relative
+    request["prefetch"][CREATININE] = {**page, "entry": [elsewhere]}
+    card_of(ehr.post(PATH, json=request))
+    (row,) = read_predictions()
+    assert row.sources == [
+        "https://ehr.example.org/fhir/Observation/o1/_history/2",
+        "https://lab.example.org/fhir/Observation/o2",
+    ]
+    named = "https://ehr.example.org/fhir/Observation/o1"
+    foreign = "https://other.example.org/fhir/Observation/o1"
+    uses = count_uses(NAME, [named, foreign, "Observation/o1"], lambda: True)
+    found = {name: (use.predictions, use.by_id_only) for name, use in uses.items()}
+    assert found == {named: (1, 0), foreign: (0, 0), "Observation/o1": (1, 1)}
 
 
 def test_a_suspended_model_says_so_on_its_card(service, ehr):
@@ -454,6 +624,63 @@ def test_feedback_on_the_card_of_no_score_is_kept(service, ehr):
     assert (row.prediction_id, row.model) == (None, NAME)
 
 
+def test_feedback_on_another_service_s_card_is_not_found(serve, sqlite_db, model, artefacts):
+    from records.models import Feedback
+
+    text = DEFINITION.replace(NAME, "another_model").replace(SERVICE, "another-service")
+    other = make_artefact(artefacts / "another_model", definition_text=text)
+    client = serve(sqlite_db, model, other).client(*SCOPES)
+    risk = card_of(client.post(PATH, json=hook_request()))
+    none = card_of(client.post(PATH, json=prefetched(patient=None)))
+    for card in (risk, none):
+        item = {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": NOW.isoformat()}
+        wrong = client.post("/cds-services/another-service/feedback", json={"feedback": [item]})
+        assert wrong.status_code == 404
+        assert "of this service" in wrong.text
+        assert not Feedback.objects.filter(card=card["uuid"]).exists()
+        assert client.post(f"{PATH}/feedback", json={"feedback": [item]}).status_code == 200
+
+
+def test_feedback_that_is_as_early_or_late_as_clocks_differ_is_kept(ehr):
+    card = card_of(ehr.post(PATH, json=hook_request()))["uuid"]
+    for at in ("2026-03-02T10:14:00Z", "2026-03-02T10:16:00Z"):
+        assert send_feedback(ehr, card, outcomeTimestamp=at).status_code == 200
+
+
+def test_feedback_before_the_card_of_no_score_is_refused_and_named(ehr):
+    card = card_of(ehr.post(PATH, json=prefetched(patient=None)))["uuid"]
+    answer = send_feedback(ehr, card, outcomeTimestamp="2026-03-02T10:00:00Z")
+    assert answer.status_code == 400
+    (issue,) = answer.json()["issue"]
+    assert issue["diagnostics"] == "feedback[0].outcomeTimestamp: before_prediction"
+    assert "is before the prediction" in issue["details"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ({"system": "https://example.org/override", "code": "treated"}, "offered"),
+        ({"code": "treated"}, "offered"),
+        ({"system": "https://another.example.org", "code": "treated"}, "other"),
+        ({"system": "https://example.org/override", "code": "x" * 70}, "other"),
+        ({"system": "https://example.org/override"}, "other"),
+        (None, "none"),
+    ],
+)
+def test_a_reason_that_the_card_did_not_offer_is_kept_and_counted_as_such(ehr, reason, told):
+    """CDS-13: the reason is one of the card's list, if the clinician picked one of these."""
+    from records.models import Feedback
+
+    card = card_of(ehr.post(PATH, json=hook_request()))["uuid"]
+    more = {"overrideReason": {"reason": reason}} if reason else {}
+    assert send_feedback(ehr, card, **more).json() == {}
+    row = Feedback.objects.get()
+    assert row.reason_code == (reason or {}).get("code", "")[:64]
+    assert row.reason_system == (reason or {}).get("system", "")
+    labels = f'model="{NAME}",outcome="overridden",protocol="cds-hooks",reason="{told}"'
+    assert f"auscult_feedback_total{{{labels}}} 1.0" in ehr.get("/metrics").text
+
+
 def test_good_reports_are_kept_beside_one_that_can_not_be(service, ehr):
     """CDS-13, CDS-14: a report that is lost is a lost override."""
     from records.models import Feedback
@@ -467,7 +694,16 @@ def test_good_reports_are_kept_beside_one_that_can_not_be(service, ehr):
     for bad, status, field in (
         ({**good, "card": str(uuid4())}, 404, "feedback[1]"),
         ({**good, "outcome": "accepted"}, 400, "feedback[1].acceptedSuggestions"),
-        ({**good, "outcomeTimestamp": "2027-01-01T00:00:00Z"}, 400, "feedback[1]"),
+        (
+            {**good, "outcomeTimestamp": "2026-03-02T10:16:01Z"},
+            400,
+            "feedback[1].outcomeTimestamp: in_the_future",
+        ),
+        (
+            {**good, "outcomeTimestamp": "2026-03-02T10:13:59Z"},
+            400,
+            "feedback[1].outcomeTimestamp: before_prediction",
+        ),
         ({**good, "outcomeTimestamp": "2026-03-02T10:15:00"}, 400, "feedback[1].outcomeTimestamp"),
         ({**good, "outcome": "ignored"}, 400, "feedback[1].outcome"),
         ({**good, "card": 7}, 400, "feedback[1].card"),
@@ -492,7 +728,7 @@ def test_feedback_is_refused_where_it_is_not_whole_or_not_of_this_client(service
     assert send_feedback(ehr, card, "accepted").status_code == 400
     assert send_feedback(ehr, card, "ignored").status_code == 400
     assert send_feedback(ehr, card, outcomeTimestamp="2026-03-02T10:15:00").status_code == 400
-    assert send_feedback(ehr, card, outcomeTimestamp="2027-01-01T00:00:00Z").status_code == 422
+    assert send_feedback(ehr, card, outcomeTimestamp="2027-01-01T00:00:00Z").status_code == 400
     assert send_feedback(ehr, str(uuid4())).status_code == 404
     assert send_feedback(service.client(*SCOPES), card).status_code == 404
     assert ehr.post(f"{PATH}/feedback", json={"feedback": []}).status_code == 400

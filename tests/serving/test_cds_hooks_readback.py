@@ -122,6 +122,33 @@ def test_a_truncated_or_failed_prefetch_is_read_back(reading, fhir):
     assert "code=http://loinc.org%7C2524-7,http://loinc.org%7C2160-0&" in path
 
 
+def test_a_full_page_that_nothing_says_is_all_is_read_back(reading, fhir):
+    """CDS-8."""
+    cancelled = [{**O1, "id": f"c{i}", "status": "cancelled"} for i in range(10)]
+    request = prefetched(lactate=searchset(*cancelled))
+    card = card_of(reading.post(PATH, json=asking(fhir, request)))
+    assert "3.1 mmol/L" in card["detail"]
+    assert len(fhir.asked) == 1
+
+
+def test_what_is_read_back_has_to_say_that_a_full_page_is_all(reading, fhir):
+    """CDS-8."""
+    cancelled = [{**O1, "id": f"c{i}", "status": "cancelled"} for i in range(10)]
+    request = asking(fhir, prefetched(lactate=...))
+    fhir.pages["2524-7"] = [searchset(*cancelled)]
+    assert "as a whole" in needed(reading.post(PATH, json=request))
+    fhir.pages["2524-7"] = [searchset(*cancelled, total=10)]
+    assert "Missing: Lactate" in card_of(reading.post(PATH, json=request))["detail"]
+    # where a page had a link to the next, a last page without one is the last
+    fhir.pages["2524-7"] = [searchset(*cancelled), searchset(*cancelled)]
+    assert "Missing: Lactate" in card_of(reading.post(PATH, json=request))["detail"]
+    # of both codes 20 are asked for at once
+    fhir.pages["2524-7"] = [searchset(*cancelled, O1)]
+    read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert "3.1 mmol/L" in read["detail"]
+    assert "_count=20" in fhir.asked[-1][0]
+
+
 def test_a_slow_server_gives_a_card_that_says_so_within_the_deadline(serve, sqlite_db, fhir):
     """CDS-10."""
     fhir.delay_s = 0.6

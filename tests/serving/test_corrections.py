@@ -138,7 +138,8 @@ def test_reports_that_contradict_each_other_are_refused_whole(service, second, f
 def test_another_model_too_many_and_a_test_client_are_refused(service):
     client, one = service.client("correct"), {"source": "O/1", "status": "entered-in-error"}
     assert client.post(PATH, json=body(one, model="unknown")).status_code == 404
-    assert client.post(PATH, json=body()).status_code == 413
+    empty = client.post(PATH, json=body())
+    assert (empty.status_code, empty.json()["field"]) == (422, "corrections")
     assert client.post(PATH, json=body(*[one] * 1001)).status_code == 413
     test = service.client("correct", is_test=True)
     assert test.post(PATH, json=body(one)).status_code == 403
@@ -155,8 +156,7 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
         observation(id="c", status="entered-in-error", valueQuantity=None),
         observation(id="d", subject={"reference": "Patient/another"}),
         observation(id="e", code={"coding": [{"system": "http://loinc.org", "code": "0-0"}]}),
-        observation(id="f", valueQuantity={**milligrams, "code": "bushel"}),
-        observation(id="g", valueQuantity=None),
+        observation(id="f", valueQuantity=None),
     )
     answer = client.post(FHIR, json=sent)
     assert answer.status_code == 201, answer.text
@@ -164,24 +164,24 @@ def test_observations_are_reported_by_feature_in_the_definitions_unit(service):
     given = answer.json()["parameter"]
     counts = {one["name"]: one["valueInteger"] for one in given if "valueInteger" in one}
     assert counts == {
-        "observations": 7,
-        "recorded": 7,
+        "observations": 6,
+        "recorded": 6,
         "known": 0,
         "predictions": 0,
         "byIdOnly": 0,
     }
     unused = [one["valueString"] for one in given if one["name"] == "unused"]
-    assert sorted(unused) == [f"Observation/{name}" for name in "abcdefg"]
+    assert sorted(unused) == [f"Observation/{name}" for name in "abcdef"]
     value = LACTATE["valueQuantity"]["value"]
     found = {one.source.removeprefix("Observation/"): one for one in reported()}
     assert found["a"] == Correction("Observation/a", "corrected", "lactate", value)
     assert found["b"].value == pytest.approx(2.0, rel=1e-3)
     assert found["c"] == Correction("Observation/c", "entered-in-error", "lactate")
     assert found["d"].feature == "lactate"
-    for alone in "efg":
+    for alone in "ef":
         assert found[alone] == Correction(f"Observation/{alone}", "corrected")
     again = client.post(FHIR, json=sent).json()["parameter"]
-    assert [one["valueInteger"] for one in again[:3]] == [7, 0, 7]
+    assert [one["valueInteger"] for one in again[:3]] == [6, 0, 6]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +204,94 @@ def test_a_bundle_of_anything_else_is_refused_whole(service, sent, reason):
     assert issue["diagnostics"].endswith(reason)
     assert "No risk was calculated" not in answer.text
     assert reported() == []
+
+
+def quantity(**changes: Any) -> dict[str, Any]:
+    changed = {**LACTATE["valueQuantity"], **changes}
+    return {name: value for name, value in changed.items() if value is not None}
+
+
+LOINC = "http://loinc.org"
+OF_TWO = {"coding": [{"system": LOINC, "code": code} for code in ("2524-7", "2160-0")]}
+PART = {"code": LACTATE["code"], "valueQuantity": quantity()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"focus": [{"reference": "Patient/donor"}]}, "other_focus"),
+        ({"code": OF_TWO}, "contradictory_code"),
+        ({"valueQuantity": quantity(comparator="<")}, "censored"),
+        ({"valueQuantity": quantity(unit=None, code=None)}, "no_unit"),
+        ({"valueQuantity": quantity(code="bushel")}, "unknown_unit"),
+        ({"valueQuantity": quantity(code="mL")}, "unit_not_convertible"),
+        ({"valueQuantity": quantity(system="urn:oid:1.2.3")}, "unit_system"),
+        ({"valueQuantity": quantity(value=3e9)}, "implausible"),
+        ({"valueQuantity": None, "valueString": "high"}, "text_value"),
+        ({"modifierExtension": [{"url": "urn:x"}]}, "unknown_modifier"),
+        ({"effectiveDateTime": None}, "undated"),
+        ({"effectiveDateTime": "2026-03-02"}, "partial_time"),
+        ({"effectiveDateTime": "2026-03-02T10:15:01Z"}, "in_the_future"),
+        (
+            {"component": [PART, {**PART, "valueQuantity": quantity(value=9.0)}]},
+            "contradictory_value",
+        ),
+        (
+            {
+                "valueQuantity": None,
+                "component": [PART, {**PART, "valueQuantity": quantity(value=9.0)}],
+            },
+            "contradictory",
+        ),
+    ],
+)
+def test_an_observation_that_no_prediction_would_take_is_refused_alike(service, changes, reason):
+    client = service.client(*SCOPES)
+    answer = client.post(FHIR, json=bundle(observation(id="good"), observation(**changes)))
+    assert answer.status_code == 422, answer.text
+    (issue,) = answer.json()["issue"]
+    (place, said) = issue["diagnostics"].split(": ")
+    assert (place.removesuffix(".value"), said) == ("Bundle.entry[1].resource", reason)
+    assert "Bundle.entry[1].resource" in issue["details"]["text"]
+    assert reported() == []
+    if reason not in ("contradictory", "contradictory_value"):
+        alone = copy.deepcopy(BUNDLE)
+        alone["entry"][1]["resource"] = observation(**changes)
+        refused = client.post(f"{BASE}/$predict?model={NAME}", json=alone)
+        assert refused.json()["issue"][0]["diagnostics"].endswith(reason), refused.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"focus": [{"reference": "Patient/donor"}]},
+        {"code": OF_TWO},
+        {"valueQuantity": quantity(comparator="<")},
+        {"effectiveDateTime": None},
+    ],
+)
+def test_what_was_entered_in_error_needs_no_usable_value(service, changes):
+    sent = bundle(observation(**changes, status="entered-in-error"))
+    assert service.client("correct").post(FHIR, json=sent).status_code == 201
+    assert {one.status for one in reported()} == {"entered-in-error"}
+
+
+def test_a_corrected_value_may_be_of_before_the_look_back(service):
+    sent = bundle(observation(effectiveDateTime="2024-03-02T10:15:00Z"))
+    assert service.client("correct").post(FHIR, json=sent).status_code == 201
+    assert reported()[0].value == LACTATE["valueQuantity"]["value"]
+
+
+def test_a_corrected_value_that_is_taken_but_doubtful_is_said(service):
+    sent = bundle(observation(valueQuantity=quantity(unit="mg/dL")), observation(id="b"))
+    answer = service.client("correct").post(FHIR, json=sent)
+    assert answer.status_code == 201, answer.text
+    Parameters.model_validate_json(answer.content)
+    given = answer.json()["parameter"]
+    (words,) = [one["valueString"] for one in given if one["name"] == "flagged"]
+    assert words.startswith(f"Observation/{LACTATE['id']}: Lactate in blood: ")
+    assert "mg/dL" in words
+    assert len(reported()) == 2
 
 
 def test_what_used_another_version_of_the_result_is_withdrawn_and_the_right_one_stays(
@@ -297,7 +385,7 @@ def test_what_is_known_by_its_id_only_is_said_and_withdrawn(service, model, sent
     assert client.get(f"{BASE}/{made['id']}").json()["status"] == "entered-in-error"
 
 
-def test_a_source_without_a_version_is_counted_in_all_of_its_versions(service):
+def test_a_source_is_counted_in_all_of_its_versions_whichever_is_named(service):
     client = service.client(*SCOPES)
     for version in "12":
         predict(client, versioned(version, 2.1))
@@ -308,7 +396,18 @@ def test_a_source_without_a_version_is_counted_in_all_of_its_versions(service):
         {"source": f"{address}9", "status": "entered-in-error"},
     )
     told = client.post(PATH, json=sent).json()["sources"]
-    assert [one["predictions"] for one in told] == [2, 1, 0]
+    assert [(one["source"], one["predictions"]) for one in told] == [
+        (address, 2),
+        (f"{address}9", 0),
+    ]
+
+
+def test_a_version_that_corrects_a_result_is_later_than_the_one_that_was_used(service):
+    client = service.client(*SCOPES)
+    predict(client, versioned("1", 2.1))
+    later = "https://ehr.example.org/fhir/Observation/o1/_history/2"
+    told = client.post(PATH, json=body({"source": later, "status": "entered-in-error"})).json()
+    assert [one["predictions"] for one in told["sources"]] == [1]
 
 
 def test_what_takes_too_long_to_count_is_recorded_all_the_same(serve, sqlite_db):

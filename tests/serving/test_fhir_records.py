@@ -15,7 +15,7 @@ from fhir.resources.R4B.provenance import Provenance
 from fhir.resources.R4B.riskassessment import RiskAssessment
 
 from records.clients import SCOPES
-from tests.factories import BUNDLE, NAME, make_artefact
+from tests.factories import BUNDLE, NAME, NOW, make_artefact
 
 BASE = "/fhir/RiskAssessment"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -111,6 +111,13 @@ def test_a_search_finds_by_subject_date_and_method(ehr):
     assert entry["search"] == {"mode": "match"}
     assert search(ehr, method=NAME, date="2026-03-02")["total"] == 2
     assert search(ehr, method="other")["total"] == 0
+    system = "https://auscult.example.org/fhir/CodeSystem/model"
+    assert search(ehr, method=f"{system}|{NAME}")["total"] == 2
+    assert search(ehr, method=f"other,{NAME}")["total"] == 2
+    for elsewhere in (f"http://wrong|{NAME}", f"|{NAME}", f"{system}|", f"{system}|other"):
+        assert search(ehr, method=elsewhere)["total"] == 0
+    twice = ehr.get(f"{BASE}?method={NAME}&method=other")
+    assert twice.json()["total"] == 0
     assert search(ehr, date="ge2026-03-02T10:00:00Z")["total"] == 1
     assert search(ehr, date="lt2026-03-02T10:00:00Z")["total"] == 1
     assert search(ehr, date="gt2026-03-02")["total"] == 0
@@ -142,8 +149,16 @@ def test_a_reference_finds_what_was_recorded_without_an_identifier(ehr, value):
     nameless = copy.deepcopy(BUNDLE)
     del nameless["entry"][0]["resource"]["identifier"]
     made = predict(ehr, nameless)
-    (entry,) = search(ehr, subject=value)["entry"]
+    found = search(ehr, subject=value)
+    entry, warning = found["entry"]
+    assert found["total"] == 1
     assert entry["resource"]["id"] == made["id"]
+    # the prediction of the same patient with an identifier isn't found, and that is said
+    assert warning["search"] == {"mode": "outcome"}
+    (issue,) = warning["resource"]["issue"]
+    assert (issue["severity"], issue["code"]) == ("warning", "incomplete")
+    assert "subject:identifier" in issue["details"]["text"]
+    assert "p1" not in issue["details"]["text"]
 
 
 def test_an_identifier_that_finds_nothing_says_by_which_one_predictions_are_known(ehr):
@@ -190,7 +205,6 @@ def test_a_patient_is_never_searched_for_in_an_address(ehr):
         {"_count": "\N{SUPERSCRIPT TWO}"},
         {"_count": "\N{ARABIC-INDIC DIGIT TWO}"},
         {"_count": "9" * 5_000},
-        {"_format": "xml"},
         {"subject": "Patient/<b>"},
         {"subject": ""},
         {"subject:identifier": "12345"},
@@ -201,6 +215,27 @@ def test_a_search_that_is_not_understood_is_refused(ehr, given):
     response = ehr.post(f"{BASE}/_search", data=given)
     assert response.status_code == 422
     assert response.json()["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("format_", ["xml", "application/fhir+xml", "ttl", "html", ""])
+def test_an_answer_in_another_form_than_json_is_refused(ehr, format_):
+    """FHIR R4, content types: 406 where the server can't give what is asked for."""
+    made = predict(ehr)
+    ways = [
+        ehr.get("/fhir/metadata", params={"_format": format_}),
+        ehr.get(f"{BASE}/{made['id']}", params={"_format": format_}),
+        ehr.get(BASE, params={"_format": format_}),
+        ehr.post(f"{BASE}/_search", data={"_format": format_}),
+        ehr.post(f"{BASE}/$predict", params={"model": NAME, "_format": format_}, json=BUNDLE),
+    ]
+    for answer in ways:
+        assert answer.status_code == 406, answer.text
+        assert answer.json()["issue"][0]["code"] == "not-supported"
+    assert "does not mean low risk" in ways[-1].text
+    for json_ in ("json", "application/fhir+json", "application/json; fhirVersion=4.0"):
+        assert ehr.get(BASE, params={"_format": json_}).status_code == 200
+    other = ehr.get(BASE, params={"_format": "application/fhir+json; fhirVersion=5.0"})
+    assert other.status_code == 406
 
 
 def test_a_count_that_is_no_number_is_refused_in_an_address_too(ehr):
@@ -249,6 +284,56 @@ def test_a_second_correction_keeps_the_identifier_of_the_first_prediction(ehr):
     shown = [ehr.get(f"{BASE}/{one['id']}").json() for one in (first, second, third)]
     assert [one["status"] for one in shown] == ["entered-in-error"] * 3
     assert all(one["identifier"] == first["identifier"] for one in shown)
+
+
+def without_score(how: str) -> dict[str, Any]:
+    """The prediction's Bundle with a lactate that is none, or one for which there's no score."""
+    bundle = corrected()
+    if how == "implausible":
+        bundle["entry"][1]["resource"]["valueQuantity"]["value"] = 900
+    elif how == "too little":
+        del bundle["entry"][0]["resource"]["birthDate"]
+    elif how == "another patient":
+        bundle["entry"][0]["resource"]["identifier"][0]["value"] = "99999"
+    elif how == "unreadable":
+        bundle["entry"][1]["resource"]["effectiveDateTime"] = "yesterday"
+    return bundle
+
+
+@pytest.mark.parametrize("how", ["implausible", "too little"])
+def test_a_prediction_whose_new_data_give_no_score_is_withdrawn_and_that_is_said(ehr, how):
+    """FHIR-1."""
+    old = predict(ehr)
+    response = ehr.post(f"{BASE}/$predict", json=parameters(without_score(how), old["id"]))
+    assert response.status_code == 422
+    OperationOutcome.model_validate_json(response.content)
+    assert f"the prediction {old['id']} was withdrawn" in response.text
+    read = ehr.get(f"{BASE}/{old['id']}").json()
+    assert read["status"] == "entered-in-error"
+    assert "prediction" not in read
+
+
+@pytest.mark.parametrize("how", ["another patient", "unreadable"])
+def test_a_prediction_that_was_not_replaced_stands_and_that_is_said(ehr, how):
+    old = predict(ehr)
+    response = ehr.post(f"{BASE}/$predict", json=parameters(without_score(how), old["id"]))
+    assert response.status_code == 422
+    assert f"the prediction {old['id']} still stands" in response.text
+    assert f"{old['id']}/$withdraw" in response.text
+    assert ehr.get(f"{BASE}/{old['id']}").json()["status"] == "final"
+
+
+def test_a_suspended_model_leaves_the_prediction_as_it_is_and_says_so(serve, sqlite_db):
+    from records.suspensions import suspend
+
+    ehr = serve(sqlite_db).client(*SCOPES)
+    old = predict(ehr)
+    suspend(NAME, by="rita", because="a faulty feed", now=NOW)
+    again = serve(sqlite_db).caller({"Authorization": ehr.headers["authorization"]})
+    response = again.post(f"{BASE}/$predict", json=parameters(corrected(), old["id"]))
+    assert response.status_code == 503
+    assert f"the prediction {old['id']} still stands" in response.text
+    assert ehr.get(f"{BASE}/{old['id']}").json()["status"] == "final"
 
 
 def test_a_prediction_is_replaced_once_and_what_replaced_it_is_named(ehr, recorded):

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -263,6 +263,38 @@ def test_an_outcome_is_recorded_for_a_patient_by_pseudonym(service, ehr):
     assert outcome.prediction is None
 
 
+def test_an_outcome_says_whether_any_prediction_of_its_own_client_is_of_the_patient(
+    serve, records_db
+):
+    """API-1: what other clients predicted isn't told."""
+    from records.models import Outcome
+
+    service = serve(records_db)
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    ehr = service.client(*SCOPES, name="ward")
+    for _ in range(2):
+        service.predict(ehr, {"values": VALUES, "patient": patient})
+    told = [
+        report(client, **{"model": NAME, "patient": patient, **more}).json()
+        for client, more in (
+            (ehr, {}),
+            (ehr, {"patient": {**patient, "value": " 12345 "}}),
+            (ehr, {"patient": {**patient, "value": "12346"}}),
+            (ehr, {"known_at": (NOW - timedelta(days=1)).isoformat(), "happened": False}),
+            (service.client(*SCOPES), {}),
+            (service.client(*SCOPES, name="ward", is_test=True), {}),
+        )
+    ]
+    assert [one["own_predictions"] for one in told] == [2, 2, 0, 0, 0, 0]
+    said = [one.get("notice", "") for one in told]
+    assert said[:2] == ["", ""]
+    assert all("this client has no prediction of this patient" in one for one in said[2:])
+    assert "12346" not in str(told)
+    assert Outcome.objects.count() == len(told)
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    assert report(ehr, prediction_id=made).json()["own_predictions"] == 1
+
+
 def test_an_outcome_must_be_of_one_subject_and_not_of_the_future(service, ehr):
     answer = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
     later = (NOW + timedelta(days=1)).isoformat()
@@ -273,6 +305,49 @@ def test_an_outcome_must_be_of_one_subject_and_not_of_the_future(service, ehr):
     assert report(ehr, prediction_id=answer, model=NAME).json()["reason"] == "ambiguous_subject"
     assert report(ehr, prediction_id=str(uuid4())).status_code == 404
     assert report(service.client("outcome"), prediction_id=answer).status_code == 404
+
+
+def test_an_event_counts_when_it_happened_and_a_late_one_is_said_to_count_as_none(
+    serve, records_db
+):
+    from records.models import Outcome
+
+    service = serve(records_db)
+    ehr = service.client(*SCOPES, "replay", name="ward")
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    long_ago = NOW - timedelta(days=4)
+    values = {**VALUES, "lactate": {"value": 3.1, "unit": "mmol/L"}}
+    asked = {"values": values, "patient": patient, "predicted_at": long_ago.isoformat()}
+    made = service.predict(ehr, asked).json()["prediction_id"]
+    at = (long_ago + timedelta(hours=23)).isoformat()
+    for subject in ({"prediction_id": made}, {"model": NAME, "patient": patient}):
+        late = report(ehr, **subject).json()
+        assert "counts as none within it" in late["notice"]
+        assert "report it again with happened_at" in late["notice"]
+        assert "notice" not in report(ehr, **subject, happened=False).json()
+        dated = report(ehr, **subject, happened_at=at).json()
+        assert "notice" not in dated
+        assert datetime.fromisoformat(dated["happened_at"]) == datetime.fromisoformat(at)
+        assert Outcome.objects.latest("pk").known_at == datetime.fromisoformat(at)
+
+
+@pytest.mark.parametrize(
+    ("days", "happened", "reason"),
+    [(0, False, "no_event"), (1, True, "in_the_future"), (-1, True, "before_prediction")],
+)
+def test_a_time_of_an_event_must_fit_the_report(service, ehr, days, happened, reason):
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    at = (NOW + timedelta(days=days)).isoformat()
+    refused = report(ehr, prediction_id=made, happened=happened, happened_at=at)
+    assert (refused.status_code, refused.json()["reason"]) == (422, reason)
+    assert refused.json()["field"] == "happened_at"
+
+
+def test_an_event_is_not_known_before_it_happens(service, ehr):
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    known, at = ((NOW - timedelta(hours=hours)).isoformat() for hours in (2, 1))
+    refused = report(ehr, prediction_id=made, known_at=known, happened_at=at)
+    assert (refused.status_code, refused.json()["reason"]) == (422, "known_before")
 
 
 def test_a_feature_may_be_called_as_a_keyword_of_python(model):

@@ -13,7 +13,7 @@ import pytest
 from monitoring.corrections import list_affected
 from records.clients import SCOPES
 from records.settings import Settings
-from tests.factories import NAME, NOW, VALUES, make_artefact
+from tests.factories import BUNDLE, NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import PATH as HOOK
 from tests.serving.hooks import FhirServer, hook_request, running
@@ -54,9 +54,9 @@ def test_a_batch_of_a_thousand_is_taken_and_one_more_is_not(service, ehr):
     answers = ehr.post(BATCH, json={"requests": [one] * 1000}).json()["answers"]
     assert len({item["prediction"]["prediction_id"] for item in answers}) == 1000
     assert len(read_predictions()) == 1000
-    for count in (0, 1001):
+    for count, status in ((0, 422), (1001, 413)):
         response = ehr.post(BATCH, json={"requests": [one] * count})
-        assert response.status_code == 413
+        assert response.status_code == status
     assert "notice" in response.json()
 
 
@@ -103,6 +103,33 @@ def test_feedback_on_a_prediction_is_kept(service, ehr):
     assert ehr.post("/v1/feedback", json={**body, "comment": "x"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("at", "reason"),
+    [("2026-03-02T10:13:59Z", "before_prediction"), ("2026-03-02T10:16:01Z", "in_the_future")],
+)
+def test_feedback_of_a_time_at_which_it_can_not_be_is_refused(service, ehr, at, reason):
+    from records.models import Feedback
+
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    body = {"prediction_id": answer["prediction_id"], "outcome": "accepted"}
+    refused = ehr.post("/v1/feedback", json={**body, "happened_at": at})
+    assert refused.status_code == 422
+    assert (refused.json()["field"], refused.json()["reason"]) == ("happened_at", reason)
+    assert Feedback.objects.count() == 0
+    kept = {**body, "happened_at": "2026-03-02T10:14:30Z"}
+    assert ehr.post("/v1/feedback", json=kept).status_code == 201
+
+
+def test_the_answer_to_feedback_says_whether_its_reason_is_one_of_the_cards(service, ehr):
+    answer = service.predict(ehr, {"values": VALUES}).json()
+    body = {"prediction_id": answer["prediction_id"], "outcome": "overridden"}
+    for code, told in (("treated", "offered"), ("treatd", "other"), ("", "none")):
+        kept = ehr.post("/v1/feedback", json={**body, "reason_code": code})
+        assert kept.json()["reason"] == told
+        labels = f'model="{NAME}",outcome="overridden",protocol="json",reason="{told}"'
+        assert f"auscult_feedback_total{{{labels}}} 1.0" in ehr.get("/metrics").text
+
+
 def test_the_feedback_is_in_the_chain(service, ehr):
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -141,7 +168,7 @@ def test_a_client_that_calls_too_fast_is_told_when_to_come_back(serve, sqlite_db
     service = serve(Settings(home=sqlite_db.home, requests_per_second=2))
     client, other = service.client("read"), service.client("read")
     statuses = [client.get("/v1/models").status_code for _ in range(8)]
-    assert statuses[:4] == [200] * 4
+    assert statuses[:2] == [200] * 2
     assert 429 in statuses
     refused = client.get("/v1/models")
     assert refused.headers["retry-after"] == "1"
@@ -185,6 +212,61 @@ def test_explanations_have_a_daily_budget_and_risks_go_on(serve, sqlite_db):
     service.now = NOW + timedelta(days=1)
     values = {name: value for name, value in VALUES.items() if name != "lactate"}
     assert service.predict(client, {"values": values}).status_code == 200
+
+
+def test_no_more_than_a_second_s_requests_come_through_at_once(serve, sqlite_db):
+    """API-4."""
+    service = serve(Settings(home=sqlite_db.home, requests_per_second=20))
+    client = service.client("read")
+    started = time.monotonic()
+    answered = sum(client.get("/v1/models").status_code == 200 for _ in range(100))
+    assert 20 <= answered <= 20 + 20 * (time.monotonic() - started) + 1
+
+
+def test_all_keys_of_a_client_have_its_one_budget_whatever_the_protocol(serve, sqlite_db):
+    """ML-1, API-4: test keys stand apart."""
+    service = serve(Settings(home=sqlite_db.home, explanations_per_day=3))
+    first, second = (service.client("predict", "explain", name="ward") for _ in range(2))
+    fhir = f"/fhir/RiskAssessment/$predict?model={NAME}"
+    assert service.predict(first, {"values": VALUES}).status_code == 200
+    assert second.post(fhir, json=BUNDLE).status_code == 200
+    assert service.predict(second, {"values": VALUES}).status_code == 200
+    for client in (first, second):
+        assert service.predict(client, {"values": VALUES}).status_code == 429
+        assert client.post(fhir, json=BUNDLE).status_code == 429
+    assert service.predict(service.client("predict", "explain"), {"values": VALUES}).is_success
+
+
+def test_all_keys_of_a_client_have_its_one_rate(serve, sqlite_db):
+    """API-4."""
+    service = serve(Settings(home=sqlite_db.home, requests_per_second=2))
+    first, second = (service.client("read", name="ward") for _ in range(2))
+    statuses = [client.get("/v1/models").status_code for client in (first, second) * 4]
+    assert 429 in statuses[2:]
+    apart = service.client("read", name="another ward")
+    assert apart.get("/v1/models").status_code == 200
+
+
+def test_a_batch_that_no_day_s_budget_holds_is_too_large_and_says_how_many_fit(serve, sqlite_db):
+    """ML-1: a worker has its share of the budget, and says so."""
+    service = serve(Settings(home=sqlite_db.home, explanations_per_day=20, workers=2))
+    client = service.client("predict", "explain", "bulk")
+
+    def batch(count: int):
+        return client.post(BATCH, json={"requests": [{"values": VALUES}] * count})
+
+    refused = batch(15)
+    assert refused.status_code == 413
+    assert "retry-after" not in refused.headers
+    words = refused.json()["detail"]
+    assert "20 explanations a day, 10 of them by each of 2 workers" in words
+    assert "batches of 10 at most" in words
+    assert batch(7).status_code == 200
+    refused = batch(4)
+    assert refused.status_code == 429
+    assert "3 are left today" in refused.json()["detail"]
+    assert batch(3).status_code == 200
+    assert batch(1).status_code == 429
 
 
 def test_every_operation_with_a_body_has_an_example_that_is_answered(service, ehr):

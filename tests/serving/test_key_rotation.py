@@ -3,7 +3,7 @@
 import httpx
 
 from records.clients import SCOPES
-from tests.factories import NOW
+from tests.factories import NAME, NOW
 from tests.serving.conftest import Service
 from tests.serving.hooks import PATH as HOOK
 from tests.serving.hooks import hook_request
@@ -38,6 +38,9 @@ def test_a_new_key_sees_what_the_old_one_made_and_nobody_elses_does(service: Ser
     new = service.client(*SCOPES, name=WARD)
     assert answers(new, made) == [200, 200, 201, 201]
     assert send_feedback(new, card).status_code == 200
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    outcome = {"model": NAME, "patient": patient, "happened": False, "known_at": NOW.isoformat()}
+    assert new.post("/v1/outcomes", json=outcome).json()["own_predictions"] == 2
     assert search(new)["total"] == Prediction.objects.count() == 2
     for other in (service.client(*SCOPES), service.client(*SCOPES, name=WARD, is_test=True)):
         assert answers(other, made) == [404] * 4

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from models.readings import Reading
 from records.clients import SCOPES, create_client
+from records.standstill import STANDSTILL_SECONDS
 from serving.recording import input_digest
 from tests.factories import NAME, NOW, VALUES
 from tests.serving.conftest import read_predictions
@@ -99,6 +101,30 @@ def test_when_too_much_waits_the_caller_may_come_again(serve, sqlite_db):
 
 def _as_done(waiting):
     return (one.result() for one in as_completed(waiting, timeout=15))
+
+
+def test_a_service_that_records_nothing_for_seconds_is_not_ready_until_it_does_again(
+    serve, sqlite_db
+):
+    service = serve(sqlite_db.model_copy(update={"request_timeout_s": 0.2}))
+    client = service.client("predict")
+    client.get("/v1/models")
+
+    def status_by(wanted: int, seconds: float) -> int:
+        end = time.monotonic() + seconds
+        while (status := client.get("/readyz").status_code) != wanted and time.monotonic() < end:
+            time.sleep(0.05)
+        return status
+
+    with sqlite3.connect(service.settings.root / "records.db", isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert status_by(503, 0.1) == 200
+        assert service.predict(client, {"values": VALUES}).status_code == 504
+        assert status_by(503, STANDSTILL_SECONDS + 1) == 503
+        assert client.get("/livez").status_code == 200
+        other.execute("ROLLBACK")
+    assert status_by(200, 2) == 200
+    assert service.predict(client, {"values": VALUES}).status_code == 200
 
 
 def test_without_a_writer_nothing_is_answered_and_nothing_is_ready(service, ehr):

@@ -3,7 +3,8 @@
 import time
 
 from records.clients import SCOPES
-from tests.factories import BUNDLE, NAME, NOW, VALUES
+from tests.factories import BUNDLE, DEFINITION, NAME, NOW, VALUES, make_artefact
+from tests.serving.hooks import PATH, card_of, hook_request
 
 WITHIN_SECONDS = 2.0
 
@@ -15,6 +16,52 @@ def until(status: int, service, client) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"no {status} within {WITHIN_SECONDS} s")
+
+
+def test_the_lists_of_models_and_services_say_what_is_suspended(serve, sqlite_db):
+    from records.suspensions import restore, suspend
+
+    service = serve(sqlite_db)
+    client = service.client(*SCOPES)
+
+    def told() -> tuple[dict, dict, list[str]]:
+        (listed,) = client.get("/v1/models").json()["models"]
+        services = client.get("/cds-services").json()["services"]
+        about = client.get(f"/v1/models/{NAME}").json()
+        return listed, about, [one["description"] for one in services]
+
+    listed, about, descriptions = told()
+    assert "suspended" not in listed
+    assert "suspended" not in about
+    suspend(NAME, by="grace", because="The feed is down.", now=NOW)
+    until(503, service, client)
+    listed, about, suspended = told()
+    assert listed["suspended"] == about["suspended"] == "The feed is down."
+    wanted = "Suspended when this was asked, because: The feed is down. "
+    assert suspended == [f"{wanted}{one}" for one in descriptions]
+    restore(NAME, by="ada", because="mended", now=NOW)
+    until(200, service, client)
+    assert told()[2] == descriptions
+
+
+def test_a_reason_that_could_be_taken_for_html_stands_in_no_summary(serve, sqlite_db, artefacts):
+    """CDS-12: nor one of several lines, which older versions took."""
+    from records.models import Suspension
+
+    text = DEFINITION.replace("look at the patient as you would without a model", "look")
+    service = serve(sqlite_db, make_artefact(artefacts / NAME, definition_text=text))
+    client = service.client(*SCOPES)
+    one = Suspension.objects.create(model=NAME, since=NOW, by="grace", because="No\nlactate")
+    until(503, service, client)
+    summary = card_of(client.post(PATH, json=hook_request()))["summary"]
+    assert summary.startswith(f"Risk not calculated: {NAME} is suspended: No lactate.")
+    one.because = "<img src=x>\n& more"
+    one.save()
+    time.sleep(1.2)
+    card = card_of(client.post(PATH, json=hook_request()))
+    assert not {"<", "&", "\n"} & set(card["summary"])
+    assert card["summary"].startswith("Risk not calculated: Made-up risk of sepsis")
+    assert r"\<img src=x\> \& more" in card["detail"]
 
 
 def test_every_worker_refuses_with_the_reason_and_answers_again_when_restored(serve, sqlite_db):

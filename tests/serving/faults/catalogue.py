@@ -156,6 +156,31 @@ for code in ("C", "degF"):
         f"{code} as a code of UCUM",
         fhir=(c.quantity(3.1, code), "refused unknown_unit"),
     )
+AMOUNTS = {"mg/dL": 1.4, "umol/L": 1.4 / 0.011312}
+for code, unit, outcome in (
+    ("mg/dl", "mg/dL", "unchanged"),
+    ("umol/l", "umol/L", "flagged code_unit_mismatch"),
+    ("MG/DL", "mg/dL", "refused unknown_unit"),
+    ("mg%", "mg/dL", "unchanged"),
+    ("mcmol/L", "umol/L", "flagged code_unit_mismatch"),
+    ("\u00b5mol/L", "umol/L", "flagged code_unit_mismatch"),
+):
+    coded = {"value": AMOUNTS[unit], "system": c.UCUM, "code": code}
+    fault(
+        UNIT,
+        f"creatinine in {unit}, spelt {code} as a code of UCUM",
+        fhir=(c.resource(c.CREATININE_AT, valueQuantity=coded), outcome),
+    )
+for text, unit, outcome in (
+    ("mg%", "mg/dL", "unchanged"),
+    ("\u00b5mol/L", "umol/L", "flagged code_unit_mismatch"),
+):
+    stated = {"value": AMOUNTS[unit], "unit": text}
+    fault(
+        UNIT,
+        f"creatinine in {unit}, spelt {text} as text only",
+        fhir=(c.resource(c.CREATININE_AT, valueQuantity=stated), outcome),
+    )
 fault(
     UNIT,
     "a unit's text that is no unit, beside its code",
@@ -269,6 +294,26 @@ fault(
         "status 412",
     ),
 )
+cancelled = {
+    "resourceType": "Observation",
+    "status": "cancelled",
+    "subject": {"reference": "Patient/p1"},
+}
+fault(
+    ABSENCE,
+    "as many cancelled results as were asked for, without a total or a link",
+    hook=(
+        c.prefetch(
+            LACTATE,
+            {
+                "resourceType": "Bundle",
+                "type": "searchset",
+                "entry": [{"resource": {**cancelled, "id": f"c{i}"}} for i in range(10)],
+            },
+        ),
+        "status 412",
+    ),
+)
 for name, wrong in (
     ("an entry whose response is an error", {"response": {"status": "500"}}),
     ("an entry without a resource", {"fullUrl": "https://ehr.example.org/fhir/Observation/o1"}),
@@ -331,8 +376,37 @@ for name, change in (
     ("beside the number", c.lactate(valueQuantity={"_value": WITHHELD})),
     ("within the quantity", c.lactate(valueQuantity=WITHHELD)),
     ("beside the quantity", c.other_value(_valueQuantity=WITHHELD)),
+    ("within a concept", c.other_value(valueCodeableConcept=WITHHELD)),
+    *(
+        (f"by _value{kind}", c.other_value(**{f"_value{kind}": WITHHELD}))
+        for kind in ("CodeableConcept", "String", "Boolean", "Integer", "Time", "DateTime")
+    ),
 ):
     fault(ABSENCE, f"masked, as is said {name}", fhir=(change, "refused masked"))
+fault(
+    ABSENCE,
+    "unknown, as is said by _valueString",
+    fhir=(
+        c.other_value(_valueString={"extension": [{"url": REASON, "valueCode": "unknown"}]}),
+        "missing lactate: reported_absent",
+    ),
+)
+fault(
+    ABSENCE,
+    "a text and, beside it, a reason for its absence",
+    fhir=(
+        c.other_value(valueString="3.1", _valueString=WITHHELD),
+        "refused contradictory_value",
+    ),
+)
+fault(
+    ABSENCE,
+    "a coded value and, within it, a reason for its absence",
+    fhir=(
+        c.other_value(valueCodeableConcept={**WITHHELD, "coding": [{"code": "high"}]}),
+        "refused contradictory_value",
+    ),
+)
 fault(
     ABSENCE,
     "a number and, beside it, a reason for its absence",
