@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# holds the process that installs; what is left of it says that it didn't come to its end
+INSTALLING := $(VENV)/.installing
 ARGS ?=
 
 .PHONY: install test demo fuzz check format lint types imports bench lock screenshots clean help
@@ -12,17 +14,30 @@ help:  ## show the targets
 install: $(VENV)/.installed  ## make .venv from the hashed lock
 
 $(VENV)/.installed: requirements-dev.lock pyproject.toml
+	@if test -e $(INSTALLING); then \
+	  other=$$(cat $(INSTALLING)); \
+	  if test "$$other" != $$PPID && kill -0 "$$other" 2>/dev/null; then \
+	    echo "Process $$other is installing into $(VENV) already: wait for it" >&2; exit 1; \
+	  fi; \
+	  echo "The last installation wasn't finished: beginning with a new $(VENV)"; \
+	  rm -rf $(VENV); \
+	fi
 	@echo "Installing the locked packages into $(VENV); a minute or two, longer where they have to be fetched"
+	@test -x $(BIN)/python || if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --python "$(PYTHON)" $(VENV); \
+	else \
+	  "$(PYTHON)" -m venv $(VENV); \
+	fi
+	@echo $$PPID > $(INSTALLING)
 	@if command -v uv >/dev/null 2>&1; then \
-	  test -x $(BIN)/python || uv venv --quiet --python "$(PYTHON)" $(VENV); \
 	  VIRTUAL_ENV=$(VENV) uv pip sync --quiet --require-hashes requirements-dev.lock && \
 	  VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable . ; \
 	else \
-	  test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV); \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements-dev.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . ; \
-	fi
+	fi || { echo "Not installed, for the reason above. The next \`make install\` begins with a new $(VENV)" >&2; exit 1; }
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true  # some packages carry files that no Python compiles
+	@rm -f $(INSTALLING)
 	@touch $@
 
 test: install  ## run the tests

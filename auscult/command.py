@@ -72,13 +72,26 @@ app.add_typer(people.users, name="user", rich_help_panel="Set up")
 
 
 def main() -> None:
-    """Run the command; an error made on purpose is one line on standard error and exit 1."""
+    """Run the command; an error made on purpose is one line on standard error and exit 1.
+
+    Ctrl-C is one line too, and exit 130.
+    """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name every address called
     try:
         app()
     except AuscultError as error:
         sys.stderr.write(f"auscult: {error}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("auscult: interrupted\n")
+    except (KeyboardInterrupt, SystemExit) as end:
+        interruption = _interruption(end)
+        if interruption is None:
+            raise
+        sys.stderr.write(f"auscult: {'; '.join(('interrupted', *map(str, interruption.args)))}\n")
         sys.exit(130)
+
+
+def _interruption(end: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C that ended the command, of which Typer makes an exit without a word."""
+    while end is not None and not isinstance(end, KeyboardInterrupt):
+        end = end.__cause__ or end.__context__
+    return end

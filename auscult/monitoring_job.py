@@ -81,7 +81,8 @@ def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetim
     listed = list_affected(model, now)
     sys.stderr.write(
         f"auscult: {listed.predictions:,} predictions used corrected results and were "
-        f"withdrawn; the band of {listed.band_changes:,} changes\n"
+        f"withdrawn; the band of {listed.band_changes:,} changes, and {listed.unscored:,} have no "
+        "new risk\n"
     )
     return listed
 

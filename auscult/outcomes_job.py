@@ -1,12 +1,20 @@
 """Recording a file of outcomes for the command: whose key, which file, one audit event."""
 
+from __future__ import annotations
+
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from auscult.database import now
 from auscult.scoring_job import read_key
 from auscult.screen import Step
+from models.definition import Definition
 from models.errors import SettingsError
 from records.settings import Settings
+
+if TYPE_CHECKING:  # Django's tables can be imported only once it's configured
+    from monitoring.outcome_file import OutcomeFile
 
 # patients of files are known under this system, as `auscult score --record` knows them
 FILE_SYSTEM = "urn:auscult:batch"
@@ -14,9 +22,15 @@ _COMMIT_SECONDS = 60.0
 
 
 def record_file(
-    model: str, path: Path, *, key_file: Path, system: str, settings: Settings, step: Step
-) -> tuple[int, int]:
-    """Record a file's outcomes; return how many were new, and how many known already."""
+    definition: Definition,
+    path: Path,
+    *,
+    key_file: Path,
+    system: str,
+    settings: Settings,
+    step: Step,
+) -> OutcomeFile:
+    """Record a file's outcomes; return what of it was new, known already, or counts as none."""
     from monitoring.outcome_file import Reader, record_outcomes
     from records import audit
     from records.clients import authenticate
@@ -31,7 +45,15 @@ def record_file(
         raise SettingsError(
             f"{key_file}: its API key is unknown, revoked, expired or without the scope outcome"
         )
-    reader = Reader(model, client.key_id, client.is_test, Pseudonymiser(key), system, moment)
+    reader = Reader(
+        definition.name,
+        client.key_id,
+        client.is_test,
+        Pseudonymiser(key),
+        system,
+        moment,
+        timedelta(days=definition.outcome.horizon_days),
+    )
     found = reader.read(path)
     writer = Writer(settings.database, queue=max(len(found.rows), 1))
     writer.start()
@@ -44,10 +66,11 @@ def record_file(
     finally:
         writer.close()
     details = {
-        "model": model,
+        "model": definition.name,
         "sha256": found.digest,
         "recorded": len(found.rows),
         "known_already": found.known_already,
+        "after_horizon": found.after_horizon,
     }
     audit.note("outcomes.file", client.name, details, moment)
-    return len(found.rows), found.known_already
+    return found

@@ -1,11 +1,13 @@
 """What `auscult performance` and `auscult transportability` print: figures with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from rich.table import Table
 
 from auscult.screen import out
+from models.amounts import counted
 
 FIGURES = {
     "auroc": "AUROC",
@@ -21,6 +23,8 @@ AT_THRESHOLDS = {
     "sensitivity": "Sensitivity",
     "alerts_per_100": "Alerts per 100",
 }
+# a figure with its interval and the space around it, as in "-0.123 (-0.234 to -0.012)"
+FIGURE_WIDTH = 27
 
 
 def show_performance(report: Mapping[str, Any]) -> None:
@@ -31,23 +35,25 @@ def show_performance(report: Mapping[str, Any]) -> None:
     if not windows:
         out.print("No prediction was recorded.")
         return
-    out.print(_table("Window", [(one["label"], one) for one in windows], FIGURES))
+    _show("Window", [(one["label"], one) for one in windows], FIGURES)
     acting = [
         (f"{one['label']} at {100 * float(risk):g} %", {"figures": figures})
         for one in windows
         for risk, figures in one["at_thresholds"].items()
     ]
-    if acting:
-        out.print(_table("Acting", acting, AT_THRESHOLDS))
+    _show("Acting", acting, AT_THRESHOLDS)
     apart = [
         (f"{one['label']} {row['title']}: {row['group']}", row)
         for one in windows
         for row in one["apart"]
     ]
-    if apart:
-        out.print(_table("Apart", apart, FIGURES))
+    _show("Apart", apart, FIGURES)
     made, shown = (sum(one[name] for one in windows) for name in ("predictions", "shown"))
     out.print(f"{shown:,} predictions were shown, {made - shown:,} recorded in silence.")
+    late = sum(one.get("after_horizon", 0) for one in windows)
+    if late:
+        are = "is" if late == 1 else "are"
+        out.print(f"{counted(late, 'reported event')} {are} after the horizon: none within it.")
     out.print(report["treatment"])
 
 
@@ -77,15 +83,35 @@ def show_transportability(found: Mapping[str, Any]) -> None:
     out.print(table)
 
 
-def _table(
+def _show(
     title: str, rows: Sequence[tuple[str, Mapping[str, Any]]], names: Mapping[str, str]
-) -> Table:
-    table = Table(title, *names.values(), box=None)
+) -> None:
+    """Print what is claimed, in as many tables as the width asks for, and why the rest isn't."""
+    claimed = {label: row["figures"] for label, row in rows if not row.get("reason")}
+    if claimed:
+        room = out.width - max(len(label) for label in (title, *claimed))
+        at_once = max(room // FIGURE_WIDTH, 1)
+        for some in _batched(names, at_once):
+            out.print(_table(title, claimed, {name: names[name] for name in some}))
+    reasons: dict[str, list[str]] = {}
     for label, row in rows:
         if row.get("reason"):
-            table.add_row(label, row["reason"])
-        else:
-            table.add_row(label, *(_words(row["figures"][name]) for name in names))
+            reasons.setdefault(row["reason"], []).append(label)
+    for reason, labels in reasons.items():
+        out.print(f"{', '.join(labels)}: {reason}.")
+
+
+def _batched(names: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield names in batches of a size, in their order."""
+    rest = iter(names)
+    while some := tuple(islice(rest, size)):
+        yield some
+
+
+def _table(title: str, rows: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> Table:
+    table = Table(title, *names.values(), box=None)
+    for label, figures in rows.items():
+        table.add_row(label, *(_words(figures[name]) for name in names))
     return table
 
 

@@ -37,7 +37,8 @@ def progress() -> Iterator[Step]:
             if stage not in tasks:
                 tasks[stage] = int(bars.add_task(stage, total=total))
                 if not out.is_terminal:
-                    out.print(f"  {stage} …")
+                    count = f", {total:,} in all" if total > 1 else ""
+                    out.print(f"  {stage}{count} …")
             bars.update(bars.task_ids[tasks[stage]], completed=done, total=total)
 
         yield step

@@ -1,7 +1,6 @@
 """What the commands print at their end: figures with their intervals, alarms in words."""
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -9,8 +8,7 @@ from rich.table import Table
 
 from auscult.screen import out
 from models.amounts import counted
-from models.errors import AuscultError
-from models.figure_names import MINUS_CHAMPION
+from models.figure_names import MINUS_CHAMPION, SCALAR_TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,21 +23,46 @@ if TYPE_CHECKING:
     from training.validation import Validation
 
 _SHOWN = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-    "calibration_slope": "Calibration slope",
-    "calibration_in_the_large": "Calibration in the large",
+    name: SCALAR_TITLES[name]
+    for name in ("auroc", "auprc", "brier", "calibration_slope", "calibration_in_the_large")
 }
 
 
 def show_trained(trained: "TrainedVersion") -> None:
     """Show a trained version's headline figures."""
+    from training.beside_baseline import not_better  # here, as no other command needs it to start
+
     out.print(f"\n[bold]{trained.name} version {trained.version}[/bold] (run {trained.run_id})")
     out.print(_figures(trained.evaluation))
     if trained.earlier is not None and trained.earlier.count:
         out.print(f"Bear in mind: {trained.earlier.words}.")
-    _show_evidence(json.loads((trained.directory / "evidence.json").read_bytes()))
+    evidence = json.loads((trained.directory / "evidence.json").read_bytes())
+    out.print(f"How it is judged: {evidence['split']['method']}.", markup=False)
+    beside = not_better(evidence)
+    if beside is not None:
+        out.print(f"Bear in mind: {beside}.", markup=False)
+    if evidence["stability"] is not None:
+        _show_stability(evidence["stability"], evidence["model_evidence"]["trials"])
+    _show_evidence(evidence)
+
+
+def _show_stability(stable: "Mapping[str, Any]", trials: int) -> None:
+    """Show how far risks depend on who happened to be in the table, and what that rests on."""
+    from training.stability import ENOUGH_RUNS  # here, as no other command needs it to start
+
+    out.print(
+        f"Stability: made again from {counted(stable['runs'], 'bootstrap sample')} of the training "
+        f"patients, each person's risk differs by {stable['mape']:.3f} on average (mean absolute "
+        f"prediction error, over {counted(stable['people'], 'row')}); for one in ten by more than "
+        f"{stable['mape_quantiles']['0.9']:.3f}."
+    )
+    if stable["trials"] < trials:
+        out.print(
+            f"  Each sample's search had {counted(stable['trials'], 'trial')} and the model's "
+            f"{trials:,}, so a repetition may differ somewhat more."
+        )
+    if stable["quick_look"]:
+        out.print(f"  Fewer than {ENOUGH_RUNS} samples are a quick look: rely on neither figure.")
 
 
 def _show_evidence(evidence: "Mapping[str, Any]") -> None:
@@ -62,14 +85,29 @@ def show_retrained(found: "Retrained") -> None:
     made = found.made_from
     out.print(
         f"\n{made['recorded']:,} recorded predictions of windows closed through "
-        f"{made['closed_through']}: {made['shown']:,} shown, {made['silent']:,} silent; "
-        f"{made['training']:,} trained, {made['test']:,} later ones tested."
+        f"{made['closed_through']}: {made['shown']:,} shown, {made['silent']:,} silent. The "
+        f"earlier {made['training']:,} taught the challenger beside the original table; of the "
+        f"{made['test']:,} later ones, those of other patients judge it."
     )
+    if made["censored"]:
+        out.print(f"Lost before the horizon, and weighted for that: {made['censored']:,}.")
     for note in found.notes:
-        out.print(f"Bear in mind: {note}.")
+        out.print(f"Bear in mind: {note}.", markup=False)
     show_trained(found.trained)
+    _show_differences(found)
+    out.print("Nothing was promoted. Next, by somebody else: [bold]auscult promote[/bold]")
+
+
+def _show_differences(found: "Retrained") -> None:
+    """Show the challenger's figures minus the champion's on the same people, or why there's none.
+
+    A difference of slopes is no better or worse by its sign, so the figures' ideal is said.
+    """
     if not found.differences:
-        out.print(f"It can't be compared with the champion, version {found.champion}.")
+        out.print(
+            f"It can't be compared with the champion, version {found.champion}, which refuses some "
+            "of these people; no gate on a difference to it can pass."
+        )
         return
     table = Table(f"Minus the champion, version {found.champion}", "", "95 % interval", box=None)
     for name, title in _SHOWN.items():
@@ -77,9 +115,13 @@ def show_retrained(found: "Retrained") -> None:
             found.differences.get(f"{name}{MINUS_CHAMPION}{end}") for end in ("", "_low", "_high")
         )
         if value is not None and low is not None and high is not None:
-            table.add_row(title, f"{value:+.3f}", f"{low:+.3f} to {high:+.3f}")
+            table.add_row(title, f"{value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}")
     out.print(table)
-    out.print("Nothing was promoted. Next, by somebody else: [bold]auscult promote[/bold]")
+    out.print(
+        "On the same people, paired. Better is above 0 for AUROC and AUPRC, below 0 for the Brier "
+        "score; a difference in slope or in the large is judged by which of the two is nearer 1 "
+        "or 0. An interval that holds 0 shows no difference."
+    )
 
 
 def show_validated(found: "Validation") -> None:
@@ -87,10 +129,20 @@ def show_validated(found: "Validation") -> None:
     version = f"{found.version.name} version {found.version.version}"
     out.print(f"\n[bold]{version}[/bold] on {found.people:,} rows (run {found.run_id})")
     out.print(_figures(found.evaluation))
+    for words in found.suspicions:
+        out.print(f"To be looked into: {words}", markup=False)
+    if found.untold is not None:
+        out.print(f"Bear in mind: {found.untold}.", markup=False)
     if found.seen_before is not None:
-        out.print(
-            f"[bold red]THIS IS NO VALIDATION[/bold red] by other people: {found.seen_before}. "
+        seen = found.seen_before
+        means = (
             "These figures look better than those of other people will."
+            if seen.learnt
+            else "No tree has learnt from them, but the version's own figures are of them: these "
+            "say nothing new."
+        )
+        out.print(
+            f"[bold red]THIS IS NO VALIDATION[/bold red] by other people: {seen.words}. {means}"
         )
 
 
@@ -144,33 +196,3 @@ def show_status(found: "Sequence[Heartbeat]") -> None:
             out.print(f"[red]NOT WATCHED[/red] {fault}")
         if one.outcomes_note:
             out.print(f"[yellow]OUTCOMES[/yellow] {one.outcomes_note}")
-
-
-def show_history(name: str, at: str) -> None:
-    """Show who moved a model's aliases when and why, or which version was champion at a time."""
-    from records import tenure
-
-    rows = tenure.history(name)
-    if at:
-        moment = parse_time(at)
-        if moment > datetime.now(UTC):
-            raise AuscultError(f"{at} hasn't come yet; name a time up to now")
-        found = tenure.tenure_at(name, "champion", moment)
-        if found is None:
-            out.print(f"no version of {name} was champion then")
-            return
-        rows = [found]
-    table = Table("Since", "Alias", "Version", "By", "Because", box=None)
-    for row in rows:
-        because = f"{row.because} (gates overridden)" if row.overridden else row.because
-        table.add_row(f"{row.since:%Y-%m-%d %H:%M:%S}", row.alias, row.version, row.by, because)
-    out.print(table)
-
-
-def parse_time(text: str) -> datetime:
-    """Read an ISO 8601 time; one without an offset is taken as UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise AuscultError(f"{text!r} is not a time such as 2026-01-31T08:00:00Z") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -48,7 +48,7 @@ def _carried_out(review: "Review", settings: Settings, now: datetime) -> str:
     if _is_done(review):
         return "Carried out already, before that could be written down."
     if review.decision == PROMOTE:
-        promotion.promote(
+        already = promotion.promote(
             review.model,
             review.version,
             to=CHAMPION,
@@ -57,6 +57,8 @@ def _carried_out(review: "Review", settings: Settings, now: datetime) -> str:
             settings=settings,
             now=now,
         )
+        if already is not None:
+            return f"Version {review.version} {already.words}; nothing was moved."
         return f"Version {review.version} is champion. Package and serve it to bring it into use."
     restored = promotion.rollback(
         review.model, by=review.by, because=review.because, settings=settings, now=now

@@ -32,11 +32,12 @@ from benchmarks.drifts import (
 )
 from benchmarks.many_years import null_years
 from benchmarks.markdown import put_between, put_or_print, table
-from monitoring.calibration import miscalibration
+from monitoring.calibration import BETS, days_of_risks
 from monitoring.evidence.detector import DAYS_A_YEAR
 from monitoring.evidence.state import Counts
 from monitoring.expected import RiskHistogram
 from monitoring.independence import Outcomes
+from monitoring.outcome_bets import first_alarm
 from monitoring.traffic import silent_since
 
 VOLUMES = (30, 100, 500)
@@ -199,8 +200,8 @@ def calibration_delay(change: Callable[[np.ndarray], np.ndarray], seed: int) -> 
     everyone = np.arange(odds.size)
     known = np.ones(odds.size, dtype=np.bool_)
     outcomes = Outcomes(days, everyone, 1 / (1 + np.exp(-odds)), happened, known)
-    found = miscalibration([outcomes], AS_WATCHED.budget, 30, None)
-    return (found.day - START).days + 1 if found else math.inf
+    found = first_alarm(BETS, days_of_risks([outcomes], 30, None), AS_WATCHED.budget)
+    return (found.seen.last - START).days + 1 if found else math.inf
 
 
 def silence_delay(seed: int) -> int:

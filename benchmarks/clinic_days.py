@@ -151,11 +151,12 @@ def _moment(at: datetime) -> str:
 
 
 def _analyse() -> None:
-    """Let the database see how its tables are filled, as it does by itself in time."""
+    """Let PostgreSQL see how its tables are filled, as it does in time, which SQLite doesn't."""
     from django.db import connection
 
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
 
 
 def _insert(settings: Settings, table: str, columns: Any, rows: list[tuple[Any, ...]]) -> None:

@@ -218,11 +218,16 @@ def make_population(rows: int = 600, *, seed: int = 7) -> dict[str, np.ndarray]:
 
 
 def make_artefact(
-    directory: Path, *, status: str = "demonstration", version: str = "1", trees: int = 12
+    directory: Path,
+    *,
+    status: str = "demonstration",
+    version: str = "1",
+    trees: int = 12,
+    definition_text: str | None = None,
 ) -> RiskModel:
     """Fit the made-up model, write its artefact into a new directory, and load it."""
     directory.mkdir(parents=True)
-    text = DEFINITION.replace("STATUS", status)
+    text = (definition_text or DEFINITION).replace("STATUS", status)
     (directory / "model.toml").write_text(text)
     (directory / "card.md").write_text("# Made-up risk of sepsis\n\nFor tests only.\n")
     definition = parse_definition(text.encode(), source="factories.py")

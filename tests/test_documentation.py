@@ -4,12 +4,15 @@ import json
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -378,6 +381,24 @@ def test_each_request_of_a_page_is_answered_so_by_itself(read_along, page):
         for one in needed if "$PREDICTION" in example.command else ():
             shell.send(one.command)
         check_answer(example, shell.send(example.command))
+
+
+def test_a_database_that_is_busy_for_longer_than_callers_wait_changes_no_answer_here(
+    read_along, sqlite_db
+):
+    example = next(one for one in page_of("README.md") if one.answer)
+    shell = read_along("README.md")
+    longer_s = Settings.model_fields["request_timeout_s"].default + 1
+    path = sqlite_db.root / "records.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        released = Timer(longer_s, other.execute, ["ROLLBACK"])
+        released.start()
+        try:
+            check_answer(example, shell.send(example.command))
+            assert not other.in_transaction
+        finally:
+            released.join()
 
 
 def check_answer(example: Example, answer: tuple[int, str, str]) -> None:

@@ -16,7 +16,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`([\w./]+)`:\s*$")
 NUMBER = re.compile(r"[+-]?\d[\d,]*\.?\d*")
 RUN = re.compile(r"\b[0-9a-f]{32}\b")
-TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
+TIME = re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{6}Z)?")
 
 
 @dataclass(frozen=True)

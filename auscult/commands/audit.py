@@ -42,4 +42,6 @@ def verify() -> None:
     disagreements = agreement.disagreements(account_agreement.disagreements)
     for one in disagreements:
         out.print(f"[red]{one.table} disagrees with the chain[/red]: {one.words}")
+    for words in agreement.uncovered():
+        out.print(f"[yellow]Not covered by the chain[/yellow]: {words}")
     raise typer.Exit(4 if found.faults or disagreements else 0)

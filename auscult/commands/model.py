@@ -9,6 +9,7 @@ import typer
 from auscult.commands.arguments import Because, By, Name, Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
+from models.catalogue import find_definition
 from records.settings import read_settings
 
 Number = Annotated[str, typer.Argument(help="The version's number in the registry.")]
@@ -104,11 +105,14 @@ def promote(
     by: By = "",
     override: Annotated[bool, typer.Option(help="Promote although a gate fails.")] = False,
 ) -> None:
-    """Move an alias to a version whose evidence passes the definition's gates."""
+    """Move an alias to a version whose evidence passes the definition's gates.
+
+    Exit 0 too where it means that version already, which is said and not recorded; 1 if refused.
+    """
     from training import promotion
 
     settings = open_records()
-    promotion.promote(
+    already = promotion.promote(
         name,
         version,
         to=to,
@@ -118,6 +122,9 @@ def promote(
         settings=settings,
         now=now(),
     )
+    if already is not None:
+        out.print(f"{name} version {version} {already.words}; nothing was recorded.")
+        return
     out.print(f"{name} version {version} is now {to}.")
 
 
@@ -129,7 +136,8 @@ def rollback(name: Name, because: Because, by: By = "") -> None:
     restored = promotion.rollback(
         name, by=by or getpass.getuser(), because=because, settings=settings, now=now()
     )
-    out.print(f"{name} version {restored.version} is champion again. {restored.words}".strip())
+    said = f"{name} version {restored.version} is champion again. {restored.words}".strip()
+    out.print(said, markup=False)
 
 
 def history(
@@ -137,9 +145,13 @@ def history(
     at: Annotated[str, typer.Option(help="A time: which version was champion then?")] = "",
 ) -> None:
     """Show which version was in use when, who moved it and why."""
-    from auscult.summary import show_history
+    from auscult.history_summary import show_history
 
-    open_records()
+    settings = open_records()
+    from records import tenure  # Django's tables can be imported only once it is configured
+
+    if not tenure.history(name):
+        find_definition(name, settings.models)  # refuses a name that is no model's
     show_history(name, at)
 
 

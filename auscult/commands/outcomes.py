@@ -8,14 +8,17 @@ import typer
 from auscult.commands.arguments import Name
 from auscult.database import open_records
 from auscult.screen import out, progress
-from models.errors import AuscultError
+from models.amounts import counted
 
 
 def outcomes(
     name: Name,
     source: Annotated[
         Path,
-        typer.Argument(help="A .csv or .parquet: prediction_id or patient_id, happened, known_at."),
+        typer.Argument(
+            help="A .csv or .parquet: prediction_id or patient_id, happened, known_at, and "
+            "happened_at where an event became known later than it happened."
+        ),
     ],
     key_file: Annotated[
         Path, typer.Option(help="A file with the API key of a client of scope outcome.")
@@ -26,13 +29,25 @@ def outcomes(
 ) -> None:
     """Record a file of outcomes; what it repeats of what is recorded changes nothing."""
     from auscult.outcomes_job import record_file
-    from models.catalogue import definitions
+    from models.catalogue import find_definition
 
     settings = open_records()
-    if name not in definitions(settings.models):
-        raise AuscultError(f"there is no model {name}")
+    definition = find_definition(name, settings.models).definition
     with progress() as step:
-        new, known = record_file(
-            name, source, key_file=key_file, system=patient_system, settings=settings, step=step
+        found = record_file(
+            definition,
+            source,
+            key_file=key_file,
+            system=patient_system,
+            settings=settings,
+            step=step,
         )
+    new, known, late = len(found.rows), found.known_already, found.after_horizon
     out.print(f"{new:,} outcomes were recorded, {known:,} were known already.")
+    if late:
+        out.print(
+            f"Bear in mind: {counted(late, 'event')} of the file {'is' if late == 1 else 'are'} "
+            f"dated more than {counted(definition.outcome.horizon_days, 'day')} after the last "
+            "prediction before, the horizon, and so counted as none within it. Where that is when "
+            "they became known, report them again with a column happened_at, the time of the event."
+        )

@@ -1,6 +1,7 @@
 """The command: its errors, its help and what it prints for other programs."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from auscult.command import app
+from models.errors import RegistryError
+from records.settings import Settings
+from tests.training.readmissions import people, write_definition
+from training.registry import newest_version
 
 AUSCULT = Path(sys.executable).with_name("auscult")
 COMMANDS = (
@@ -110,3 +115,47 @@ def test_a_name_that_is_given_and_is_none_is_not_replaced_by_the_systems_user(gi
 
     assert done.exit_code == 2
     assert "name who does it, or leave --by out" in " ".join(done.output.split())
+
+
+def test_the_history_of_no_model_is_refused_and_one_without_history_says_so(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+
+    refused, empty = (run("history", name, home=home) for name in ("nosuch", "mortality_5y"))
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("auscult: there is no model 'nosuch'; known are: ")
+    assert empty.returncode == 0, empty.stderr
+    assert "No alias of mortality_5y was ever moved" in empty.stdout
+
+
+def test_an_interrupted_training_says_so_and_that_nothing_was_registered(tmp_path: Path) -> None:
+    home, definitions = tmp_path / "home", tmp_path / "definitions" / "readmission"
+    definitions.mkdir(parents=True)
+    write_definition(definitions)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    run("init", home=home)
+    training = subprocess.Popen(
+        [AUSCULT, "train", "readmission", "--cohort", "people.csv", "--trials", "1000"],
+        env={
+            "PATH": os.environ["PATH"],
+            "AUSCULT_HOME": str(home),
+            "AUSCULT_MODELS": str(definitions.parent),
+        },
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert training.stdout is not None
+    heard = next((line for line in training.stdout if "1,000 in all" in line), "")
+    training.send_signal(signal.SIGINT)
+    _, said = training.communicate(timeout=120)
+
+    assert heard, said
+    assert (training.returncode, said) == (
+        130,
+        "auscult: interrupted; nothing was registered\n",
+    )
+    with pytest.raises(RegistryError, match="readmission has no version"):
+        newest_version("readmission", settings=Settings(home=home))

@@ -63,6 +63,21 @@ def test_a_role_that_was_given_past_the_commands_is_found_by_verify(tmp_path):
     assert "a console user was changed or inserted: reviewer, safety officer" in found.stdout
 
 
+def test_what_the_chain_says_nothing_of_is_not_verified_in_silence(tmp_path):
+    home = tmp_path / "home"
+    run("init", home=home)
+    assert "Not covered" not in run("audit", "verify", home=home).stdout
+    with sqlite3.connect(home / "records.db") as database:
+        database.execute(
+            "INSERT INTO records_monitorrun"
+            " (model, version, started_at, finished_at, predictions, report, summary)"
+            " VALUES ('sepsis', '1', '2026-01-01 00:00', '2026-01-01 00:01', 0, '', '{}')"
+        )
+    found = run("audit", "verify", home=home)
+    assert found.returncode == 0
+    assert "Not covered by the chain: monitoring runs: none has been noted" in found.stdout
+
+
 def test_migrating_again_makes_no_changed_account_a_known_one(tmp_path):
     home = tmp_path / "home"
     run("init", home=home)

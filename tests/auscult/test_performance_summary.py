@@ -74,6 +74,36 @@ def test_windows_thresholds_and_silent_ones_are_printed_with_intervals(
     assert "can't be told apart here" in words
 
 
+def test_eighty_columns_squeeze_neither_a_figure_nor_a_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auscult.performance_summary.out", Console(width=80))
+    too_few = "not claimed: 12 events, 20 are needed"
+    windows = [window(f"2024-{month:02}", too_few) for month in (1, 2)]
+    group = {"title": "Ward", "group": "Surgical", "characteristic": "ward", **COUNTS}
+    reason = (
+        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 events or "
+        "non-events"
+    )
+    judged = window("2024-03", None)
+    judged["apart"] = [{**group, "predictions": None, "reason": reason}, *judged["apart"]]  # type: ignore[misc]
+    show_performance(performance_report(run(*windows, judged)))
+    printed = capsys.readouterr().out
+    lines = [line.strip() for line in printed.splitlines()]
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    assert f"2024-01, 2024-02: {too_few}." in lines
+    assert f"2024-03 Ward: Surgical: {reason}." in " ".join(printed.split())
+    figure = "0.750 (0.700 to 0.800)"
+    rows = [line for line in lines if line.startswith("2024-03")]
+    assert sum(line.count(figure) for line in rows) == 2 * len(FIGURES) + len(ACTING)
+    headings = [line for line in lines if line.startswith("Window")]
+    assert [line.split() for line in headings] == [
+        ["Window", "AUROC", "Brier"],
+        ["Window", "In", "the", "large", "Slope"],
+        ["Window", "O:E", "ICI"],
+    ]
+
+
 def test_the_report_is_json_and_a_run_of_an_earlier_format_has_no_windows() -> None:
     found = performance_report(run(window("2024-01", None)))
     assert json.loads(json.dumps(found))["windows"][0]["figures"]["auroc"] == FIGURE
