@@ -24,10 +24,12 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
+# its length is looked at with the rest of it, so that every fault of a ward has one reason
 Ward = Annotated[
     str,
     msgspec.Meta(
-        min_length=1, max_length=LONGEST_WARD, description=f"The hospital unit: {WRITTEN}"
+        description=f"The hospital unit: {WRITTEN}",
+        extra_json_schema={"minLength": 1, "maxLength": LONGEST_WARD},
     ),
 ]
 

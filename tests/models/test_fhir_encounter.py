@@ -173,7 +173,10 @@ def test_any_text_is_a_ward_that_can_be_shown_or_is_refused_by_name(text: str) -
     with pytest.raises(MalformedInput) as found:
         check_ward(text, "ward")
     assert (found.value.field, found.value.reason) == ("ward", "bad_ward")
-    assert str(found.value).startswith("ward: can't name a ward; write 1 to 64 printable")
+    is_of_length = 0 < len(text) <= LONGEST_WARD
+    fault = "has a character that isn't" if is_of_length else f"has {len(text)} characters;"
+    assert str(found.value).startswith(f"ward: can't name a ward; it {fault}")
+    assert "write 1 to 64 printable characters" in str(found.value)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=70))

@@ -91,13 +91,35 @@ def test_a_json_request_need_not_name_one(ehr, recorded):
     assert recorded()[0].ward == ""
 
 
-@pytest.mark.parametrize("ward", ["", " ", "7B\n", "7\u202eB", "\ufeff7B", "x" * 65, 7, ["7B"]])
-def test_a_ward_that_is_none_is_refused_by_name_and_not_repeated(ehr, recorded, ward):
-    body = {"values": VALUES, "ward": f"{CANARY}{ward}" if ward == "7B\n" else ward}
-    response = ehr.post(f"/v1/models/{NAME}/predict", json=body)
-    assert response.status_code == 422
-    assert response.json()["field"] == "ward"
-    assert CANARY not in response.text
+@pytest.mark.parametrize(
+    ("ward", "said"),
+    [
+        ("", "has 0 characters; write 1 to 64"),
+        ("x" * 65, "has 65 characters; write 1 to 64"),
+        (" ", "a space at an end"),
+        (f"{CANARY}7B\n", "a character that isn't printable"),
+        ("7\u202eB", "a character that isn't printable"),
+        ("\ufeff7B", "a character that isn't printable"),
+    ],
+)
+def test_a_ward_that_is_none_is_refused_by_name_and_not_repeated(ehr, recorded, ward, said):
+    alone = ehr.post(f"/v1/models/{NAME}/predict", json={"values": VALUES, "ward": ward})
+    assert alone.status_code == 422
+    problem = alone.json()
+    assert (problem["field"], problem["reason"]) == ("ward", "bad_ward")
+    assert said in problem["detail"]
+    batch = {"requests": [{"values": VALUES, "ward": ward}]}
+    answers = ehr.post(f"/v1/models/{NAME}/predict-batch", json=batch)
+    (one,) = answers.json()["answers"]
+    assert (one["refused"]["field"], one["refused"]["reason"]) == ("ward", "bad_ward")
+    assert CANARY not in alone.text + answers.text
+    assert not recorded()
+
+
+@pytest.mark.parametrize("ward", [7, ["7B"], {"ward": "7B"}])
+def test_a_ward_that_is_no_text_is_of_the_wrong_type(ehr, recorded, ward):
+    problem = ehr.post(f"/v1/models/{NAME}/predict", json={"values": VALUES, "ward": ward}).json()
+    assert (problem["status"], problem["field"], problem["reason"]) == (422, "ward", "wrong_type")
     assert not recorded()
 
 
