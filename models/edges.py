@@ -43,7 +43,9 @@ class Edges:
 
         Sorted values are cut once an edge; to look each value up takes several times as long.
         """
-        ordered = np.sort(_finite(values), axis=None)
+        ordered = np.sort(np.asarray(values, dtype=np.float64), axis=None)
+        if ordered.size and not np.isfinite(ordered[[0, -1]]).all():  # NaN is sorted last
+            _finite(ordered)
         below = np.empty(self.bins + 1, dtype=np.int64)
         below[0], below[-1] = 0, ordered.size
         below[1:-1] = ordered.searchsorted(self._array)

@@ -8,8 +8,10 @@ keeps no contributions, so a stream's own past is its reference.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from models.definition import Definition
@@ -60,17 +62,24 @@ def counted(
     >>> means.tolist(), rows
     ([0.25, 0.75], 1)
     """
-    size = np.abs(contributions)
-    whole = size.sum(axis=1)
-    told = whole > 0
-    features = size.shape[1]
-    if not told.any():
-        return np.zeros((features, BINS), dtype=np.int64), np.zeros(features), 0
-    shares = size[told] / whole[told, None]
-    means = shares.mean(axis=0)
-    bins = np.sqrt(shares, out=shares)
-    bins *= BINS
-    placed = np.minimum(bins.astype(np.int32), BINS - 1)
-    placed += BINS * np.arange(features, dtype=np.int32)
-    counts = np.bincount(placed.ravel(), minlength=features * BINS)
-    return counts.reshape(features, BINS).astype(np.int64), means, int(told.sum())
+    counts, sums, told = _count_shares(np.ascontiguousarray(contributions, dtype=np.float64))
+    return counts, sums / max(told, 1), told
+
+
+@njit(cache=True, nogil=True)
+def _count_shares(contributions: Any) -> Any:
+    """Return rows a bin, [features, bins], each feature's summed shares, and the rows counted."""
+    features = contributions.shape[1]
+    counts = np.zeros((features, BINS), dtype=np.int64)
+    sums = np.zeros(features)
+    told = 0
+    for row in contributions:
+        whole = np.abs(row).sum()
+        if not whole > 0:
+            continue
+        told += 1
+        for feature in range(features):
+            share = abs(row[feature]) / whole
+            sums[feature] += share
+            counts[feature, min(int(np.sqrt(share) * BINS), BINS - 1)] += 1
+    return counts, sums, told

@@ -237,11 +237,13 @@ def is_missing(values: Column) -> NDArray[np.bool_]:
 def seen_numbers(stream: NumericStream, values: NDArray[np.float64]) -> Seen:
     """Count the numbers of a column; NaN is missing."""
     known = values[~np.isnan(values)]
-    mean = float(known.mean()) if known.size else None
+    # the sum of `mean`, without what it asks of every array first
+    mean = float(np.add.reduce(known)) / known.size if known.size else None
     return Seen(stream.count(known), values.size, values.size - known.size, mean)
 
 
 def seen_events(stream: BinaryStream, events: NDArray[np.bool_]) -> Seen:
     """Count the rows with and without an event."""
-    rate = float(events.mean()) if events.size else None
-    return Seen(stream.count(events), events.size, 0, rate)
+    counts = stream.count(events)
+    rate = int(counts[1]) / events.size if events.size else None
+    return Seen(counts, events.size, 0, rate)

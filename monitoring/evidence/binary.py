@@ -47,7 +47,8 @@ class BinaryStream:
         array = np.asarray(events)
         if array.dtype != np.bool_:
             raise StatisticsError(f"{self.name}: events must be true or false, got {array.dtype}")
-        return np.array([array.size - array.sum(), array.sum()], dtype=np.int64)
+        told = np.count_nonzero(array)
+        return np.array([array.size - told, told], dtype=np.int64)
 
     def log_evidence(self, bag: Floats, today: Floats) -> Floats:
         """Return log E, [..., bets]: log psi^x / (1 - r + r psi)^n, r the bag's rate."""
