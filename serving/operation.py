@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 PUBLIC: tuple[str, ...] = ()
 _PART = re.compile(r"{(\w+)}")
+# below these all answers are JSON, and asked for as that
+PROTOCOLS = ("/v1/", "/fhir/", "/cds-services")
 COMPONENTS = "#/components/schemas/{name}"
 
 
@@ -168,6 +170,7 @@ class Operation(APIRoute):
         self.known = tuple(known)
         self.in_browser = in_browser
         self.is_fhir = path.startswith("/fhir/")
+        self.is_protocol = path.startswith(PROTOCOLS)
         self.reads_body = method == "POST" and (form or bool(request))
         self.app = self._run
 
@@ -187,8 +190,8 @@ class Operation(APIRoute):
         scope["auscult.client"] = client
         if client is not None:
             premises.limits.check_rate(client)
-        if self.is_fhir:
-            check_wanted(scope["query_string"])
+        if self.is_protocol:
+            check_wanted(scope, of_fhir=self.is_fhir)
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         call = Call(premises, client, now, scope, receive)
