@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from models.definition import Definition
 from monitoring import alarms, chapters, ledger
 from monitoring.alarms import RANK, Case
+from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.state import Counts
-from monitoring.evidence.units import UnitFinding
+from monitoring.evidence.units import UnitChange, UnitFinding, looks_like
 from monitoring.flags import FLAGS, flag_group
 from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum
-from monitoring.streams import SCORE, TRAFFIC, TWIN, Watched, site_of
+from monitoring.streams import SCORE, TRAFFIC, TWIN, DayRows, Seen, Watched, seen_events, site_of
 from monitoring.watchlist import Watchlist, budget_of
 from records.answers import Answers, answers, joined
 from records.models import Alarm, Prediction, Refusal
@@ -111,13 +112,37 @@ class Cases:
         last = min(until, case.onset + timedelta(days=UNIT_DAYS - 1))
         frame = self.answers(case.onset, last)
         recent = np.asarray(frame.features[feature.name], dtype=np.float64)
-        usual = self.reference_column(feature.name)
         if case.watched.site is not None:
             recent = recent[frame.site == case.watched.site]
-            usual = self.earlier_column(case.watched.site, case.onset)(feature.name)
-        found = alarms.recognise(feature, usual, recent)
+        found = alarms.recognise(feature, self._usual(case), recent)
         some = last < (case.ended or case.days[-1][0])
         return replace(found, first_days=UNIT_DAYS) if found and some else found
+
+    def _usual(self, case: Case) -> NDArray[np.float64]:
+        """Return the values that a feature had before it changed, NaN where it was missing."""
+        feature, site = str(case.watched.feature), case.watched.site
+        column = self.reference_column if site is None else self.earlier_column(site, case.onset)
+        return np.asarray(column(feature), dtype=np.float64)
+
+    def misread(self, case: Case, change: UnitChange) -> Case:
+        """Return a change of unit as that of how many of the readings look like the other unit.
+
+        It says what the days' rows show; of its own days it has none.
+        """
+        feature, site, usual = str(case.watched.feature), case.watched.site, self._usual(case)
+        stream = BinaryStream(case.watched.stream.name, change.name)
+        looks = looks_like(usual, change)
+
+        def see(rows: DayRows) -> Seen:
+            own = rows if site is None else rows.at(site)
+            values = np.asarray(own.column(feature), dtype=np.float64)
+            return seen_events(stream, looks(values[np.isfinite(values)]))
+
+        nothing = np.zeros(2, dtype=np.int64)
+        watched = replace(case.watched, kind="binary", stream=stream, reference=nothing, see=see)
+        counts = stream.count(looks(usual[np.isfinite(usual)]))
+        more = len(stream.bets) - 1
+        return replace(case, watched=watched, bet=more, before=np.stack([counts, counts]), days=())
 
     def answers(self, first: date, last: date) -> Answers:
         """Read the predictions of some days, with their contributions and sites."""

@@ -61,10 +61,12 @@ def placed(
     found: Apportioned | None,
     bet: Bet,
     began: Mapping[str, date],
+    looks_like: str = "",
 ) -> Placed:
     """Say where a change sits among groups, of which `groups` are all that there are.
 
-    `began` has the first day since the onset on which a group was seen.
+    `began` has the first day since the onset on which a group was seen; `looks_like` is what the
+    readings look like of which the bet is on the share, if it is of readings.
     """
     if len(groups) < 2:
         return Placed(dimension, "one", _only(dimension, groups))
@@ -79,12 +81,9 @@ def placed(
         words = f"No {dimension} stands out among {len(parts)}."
         return Placed(dimension, verdict, words, shown)
     elsewhere = [part for part in parts if part not in there]
-    return Placed(
-        dimension,
-        verdict,
-        _sentence(dimension, verdict, there, elsewhere, found, figure, _new(there, found, began)),
-        shown,
-    )
+    new = _new(there, found, began)
+    words = _sentence(dimension, verdict, there, elsewhere, found, figure, new, looks_like)
+    return Placed(dimension, verdict, words, shown)
 
 
 def _only(dimension: str, groups: Sequence[str]) -> str:
@@ -116,6 +115,7 @@ def _sentence(
     found: Apportioned,
     figure: Figure,
     new: str,
+    looks_like: str,
 ) -> str:
     names = " and ".join(part.group for part in there)
     place = _PLACES[dimension].format(names)
@@ -124,9 +124,10 @@ def _sentence(
         gone = _GONE.get(dimension, f"requests any more {place}").format(names)
         return f"It comes of there being no {gone}."
     own, others = _joined(there, found, figure), _joined(elsewhere, found, figure)
-    words = f"{begins} {place}{new}: {own[0]} there{own[1]}, {others[0]} elsewhere{others[1]}"
+    of, looks = (" of readings", f" look like {looks_like}") if looks_like else ("", "")
+    words = f"{begins} {place}{new}: {own[0]}{of} there{own[1]}, {others[0]} elsewhere{others[1]}"
     usual = f", {figure(found.usual, found.usual)} in the reference" if found.by_reference else ""
-    return f"{words}{usual}."
+    return f"{words}{usual}{looks}."
 
 
 def _new(there: Sequence[Part], found: Apportioned, began: Mapping[str, date]) -> str:

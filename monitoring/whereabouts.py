@@ -19,6 +19,7 @@ from monitoring.alarms import Case
 from monitoring.cases import EARLIER, Cases
 from monitoring.evidence.apportion import Apportioned, apportion, bin_scores
 from monitoring.evidence.state import Counts, Floats
+from monitoring.evidence.units import UnitChange
 from monitoring.grouping import OTHERS, Grouping, dimensions_of, named_wards
 from monitoring.ledger import Ledger
 from monitoring.placement import CODE, SYSTEM, figure_of, placed
@@ -56,6 +57,10 @@ class Whereabouts:
 
     def _where(self, alarm: Alarm) -> dict[str, Any]:
         case = self.cases.case(alarm, self.books, self.through)
+        unit = alarm.details.get("unit")
+        looks_like = unit["change"]["name"] if unit else ""
+        if unit:
+            case = self.cases.misread(case, UnitChange(**unit["change"]))
         bet = case.watched.stream.bets[case.bet]
         scores = bin_scores(case.watched.stream, bet, case.before)
         since, earlier = self._since(case, alarm), self._earlier(case, alarm)
@@ -68,9 +73,11 @@ class Whereabouts:
             groups, past = _merged(now[name], before.get(name, {}))
             known = sorted({*groups, *past})
             found = apportion(scores, groups, past, case.before) if len(known) > 1 else None
-            told = found and as_told(found, alarm.details["size"])
-            dimensions.append(placed(name, known, told, bet, began[name]).to_dict())
+            told = found if unit or not found else as_told(found, alarm.details["size"])
+            said = placed(name, known, told, bet, began[name], looks_like)
+            dimensions.append(said.to_dict())
         return {
+            "looks_like": looks_like,
             "first": since[0].isoformat(),
             "last": since[1].isoformat(),
             "earlier": earlier[0].isoformat() if earlier else None,

@@ -1,6 +1,6 @@
 """Tell whether recent values look like earlier ones in another unit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from models.errors import StatisticsError
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 LEAST_ROWS = 20
 CLEAR_GAIN = 6.9  # log 1000: a thousand times likelier than no change of unit
@@ -128,16 +129,15 @@ def recognise_unit(
     that drifts).
     """
     before, now = _finite(reference, "reference"), _finite(recent, "recent")
-    positive = bool((before > 0).all())
-    density = _fit_density(before, positive)
+    density = _density_of(before)
     base = density.log_at(now)
     fits = []
     for change in candidates:
         if change.factor <= 0 or (change.factor, change.offset) == (1.0, 0.0):
             raise StatisticsError(f"unit change {change.name}: its factor {change.factor} is none")
-        undone = density.log_at((now - change.offset) / change.factor) - np.log(change.factor)
-        share = _best_share(undone - base)
-        fits.append((_log_likelihood(share, undone - base), share, change, undone - base))
+        ratio = _undone(density, now, change) - base
+        share = _best_share(ratio)
+        fits.append((_log_likelihood(share, ratio), share, change, ratio))
     fits.sort(key=lambda fit: -fit[0])
     drift = _drift_gain(density, base, before, now)
     if not fits or fits[0][0] < max(CLEAR_GAIN, drift - _CLEARLY_BETTER):
@@ -146,6 +146,33 @@ def recognise_unit(
     low, high = _share_interval(share, ratio)
     rivals = tuple(fit[2].name for fit in fits[1:] if fit[0] > gain - _TIE)
     return UnitFinding(change, share, low, high, gain, rivals)
+
+
+def looks_like(reference: ArrayLike, change: UnitChange) -> Callable[[Floats], Bools]:
+    """Return what says which values are likelier after a conversion than as they are.
+
+    That is by the reference's distribution, as `recognise_unit` has it. NaN is neither.
+    """
+    density = _density_of(_finite(reference, "reference"))
+
+    def looks(values: Floats) -> Bools:
+        known = np.isfinite(values)
+        some = values[known]
+        found = np.zeros(values.shape, dtype=np.bool_)
+        found[known] = _undone(density, some, change) > density.log_at(some)
+        return found
+
+    return looks
+
+
+def _undone(density: _Density, values: Floats, change: UnitChange) -> Floats:
+    """Return the log density of values that are what a conversion made of right ones."""
+    right = (values - change.offset) / change.factor
+    return np.asarray(density.log_at(right) - np.log(change.factor), dtype=np.float64)
+
+
+def _density_of(reference: Floats) -> _Density:
+    return _fit_density(reference, bool((reference > 0).all()))
 
 
 def _drift_gain(density: _Density, base: Floats, before: Floats, now: Floats) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from monitoring.alarms import where_words
+from monitoring.evidence.alarm import percent
 from monitoring.evidence.apportion import Apportioned, Part
 from monitoring.evidence.bets import Bet
 from monitoring.grouping import MOST_WARDS, named_wards
@@ -14,7 +15,7 @@ from monitoring.placement import placed
 from monitoring.whereabouts import as_told
 from records.agreement import disagreements
 from records.models import Alarm, Client, Prediction, Refusal
-from tests.monitoring.clinic import FIRST, Clinic, in_umol, older, without_creatinine
+from tests.monitoring.clinic import FIRST, Change, Clinic, in_umol, older, without_creatinine
 
 FAULT = FIRST + timedelta(days=25)
 LAST = FAULT + timedelta(days=4)
@@ -159,10 +160,65 @@ def test_the_ward_whose_creatinine_comes_in_another_unit_is_named(any_clinic: Cl
     alarm = found(any_clinic, "value:creatinine")
     ward = dimensions(alarm)["ward"]
     assert ward["verdict"] == "sits"
-    assert ward["words"].startswith("It sits on 7B (north): 100 % there")
+    assert ward["words"] == (
+        "It sits on 7B (north): 100 % of readings there (0 % in earlier requests), 0 % elsewhere "
+        "(0 % in earlier requests) look like umol/L taken for mg/dL."
+    )
     assert [one["name"] for one in ward["groups"]] == ["7B (north)", "7B (south)", "ICU (north)"]
+    assert [one["now"] for one in ward["groups"]] == ["100 %", "0 %", "0 %"]
+    assert alarm.details["where"]["looks_like"] == "umol/L taken for mg/dL"
     assert ward["words"] in where_words(alarm)
     assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+def partly_in_umol(share: float) -> Change:
+    """Give this share of creatinine in umol/L where mg/dL is said."""
+
+    def change(columns: dict[str, Any], generator: np.random.Generator) -> None:
+        wrong = generator.random(len(columns["age"])) < share
+        columns["creatinine"] = np.where(wrong, 88.42, 1.0) * columns["creatinine"]
+
+    return change
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+def test_readings_in_another_unit_are_told_by_their_true_share(
+    clinic: Clinic, share: float
+) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        for site in ("north", "south", "west"):
+            fault = {"change": partly_in_umol(share)} if day >= FAULT and site == "north" else {}
+            clinic.record(day, 30, site=site, **fault)
+    alarm = found(clinic, "value:creatinine")
+    assert alarm.kind == "unit"
+    site = dimensions(alarm)["site"]
+    made = Prediction.objects.filter(site="north", predicted_at__date__gte=FAULT)
+    values = [one.features["creatinine"] for one in made if one.features["creatinine"] is not None]
+    true = percent(sum(value > 20 for value in values) / len(values))
+    assert site["words"] == (
+        f"It sits at north: {true} of readings there (0 % in earlier requests), 0 % elsewhere "
+        "(0 % in earlier requests) look like umol/L taken for mg/dL."
+    )
+    assert {one["name"]: one["rows"] for one in site["groups"]}["north"] == len(values)
+
+
+def test_a_unit_that_is_another_at_one_site_alone_is_told_of_its_wards(clinic: Clinic) -> None:
+    for step in range(29):
+        day = FIRST + timedelta(days=step)
+        for site, ward in (("north", "7B"), ("north", "ICU"), ("south", "7B")):
+            at_fault = day >= FAULT and (site, ward) == ("north", "ICU")
+            fault = {"change": partly_in_umol(0.3)} if at_fault else {}
+            clinic.record(day, 20 if site == "north" else 300, site=site, ward=ward, **fault)
+    alarm = found(clinic, "value:creatinine@north", FIRST + timedelta(days=28))
+    ward = dimensions(alarm)["ward"]
+    assert ward["words"].startswith("It sits on ICU: 2")
+    assert ward["words"].endswith(
+        " % of readings there (0 % in earlier requests), 0 % elsewhere (0 % in earlier requests) "
+        "look like umol/L taken for mg/dL."
+    )
+    # the site's alone, of whose readings some are missing
+    assert sum(one["rows"] for one in ward["groups"]) <= 40 * 4
 
 
 def test_the_ward_of_a_site_that_is_watched_by_itself_needs_no_site(clinic: Clinic) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.errors import StatisticsError
-from monitoring.evidence.units import UnitChange, recognise_unit
+from monitoring.evidence.units import UnitChange, looks_like, recognise_unit
 
 CREATININE = [
     UnitChange("x 88.4", 88.4),
@@ -86,3 +86,23 @@ def test_too_few_or_equal_values_are_refused():
         recognise_unit(np.ones(90), np.ones(90), CREATININE)
     with pytest.raises(StatisticsError, match="is none"):
         recognise_unit(np.arange(1, 90), np.arange(1, 90), [UnitChange("same", 1.0)])
+
+
+def test_values_look_like_another_unit_where_they_are_likelier_so() -> None:
+    rng = np.random.default_rng(6)
+    usual = creatinine(rng, 5_000)
+    looks = looks_like(usual, CREATININE[0])
+    now = creatinine(rng, 1_000)
+    wrong = rng.random(1_000) < 0.3
+    now[wrong] *= 88.4
+    now[:10] = np.nan
+    assert (looks(now) == wrong & np.isfinite(now)).all()
+    assert looks(np.array([-1.0, 0.0])).tolist() == [False, False]
+    assert looks(np.array([])).shape == (0,)
+
+
+def test_where_units_overlap_a_value_looks_like_the_nearer_one() -> None:
+    rng = np.random.default_rng(7)
+    looks = looks_like(np.exp(rng.normal(0, 0.5, size=20_000)), UnitChange("x 4", 4.0))
+    # log normal and log normal + log 4 are equally likely at 2
+    assert looks(np.array([0.5, 1.5, 1.8, 2.2, 3.0, 8.0])).tolist() == [False] * 3 + [True] * 3
