@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from models.errors import EvidenceError
 from monitoring.evidence.bets import Bet, shifted_rate
-from monitoring.evidence.categorical import CategoricalStream
+from monitoring.evidence.categorical import CategoricalStream, bin_of
 from monitoring.evidence.detector import Closing
 from monitoring.evidence.history import History
 from monitoring.evidence.numeric import NumericStream
@@ -187,9 +187,8 @@ def words_since(size: Size, tau: float) -> str:
 
 def bin_mask(stream: Stream, bet: Bet) -> Floats:
     """Return 1 for the bin whose rate the bet is on."""
-    chosen = stream.bets.index(bet) // (len(stream.bets) // max(stream.bins, 1))
     mask = np.zeros(stream.bins)
-    mask[chosen if isinstance(stream, CategoricalStream) else 1] = 1.0
+    mask[bin_of(stream, bet)] = 1.0
     return mask
 
 

@@ -57,7 +57,13 @@ class BinaryStream:
         return evidence[..., 0, :]
 
 
-def log_odds_evidence(rates: Floats, events: Floats, rows: float | Floats, tau: float) -> Floats:
+def log_odds_evidence(
+    rates: Floats,
+    events: Floats,
+    rows: float | Floats,
+    tau: float,
+    log_odds: Floats = _LOG_ODDS,
+) -> Floats:
     """Return log E, [..., rates, odds], of `events` among `rows`, each rate moved against the bet.
 
     `rates` and `events` are [..., rates], `rows` is [...].
@@ -66,7 +72,7 @@ def log_odds_evidence(rates: Floats, events: Floats, rows: float | Floats, tau: 
     against the zone's highest rate, odds below one against its lowest.
     """
     high, low = (shifted_rate(rates, tau), shifted_rate(rates, -tau)) if tau else (rates, rates)
-    worst = np.where(_LOG_ODDS > 0, high[..., None], low[..., None])
-    expected = np.log1p(worst * np.expm1(_LOG_ODDS))
+    worst = np.where(log_odds > 0, high[..., None], low[..., None])
+    expected = np.log1p(worst * np.expm1(log_odds))
     among = np.asarray(rows)[..., None, None]
-    return np.asarray(events[..., None] * _LOG_ODDS - among * expected, dtype=np.float64)
+    return np.asarray(events[..., None] * log_odds - among * expected, dtype=np.float64)

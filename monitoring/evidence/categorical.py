@@ -11,6 +11,7 @@ from models.errors import StatisticsError
 from monitoring.evidence.bets import ODDS, Bet, Floats, checked_tau, rate_bets
 from monitoring.evidence.binary import log_odds_evidence
 from monitoring.evidence.state import Counts
+from monitoring.evidence.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,10 @@ class CategoricalStream:
         rates = bag / bag.sum(axis=-1, keepdims=True)
         found = log_odds_evidence(rates, today, today.sum(axis=-1), self.tau)
         return found.reshape(*bag.shape[:-1], len(self.bets))
+
+
+def bin_of(stream: Stream, bet: Bet) -> int:
+    """Return the bin whose rate a bet is on."""
+    if isinstance(stream, CategoricalStream):
+        return stream.bets.index(bet) // len(ODDS)
+    return 1

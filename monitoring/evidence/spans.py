@@ -7,9 +7,15 @@ from datetime import date, timedelta
 import numpy as np
 
 from monitoring.evidence.bets import Bet
+from monitoring.evidence.binary import log_odds_evidence
+from monitoring.evidence.categorical import bin_of
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.stream import CountedStream, Stream
 
+# of what is rarer than that, or never was, days without it take next to nothing back from a
+# stream's own bets, which end at five times as often
+RARE, LEAST_EVENTS = 0.01, 0.5
+_LOG_ODDS = np.log(2.0) * np.arange(1, 21)
 # spans with no longer a pause between them are one
 LONGEST_PAUSE = timedelta(days=3)
 
@@ -37,8 +43,32 @@ def daily_evidence(stream: CountedStream, bet: Bet, bags: Counts, rows: Counts) 
 
     `bags` are what each day's rows are compared with, without the rows themselves.
     """
+    if bet.family == "rate":
+        before, now = (_events(stream, bet, counts) for counts in (bags, rows))
+        if before[:, 1].sum() < RARE * before.sum():
+            return _of_rare(stream.tau, before, now)
     found = stream.log_evidence((bags + rows).astype(np.float64), rows.astype(np.float64))
     return np.asarray(found[:, of_one_form(stream, bet)], dtype=np.float64)
+
+
+def _events(stream: CountedStream, bet: Bet, counts: Counts) -> Floats:
+    """Return how many rows are without and with what a bet says there is more of, [days, 2]."""
+    own = counts[:, bin_of(stream, bet)]
+    others = counts.sum(axis=1) - own
+    # less of it is more of all else
+    pair = (others, own) if bet.size > 1 else (own, others)
+    return np.stack(pair, axis=1).astype(np.float64)
+
+
+def _of_rare(tau: float, before: Floats, now: Floats) -> Floats:
+    """Return log E, [days, odds], that what was rare or never has become commoner, up to always.
+
+    Rates of before are those without the day's rows, so that a bet is on the same rate each day;
+    what never was counts as half an event.
+    """
+    rates = np.maximum(before[:, 1], LEAST_EVENTS) / before.sum(axis=1)
+    rows = now.sum(axis=1)
+    return log_odds_evidence(rates[:, None], now[:, 1:], rows, tau, _LOG_ODDS)[:, 0]
 
 
 def spans_of(days: Sequence[date], gains: Floats, raised_on: date, limit: float) -> list[Span]:

@@ -96,3 +96,18 @@ def test_refusals_of_a_features_values_follow_from_its_change_alone(
     cause = alarms[follows].pk if follows else None
     assert alarms["refusals:value"].details["follows"] == cause
     assert "value:creatinine" in alarms or follows is None
+
+
+def test_refusals_such_as_there_never_were_end_when_they_are_gone(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 10)
+    clinic.record_days(FAULT, 10)
+    for step in range(10):
+        clinic.refuse(FAULT + timedelta(days=step), 12)
+    clinic.record_days(REPAIRED, 10)
+    clinic.watch(LAST - timedelta(days=20))
+    until = REPAIRED - timedelta(days=1)
+    alarm = Alarm.objects.get(stream="refusals:unit")
+    assert alarm.details["size"]["before"] == 0
+    assert alarm.details["ended"] == until.isoformat()
+    assert alarm.summary.startswith("A request was refused for a unit in 17 %")
+    assert alarm.summary.endswith(f"0 % before, from {FAULT} to {until}; since then as before.")
