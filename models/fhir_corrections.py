@@ -19,8 +19,8 @@ from models.values import value_of
 STATUSES: Final = {"corrected": CORRECTED, "amended": CORRECTED, "entered-in-error": IN_ERROR}
 
 _NOT_TOLD: Final = (
-    "whose it is can't be told by more than the reference of a Patient; predictions that used it "
-    "are withdrawn without a new risk"
+    "whose it is can't be told by more than the reference of a Patient, on the server that the "
+    "entry's fullUrl states; predictions that used it are withdrawn without a new risk"
 )
 
 
@@ -78,7 +78,7 @@ def corrections_for(
     reports: list[Correction] = []
     for one in found:
         named = one.observation.subject
-        patient = subject_named(named)
+        patient = subject_named(named, one.name)
         if named is not None and named.reference and not patient:
             flagged.append(f"{one.name}: {_NOT_TOLD}")
         subject = pseudonym(patient) if patient else ""

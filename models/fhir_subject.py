@@ -187,14 +187,16 @@ def patient_named(reference: str) -> str:
     return f"Patient/{typed['id']}"
 
 
-def subject_named(subject: Reference | None) -> str:
+def subject_named(subject: Reference | None, address: str) -> str:
     """Return the `Patient/id` of an Observation's subject, or nothing where it can't be told.
 
     That is so where an identifier stands beside the reference, too: it may be somebody else's.
+    And where the reference names another server than the Observation's own address does: the
+    same id is somebody else's there.
     """
     if subject is None or subject.reference is None or subject.identifier is not None:
         return ""
-    if not _can_be_told(subject):
+    if not _can_be_told(subject) or _server_of(subject.reference) not in ("", _server_of(address)):
         return ""
     return patient_named(subject.reference)
 

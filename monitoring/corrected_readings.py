@@ -11,6 +11,7 @@ from models.corrections import IN_ERROR
 from models.definition import Definition
 from models.errors import RecordError
 from models.feature import Feature
+from models.fhir_names import server_and_resource
 from models.readings import Reading, Readings
 from records.models import SourceCorrection
 from records.sources import Sources
@@ -70,7 +71,7 @@ def _with(
     if any(not one.feature and not one.whole for one in reports):
         raise RecordError("the report says no value that it should have been")
     resource = next((one for one in reports if one.whole), None)
-    if resource is not None and not _is_of_the_patient(resource, basis):
+    if resource is not None and not _is_of_the_patient(resource, own, basis):
         return _without(readings, own)
     values = {one.feature: one for one in reports if one.feature}
     found = {
@@ -87,7 +88,17 @@ def _with(
     return found
 
 
-def _is_of_the_patient(resource: SourceCorrection, basis: Basis) -> bool:
+def _is_of_the_patient(resource: SourceCorrection, own: set[str], basis: Basis) -> bool:
+    """Say whether a whole resource is of the prediction's patient; RecordError where none can.
+
+    The ids of a resource that states its server say nothing of a prediction that states none.
+    """
+    unknown = [name for name in own if not server_and_resource(name)[0]]
+    if server_and_resource(resource.source)[0] and unknown:
+        raise RecordError(
+            "it can't be told whether the corrected result is the same patient's: the report "
+            "states its server, and the prediction none"
+        )
     if not resource.subject or not basis.subject:
         raise RecordError("it can't be told whether the corrected result is the same patient's")
     return resource.subject == basis.subject

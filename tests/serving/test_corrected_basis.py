@@ -120,6 +120,77 @@ def test_a_subject_with_an_identifier_beside_its_reference_is_flagged_and_truste
     assert is_withdrawn(made)
 
 
+ELSEWHERE = "https://lab.example.org/fhir"
+NOT_TOLD = "it can't be told whether the corrected result is the same patient's"
+
+
+def reported_at(address: str, result: Json) -> Json:
+    """A Bundle of one result, with its address there; an empty one states none."""
+    sent = bundle(result)
+    if address:
+        sent["entry"][0]["fullUrl"] = f"{address}/Observation/{result['id']}"
+    return sent
+
+
+def predicted_at(address: str, *results: Json) -> Json:
+    """A Bundle of the patient's results, all of them there; an empty address states none."""
+    sent = of_patient(*results)
+    for one in sent["entry"] if address else ():
+        resource = one["resource"]
+        one["fullUrl"] = f"{address}/{resource['resourceType']}/{resource['id']}"
+    return sent
+
+
+@pytest.mark.parametrize("address", ["", SERVER])
+def test_a_subject_on_another_server_than_the_result_is_flagged_and_trusted_in_nothing(
+    any_service, mean, address
+):
+    client = any_service.client(*SCOPES)
+    made = predict(client, predicted_at(address, lactate("a", 4)))
+    subject = {"reference": f"{ELSEWHERE}/Patient/p1"}
+    sent = reported_at(address, lactate("a", 9, status="corrected", subject=subject))
+    answer = client.post(FHIR, json=sent)
+    flagged = [one for one in answer.json()["parameter"] if one["name"] == "flagged"]
+    assert "on the server that the entry's fullUrl states" in flagged[0]["valueString"]
+    found, (row,) = listed(mean)
+    assert found.unscored == 1
+    assert row.corrected_risk is None
+    assert row.no_score.startswith(NOT_TOLD)
+    assert is_withdrawn(made)
+
+
+@pytest.mark.parametrize("reference", [f"{ELSEWHERE}/Patient/p1", "Patient/p1"])
+def test_a_result_of_a_server_is_not_taken_for_one_of_none_with_the_same_ids(
+    any_service, mean, reference
+):
+    client = any_service.client(*SCOPES)
+    made = predict(client, predicted_at("", lactate("a", 4)))
+    right = lactate("a", 9, status="corrected", subject={"reference": reference})
+    assert client.post(FHIR, json=reported_at(ELSEWHERE, right)).status_code == 201
+    _, (row,) = listed(mean)
+    assert row.corrected_risk is None
+    said = f"{NOT_TOLD}: the report states its server, and the prediction none"
+    assert row.no_score.startswith(said)
+    assert is_withdrawn(made)
+
+
+@pytest.mark.parametrize(
+    ("address", "reference"),
+    [(SERVER, f"{SERVER.replace('ehr', 'EHR')}/Patient/p1"), ("", "Patient/p1")],
+)
+def test_a_subject_on_the_server_of_the_result_is_the_patient(
+    any_service, mean, address, reference
+):
+    client = any_service.client(*SCOPES)
+    made = predict(client, predicted_at(SERVER, lactate("a", 4)))
+    right = lactate("a", 9, status="corrected", subject={"reference": reference})
+    answer = client.post(FHIR, json=reported_at(address, right))
+    assert "flagged" not in answer.text
+    _, (row,) = listed(mean)
+    assert row.corrected_risk == risk_of(client, lactate("a", 9))
+    assert is_withdrawn(made)
+
+
 def test_a_result_of_another_code_counts_as_that(any_service, mean):
     client = any_service.client(*SCOPES)
     made = predict(client, of_patient(lactate("a", 4)))
