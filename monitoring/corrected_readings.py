@@ -1,6 +1,7 @@
 """What a prediction's readings would have been, by the reports on its sources that hold."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -84,8 +85,16 @@ def _with(
                 title = definition.by_name[name].title
                 raise RecordError(f"the result never was one of: {title}")
             added = _corrected(definition.by_name[name], Reading(None, source=source), report)
-            found.setdefault(name, []).append(replace(added, taken_at=resource.taken_at))
+            added = replace(added, taken_at=resource.taken_at, issued_at=_issued_at(readings, own))
+            found.setdefault(name, []).append(added)
     return found
+
+
+def _issued_at(readings: Kept, own: set[str]) -> datetime | None:
+    """Return when a source was issued, whichever features it gave readings of."""
+    return next(
+        (one.issued_at for given in readings.values() for one in given if one.source in own), None
+    )
 
 
 def _is_of_the_patient(resource: SourceCorrection, own: set[str], basis: Basis) -> bool:

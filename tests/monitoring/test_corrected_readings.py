@@ -287,6 +287,15 @@ def test_a_result_that_was_left_out_counts_once_it_is_right(mean: RiskModel) -> 
     assert listed.band_changed
 
 
+def test_a_result_that_nobody_could_know_yet_counts_by_no_other_code_either(
+    mean: RiskModel,
+) -> None:
+    unknown = result("b", feature="lactate", odd="issued later")
+    prediction = recorded(mean, [result("a", value=1.0), unknown])
+    assert prediction.features["lactate"] is None
+    assert after(mean, prediction, *by_fhir(mean, result("b", value=9, status="corrected"))) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
