@@ -29,6 +29,7 @@ WARM_UP_SECONDS = 1.5
 DELAYS_MS = (0.1, 1.0, 5.0)
 OURS = "Auscult in BentoML: explained, recorded on SQLite, each commit synced"
 BARE = "our scorer on bare uvicorn, no check, no record"
+SYNCED = "the same, each answer appended to a file and synced: the least a record can cost"
 MLFLOW = "MLflow `models serve`, kept shap explainer, no record"
 MLSERVER = "MLServer custom runtime, kept shap explainer, no record"
 BENTOML = "BentoML native API, kept shap explainer, no record"
@@ -93,6 +94,7 @@ def report(
         servers = {
             OURS: stack.enter_context(ours(installed, core)),
             BARE: stack.enter_context(bare(installed, core)),
+            SYNCED: stack.enter_context(bare(installed, core, directory / "answers")),
             MLFLOW: stack.enter_context(mlflow_peer(installed, core, directory)),
             BENTOML: stack.enter_context(bentoml_peer(installed, core)),
         }

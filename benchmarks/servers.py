@@ -118,11 +118,12 @@ def ours(
 
 
 @contextmanager
-def bare(installed: Installation, cores: set[int]) -> Iterator[Server]:
-    """Serve our scorer on bare uvicorn; nothing is checked or recorded."""
+def bare(installed: Installation, cores: set[int], sync_to: Path | None = None) -> Iterator[Server]:
+    """Serve our scorer on bare uvicorn; nothing is checked, or kept but by a synced append."""
+    settings = {"SYNC_TO": os.fspath(sync_to)} if sync_to else {}
     command = ["python", "-m", "benchmarks.peers.bare", os.fspath(installed.artefacts / NAME)]
     bodies = [_json({"values": one}) for one in people()]
-    with _serving(command, cores, {}, "/", bodies) as server:
+    with _serving(command, cores, settings, "/", bodies) as server:
         yield server
 
 
