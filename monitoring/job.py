@@ -89,6 +89,7 @@ def monitor(
     _refresh(job, ledger)
     performance = _follow(job, ledger, settings.cache, window, progress)
     raised += performance.alarms
+    lift(job, ledger)
     _ask_to_retrain(job, performance.windows)
     reports: tuple[Report, ...] = ()
     last = ledger.closed_through
@@ -236,7 +237,6 @@ def _refresh(job: Job, ledger: Ledger) -> None:
         for alarm in still_open:
             alarm.save(update_fields=batches.DESCRIBED)
         note_alarms(still_open, job.now, before)
-    lift(job, ledger)
 
 
 def _finish(

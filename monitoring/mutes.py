@@ -15,11 +15,10 @@ BACK_DAYS = 7
 def conditions(alarm: Alarm, in_use: str | None) -> list[str]:
     """Return what may end a mute of an alarm sooner; `in_use` is the version that is."""
     found = []
-    if alarm.stream not in BY_OUTCOMES:  # whose severity stays as it was raised
-        if alarm.severity != "critical":
-            found.append(f"{GRAVER_THAN}{alarm.severity}")
-        if not chapters.is_ended(alarm):
-            found.append(BACK)
+    if alarm.severity != "critical":
+        found.append(f"{GRAVER_THAN}{alarm.severity}")
+    if alarm.stream not in BY_OUTCOMES and not chapters.is_ended(alarm):
+        found.append(BACK)
     return [*found, f"{OTHER_THAN}{in_use}"] if in_use else found
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.definition import Definition
 from monitoring import calibration, chapters, discrimination
-from monitoring.alarms import OPEN_STATES, Severity
+from monitoring.alarms import OPEN_STATES, RANK, Severity
 from monitoring.calibration import CALIBRATION, days_of_risks
 from monitoring.closing import Job
 from monitoring.discrimination import DISCRIMINATION, days_of_pairs
@@ -25,6 +25,7 @@ from monitoring.outcome_bets import (
     Raised,
     Shares,
     Standing,
+    course,
     first_alarm,
     shares,
 )
@@ -97,8 +98,8 @@ def watch_outcomes(
     """Raise the alarms on calibration and on discrimination, and say what they rest on.
 
     Predictions after the last watched day aren't weighed. An alarm that is open isn't raised again,
-    but says what the days after its own show, until they turn to the opposite, which is an alarm of
-    its own (see `outcome_bets.first_alarm`).
+    but says what the days after its own show, and is as severe as these at their worst, until they
+    turn to the opposite, which is an alarm of its own (see `outcome_bets.first_alarm`).
     """
     last = min(job.definition.outcome.closed_through(job.now.date()), watched_through)
     due = DueOutcomes(job.definition, followed, last)
@@ -113,7 +114,7 @@ def watch_outcomes(
         for alarm in raised:
             alarm.save()
         for alarm in told:
-            alarm.save(update_fields=["summary", "details"])
+            alarm.save(update_fields=["severity", "summary", "details"])
         note_alarms([*raised, *told], job.now, before)
     return raised, due.weighed()
 
@@ -122,7 +123,7 @@ def _watch(job: Job, look: Look, due: "DueOutcomes") -> tuple[list[Alarm], list[
     """Return the alarms that due outcomes raise, and those before that say something new."""
     earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=look.stream)
     first = last = earlier.order_by("-pk").first()
-    said = dict(first.details) if first is not None else {}
+    said = (first.severity, dict(first.details)) if first is not None else None
     raised: list[Alarm] = []
     describe = partial(_tell_later, job, look, due)
     horizon_days = job.definition.outcome.horizon_days
@@ -136,7 +137,7 @@ def _watch(job: Job, look: Look, due: "DueOutcomes") -> tuple[list[Alarm], list[
         return raised, []
     if first is last:
         describe(first)
-    return raised, [first] if first.details != said else []
+    return raised, [first] if (first.severity, first.details) != said else []
 
 
 def find(
@@ -162,13 +163,20 @@ def _standing(last: Alarm | None) -> Standing | None:
 
 
 def _tell_later(job: Job, look: Look, due: Iterable[Outcomes], alarm: Alarm) -> None:
-    """Say in an open alarm what the days after its own show, up to its turn."""
-    after = date.fromisoformat(alarm.details["through"])
+    """Say in an open alarm what the days after its own show, up to its turn; let it be as grave."""
+    through = date.fromisoformat(alarm.details["through"])
     last = chapters.last_day(alarm, date.max)
-    days = look.days(due, job.definition.outcome.horizon_days, after)
-    later = shares(one for one in days if one.day <= last)
-    alarm.summary = look.sentence(alarm.details["direction"], _seen(alarm), later)
+    days = look.days(due, job.definition.outcome.horizon_days, through)
+    after = tuple(one for one in days if one.day <= last)
+    seen, later = _seen(alarm), shares(after)
+    alarm.severity = max(alarm.severity, gravest(look, seen, after), key=RANK.__getitem__)
+    alarm.summary = look.sentence(alarm.details["direction"], seen, later)
     alarm.details = {**alarm.details, "later": _plain(later)}
+
+
+def gravest(look: Look, seen: Shares, after: Iterable[DayOfOutcomes]) -> Severity:
+    """Return how severe an alarm is by its days and those after them, at their worst."""
+    return max((look.severity(one) for one in course(seen, after)), key=RANK.__getitem__)
 
 
 def _plain(found: Shares | None) -> dict[str, Any] | None:
@@ -254,7 +262,7 @@ def _alarm(job: Job, look: Look, found: Raised) -> Alarm:
         version=job.version,
         stream=look.stream,
         kind=look.stream,
-        severity=look.severity(seen),
+        severity=gravest(look, seen, found.after),
         raised_on=job.now.date(),
         recorded_at=job.now,
         since=seen.first,

@@ -1,6 +1,6 @@
 """The bets of alarms that rest on outcomes: what they share, whatever each of them weighs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -75,14 +75,19 @@ class Shares:
 
 @dataclass(frozen=True)
 class Raised:
-    """The first alarm: which way, what its days show, and what those after it do, if there are any.
+    """The first alarm: which way, what its days show, and the days after it.
 
     Its days begin with the change's first by estimate, and end with the one that alarmed.
     """
 
     direction: str
     seen: Shares
-    later: Shares | None
+    after: tuple[DayOfOutcomes, ...]
+
+    @cached_property
+    def later(self) -> Shares | None:
+        """Return what the days after it show, if there are any."""
+        return shares(self.after)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def first_alarm(
         if closing.alarm and closing.leading is not None and closing.onset is not None:
             seen = shares([day for day in before if day.day >= closing.onset])
             if seen is not None:
-                return Raised(closing.leading.direction, seen, shares(coming))
+                return Raised(closing.leading.direction, seen, tuple(coming))
         state = replace(closing.state, today=np.zeros_like(state.today))
     return None
 
@@ -137,6 +142,24 @@ def shares(days: Iterable[DayOfOutcomes]) -> Shares | None:
     if first is None or last is None or not rows:
         return None
     return Shares(first, last, int(rows), *wilson(events, rows), expected / rows)
+
+
+def course(seen: Shares, after: Iterable[DayOfOutcomes]) -> Iterator[Shares]:
+    """Yield what an alarm's days show, those with each day after them, and those after them alone.
+
+    The last once they are as many rows as its own: before, chance would say more than they do.
+    What went the other way is left out. Intervals are those of the alarm's days.
+    """
+    yield seen
+    own, later = seen.rows * np.array([1, seen.observed, seen.expected]), np.zeros(3)
+    for day in after:
+        later = later + day.sums
+        for rows, events, expected in (own + later, later):
+            if rows < seen.rows:
+                continue
+            share = replace(seen, observed=events / rows, expected=expected / rows)
+            if (share.observed - share.expected) * (seen.observed - seen.expected) > 0:
+                yield share
 
 
 def log_odds(risk: Floats) -> Floats:

@@ -1,15 +1,24 @@
 """Which outcomes the alarms that rest on outcomes weigh, and what is said of the rest."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from auscult.summary import show_status
+from monitoring.alarms import RANK
 from monitoring.calibration import CALIBRATION
 from monitoring.console.alarm_pages import Signed, record_review
 from monitoring.console.figures import exposed
 from monitoring.heartbeat import Heartbeat, heartbeat
+from monitoring.mutes import conditions
+from monitoring.notices import notify
+from monitoring.outcome_alarms import LOOKS, gravest
+from monitoring.outcome_bets import DayOfOutcomes, Shares
 from records.agreement import disagreements
 from records.models import Alarm, MonitorRun
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -18,14 +27,22 @@ DAYS = 60
 THROUGH = FIRST + timedelta(days=DAYS - 1)
 
 
-def record(clinic: Clinic, *, site: str, reported: bool, odds: float = 0.0, start: int = 0) -> None:
+def record(
+    clinic: Clinic,
+    *,
+    site: str,
+    reported: bool,
+    odds: float = 0.0,
+    start: int = 0,
+    rows: int = 30,
+) -> None:
     """Record two months of a site whose true log-odds are off by so much."""
     for step in range(start, start + DAYS):
-        made = clinic.record(FIRST + timedelta(days=step), 30, site=site)
+        made = clinic.record(FIRST + timedelta(days=step), rows, site=site)
         generator = np.random.default_rng([step, 5])
         chance = [1 / (1 + np.exp(-one.margin - odds)) for one in made]
         if reported:
-            clinic.report_outcomes(made, (generator.random(30) < chance).tolist(), 90)
+            clinic.report_outcomes(made, (generator.random(rows) < chance).tolist(), 90)
 
 
 def beat(clinic: Clinic) -> Heartbeat:
@@ -207,3 +224,81 @@ def test_nothing_is_said_of_predictions_after_the_last_watched_day(clinic: Clini
     clinic.watch(THROUGH)
     alarm.refresh_from_db()
     assert alarm.details["later"]["last"] == str(THROUGH)
+
+
+def test_calibration_that_worsens_is_told_again_as_graver_and_stays_so(
+    any_clinic: Clinic, tmp_path: Path
+) -> None:
+    clinic = any_clinic
+    secret = tmp_path / "secret"
+    secret.write_text("a secret")
+    unheard = {"webhook_url": "http://127.0.0.1:9/", "webhook_secret_file": secret}
+    settings = clinic.settings.model_copy(update={"home": tmp_path, **unheard})
+    record(clinic, site="north", reported=True, odds=0.35, rows=90)
+    result = clinic.watch(THROUGH)
+    alarm = Alarm.objects.get(stream=CALIBRATION)
+    assert alarm.severity == "warning"
+    assert "graver than warning" in conditions(alarm, None)
+    notify(result.open_alarms, settings, NOW)
+    muted = Signed("mute", "Known", NOW.date() + timedelta(days=60), "graver than warning")
+    record_review(alarm.pk, "rita", muted)
+    record(clinic, site="north", reported=True, odds=1.5, start=DAYS, rows=90)
+    result = clinic.watch(THROUGH + timedelta(days=DAYS))
+    alarm.refresh_from_db()
+    assert (alarm.severity, alarm.state) == ("critical", "open")
+    notify(result.open_alarms, settings, NOW)
+    waiting = [json.loads(one.read_text())["notice"] for one in settings.outbox.glob("*.json")]
+    assert {one["event"] for one in waiting if one["alarm"] == alarm.pk} == {
+        "alarm.raised",
+        "alarm.graver",
+    }
+    record(clinic, site="north", reported=True, start=2 * DAYS, rows=90)
+    clinic.watch(THROUGH + timedelta(days=2 * DAYS))
+    alarm.refresh_from_db()
+    assert alarm.severity == "critical"
+    assert [one for one in disagreements() if one.table == "records_alarm"] == []
+
+
+SEEN = Shares(FIRST, FIRST + timedelta(days=9), 1000, 0.13, 0.11, 0.15, 0.1)
+
+
+def after(*days: tuple[int, float, float]) -> list[DayOfOutcomes]:
+    """Return days of so many rows, of which these shares had the event and were expected to."""
+    return [
+        DayOfOutcomes(FIRST + timedelta(days=10 + at), rows, np.zeros(6), rows * np.array([1, *of]))
+        for at, (rows, *of) in enumerate(days)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "severity"),
+    [
+        ([], "warning"),
+        ([(100, 0.13, 0.1)] * 20, "warning"),
+        # together since the onset half more than expected
+        ([(420, 0.2, 0.1)], "critical"),
+        # those after it alone, once they are as many
+        ([(100, 0.155, 0.1)] * 9, "warning"),
+        ([(100, 0.155, 0.1)] * 10, "critical"),
+        # at their worst, whatever came after that
+        ([(1000, 0.2, 0.1), (9000, 0.1, 0.1)], "critical"),
+        # a handful by chance, and what went the other way
+        ([(10, 0.5, 0.1)], "warning"),
+        ([(2000, 0.02, 0.1)], "warning"),
+    ],
+)
+def test_an_alarm_on_outcomes_is_as_severe_as_its_days_and_those_after_them_at_their_worst(
+    days: list[tuple[int, float, float]], severity: str
+) -> None:
+    assert gravest(LOOKS[0], SEEN, after(*days)) == severity
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1), st.floats(0.01, 1)), max_size=12),
+    st.integers(0, 12),
+)
+def test_days_that_come_later_never_make_it_less_severe(
+    days: list[tuple[int, float, float]], cut: int
+) -> None:
+    whole, before = after(*days), after(*days[:cut])
+    assert RANK[gravest(LOOKS[0], SEEN, whole)] >= RANK[gravest(LOOKS[0], SEEN, before)]

@@ -167,7 +167,8 @@ def test_only_what_can_come_about_ends_a_mute() -> None:
     assert conditions(warning, "3") == ["graver than warning", "as before", "other version than 3"]
     assert conditions(Alarm(stream=STREAM, severity="critical"), None) == ["as before"]
     assert conditions(Alarm(stream="calibration", severity="warning"), "3") == [
-        "other version than 3"
+        "graver than warning",
+        "other version than 3",
     ]
     assert [condition_words(one) for one in conditions(warning, "3")] == [
         "it is graver than a warning",
