@@ -21,6 +21,8 @@ FLAGGED = {
     "code_unit": "in a unit that its code isn't for",
     "doubtful": "flagged as doubtful",
 }
+# of these no value is doubtful: only the ward isn't known
+OF_NO_VALUE = frozenset(("encounter_unread",))
 KINDS = ("excluded", "converted", "flagged")
 # cheaper than reading the JSON of every prediction that only lacks a value
 _MARKS = tuple(f'"{kind}"' for kind in KINDS)
@@ -28,6 +30,8 @@ _MARKS = tuple(f'"{kind}"' for kind in KINDS)
 
 def flag_group(kind: str, reason: str) -> str | None:
     """Return the group in which a finding is watched; a missing value has a stream of its own."""
+    if reason in OF_NO_VALUE:
+        return None
     if kind == "excluded":
         return "left_out_unit" if refusal_group(reason) == "unit" else "left_out"
     if kind == "flagged":

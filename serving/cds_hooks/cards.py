@@ -11,6 +11,7 @@ from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.readings import Finding
 from models.risk_model import RiskModel
 from serving.answer import contributions
+from serving.cds_hooks.stay import UNREAD
 from serving.prediction import Prediction
 
 SUMMARY_LENGTH = 139  # CDS-11: below 140 characters
@@ -39,11 +40,12 @@ class CardForm:
     def risk_cards(self, prediction: Prediction, console_url: str | None) -> list[dict[str, Any]]:
         """Return the card of a risk, or none if its band asks for none and nothing is doubtful.
 
-        What was only converted is said on a card, but is no reason for one.
+        What was only converted, or leaves only the ward open, is said on a card, but is no reason
+        for one.
         """
         band, said = prediction.risk.band, prediction.findings
         asked = band.name in self._asked
-        if not asked and all(one.kind == "converted" for one in said):
+        if not asked and all(one.kind == "converted" or one.reason == UNREAD for one in said):
             return []
         card: dict[str, Any] = {
             "uuid": str(prediction.id),

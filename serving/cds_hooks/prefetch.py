@@ -11,35 +11,29 @@ from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
 from models.fhir import read_entries
-from models.fhir_bundle import Link, Response, SentEntry, matches
+from models.fhir_bundle import Link, matches
 from models.fhir_resources import (
     AnyEntry,
     Entry,
-    Kind,
     Observation,
     ObservationEntry,
-    OperationOutcome,
 )
 from models.fhir_time import moment
 from serving.cds_hooks.discovery import ENCOUNTER_KEY, PATIENT_KEY, Template
+from serving.cds_hooks.searched import AN_OUTCOME, OUTCOME, Searched, bundle_fault
 
 _NULL = b"null"
 _ABSENT = "wasn't prefetched"
-_UNREADABLE = "can't be read"
-_FIRST_PAGE = "is only the first page of more results"
+UNREADABLE = "can't be read"
+FIRST_PAGE = "is only the first page of more results"
 _FULL_PAGE = "holds as many results as were asked for, without a total or a link that says it's all"
 
 
-class Resource(msgspec.Struct, frozen=True, rename="camel"):
-    """A prefetched resource, of which a Bundle's particulars are read."""
+class Named(msgspec.Struct, frozen=True, rename="camel"):
+    """A prefetched resource, of which its type and id are read."""
 
     resource_type: str
-    type: str | None = None
     id: str | None = None
-    implicit_rules: str | None = None
-    total: int | None = None
-    link: tuple[Link, ...] = ()
-    entry: tuple[SentEntry, ...] = ()
 
 
 class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
@@ -75,7 +69,7 @@ class Supplied(msgspec.Struct, frozen=True):
     because: str = ""
 
 
-_RESOURCES = msgspec.json.Decoder(Resource)
+_SEARCHES = msgspec.json.Decoder(Searched)
 _NONE = Supplied("none")
 _NOTHING = Supplied("data")  # a search that found nothing, as most do where there are many codes
 
@@ -87,14 +81,6 @@ class Gathered:
     by_key: dict[str, Supplied] = field(default_factory=dict)
     unknown: list[Template] = field(default_factory=list)
     because: dict[str, str] = field(default_factory=dict)
-
-    def keep_encounter(self, wanted: object) -> None:
-        """Leave out an Encounter that isn't the wanted one, if one is: its ward may be another."""
-        found = self.by_key.get(ENCOUNTER_KEY, _NOTHING).entries
-        raw = [one.resource for one in found if isinstance(one.resource, msgspec.Raw)]
-        ids = [msgspec.json.decode(one, type=Resource).id for one in raw]
-        if wanted is not None and found and ids != [wanted]:
-            del self.by_key[ENCOUNTER_KEY]
 
     def entries(self, full_url: str) -> list[AnyEntry]:
         """Return everything as the entries of one Bundle, the patient under `full_url`."""
@@ -130,13 +116,15 @@ def gather(
         elif template.key != ENCOUNTER_KEY:  # which only says where the patient is
             gathered.unknown.append(template)
             gathered.because[template.key] = _why_unknown(one)
+        elif one is not None:
+            gathered.because[template.key] = one.because
     return gathered
 
 
 def _why_unknown(supplied: Supplied | None) -> str:
     if supplied is None:
         return _ABSENT
-    return f"was prefetched, but {supplied.because or _FIRST_PAGE}"
+    return f"was prefetched, but {supplied.because or FIRST_PAGE}"
 
 
 def read_value(
@@ -163,63 +151,31 @@ def read_supplied(raw: bytes, template: Template, count: int | None = None) -> S
     if raw.strip() == _NULL:
         return _NONE
     try:
-        resource = _RESOURCES.decode(raw)
-        fault = _fault(resource, template)
+        if template.feature is None:
+            fault = _kind_fault(msgspec.json.decode(raw, type=Named).resource_type, template)
+        else:
+            bundle = _SEARCHES.decode(raw)
+            fault = bundle_fault(bundle)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        fault = _UNREADABLE
+        fault = UNREADABLE
     if fault is not None:
         return Supplied("error", because=fault)
     if template.feature is None:
         return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
-    return _found(resource, template.count if count is None else count)
+    return _found(bundle, template.count if count is None else count)
 
 
-def _fault(resource: Resource, template: Template) -> str | None:
-    """Return what keeps a resource from being what was asked for, or None (CDS-7)."""
-    kind = resource.resource_type
-    if kind == "OperationOutcome":
-        return "is an OperationOutcome"
-    if template.feature is None:
-        return None if kind == template.resource else f"is no {template.resource}"
-    if kind != "Bundle" or resource.type not in ("searchset", "collection"):
-        return "is no Bundle of the type searchset or collection"
-    if resource.implicit_rules is not None:
-        return "carries implicitRules that aren't known here"
-    faults = (_entry_fault(entry) for entry in resource.entry)
-    return next((fault for fault in faults if fault is not None), None)
+def _kind_fault(kind: str, template: Template) -> str | None:
+    """Return what keeps a resource from being the one that was asked for, or None (CDS-7).
+
+    An Encounter may come in the Bundle of the search that found it.
+    """
+    if kind == template.resource or (kind, template.key) == ("Bundle", ENCOUNTER_KEY):
+        return None
+    return AN_OUTCOME if kind == OUTCOME else f"is no {template.resource}"
 
 
-def _entry_fault(entry: SentEntry) -> str | None:
-    """Return why an entry is no data, or says that its search failed in part, or None."""
-    response, raw = entry.response, bytes(entry.resource)
-    fault = entry.fault
-    if response is not None and _is_failure(response):
-        return "holds a response that is an error"
-    if fault is not None:
-        return f"has an entry that {fault[1]}"
-    if not raw:
-        return "has an entry without a resource"
-    kind = msgspec.json.decode(raw, type=Kind).resource_type
-    if kind == "Bundle":
-        return "has a Bundle as an entry"
-    if kind == "OperationOutcome" and _reports_a_problem(raw):
-        return "holds an OperationOutcome"
-    return None
-
-
-def _is_failure(response: Response) -> bool:
-    if response.failed:
-        return True
-    outcome = bytes(response.outcome)
-    return outcome not in (b"", _NULL) and _reports_a_problem(outcome)
-
-
-def _reports_a_problem(outcome: bytes) -> bool:
-    issues = msgspec.json.decode(outcome, type=OperationOutcome).issue
-    return not issues or any(issue.severity != "information" for issue in issues)
-
-
-def _found(bundle: Resource | Results, count: int) -> Supplied:
+def _found(bundle: Searched | Results, count: int) -> Supplied:
     """Return what a search for so many results at most found."""
     if not bundle.entry and not bundle.total and not bundle.link:
         return _NOTHING
@@ -235,7 +191,7 @@ def _found(bundle: Resource | Results, count: int) -> Supplied:
     return page_of(bundle.entry, total, next_page)
 
 
-def _may_go_on(bundle: Resource | Results, count: int) -> bool:
+def _may_go_on(bundle: Searched | Results, count: int) -> bool:
     """Say whether a page is full, and no link of its own or to the last page says it's the last.
 
     A server that names its pages names the next one too, and an EHR may hand on neither.

@@ -25,9 +25,10 @@ from records.rows import AuditRow
 from serving.cds_hooks.cards import CardForm, no_score_card
 from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
 from serving.cds_hooks.feedback import Feedback, read_reports, rows_of
-from serving.cds_hooks.prefetch import Gathered, Resource, Supplied, gather
+from serving.cds_hooks.prefetch import Gathered, Named, Supplied, gather
 from serving.cds_hooks.readback import read_back
 from serving.cds_hooks.request import HookForm, HookRequest, check_server
+from serving.cds_hooks.stay import keep_encounter
 from serving.feedback import NO_SCORE_CARD, count_feedback
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -219,7 +220,7 @@ def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operati
 def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered) -> Ask:
     reference = f"Patient/{request.patient_id}"
     _check_patient(gathered, request)
-    gathered.keep_encounter(request.context.get("encounterId"))
+    unread = keep_encounter(gathered, request.context.get("encounterId"))
     server = (request.fhir_server or "").rstrip("/")
     entries = gathered.entries(f"{server}/{reference}" if server else reference)
     bundle = read_entries(entries, service.model.definition, call.now, server)
@@ -232,7 +233,7 @@ def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered)
         call.now,
         patient=identifier,
         ward=bundle.ward,
-        findings=bundle.findings,
+        findings=(*bundle.findings, *unread),
         subject=reference,
     )
 
@@ -245,7 +246,7 @@ def _check_patient(gathered: Gathered, request: HookRequest) -> None:
 
 
 def _id(entry: Entry) -> str | None:
-    return msgspec.json.decode(entry.resource, type=Resource).id
+    return msgspec.json.decode(entry.resource, type=Named).id
 
 
 def _foreign(place: str) -> UnusableValue:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from monitoring.flags import FLAGGED, flag_group, flags_of, groups_of
 from monitoring.validity import validity
 from records.models import Alarm, DayCount
+from serving.cds_hooks.stay import UNREAD
 from tests.monitoring.clinic import FIRST, Clinic
 
 findings = st.lists(
@@ -37,6 +38,10 @@ def test_a_value_that_is_only_missing_is_no_flag() -> None:
     assert flag_group("excluded", "unknown_unit") == "left_out_unit"
     assert flag_group("excluded", "implausible") == "left_out"
     assert flag_group("flagged", "censored") == "doubtful"
+
+
+def test_an_encounter_that_was_not_read_makes_no_value_doubtful() -> None:
+    assert flag_group("flagged", UNREAD) is None
 
 
 def test_values_that_begin_to_come_in_another_unit_raise_an_alarm_that_names_them(

@@ -4,14 +4,18 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from models.readings import Finding, Reading
 from models.risk_model import RiskModel
 from records.clients import SCOPES
 from records.settings import Settings
-from tests.factories import BUNDLE, DEFINITION, NAME, VALUES, make_artefact
+from serving.cds_hooks.cards import CardForm
+from serving.prediction import Prediction
+from tests.factories import BUNDLE, DEFINITION, NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import PATH as HOOK
 from tests.serving.hooks import card_of, hook_request, searchset
@@ -176,9 +180,117 @@ def test_malformed_parts_of_an_encounter_hinder_no_score_but_somebody_elses_is_r
     assert [row.ward for row in read_predictions()] == [""] * 4
 
 
-def test_the_ward_of_another_encounter_than_the_one_in_view_is_not_taken(placed):
-    card_of(placed.post(HOOK, json=hook({**encounter("7B"), "id": "e2"})))
-    assert kept()[0] == ""
+def unread(card: dict[str, Any]) -> str:
+    """What card and record say of an Encounter that wasn't read; both say the same."""
+    (row,) = read_predictions()
+    assert row.ward == ""
+    found = [one for one in row.findings if one["reason"] == "encounter_unread"]
+    (words,) = [one["words"] for one in found] or [""]
+    assert words in card["detail"]
+    assert bool(words) == ("isn't recorded" in card["detail"])
+    return words
+
+
+def test_the_ward_of_another_encounter_than_the_one_in_view_is_not_taken_and_that_is_said(placed):
+    card = card_of(placed.post(HOOK, json=hook({**encounter("7B"), "id": "e2"})))
+    assert "as encounter is another than context.encounterId" in unread(card)
+
+
+def test_an_encounter_with_all_that_real_ones_have_names_the_ward(placed):
+    coded = [{"coding": [{"system": "http://snomed.info/sct", "code": "32485007"}]}]
+    link = {"hospitalization": {"dischargeDisposition": coded[0]}, "total": 1}
+    stay = encounter("7B", type=coded, priority=coded[0], **{"class": {"code": "IMP"}}, **link)
+    card_of(placed.post(HOOK, json=hook(stay)))
+    assert kept()[0] == "7B"
+
+
+LOCATION = {"resourceType": "Location", "id": "l1", "name": "ICU"}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        searchset(encounter("7B")),
+        searchset(encounter("7B"), total=1),
+        searchset(encounter("ICU", id="e2"), encounter("7B"), encounter("W9", id="e3")),
+        # of the one that is asked for there may be no other on the next page
+        searchset(encounter("7B"), link=[{"relation": "next", "url": "https://x.example.org/2"}]),
+        searchset(LOCATION, encounter("7B")),
+        {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": encounter("7B")}]},
+    ],
+)
+def test_the_encounter_in_view_is_read_from_a_search_that_found_it(placed, found):
+    card_of(placed.post(HOOK, json=hook(found)))
+    assert kept()[0] == "7B"
+
+
+def test_the_one_encounter_of_a_search_is_that_of_a_context_that_names_none(placed):
+    request = hook(searchset(encounter("7B")))
+    del request["context"]["encounterId"]
+    card_of(placed.post(HOOK, json=request))
+    assert kept()[0] == "7B"
+
+
+@pytest.mark.parametrize("names_one", [True, False])
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (searchset(encounter("7B"), encounter("7B")), "holds several Encounters"),
+        ({"resourceType": "Bundle", "type": "history"}, "no Bundle of the type searchset"),
+        (searchset(encounter("7B"), implicitRules="urn:x"), "carries implicitRules"),
+        (searchset({"resourceType": "OperationOutcome", "issue": []}), "an OperationOutcome"),
+        (searchset(searchset(encounter("7B"))), "has a Bundle as an entry"),
+        (searchset(total=3), "is only the first page"),
+        ({"resourceType": "OperationOutcome", "issue": []}, "is an OperationOutcome"),
+        ({"resourceType": "X"}, "is no Encounter"),
+        ({"resourceType": "Bundle", "type": "searchset", "entry": 7}, "can't be read"),
+        ({**encounter("7B"), "id": 7}, "can't be read"),
+        (7, "can't be read"),
+    ],
+)
+def test_an_encounter_that_is_not_read_is_named_with_the_reason(placed, found, why, names_one):
+    request = hook(found)
+    if not names_one:
+        del request["context"]["encounterId"]
+    assert why in unread(card_of(placed.post(HOOK, json=request)))
+
+
+def test_of_several_encounters_none_is_taken_where_the_context_names_none(placed):
+    for more in ({"total": 2}, {"link": [{"relation": "next", "url": "https://x.example.org/2"}]}):
+        request = hook(searchset(encounter("7B"), **more))
+        del request["context"]["encounterId"]
+        assert placed.post(HOOK, json=request).status_code == 200
+    request = hook(searchset(encounter("7B"), encounter("ICU", id="e2")))
+    del request["context"]["encounterId"]
+    assert placed.post(HOOK, json=request).status_code == 200
+    rows = read_predictions()
+    assert [row.ward for row in rows] == [""] * 3
+    said = [one["words"] for row in rows for one in row.findings if one["feature"] == "encounter"]
+    assert ["first page" in one for one in said] == [True, True, False]
+
+
+def test_an_unread_encounter_is_no_reason_for_a_card(placed_model):
+    about = placed_model.definition.cds_hooks
+    assert about is not None
+    calm = {
+        "age": 30.0,
+        "sex": (Reading("female"),),
+        "ward": (Reading("surgery"),),
+        "lactate": (Reading(0.8, "mmol/L"),),
+        "creatinine": 0.9,
+    }
+    risk = placed_model.assess(calm, NOW)
+    assert risk.band.name == "low"
+    unread = Finding("encounter", "flagged", "encounter_unread", "not read")
+    cards = CardForm(placed_model, about)
+
+    def shown(*findings: Finding) -> list[dict[str, Any]]:
+        prediction = Prediction(uuid4(), placed_model, risk, findings, NOW, NOW)
+        return cards.risk_cards(prediction, None)
+
+    assert shown(unread) == []
+    (card,) = shown(unread, Finding("lactate", "flagged", "censored", "odd"))
+    assert "not read" in card["detail"]
 
 
 def test_a_hook_with_the_encounter_names_the_ward_and_the_codes(placed):
@@ -188,12 +300,11 @@ def test_a_hook_with_the_encounter_names_the_ward_and_the_codes(placed):
     assert kept() == ("7B", {"creatinine": "14682-9"})
 
 
-@pytest.mark.parametrize(
-    "stay", [..., None, {"resourceType": "OperationOutcome", "issue": []}, {"resourceType": "X"}]
-)
+@pytest.mark.parametrize("stay", [..., None, searchset(), searchset(total=0)])
 def test_a_hook_does_without_the_encounter_and_reads_nothing_for_it(placed, stay):
-    card_of(placed.post(HOOK, json=hook(stay)))
+    card = card_of(placed.post(HOOK, json=hook(stay)))
     assert kept() == ("", {"creatinine": "2160-0"})
+    assert unread(card) == ""
 
 
 def test_a_hook_that_asks_for_no_encounter_reads_none(ehr, recorded):
