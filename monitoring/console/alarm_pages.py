@@ -247,7 +247,8 @@ def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> 
         for evidence in (row.evidence / math.log(10),)
     ]
     scale = Scale(words=power_of_ten, dashed="limit")
-    return trend(drawn, label="Evidence", scale=scale, reference=limit, since=alarm.since)
+    changed = chapters.changed_days(alarm, date.max)
+    return trend(drawn, label="Evidence", scale=scale, reference=limit, changed=changed)
 
 
 def power_of_ten(exponent: float) -> str:

@@ -7,6 +7,9 @@ from datetime import date
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+# the first and last day of each
+Spans = Sequence[tuple[date, date]]
+
 
 @dataclass(frozen=True)
 class Point:
@@ -72,10 +75,10 @@ def spark(
     *,
     label: str,
     reference: float | None = None,
-    since: date | None = None,
+    changed: Spans = (),
     low: float | None = None,
 ) -> SafeString:
-    """Draw values over time, small: the reference is dashed, the days since an alarm are shaded."""
+    """Draw values over time, small: the reference is dashed, an alarm's changed days are shaded."""
     if not points:
         return format_html('<span class="quiet">{}</span>', "no values")
     axes = _axes(points, reference, SPARK, low, None)
@@ -86,7 +89,7 @@ def spark(
         SPARK.width,
         SPARK.height,
         _spoken(label, points),
-        _since(axes, since),
+        _shaded(axes, changed),
         _dashed(axes, reference),
         _line(axes, points),
         axes.x(last.day),
@@ -100,9 +103,9 @@ def trend(
     label: str,
     scale: Scale,
     reference: float | None = None,
-    since: date | None = None,
+    changed: Spans = (),
 ) -> SafeString:
-    """Draw values over time, large, with what its axes mean."""
+    """Draw values over time, large, with what its axes mean; changed days are shaded."""
     if not points:
         return format_html('<span class="quiet">{}</span>', "no values")
     axes = _axes(points, reference, WIDE, scale.low, scale.high)
@@ -112,7 +115,7 @@ def trend(
         WIDE.width,
         WIDE.height,
         _spoken(label, points),
-        _since(axes, since),
+        _shaded(axes, changed),
         _dashed(axes, reference),
         _line(axes, points),
         _pointers(axes, points),
@@ -162,13 +165,20 @@ def _axes(
     return Axes(size, points[0].day, points[-1].day, floor, top)
 
 
-def _since(axes: Axes, since: date | None) -> SafeString:
-    if since is None:
-        return SafeString("")
-    start = axes.x(max(since, axes.first))
-    width = round(max(axes.size.width - axes.size.margin - start, 2), 1)
-    return format_html(
-        '<rect class="since" x="{}" y="0" width="{}" height="{}"/>', start, width, axes.size.height
+def _shaded(axes: Axes, changed: Spans) -> SafeString:
+    """Shade the days of some spans, each at least two wide so that one day is seen.
+
+    A point may stand for a week or a month: a span that begins after the last one is at the end.
+    """
+    drawn = []
+    for first, last in changed:
+        if last < axes.first:
+            continue
+        start, end = axes.x(max(first, axes.first)), axes.x(min(last, axes.last))
+        start = min(start, axes.size.width - axes.size.margin - 2.0)
+        drawn.append((round(start, 1), round(max(end - start, 2.0), 1), axes.size.height))
+    return format_html_join(
+        "", '<rect class="changed" x="{}" y="0" width="{}" height="{}"/>', drawn
     )
 
 

@@ -10,6 +10,7 @@ from models.definition import Definition
 from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitoring.attribution import SHARE
+from monitoring.chapters import changed_days
 from monitoring.console.charts import Point, Scale, bars, spark, trend
 from monitoring.console.wording import share_words, with_unit
 from monitoring.flags import flag_streams
@@ -147,7 +148,7 @@ def draw(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm | None) -> D
         found,
         label=quantity.title,
         reference=quantity.reference,
-        since=alarm.since if alarm else None,
+        changed=changed_days(alarm, date.max) if alarm else (),
     )
     usual = "none" if quantity.reference is None else quantity.words(quantity.reference)
     return Drawn(quantity, chart, found[-1].words if found else "none", usual, alarm)
@@ -161,7 +162,7 @@ def draw_large(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm) -> Sa
         label=quantity.title,
         scale=Scale(low, high, quantity.words),
         reference=quantity.reference,
-        since=alarm.since,
+        changed=changed_days(alarm, date.max),
     )
 
 

@@ -1,10 +1,11 @@
+import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.test import Client
 
-from monitoring.console.charts import Point, Step, spark, waterfall
+from monitoring.console.charts import Point, Scale, Step, spark, trend, waterfall
 from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
 from monitoring.console.wording import risk_words, share_words, signed_words, with_unit
@@ -146,6 +147,48 @@ def test_a_waterfall_ends_where_the_contributions_sum_to() -> None:
 def test_a_trend_says_its_ends_to_those_who_cannot_see_it() -> None:
     drawn = spark([Point(FIRST, 0.1, "10 %"), Point(NOW.date(), 0.9, "90 %")], label="Missing")
     assert 'aria-label="Missing: 10 % on 2024-01-01, 90 % on 2026-06-01"' in drawn
+
+
+DAYS = [FIRST + timedelta(days=number) for number in range(101)]
+
+
+def shaded(changed: list[tuple[date, date]], days: list[date] = DAYS) -> list[tuple[float, float]]:
+    """Return the left and right of what is shaded on a chart from 0 to 720."""
+    points = [Point(day, 0.1, "10 %") for day in days]
+    drawn = trend(points, label="Missing", scale=Scale(), changed=changed)
+    found = re.findall(r'class="changed" x="([0-9.]+)" y="0" width="([0-9.]+)"', drawn)
+    return [(float(left), float(left) + float(width)) for left, width in found]
+
+
+def test_a_chart_shades_the_days_of_a_change_and_no_others() -> None:
+    assert shaded([]) == []
+    assert shaded([(DAYS[20], DAYS[30]), (DAYS[50], date.max)]) == [
+        pytest.approx((144, 216), abs=0.1),
+        pytest.approx((360, 720), abs=0.1),
+    ]
+    # a single day is seen, one before the chart's first isn't there
+    assert shaded([(DAYS[0], DAYS[0]), (DAYS[100], DAYS[100])]) == [(0, 2), (718, 720)]
+    assert shaded([(date(2023, 1, 1), date(2023, 5, 1))]) == []
+    assert shaded([(date(2023, 1, 1), DAYS[10])]) == [pytest.approx((0, 72), abs=0.1)]
+    # the last week's point is of its Monday
+    assert shaded([(DAYS[97], date.max)], DAYS[:96:7]) == [(718, 720)]
+
+
+def test_the_page_of_an_alarm_whose_change_ended_shades_its_days_alone(
+    watched: Clinic, browse: Browse
+) -> None:
+    watched.record_days(FIRST + timedelta(days=15), 25)
+    watched.watch(FIRST + timedelta(days=39))
+    alarm = Alarm.objects.get(stream="missing:creatinine")
+    assert alarm.details["ended"] == "2024-01-15"
+    text = text_of(browse("vera"), f"/alarms/{alarm.pk}/")
+    assert "that they begin and end where they do is an estimate" in text
+    seen = text[text.index('id="seen"') : text.index("</section>", text.index('id="seen"'))]
+    ((left, width),) = re.findall(r'class="changed" x="([0-9.]+)" y="0" width="([0-9.]+)"', seen)
+    # days 10 to 14 of those from 0 to 39
+    assert float(left) == pytest.approx(720 * 10 / 39, abs=0.1)
+    assert float(width) == pytest.approx(720 * 4 / 39, abs=0.1)
+    assert text_of(browse("vera"), f"/models/{watched.model}/").count('class="changed"') > 0
 
 
 def test_a_title_cannot_break_out_of_a_chart() -> None:
