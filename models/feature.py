@@ -87,7 +87,7 @@ class Feature(BaseModel):
     within it become one. `analyte` names the table of unit conversions, since amounts of
     substance convert to masses for one analyte at a time. With `unit_mandatory` a bare number is
     refused, because a wrong unit would still look plausible. `category_systems` are those of which
-    the categories' keys are codes: a coding of another one is refused.
+    the categories' keys are codes: a coding of another one is refused, and so is a text in FHIR.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

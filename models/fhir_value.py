@@ -57,7 +57,8 @@ def plain_value(
     if given[2] is not None or given[4:21] != _NOTHING_ELSE:
         return None
     if feature.kind == "categorical":
-        return None if text is None or quantity is not None else (text, None, None)
+        is_plain = text is not None and quantity is None and not feature.category_systems
+        return (text, None, None) if is_plain else None
     if quantity is None or text is not None or quantity.value is None:
         return None
     code = quantity.code
@@ -194,7 +195,8 @@ def _is_bare(feature: Feature) -> bool:
 def _category(part: Measured, feature: Feature) -> Value:
     concept = part.value_codeable_concept
     if part.value_string is not None:
-        return part.value_string, None, None, None
+        fault = _text_fault(feature)
+        return None if fault else part.value_string, None, None, fault
     if part.value_boolean is not None:
         return "true" if part.value_boolean else "false", None, None, None
     category, fault = (None, None) if concept is None else _coded(concept, feature)
@@ -205,6 +207,7 @@ def _coded(concept: CodedValue, feature: Feature) -> tuple[str | None, Fault | N
     """Return the category that a concept's codings name, and what speaks against it.
 
     Codings of other systems than the categories' are translations, and alone they name nothing.
+    Nor does a text where the categories are codes: it may be another system's code, or a word.
     """
     own = feature.category_systems
     stated = [(coding.system, coding.code) for coding in concept.coding if coding.code]
@@ -218,7 +221,15 @@ def _coded(concept: CodedValue, feature: Feature) -> tuple[str | None, Fault | N
         return None, "contradictory_category"
     if stated and not sound:
         return None, "category_system"
-    return next(iter(known or sound), concept.text), None
+    if not stated and concept.text is not None:
+        fault = _text_fault(feature)
+        return None if fault else concept.text, fault
+    return next(iter(known or sound), None), None
+
+
+def _text_fault(feature: Feature) -> Fault | None:
+    """Return what speaks against a category that is stated without a code."""
+    return "category_system" if feature.category_systems else None
 
 
 def _may_be_of(system: str | None, code: str) -> bool:

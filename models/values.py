@@ -33,7 +33,7 @@ _FAULTS = {
     "unknown_unit": "{unit} is coded in UCUM, where that code is no such unit",
     "contradictory_code": "its Observation has codes of several features",
     "contradictory_category": "several categories are given at once",
-    "category_system": "the category is coded in a system in which it has no code",
+    "category_system": "the category isn't coded in a system in which it has a code",
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
     "undecided_version": "its versions differ, and it can't be told which is the newer",

@@ -94,12 +94,33 @@ def test_the_same_code_of_another_system_is_refused_by_name(ehr, codings):
     assert refused.status_code == 422
     (issue,) = refused.json()["issue"]
     assert issue["diagnostics"] == "ward: category_system"
-    assert (
-        f"Ward: the category is coded in a system in which it has no code; give a code of {OURS} or"
-        in issue["details"]["text"]
-    )
+    said = "Ward: the category isn't coded in a system in which it has a code"
+    assert f"{said}; give a code of {OURS} or" in issue["details"]["text"]
     (card,) = of_hooks(ehr, on_ward(*codings)).json()["cards"]
     assert "Risk not calculated" in card["detail"]
+    assert Prediction.objects.count() == 0
+    assert [one.reason for one in Refusal.objects.all()] == ["category_system"] * 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"valueCodeableConcept": {"text": "surgery"}},
+        {"valueCodeableConcept": {"coding": [{"system": OURS}], "text": "surgery"}},
+        {"valueString": "surgery"},
+    ],
+)
+def test_a_text_is_no_code_even_where_it_is_spelt_as_one(ehr, value):
+    from records.models import Prediction, Refusal
+
+    sent = on_ward()
+    del sent["entry"][-1]["resource"]["valueCodeableConcept"]
+    sent["entry"][-1]["resource"] |= value
+    refused = of_fhir(ehr, sent)
+    assert refused.status_code == 422
+    assert refused.json()["issue"][0]["diagnostics"] == "ward: category_system"
+    (card,) = of_hooks(ehr, sent).json()["cards"]
+    assert "isn't coded in a system in which it has a code" in card["detail"]
     assert Prediction.objects.count() == 0
     assert [one.reason for one in Refusal.objects.all()] == ["category_system"] * 2
 
