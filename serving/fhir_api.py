@@ -16,7 +16,7 @@ from models.misfit import misfit
 from models.ward import check_ward
 from serving.contract import Aware, Site, read_json
 from serving.fhir_capability import capability
-from serving.fhir_form import fhir_answer, in_profile
+from serving.fhir_form import fhir_answer, wanted_form
 from serving.fhir_records import (
     amend,
     check_not_replaced,
@@ -97,6 +97,7 @@ async def predict_bundle(call: Call) -> Answer:
     """Predict the risk of the patient in a Bundle; recorded before it is answered."""
     body = await call.body()
     _check_query(call)
+    form = wanted_form(call)
     served = call.premises.served(_model_of(call, body))
     wanted = _wanted(body, call.query("predicted_at"))
     replaced = (
@@ -141,7 +142,7 @@ async def predict_bundle(call: Call) -> Answer:
         await amend(call, replaced, prediction)
         first = await to_thread.run_sync(first_of, replaced.id)
         issue = replace(issue, status="amended", identifier=first)
-    return fhir_answer(in_profile(call, prediction, issue))
+    return fhir_answer(form(prediction, issue))
 
 
 async def describe_capability(call: Call) -> Answer:

@@ -1,5 +1,6 @@
 """FHIR answers: as RiskAssessment, as Observation, or as the transaction that stores the former."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from serving.operation import Call
 from serving.prediction import Prediction
 from serving.risk_assessment import Issue, risk_assessment
 
+Form = Callable[[Prediction, Issue], dict[str, Any]]
 FHIR_JSON = b"application/fhir+json"
 DEFINITIONS = "http://hl7.org/fhir/StructureDefinition/"
 _DATA_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -22,20 +24,20 @@ def fhir_answer(resource: dict[str, Any], status: int = 200) -> Answer:
     return Answer(msgspec.json.encode(resource), status, FHIR_JSON)
 
 
-def in_profile(call: Call, prediction: Prediction, issue: Issue) -> dict[str, Any]:
-    """Return a prediction in the form that `_profile` asks for; raise MalformedInput for others."""
+def wanted_form(call: Call) -> Form:
+    """Return how `_profile` asks for a prediction; raise MalformedInput for what isn't written.
+
+    Ask this before anything is recorded: a call that is refused must have done nothing.
+    """
     wanted = (call.query("_profile") or "RiskAssessment").removeprefix(DEFINITIONS)
-    if wanted == "RiskAssessment":
-        return risk_assessment(prediction, issue)
-    if wanted == "Observation":
-        return observation(prediction, issue)
-    if wanted == "Bundle":
-        return transaction(risk_assessment(prediction, issue))
-    raise MalformedInput(
-        f"_profile is {DEFINITIONS}RiskAssessment, {DEFINITIONS}Observation or {DEFINITIONS}Bundle",
-        field="_profile",
-        reason="unknown_profile",
-    )
+    if wanted not in _FORMS:
+        named = [f"{DEFINITIONS}{name}" for name in _FORMS]
+        raise MalformedInput(
+            f"_profile is {', '.join(named[:-1])} or {named[-1]}",
+            field="_profile",
+            reason="unknown_profile",
+        )
+    return _FORMS[wanted]
 
 
 def transaction(resource: dict[str, Any]) -> dict[str, Any]:
@@ -87,3 +89,14 @@ def observation(prediction: Prediction, issue: Issue) -> dict[str, Any]:
         }
     ]
     return resource
+
+
+def _stored(prediction: Prediction, issue: Issue) -> dict[str, Any]:
+    return transaction(risk_assessment(prediction, issue))
+
+
+_FORMS: dict[str, Form] = {
+    "RiskAssessment": risk_assessment,
+    "Observation": observation,
+    "Bundle": _stored,
+}

@@ -17,7 +17,7 @@ from models.risk_model import ExplainedRisk, RiskModel
 from models.scoring.scorer import Explanation
 from records.rows import AmendmentRow
 from serving.fhir_capability import operation_definition
-from serving.fhir_form import fhir_answer, in_profile
+from serving.fhir_form import fhir_answer, wanted_form
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.past import REPLACING, WITHDRAWN, Standing, find_own, find_standing
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 async def read_risk_assessment(call: Call) -> Answer:
     """Read a past prediction of this client as a RiskAssessment."""
+    form = wanted_form(call)
     found = await find_own(call)
     standing = await find_standing(found)
-    return fhir_answer(
-        in_profile(call, restored(found, call.premises), issue_of(call, found, standing))
-    )
+    return fhir_answer(form(restored(found, call.premises), issue_of(call, found, standing)))
 
 
 async def withdraw(call: Call) -> Answer:
     """Mark a prediction of this client as entered in error; it stays in the records."""
+    form = wanted_form(call)
     found = await find_own(call)
     standing = await find_standing(found)
     await record(call.premises, _amendment(call, found.id, WITHDRAWN, None))
     issue = replace(issue_of(call, found, standing), status=WITHDRAWN, shown=False)
-    return fhir_answer(in_profile(call, restored(found, call.premises), issue))
+    return fhir_answer(form(restored(found, call.premises), issue))
 
 
 async def describe_predict(_: Call) -> Answer:

@@ -418,6 +418,26 @@ def test_the_same_prediction_as_an_observation(ehr):
     assert wrong.status_code == 422
 
 
+@pytest.mark.parametrize("profile", ["Flag", "observation", "http://example.org/Observation"])
+def test_a_form_that_is_not_written_is_refused_before_anything_is_done(ehr, recorded, profile):
+    from records.models import Amendment
+
+    old = predict(ehr)
+    query = {"_profile": profile}
+    calls = [
+        ehr.post(f"{BASE}/$predict", params={"model": NAME, **query}, json=BUNDLE),
+        ehr.post(f"{BASE}/$predict", params=query, json=parameters(corrected(), old["id"])),
+        ehr.post(f"{BASE}/{old['id']}/$withdraw", params=query),
+    ]
+    for answer in calls:
+        assert answer.status_code == 422
+        OperationOutcome.model_validate_json(answer.content)
+        assert "_profile: unknown_profile" in answer.text
+    assert len(recorded()) == 1
+    assert not Amendment.objects.exists()
+    assert ehr.get(f"{BASE}/{old['id']}").json()["status"] == "final"
+
+
 def stored_by(transactions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What a server that keeps to the rules of transactions holds afterwards, by identifier."""
     held: dict[str, dict[str, Any]] = {}
