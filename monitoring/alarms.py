@@ -1,6 +1,7 @@
 """Alarms as they are recorded: what is seen, since when, how large, and how severe."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
@@ -19,12 +20,14 @@ from monitoring.evidence.history import History, PastDay
 from monitoring.evidence.spans import Span, daily_evidence, spans_of
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recognise_unit
+from monitoring.stays import ONE_DAY
 from monitoring.streams import Watched
 from records.decisions import ACKNOWLEDGED, ASSIGNED, MUTED, OPEN
 from records.models import Alarm
 
 Severity = Literal["critical", "warning", "notice"]
-RANK = {"notice": 0, "warning": 1, "critical": 2}
+SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "critical")
+RANK: dict[str, int] = {name: rank for rank, name in enumerate(SEVERITIES)}
 OPEN_STATES = (OPEN, ACKNOWLEDGED, ASSIGNED, MUTED)
 
 # sizes from which a change is critical or a warning, by the scale it's measured on
@@ -96,8 +99,14 @@ class Described:
     figures: dict[str, Any]
 
 
-def describe(case: Case, unit: UnitFinding | None = None) -> Described:
-    """Describe an alarm over the days since its onset on which its change was there."""
+def describe(
+    case: Case, unit: UnitFinding | None = None, graded: Mapping[str, str] | None = None
+) -> Described:
+    """Describe an alarm over the days since its onset on which its change was there.
+
+    `graded` is what was kept of its severity when it was described before, which saves weighing the
+    same days again.
+    """
     stream = case.watched.stream
     state = _state(case)
     last, bet = case.changed[-1][0], stream.bets[case.bet]
@@ -119,7 +128,7 @@ def describe(case: Case, unit: UnitFinding | None = None) -> Described:
         "ended": case.ended.isoformat() if case.ended else None,
         "unit": asdict(unit) if unit else None,
     }
-    grade = gravest(case, unit)
+    grade, figures["graded"] = ("critical", None) if unit else gravest(case, graded)
     return Described(found.kind, grade, found.onset, f"{found.sentence}{tail}.", figures)
 
 
@@ -130,21 +139,41 @@ def _state(case: Case) -> StreamState:
     return StreamState(case.before, rows, nothing, nothing, np.zeros(bets, np.int32))
 
 
-def gravest(case: Case, unit: UnitFinding | None) -> Severity:
-    """Return the gravest of what an alarm said of its change on any day since it was raised."""
-    total, found = np.zeros_like(case.before), list[Severity]()
+def gravest(
+    case: Case, known: Mapping[str, str] | None = None
+) -> tuple[Severity, dict[str, str] | None]:
+    """Return the gravest of what an alarm said of its change on any day since it was raised.
+
+    Beside it is what to keep of that: days that `known` speaks for aren't weighed again where they,
+    and what they are compared with, are the same to the bit.
+    """
     last = case.changed[-1][0]
+    if last < case.raised_on:  # before it, an alarm says what all of its days show
+        return severity(case.size(case.changed)), None
+    worst, weighed = SEVERITIES[0], case.raised_on - ONE_DAY
+    if known is not None:
+        through = date.fromisoformat(known["through"])
+        if known["of"] == _rests_on(case, through):
+            worst, weighed = SEVERITIES[RANK[known["severity"]]], through
+    total = np.zeros_like(case.before)
     for day, counts in case.changed:
         total = total + counts
-        if day >= min(case.raised_on, last):
-            found.append(severity(case.size([(day, total)]), unit))
-    return max(found, key=RANK.__getitem__)
+        if day > weighed and worst != SEVERITIES[-1]:
+            worst = max(worst, severity(case.size([(day, total)])), key=RANK.__getitem__)
+    return worst, {"severity": worst, "through": last.isoformat(), "of": _rests_on(case, last)}
 
 
-def severity(size: Size, unit: UnitFinding | None) -> Severity:
-    """Grade a change by its size alone; a change of unit is always critical."""
-    if unit is not None:
-        return "critical"
+def _rests_on(case: Case, through: date) -> str:
+    """Return the digest of what an alarm's severity rests on through a day."""
+    found = hashlib.sha256(f"{case.bet} {case.before.shape}".encode() + case.before.tobytes())
+    for day, counts in case.changed:
+        if day <= through:
+            found.update(f"{day} {counts.dtype}".encode() + counts.tobytes())
+    return found.hexdigest()
+
+
+def severity(size: Size) -> Severity:
+    """Grade a change by its size alone."""
     if size.scale == "ratio of SDs":
         extent = max(size.now, 1 / size.now)
     else:

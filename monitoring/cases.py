@@ -52,7 +52,7 @@ class Cases:
             described = alarms.silence(self.definition, onset, _last_silent(books, onset, through))
         else:
             case = self.case(alarm, books, through)
-            described = alarms.describe(case, self._unit(case))
+            described = alarms.describe(case, self._unit(case), alarm.details.get("graded"))
         alarm.kind = described.kind
         if not alarm.severity or RANK[described.severity] > RANK[alarm.severity]:
             alarm.severity = described.severity

@@ -99,7 +99,7 @@ def test_a_reason_that_is_not_listed_counts_as_another() -> None:
     ],
 )
 def test_severity_follows_the_size(size: Size, expected: str) -> None:
-    assert severity(size, None) == expected
+    assert severity(size) == expected
 
 
 def test_the_units_that_creatinine_could_come_in_are_tried(clinic: Clinic) -> None:
