@@ -7,6 +7,7 @@ from typing import Final
 
 from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
+from models.feature import Feature
 from models.fhir_names import VERSION
 from models.values import number_of
 
@@ -20,9 +21,10 @@ LONGEST: Final = 160
 class Correction:
     """What a report says of a source; `value` is in the definition's unit, None where none is.
 
-    A source without a version (`Observation/123`) means every version of it. A report that is the
-    resource itself (`whole`) says all that the source holds: when it was true, and of whom
-    (`subject`, a pseudonym, empty where that can't be told).
+    A source without a version (`Observation/123`) means every version of it. `taken_at` is when
+    the value was true, None where that is as it was. A report that is the resource itself (`whole`)
+    says all that the source holds: that time, and whose it is (`subject`, a pseudonym, empty where
+    that can't be told).
     """
 
     source: str
@@ -56,12 +58,14 @@ def check_correction(
 def contradictions(found: Sequence[Correction]) -> Iterator[tuple[int, MalformedInput]]:
     """Yield the place of each report that says otherwise than an earlier one, with the error."""
     statuses: dict[str, str] = {}
-    values: dict[tuple[str, str], float | str | None] = {}
+    values: dict[tuple[str, str], tuple[float | str | None, datetime | None]] = {}
     for place, one in enumerate(found):
         if statuses.setdefault(one.source, one.status) != one.status:
             words = f"says {one.status}, and an earlier one of the same source doesn't"
             yield place, _fault("status", words, "contradictory")
-        elif values.setdefault((one.source, one.feature), one.value) != one.value:
+        elif (said := (one.value, one.taken_at)) != values.setdefault(
+            (one.source, one.feature), said
+        ):
             words = "differs from that of an earlier one of the same source"
             yield place, _fault("value", words, "contradictory")
 
@@ -79,16 +83,22 @@ def _checked_value(
         raise _fault("value", f"needs a feature and the status {CORRECTED}", "unexpected_field")
     feature = definition.by_name[given.feature]
     if feature.kind == "categorical":
-        if value not in feature.categories:
-            words = f"is none of {', '.join(feature.categories)}"
-            raise _fault("value", words, "unseen_category")
-        return value
+        return _checked_category(feature, value, unit)
     if isinstance(value, str):
         raise _fault("value", "is no number", "text_value")
     try:
         return number_of(feature, value, unit)
     except UnusableValue as error:
         raise _fault("value", f"can't be used: {error}", error.reason) from error
+
+
+def _checked_category(feature: Feature, value: float | str, unit: str | None) -> str:
+    if unit:
+        raise _fault("value", "has a unit, which a category doesn't have", "unexpected_field")
+    if isinstance(value, str) and value in feature.categories:
+        return value
+    words = f"is none of {', '.join(feature.categories)}"
+    raise _fault("value", words, "unseen_category")
 
 
 def _fault(field: str, words: str, reason: str) -> MalformedInput:

@@ -19,6 +19,8 @@ from records.sources import Sources
 
 # what speaks against a reading whatever its value is
 _LASTING: Final = frozenset((*SET_ASIDE, "undecided_version", "contradictory_code"))
+# of these, what a report's own time mends
+_OF_TIME: Final = frozenset(("undated", "partial_time"))
 
 Kept = dict[str, list[Reading]]
 
@@ -131,7 +133,8 @@ def _replaced(
         else:
             corrected = _corrected(feature, one, report)
             if resource is not None:
-                corrected = replace(corrected, taken_at=resource.taken_at, fault=None)
+                taken_at = report.taken_at or resource.taken_at
+                corrected = replace(corrected, taken_at=taken_at, fault=None)
             found.append(corrected)
     return found
 
@@ -147,15 +150,17 @@ def _in_error(reading: Reading) -> Reading:
 
 
 def _corrected(feature: Feature, reading: Reading, report: SourceCorrection) -> Reading:
+    mended = _OF_TIME if report.taken_at else frozenset()
     return replace(
         reading,
         value=report.value,
         unit=feature.unit,
+        taken_at=report.taken_at or reading.taken_at,
         code=None,
         status="corrected",
         comparator=None,
         absent_because=None,
-        fault=reading.fault if reading.fault in _LASTING else None,
+        fault=reading.fault if reading.fault in _LASTING - mended else None,
     )
 
 

@@ -56,7 +56,9 @@ def noted(report: Correction) -> dict[str, Any]:
     """Return a report as the audit chain notes it."""
     said = vars(report)
     if not report.whole:
-        return {name: said[name] for name in ("source", "status", "feature", "value")}
+        said = {name: said[name] for name in ("source", "status", "feature", "value")}
+        if report.taken_at is None:
+            return said
     return said | {"taken_at": None if report.taken_at is None else sql_time(report.taken_at)}
 
 

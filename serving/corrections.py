@@ -15,7 +15,7 @@ from models.corrections import LONGEST, Correction, check_correction, contradict
 from models.definition import Definition
 from models.errors import MalformedInput, RecordError
 from models.fhir_names import server_and_resource
-from serving.contract import read_json
+from serving.contract import Aware, check_time, read_json
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.problems import BatchTooLarge, NotAllowed
@@ -29,20 +29,24 @@ COUNTING = 0.5
 Source = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST)]
 
 
-class CorrectedNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A number with its unit."""
+class CorrectedReading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number with its unit, or a category, with the time at which it was true of the patient."""
 
-    value: float
+    value: float | str
     unit: str | None = None
+    time: Aware | None = None
 
 
 class CorrectedSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A source as predictions name it; `value` is what it should say, as a prediction takes it."""
+    """A source as predictions name it; `value` is what it should say, as a prediction takes it.
+
+    Without a time it's of the time that predictions have of it.
+    """
 
     source: Source
     status: Literal["corrected", "entered-in-error"]
     feature: str = ""
-    value: float | str | CorrectedNumber | None = None
+    value: float | str | CorrectedReading | None = None
 
 
 class CorrectionReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,7 +101,7 @@ async def report_corrections(call: Call) -> Answer:
     found = []
     for index, one in enumerate(given.corrections):
         try:
-            found.append(_checked(one, definition))
+            found.append(_checked(one, definition, call.now))
         except MalformedInput as error:
             raise _at(index, error) from error
     for index, fault in contradictions(found):
@@ -117,13 +121,14 @@ def _at(index: int, error: MalformedInput) -> MalformedInput:
     return MalformedInput(f"{place}.{error}", field=f"{place}.{error.field}", reason=error.reason)
 
 
-def _checked(one: CorrectedSource, definition: Definition) -> Correction:
-    if isinstance(one.value, CorrectedNumber):
-        value, unit = one.value.value, one.value.unit
-        return check_correction(
-            Correction(one.source, one.status, one.feature, value), definition, unit
-        )
-    return check_correction(Correction(one.source, one.status, one.feature, one.value), definition)
+def _checked(one: CorrectedSource, definition: Definition, now: datetime) -> Correction:
+    given = one.value
+    if not isinstance(given, CorrectedReading):
+        return check_correction(Correction(one.source, one.status, one.feature, given), definition)
+    if given.time is not None:
+        check_time(given.time, "value.time", now)
+    found = Correction(one.source, one.status, one.feature, given.value, taken_at=given.time)
+    return check_correction(found, definition, given.unit)
 
 
 async def record_corrections(call: Call, reports: Mapping[str, Sequence[Correction]]) -> Recorded:

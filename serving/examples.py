@@ -90,14 +90,24 @@ def _examples(models: Mapping[str, Served], now: datetime) -> dict[str, Any]:
         "json_records.predict_batch": {"requests": [request, request]},
         "json_records.report_feedback": {"prediction_id": NO_ID, "outcome": "accepted"},
         "fhir_api.predict_bundle": {"resourceType": "Parameters", "parameter": parameters},
-        "corrections.report_corrections": {
-            "model": definition.name,
-            "corrections": [{"source": "Observation/1", "status": "entered-in-error"}],
-        },
+        "corrections.report_corrections": _corrections(definition, at),
         "fhir_corrections.report_corrected": _corrected(definition, now),
         "services.answer": hook_request((hooked or [definition])[0], now),
         "services.report": {"feedback": [done]},
     }
+
+
+def _corrections(definition: Definition, at: str) -> dict[str, Any]:
+    feature = next(one for one in definition.features if one.derived is None)
+    reading = {"value": _value(definition, feature), "time": at}
+    if feature.unit is not None:
+        reading["unit"] = feature.unit
+    right = {"status": "corrected", "feature": feature.name, "value": reading}
+    given = [
+        {"source": "Observation/1", **right},
+        {"source": "Observation/2", "status": "entered-in-error"},
+    ]
+    return {"model": definition.name, "corrections": given}
 
 
 def _corrected(definition: Definition, at: datetime) -> dict[str, Any]:

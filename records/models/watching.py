@@ -140,10 +140,11 @@ class RetrainingRequest(models.Model):
 class SourceCorrection(models.Model):
     """A report that a source result was corrected or entered in error.
 
-    With `feature`, `value` is what the source should have said, in the definition's unit; null
-    where there is none. Where the report is the resource itself (`whole`), it says all that the
-    source holds: when it was true (`taken_at`) and of whom (`subject`, a pseudonym, empty where
-    that can't be told). `listed_at` is when the predictions that used the source were listed.
+    With `feature`, `value` is what the source should have said, in the definition's unit, null
+    where there is none, and `taken_at` when that was true, null where it's as it was. Where the
+    report is the resource itself (`whole`), it says all that the source holds, that time, and
+    whose it is (`subject`, a pseudonym, empty where that can't be told). `listed_at` is when the
+    predictions that used the source were listed.
     """
 
     model = models.CharField(max_length=64)

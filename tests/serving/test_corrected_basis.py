@@ -220,6 +220,74 @@ def test_the_same_result_once_more_leaves_the_prediction_final(any_service, mean
     assert not is_withdrawn(made)
 
 
+def by_value(client: Any, name: str, value: float, unit: str, time: str) -> None:
+    """Report by JSON what a result should have said."""
+    right = {"value": value, "unit": unit, "time": time}
+    said = {"source": f"Observation/{name}", "status": "corrected", "feature": "lactate"}
+    assert client.post(PATH, json=body(said | {"value": right})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "time"),
+    [
+        (9.0, "mmol/L", "2026-03-02T08:00:00Z"),
+        (81.0, "mg/dL", "2026-03-02T10:00:00+02:00"),
+        (4.0, "mmol/L", "2021-03-02T08:00:00Z"),
+        (9.0, "mmol/L", "2026-03-01T11:15:00+01:00"),
+    ],
+)
+def test_a_reading_by_json_gives_what_the_same_one_by_fhir_does(
+    any_service, mean, value, unit, time
+):
+    client = any_service.client(*SCOPES)
+    before = [lactate("a", 4), lactate("b", 2)]
+    by_json = predict(client, of_patient(*before))
+    renamed = [lactate("c", 4), lactate("d", 2)]
+    by_fhir = predict(client, of_patient(*renamed))
+    by_value(client, "a", value, unit, time)
+    report(client, lactate("c", value, unit, status="corrected", effectiveDateTime=time))
+    found, rows = listed(mean)
+    assert found.predictions == 2
+    one, other = (
+        next(r for r in rows if str(r.prediction_id) == m["id"]) for m in (by_json, by_fhir)
+    )
+    right = lactate("a", value, unit, effectiveDateTime=time)
+    assert one.corrected_risk == other.corrected_risk == risk_of(client, right, lactate("b", 2))
+    assert is_withdrawn(by_json)
+    assert is_withdrawn(by_fhir)
+
+
+def test_a_reading_by_json_whose_time_was_wrong_only_counts_at_the_right_one(any_service, mean):
+    client = any_service.client(*SCOPES)
+    made = predict(client, of_patient(lactate("a", 4), lactate("b", 2)))
+    by_value(client, "a", 4, "mmol/L", "2021-03-02T08:00:00Z")
+    _, (row,) = listed(mean)
+    assert row.corrected_risk == risk_of(client, lactate("b", 2))
+    assert is_withdrawn(made)
+
+
+def test_the_time_of_a_result_that_had_none_lets_it_count(any_service, mean):
+    client = any_service.client(*SCOPES)
+    undated = lactate("a", 12)
+    del undated["effectiveDateTime"]
+    made = predict(client, of_patient(undated, lactate("b", 2)))
+    by_value(client, "a", 12, "mmol/L", "2026-03-02T08:00:00Z")
+    _, (row,) = listed(mean)
+    assert row.corrected_risk == risk_of(client, lactate("a", 12), lactate("b", 2))
+    assert is_withdrawn(made)
+
+
+def test_what_was_withdrawn_by_json_is_left_out_as_by_fhir(any_service, mean):
+    client = any_service.client(*SCOPES)
+    for name in ("a", "c"):
+        predict(client, of_patient(lactate(name, 4), lactate(f"{name}2", 2)))
+    withdrawn = {"source": "Observation/a", "status": "entered-in-error"}
+    assert client.post(PATH, json=body(withdrawn)).status_code == 201
+    report(client, lactate("c", 4, status="entered-in-error"))
+    _, rows = listed(mean)
+    assert [row.corrected_risk for row in rows] == [risk_of(client, lactate("a2", 2))] * 2
+
+
 def test_a_value_of_a_feature_that_it_never_was_gets_no_risk(any_service, mean):
     client = any_service.client(*SCOPES)
     made = predict(client, of_patient(lactate("a", 4)))

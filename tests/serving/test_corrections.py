@@ -1,6 +1,7 @@
 """Corrected sources reported over real HTTP, as JSON and as FHIR."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +104,11 @@ def test_a_report_is_recorded_once_and_noted_in_the_chain(any_service):
         ({"feature": "sex", "value": "unknowable"}, 422, "corrections[0].value"),
         ({"status": "entered-in-error"}, 422, "corrections[0].value"),
         ({"patient": "Ann"}, 422, "corrections[0].patient"),
+        ({"value": {"unit": "mmol/L"}}, 422, "corrections[0].value.value"),
+        ({"value": LACTATE_4 | {"comparator": "<"}}, 422, "corrections[0].value.comparator"),
+        ({"feature": "sex", "value": {"value": "x"}}, 422, "corrections[0].value"),
+        ({"feature": "sex", "value": {"value": "male", "unit": "1"}}, 422, "corrections[0].value"),
+        ({"status": "entered-in-error", "value": LACTATE_4}, 422, "corrections[0].value"),
     ],
 )
 def test_what_can_not_be_understood_is_refused_whole(service, changes, status, field):
@@ -118,10 +124,60 @@ def test_what_can_not_be_understood_is_refused_whole(service, changes, status, f
 
 
 @pytest.mark.parametrize(
+    ("reading", "reason"),
+    [
+        ({"unit": None}, "no_unit"),
+        ({"unit": "bushel"}, "unknown_unit"),
+        ({"unit": "mL"}, "unit_not_convertible"),
+        ({"value": 4000}, "implausible"),
+        ({"value": "4"}, "text_value"),
+        ({"time": "2026-03-02T08:00:00"}, "no_timezone"),
+        ({"time": "2026-03-02"}, "wrong_type"),
+        ({"time": "2026-03-02T10:15:01Z"}, "in_the_future"),
+        ({"time": "1066-03-02T10:15:01Z"}, "bad_time"),
+    ],
+)
+def test_a_reading_that_no_prediction_would_take_is_refused_by_its_reason(service, reading, reason):
+    value = LACTATE_4 | {"time": "2026-03-02T08:00:00Z"} | reading
+    one = {"source": "Observation/o1", "status": "corrected", "feature": "lactate", "value": value}
+    problem = service.client("correct").post(PATH, json=body(one)).json()
+    assert (problem["status"], problem["reason"]) == (422, reason)
+    assert problem["field"].startswith("corrections[0].value")
+    assert reported() == []
+
+
+def test_a_reading_is_known_again_by_its_time_too(any_service):
+    from records.agreement import disagreements
+    from records.models import SourceCorrection
+
+    client = any_service.client("correct")
+    recorded = []
+    for time in ("08:00:00Z", "09:00:00+01:00", "09:00:00Z", None):
+        value = LACTATE_4 | ({} if time is None else {"time": f"2026-03-02T{time}"})
+        one = {"source": "Observation/o1", "status": "corrected"}
+        one |= {"feature": "lactate", "value": value}
+        any_service.now += timedelta(minutes=1)
+        recorded.append(client.post(PATH, json=body(one)).json()["recorded"])
+    assert recorded == [1, 0, 1, 1]
+    assert [one for one in disagreements() if one.table != "records_client"] == []
+    SourceCorrection.objects.filter(taken_at=None).update(taken_at=NOW)
+    (found, *_) = [one for one in disagreements() if one.table != "records_client"]
+    assert found.table == "records_sourcecorrection"
+
+
+@pytest.mark.parametrize(
     ("second", "field"),
     [
         ({"status": "entered-in-error"}, "corrections[1].status"),
         ({"status": "corrected", "feature": "lactate", "value": LACTATE_5}, "corrections[1].value"),
+        (
+            {
+                "status": "corrected",
+                "feature": "lactate",
+                "value": LACTATE_4 | {"time": "2026-03-02T08:00:00Z"},
+            },
+            "corrections[1].value",
+        ),
     ],
 )
 def test_reports_that_contradict_each_other_are_refused_whole(service, second, field):
