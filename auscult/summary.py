@@ -8,7 +8,7 @@ from rich.table import Table
 
 from auscult.screen import out
 from models.amounts import counted
-from models.figure_names import MINUS_CHAMPION, SCALAR_TITLES
+from models.figure_names import MINUS_BASELINE, MINUS_CHAMPION, SCALAR_TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,16 +67,21 @@ def _show_stability(stable: "Mapping[str, Any]", trials: int) -> None:
 
 def _show_evidence(evidence: "Mapping[str, Any]") -> None:
     """Show what of the sealed evidence asks for somebody: rows left out, suspicions, gates."""
-    quality, gates = evidence["data_quality"], evidence["gates"]
+    quality = evidence["data_quality"]
     for reason, rows in quality["exclusions"]:
         count = "withheld" if rows is None else counted(rows, "row")
         out.print(f"Not taken as given, {count}: {reason}", markup=False)
     for words in quality["suspicions"]:
         out.print(f"To be looked into: {words}", markup=False)
+    show_gates(evidence["gates"])
+
+
+def show_gates(gates: "Sequence[Mapping[str, Any]]") -> None:
+    """Show how many gates passed, those that didn't, and always those beside the regression."""
     passed = sum(gate["result"] == "passed" for gate in gates)
     out.print(f"Gates: {passed} of {len(gates)} passed.")
     for gate in gates:
-        if gate["result"] != "passed":
+        if gate["result"] != "passed" or gate["metric"].endswith(MINUS_BASELINE):
             out.print(f"  {gate['result']}: {gate['words']}", markup=False)
 
 

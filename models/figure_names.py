@@ -32,6 +32,8 @@ SCALARS: Final = tuple(SCALAR_TITLES)
 AT_THRESHOLDS: Final = tuple(THRESHOLD_TITLES)
 COUNTED: Final = tuple(_COUNTED_TITLES)  # known exactly, so a gate on them needs no interval
 MINUS_CHAMPION: Final = "_minus_champion"
+MINUS_BASELINE: Final = "_minus_baseline"
+_MINUS: Final = {MINUS_CHAMPION: "champion", MINUS_BASELINE: "regression"}
 
 
 def at_threshold(name: str, threshold: float) -> str:
@@ -48,14 +50,22 @@ def figure_title(name: str) -> str:
     'Observed over expected of age band: 80 or more'
     """
     figure, _, group = name.partition("/")
-    plain = figure.removesuffix(MINUS_CHAMPION)
+    plain = without_comparator(figure)
     title = {**SCALAR_TITLES, **_COUNTED_TITLES}.get(plain) or _title_at_threshold(plain)
     if plain != figure:
-        title = f"{title} minus the champion's"
+        title = f"{title} minus the {_MINUS[figure.removeprefix(plain)]}'s"
     if not group:
         return title
     characteristic, _, which = group.partition("/")
     return f"{title} of {characteristic.replace('_', ' ')}: {which}"
+
+
+def without_comparator(name: str) -> str:
+    """Return the name of the figure of which this is a difference to champion or regression."""
+    for end in _MINUS:
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return name
 
 
 def _title_at_threshold(name: str) -> str:

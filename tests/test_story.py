@@ -109,6 +109,16 @@ smallest_drift_sd = 0.1
 [[gates]]
 metric = "auroc"
 at_least = 0.5
+
+[[gates]]
+metric = "auroc_minus_baseline"
+at_least = -0.2
+because = "Made up in a test by a regression"
+
+[[gates]]
+metric = "scaled_brier_minus_baseline"
+at_least = -0.4
+because = "Made up in a test by a regression"
 """
 
 

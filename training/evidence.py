@@ -9,8 +9,10 @@ import numpy as np
 from models.definition import Definition, DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
+from models.gate import gates_asked
 from models.scoring.calibration import Sigmoid
 from models.subgroups import group_titles, subgroup_labels
+from training.against_baseline import BaselineMetrics, baseline_metrics
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality, check_data_quality
@@ -85,6 +87,8 @@ class RunEvidence:
         metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
         own = self.trees.to_dict()
         quality = self.quality.to_dict()
+        difference = self.difference.to_dict()
+        baseline = baseline_metrics(difference, own["evaluation"])
         return {
             "format": FORMAT,
             "model": definition.name,
@@ -106,7 +110,7 @@ class RunEvidence:
             "model_evidence": own,
             "baseline_title": BASELINE_TITLE,
             "baseline_evidence": self.baseline.to_dict(),
-            "difference_to_baseline": self.difference.to_dict(),
+            "difference_to_baseline": difference,
             "without_indicators": None
             if self.without_indicators is None
             else self.without_indicators.to_dict(),
@@ -118,7 +122,7 @@ class RunEvidence:
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
-            "gates": asked(definition, metrics, own["evaluation"], quality),
+            "gates": asked(definition, metrics, own["evaluation"], quality, baseline),
             "not_assessed": not_assessed(definition, self.test),
         }
 
@@ -146,9 +150,11 @@ def asked(
     metrics: Mapping[str, float],
     judged: Mapping[str, Any],
     quality: Mapping[str, Any],
+    baseline: BaselineMetrics,
 ) -> list[dict[str, Any]]:
-    """Return how a run stands to the definition's gates, and to that which is always asked."""
-    found = check_gates(definition.gates, metrics, judged["subgroups"], judged=judged)
+    """Return how a run stands to the definition's gates, and to those which are always asked."""
+    gates = gates_asked(definition)
+    found = check_gates(gates, metrics, judged["subgroups"], judged=judged, baseline=baseline)
     results = (*found, check_data_quality(quality))
     return [result.to_dict() for result in results]
 

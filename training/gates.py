@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from models.amounts import counted
-from models.figure_names import MINUS_CHAMPION, at_threshold, figure_title
+from models.figure_names import MINUS_BASELINE, MINUS_CHAMPION, at_threshold, figure_title
 from models.gate import Gate
+from training.against_baseline import NO_BASELINE, BaselineMetrics
 from training.metrics import group_names
 
 Result = Literal["passed", "failed", "insufficient evidence"]
@@ -52,6 +53,7 @@ def check_gates(
     subgroups: Sequence[Mapping[str, Any]] = (),
     champion: ChampionMetrics = NOT_COMPARED,
     judged: Mapping[str, Any] | None = None,
+    baseline: BaselineMetrics = NO_BASELINE,
 ) -> tuple[GateResult, ...]:
     """Hold each gate against a run's figures, named as `training.metrics` names them.
 
@@ -66,18 +68,27 @@ def check_gates(
     found: list[GateResult] = []
     for gate in gates:
         if gate.every_subgroup:
-            found += _check_subgroups(gate, subgroups)
+            results = _check_subgroups(gate, subgroups)
         elif gate.metric.endswith(MINUS_CHAMPION):
-            found.append(_of_enough(_check_champion(gate, champion), judged, _WHOLE))
+            results = [_of_enough(_check_champion(gate, champion), judged, _WHOLE)]
+        elif gate.metric.endswith(MINUS_BASELINE):
+            results = [_of_enough(_check_baseline(gate, baseline), baseline.judged, _WHOLE)]
         else:
             result = _check(gate, gate.metric, _called(gate), _figure(gate.metric, metrics))
             group = groups.get(gate.metric.partition("/")[2])
             of_people = not gate.metric.startswith(_NOT_OF_PEOPLE)
             whole = judged if of_people else None
-            found.append(
+            results = [
                 _of_enough(result, whole, _WHOLE) if group is None else _of_enough(result, group)
-            )
+            ]
+        found += [_with_reason(gate, result) for result in results]
     return tuple(found)
+
+
+def _with_reason(gate: Gate, result: GateResult) -> GateResult:
+    if gate.because is None:
+        return result
+    return replace(result, words=f"{result.words} (these limits: {gate.because})")
 
 
 def _figure(metric: str, metrics: Mapping[str, float]) -> _Figure:
@@ -90,6 +101,11 @@ def _check_champion(gate: Gate, champion: ChampionMetrics) -> GateResult:
         return GateResult(gate.metric, result, f"{_called(gate)}: {champion.words}")
     found = _check(gate, gate.metric, _called(gate), _figure(gate.metric, champion.metrics))
     return replace(found, words=f"{found.words} ({champion.words})")
+
+
+def _check_baseline(gate: Gate, baseline: BaselineMetrics) -> GateResult:
+    found = _check(gate, gate.metric, _called(gate), _figure(gate.metric, baseline.metrics))
+    return replace(found, words=f"{found.words} ({baseline.words})") if baseline.words else found
 
 
 def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list[GateResult]:

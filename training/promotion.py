@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from models.definition import parse_definition
 from models.errors import ArtefactError, PromotionRefused
+from models.gate import gates_asked
 from records.settings import Settings
 from records.setup import configure
+from training.against_baseline import against_baseline
 from training.champion import FILE, read_comparison
 from training.data_quality import check_data_quality
 from training.gates import ChampionMetrics, GateResult, check_gates
@@ -172,10 +174,12 @@ def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResul
         judged = evidence["model_evidence"]["evaluation"]
         subgroups = judged["subgroups"]
         metrics: dict[str, Any] = evidence["metrics"]
+        baseline = against_baseline(evidence)
         quality = check_data_quality(evidence["data_quality"])
     except (OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
-    return (*check_gates(definition.gates, metrics, subgroups, champion, judged), quality)
+    gates = gates_asked(definition)
+    return (*check_gates(gates, metrics, subgroups, champion, judged, baseline), quality)
 
 
 def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:

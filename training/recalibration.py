@@ -18,6 +18,7 @@ from models.evaluation.evaluation import Beside, Evaluation
 from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
 from records.settings import Settings
+from training.against_baseline import OF_TREES, against_baseline, of_trees
 from training.artefact import plain_json, seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
@@ -210,9 +211,10 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
     quality = examined.quality.to_dict()
     part = describe_part(rows)
     version, trees = examined.version.version, examined.made[-1]
-    return {
+    values = {
         **first,
         RECALIBRATED: version,
+        OF_TREES: of_trees(trees.version.version, trees.evidence),
         "recalibration": {
             "trees": {**trees.evidence["cohort"], "version": trees.version.version},
             "same_people": f"Known of people who are in both tables: {examined.seen_before.words}"
@@ -242,9 +244,10 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "stability": None,
         "left_out_sites": None,
         "metrics": metrics,
-        "gates": asked(definition, metrics, own["evaluation"], quality),
         "not_assessed": not_assessed(definition, rows),
     }
+    baseline = against_baseline(values)
+    return values | {"gates": asked(definition, metrics, own["evaluation"], quality, baseline)}
 
 
 def _before(beside: Beside) -> dict[str, Any]:

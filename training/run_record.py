@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.definition import DefinitionFile
+from models.figure_names import MINUS_BASELINE
 from training.cohort import input_features
 from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, people_digest
 from training.evidence import RunEvidence
-from training.metrics import flat_metrics
+from training.metrics import flat_differences, flat_metrics
 from training.options import TrainOptions
 from training.population import Population
 from training.registry import RunRecord
@@ -44,6 +45,7 @@ def run_record(
         metrics={
             **flat_metrics(trees.evaluation),
             **flat_metrics(baseline.evaluation, prefix="baseline_"),
+            **flat_differences(evidence.difference, MINUS_BASELINE),
             **({} if compared is None else compared.metrics),
             "earlier_runs": float(earlier.count),
         },

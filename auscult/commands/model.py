@@ -126,6 +126,10 @@ def promote(
         out.print(f"{name} version {version} {already.words}; nothing was recorded.")
         return
     out.print(f"{name} version {version} is now {to}.")
+    from auscult.summary import show_gates
+
+    moves = promotion.history(name, settings=settings)
+    show_gates(next(one for one in moves if one.alias == to).evidence["gates"])
 
 
 def rollback(name: Name, because: Because, by: By = "") -> None:

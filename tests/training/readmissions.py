@@ -23,6 +23,8 @@ thresholds = [{ risk = 0.3, because = "A call costs less than a bed" }]
 gates = [
   { metric = "auroc", at_least = 0.6 },
   { metric = "calibration_slope", at_least = 0.1, at_most = 5.0 },
+  { metric = "auroc_minus_baseline", at_least = -0.2, because = "A regression made them up" },
+  { metric = "scaled_brier_minus_baseline", at_least = -0.4, because = "Likewise a regression" },
 ]
 
 [[bands]]

@@ -133,5 +133,5 @@ def test_training_ends_with_what_is_to_be_looked_into_and_how_the_gates_stand(
     assert "Not taken as given, 10 rows: " in shown
     assert "'Age 18 years or more' To be looked into" in shown
     assert "To be looked into: C-reactive protein: missing in 6" in shown
-    assert "Gates: 1 of 3 passed. insufficient evidence: AUROC [auroc] 0." in shown
+    assert "Gates: 1 of 5 passed. insufficient evidence: AUROC [auroc] 0." in shown
     assert "100 events and non-events, of which all who were judged have 86 and 154" in shown

@@ -1,9 +1,16 @@
 import pytest
 
 from models.gate import Gate
+from training.against_baseline import (
+    BaselineMetrics,
+    against_baseline,
+    baseline_metrics,
+    of_trees,
+)
 from training.gates import ChampionMetrics, check_gates, shown_only
 
 AUROC = Gate(metric="auroc", at_least=0.75)
+ENDS = ("", "_low", "_high")
 SLOPE = Gate(metric="calibration_slope", at_least=0.8, at_most=1.2)
 
 
@@ -183,6 +190,75 @@ def test_a_gate_on_the_difference_to_the_champion_reads_that_comparison_alone() 
     assert compared.words.endswith("(version 3)")
     assert worse.result == "failed"
     assert first.passed
+
+
+BESIDE = Gate(metric="auroc_minus_baseline", at_least=-0.01, because="Agreed beforehand")
+
+
+def beside(value: float, low: float, high: float, events: int = 500) -> BaselineMetrics:
+    difference = {
+        "differences": {"auroc": {"value": value, "low": low, "high": high}},
+        "at_thresholds": [
+            {"threshold": 0.2, "figures": {"net_benefit": {"value": 0, "low": -0.1, "high": 0.1}}}
+        ],
+    }
+    return baseline_metrics(difference, {"events": events, "non_events": 500})
+
+
+@pytest.mark.parametrize(
+    ("figures", "result"),
+    [
+        ((0.01, -0.01, 0.03), "passed"),
+        ((0.01, -0.011, 0.03), "insufficient evidence"),
+        ((-0.02, -0.03, 0.0), "failed"),
+    ],
+)
+def test_a_gate_beside_the_regression_asks_the_whole_interval_not_to_be_worse_than_its_margin(
+    figures: tuple[float, float, float], result: str
+) -> None:
+    (found,) = check_gates([BESIDE], {}, baseline=beside(*figures))
+
+    assert found.result == result
+    assert found.words.startswith("AUROC minus the regression's [auroc_minus_baseline]")
+    assert found.words.endswith("(these limits: Agreed beforehand)")
+
+
+def test_it_takes_as_many_people_as_any_other_and_never_passes_without_a_comparison() -> None:
+    at = Gate(metric="net_benefit_at_0.2_minus_baseline", at_least=-0.1, because="Agreed so far")
+
+    (few,) = check_gates([BESIDE], {}, baseline=beside(0.1, 0.05, 0.15, events=99))
+    (nothing,) = check_gates([BESIDE], {f"auroc_minus_baseline{end}": 1 for end in ENDS})
+    (threshold,) = check_gates([at], {}, baseline=beside(0.1, 0.05, 0.15))
+
+    assert [few.result, nothing.result] == ["insufficient evidence"] * 2
+    assert threshold.passed
+    assert "at a risk of 20 % minus the regression's" in threshold.words
+
+
+def test_the_trees_of_a_recalibrated_version_stand_beside_the_regression_as_they_were_judged() -> (
+    None
+):
+    sigma = {"value": 0.02, "low": 0.01, "high": 0.03}
+    made = {
+        "difference_to_baseline": {"differences": {"auroc": sigma}, "at_thresholds": []},
+        "model_evidence": {"evaluation": {"events": 200, "non_events": 300, "n": 500}},
+    }
+    worse = {"differences": {"auroc": {**sigma, "low": -0.5}}, "at_thresholds": []}
+    renewed = {
+        **made,
+        "recalibration": {},
+        "difference_to_baseline": worse,
+        "trees_against_baseline": of_trees("3", made),
+    }
+    older = {name: one for name, one in renewed.items() if name != "trees_against_baseline"}
+
+    (found,) = check_gates([BESIDE], {}, baseline=against_baseline(renewed))
+    (unknown,) = check_gates([BESIDE], {}, baseline=against_baseline(older))
+
+    assert found.passed
+    assert "of version 3, whose trees these are, as it was judged" in found.words
+    assert check_gates([BESIDE], {}, baseline=against_baseline(made))[0].passed
+    assert unknown.result == "insufficient evidence"
 
 
 @pytest.mark.parametrize("counts", [(40, 800), (800, 99)])

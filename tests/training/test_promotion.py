@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from models.errors import ArtefactError, PromotionRefused, RegistryError
 from records.models import Tenure
 from records.settings import Settings
-from tests.training.conftest import NOW
+from tests.training.conftest import NOW, Trained
+from tests.training.readmissions import DEFINITION, write_definition
+from training.options import TrainOptions
 from training.promotion import Restored, history, promote, rollback
-from training.registry import find_version, set_alias
+from training.registry import find_version, set_alias, store
+from training.run import train
 from training.succession import earlier_champion
 
 
@@ -34,7 +37,7 @@ def test_a_version_whose_gates_pass_becomes_champion(registry: Settings) -> None
     assert (tenure.alias, tenure.version, tenure.by) == ("champion", "1", "Grace")
     assert tenure.because == "Its gates pass"
     assert not tenure.overridden
-    assert [gate["result"] for gate in tenure.evidence["gates"]] == ["passed", "passed", "passed"]
+    assert [gate["result"] for gate in tenure.evidence["gates"]] == ["passed"] * 5
 
 
 def test_promotion_is_in_the_audit_record(registry: Settings) -> None:
@@ -291,3 +294,27 @@ def _nothing_moved(settings: Settings) -> None:
     assert history("readmission", settings=settings) == []
     with pytest.raises(RegistryError):
         find_version("readmission", "champion", settings=settings)
+
+
+def test_trees_that_may_be_worse_than_the_regression_are_refused_unless_a_margin_is_stated(
+    trained: Trained, registry: Settings, tmp_path: Path
+) -> None:
+    stated = [line for line in DEFINITION.splitlines() if "_minus_baseline" not in line]
+    version = train(
+        write_definition(tmp_path, "\n".join(stated)),
+        trained.cohort,
+        TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7),
+        settings=registry,
+        progress=lambda *_: None,
+        now=NOW,
+    ).version
+
+    with pytest.raises(PromotionRefused) as refused:
+        _promote(registry, version)
+
+    for figure in ("AUROC", "Scaled Brier score"):
+        assert f"{figure} minus the regression's" in str(refused.value)
+    assert "the definition states no margin of its own" in str(refused.value)
+    run = find_version("readmission", version, settings=registry).run_id
+    assert store(registry).get_run(run).data.metrics["auroc_minus_baseline_low"] < -0.01
+    _promote(registry)  # the same people and trees, by a definition that says why it takes more
