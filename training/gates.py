@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from models.amounts import counted
+from models.evaluation.suppression import FEWEST_OF_EACH, assessable, why_not_assessable
 from models.figure_names import MINUS_BASELINE, MINUS_CHAMPION, at_threshold, figure_title
 from models.gate import Gate
 from training.against_baseline import NO_BASELINE, BaselineMetrics
@@ -41,7 +41,6 @@ class ChampionMetrics:
     needed: bool = True
 
 
-FEWEST_OF_EACH: Final = 100  # events and non-events on which a gate may pass
 _WHOLE: Final = "all who were judged have"
 _NOT_OF_PEOPLE: Final = "data_suspicions"
 NOT_COMPARED: Final = ChampionMetrics({}, "compared with the champion when it is promoted")
@@ -59,7 +58,7 @@ def check_gates(
 
     A gate passes only with its whole interval within the limits, and fails if the figure itself
     lies outside; anything between is insufficient evidence, which is no pass. `subgroups` are those
-    of the evidence: a gate for every one of them can't pass where one is not assessable. Whatever
+    of the evidence: a gate for every one of them can't pass where one has no figures. Whatever
     group the definition permits to be shown, no gate passes on one of fewer than 100 events or
     non-events, nor do those of the whole where `judged`, the evaluation, counts fewer.
     """
@@ -117,7 +116,7 @@ def _check_subgroups(gate: Gate, subgroups: Sequence[Mapping[str, Any]]) -> list
     for group in subgroups:
         whose = f" of {group['characteristic'].replace('_', ' ')}: {group['group']}"
         name, called = f"{gate.metric}{whose}", _called(gate, whose)
-        if not group["assessable"]:
+        if not group["figures"]:
             words = f"{called}: {group['reason']}"
             found.append(GateResult(name, "insufficient evidence", words))
             continue
@@ -135,7 +134,7 @@ def _of_enough(
     if group is None:
         return result
     events, non_events = group["events"] or 0, group["non_events"] or 0
-    if not result.passed or min(events, non_events) >= FEWEST_OF_EACH:
+    if not result.passed or assessable(events, non_events):
         return result
     words = (
         f"{result.words}, and {FEWEST_OF_EACH} events and non-events, of which {whose} "
@@ -156,12 +155,7 @@ def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]
 
 def shown_only(group: Mapping[str, Any]) -> str | None:
     """Say of a group whose figures are shown that no gate can pass on so few; None if one can."""
-    if not group["assessable"]:
-        return None
-    if min(group["events"], group["non_events"]) >= FEWEST_OF_EACH:
-        return None
-    counts = f"{counted(group['events'], 'event')} and {counted(group['non_events'], 'non-event')}"
-    return f"shown, not assessable: {counts}, where a gate needs {FEWEST_OF_EACH} of each"
+    return why_not_assessable(group["events"], group["non_events"]) if group["figures"] else None
 
 
 def _called(gate: Gate, whose: str = "") -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.amounts import counted
 from models.definition import Definition
+from training.gates import shown_only
 from training.recalibrated_facts import recalibrated_facts
 
 _SHOWN = {
@@ -196,11 +197,13 @@ def _of_performance(evidence: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _group(group: Mapping[str, Any]) -> str:
-    if not group["assessable"]:
-        return str(group["reason"])
     figures = group["figures"]
+    if not figures:
+        return str(group["reason"])
     large = _estimate(figures["calibration_in_the_large"], "simultaneous_")
-    return f"AUROC {_estimate(figures['auroc'], 'simultaneous_')}, in the large {large}"
+    words = f"AUROC {_estimate(figures['auroc'], 'simultaneous_')}, in the large {large}"
+    few = shown_only(group)
+    return words if few is None else f"{words} ({few})"
 
 
 def _estimate(figure: Mapping[str, Any], kind: str = "") -> str:

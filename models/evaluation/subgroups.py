@@ -20,7 +20,11 @@ from models.evaluation.figures import (
     subtract,
 )
 from models.evaluation.inputs import FloatArray, check_length
-from models.evaluation.suppression import ReportingLimits, withheld
+from models.evaluation.suppression import (
+    ReportingLimits,
+    why_not_assessable,
+    withheld,
+)
 from models.figure_names import AT_THRESHOLDS, SCALARS
 
 NOT_RECORDED = "not recorded"
@@ -30,9 +34,10 @@ NOT_RECORDED = "not recorded"
 class SubgroupEvaluation:
     """One group of one characteristic; counts are None where they are withheld.
 
-    A group that isn't assessable has a `reason` and no figures. `differences` are to all rows
-    outside the group (that of sensitivity is the equal-opportunity difference) and empty where the
-    rest isn't assessable. Every simultaneous interval holds for all groups reported together.
+    A group that isn't assessable has a `reason`; where the limits of reporting don't let it be
+    shown, it has no figures either. `differences` are to all rows outside the group (that of
+    sensitivity is the equal-opportunity difference) and empty where the rest may not be shown.
+    Every simultaneous interval holds for all groups reported together.
     """
 
     characteristic: str
@@ -71,10 +76,11 @@ class SubgroupSample:
         self.group = group
         self.hidden = hidden
         self.counts = _count(overall, members)
-        self.reason = _why_not_assessable(self.counts, limits, hidden)
+        not_shown = _why_not_shown(self.counts, limits, hidden)
+        self.reason = not_shown or why_not_assessable(self.counts.events, self.counts.non_events)
         self._members = members
-        self._figures = overall.part(members) if self.reason is None else None
-        rest = _why_not_assessable(_count(overall, ~members), limits, hidden=False)
+        self._figures = overall.part(members) if not_shown is None else None
+        rest = _why_not_shown(_count(overall, ~members), limits, hidden=False)
         self._rest = overall.part(~members) if self._figures and rest is None else None
         self._drawn: list[Drawn] = []
         self._rest_drawn: list[Drawn] = []
@@ -87,13 +93,13 @@ class SubgroupSample:
             self._rest_drawn.append(self._rest.draw_contrast(cases[:, ~self._members]))
 
     def figures(self) -> tuple[Drawn, Drawn] | None:
-        """Return the figures of the rows themselves and of all draws, if assessable."""
+        """Return the figures of the rows themselves and of all draws, if shown."""
         if self._figures is None:
             return None
         return self._figures.draw(self._figures.weights[None, :]), gather(self._drawn)
 
     def differences(self) -> tuple[Drawn, Drawn] | None:
-        """Return the differences to the rest, likewise, if the rest is assessable too."""
+        """Return the differences to the rest, likewise, if the rest may be shown too."""
         figures = self.figures()
         if figures is None or self._rest is None:
             return None
@@ -218,7 +224,7 @@ def _count(overall: Figures, members: npt.NDArray[np.bool_]) -> _Counts:
     return _Counts(int(members.sum()), events, int(counted.sum()) - events)
 
 
-def _why_not_assessable(counts: _Counts, limits: ReportingLimits, hidden: bool) -> str | None:
+def _why_not_shown(counts: _Counts, limits: ReportingLimits, hidden: bool) -> str | None:
     if hidden:
         return (
             f"withheld: a group here has fewer than {limits.people} people, or fewer than "

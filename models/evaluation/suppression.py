@@ -2,19 +2,42 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from models.amounts import counted
 from models.errors import StatisticsError
+
+FEWEST_OF_EACH: Final = 100  # events and non-events (Vergouwe et al., J Clin Epidemiol 2005;58:475)
+
+
+def assessable(events: int | None, non_events: int | None) -> bool:
+    """Say whether anything may be concluded of so many people with and without the event.
+
+    None is a count that is withheld. Gates and cards, of the whole and of groups, go by this alone.
+    """
+    return min(events or 0, non_events or 0) >= FEWEST_OF_EACH
+
+
+def why_not_assessable(events: int, non_events: int) -> str | None:
+    """Return why nothing may be concluded of a group that is shown; None if something may."""
+    if assessable(events, non_events):
+        return None
+    return (
+        f"shown, not assessable: {counted(events, 'event')} and "
+        f"{counted(non_events, 'non-event')}, where a gate needs {FEWEST_OF_EACH} of each"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ReportingLimits:
-    """Counts below which a group isn't shown, or isn't judged.
+    """Counts below which a group isn't shown.
 
     A group of fewer than `people`, or of fewer than `cell` events or non-events, is withheld; one
-    of fewer than `events` events or `non_events` non-events is counted but not assessable.
+    of fewer than `events` events or `non_events` non-events is counted, but has no figures. One
+    that has them need not be `assessable`.
     """
 
     people: int = 10

@@ -7,6 +7,7 @@ import pytest
 from models.evaluation.bootstrap import Estimate
 from tests.training.conftest import Trained
 from training.card import card_files, quality_page
+from training.gates import shown_only
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def test_the_figures_on_the_card_are_those_of_the_run(page: str, trained: Traine
 def test_each_groups_calibration_and_precision_are_on_the_card(page: str, artefact: Path) -> None:
     evidence = json.loads((artefact / "evidence.json").read_bytes())
     groups = evidence["model_evidence"]["evaluation"]["subgroups"]
-    assessable = [group for group in groups if group["assessable"]]
-    assert assessable
-    for group in assessable:
+    shown_groups = [group for group in groups if group["figures"]]
+    assert shown_groups
+    for group in shown_groups:
         for name in ("calibration_slope", "observed_expected", "ici", "brier", "auprc"):
             one = group["figures"][name]
             low, high = one["simultaneous_low"], one["simultaneous_high"]
@@ -173,14 +174,16 @@ def test_each_group_that_is_shown_on_few_people_says_that_it_is_not_assessable(
 ) -> None:
     evidence = json.loads((artefact / "evidence.json").read_bytes())
     groups = evidence["model_evidence"]["evaluation"]["subgroups"]
-    shown = [group for group in groups if group["assessable"]]
-    few = [one for one in shown if min(one["events"], one["non_events"]) < 100]
+    shown = [group for group in groups if group["figures"]]
+    few = [one for one in shown if not one["assessable"]]
+    assert few == [one for one in shown if min(one["events"], one["non_events"]) < 100]
     assert few
     assert len(few) < len(shown)
 
     # in the table of each group, and in that of its other figures
     assert page.count("<em>shown, not assessable: ") == 2 * len(few)
     for group in few:
+        assert group["reason"] == shown_only(group)
         assert (
             f"{group['group']}<br><em>shown, not assessable: {group['events']} events and "
             f"{group['non_events']} non-events, where a gate needs 100 of each</em></td>"

@@ -73,7 +73,7 @@ def test_the_abstract_has_a_checklist_of_its_own_which_is_not_covered(
 
 def test_a_withheld_group_gives_no_count_away(trained: Trained, evidence: dict[str, Any]) -> None:
     subgroups = evidence["model_evidence"]["evaluation"]["subgroups"]
-    hidden = [{**g, "n": None, "assessable": False, "reason": "withheld"} for g in subgroups]
+    hidden = [{**g, "n": None, "figures": {}, "reason": "withheld"} for g in subgroups]
     changed = json.loads(json.dumps(evidence))
     changed["model_evidence"]["evaluation"]["subgroups"] = hidden
 

@@ -142,7 +142,35 @@ def test_a_group_with_too_few_events_is_not_assessable_and_says_how_many_it_has(
         assert not shown.figures
 
 
-def test_no_difference_is_given_to_a_rest_that_is_not_assessable_itself(cohort):
+@pytest.mark.parametrize("few", [99, 100])
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_a_group_is_assessable_from_100_events_and_non_events_whatever_may_be_shown(
+    few: int, outcome: int
+) -> None:
+    y = np.where(np.arange(1000) % 2 == 0, 1.0, 0.0)
+    small = np.zeros(1000, dtype=bool)
+    small[np.flatnonzero(y == outcome)[:few]] = True
+    small[np.flatnonzero(y != outcome)[:300]] = True
+    found = evaluate(
+        y,
+        np.random.default_rng(1).uniform(0.1, 0.9, 1000),
+        thresholds=[0.2],
+        patient_ids=np.arange(1000),
+        seed=1,
+        draws=20,
+        groups={"site": np.where(small, "small", "large")},
+        limits=LIMITS,
+    )
+
+    shown = group(found, "small")
+
+    assert shown.figures
+    assert shown.differences
+    assert shown.assessable == (few == 100)
+    assert (shown.reason is None) == (few == 100)
+
+
+def test_no_difference_is_given_to_a_rest_that_may_not_be_shown_itself(cohort):
     y, risk, _ = cohort
     few = np.zeros(ROWS, dtype=bool)
     few[np.flatnonzero(y == 1)[:10]] = True
