@@ -87,11 +87,8 @@ def promote(
             f"{name} version {registered.version} may not become {to}:\n"
             + "\n".join(f"- {gate.result}: {gate.words}" for gate in open_gates)
         )
-    if open_gates and len(because.strip()) < _LEAST_REASON:
-        raise PromotionRefused(
-            f"--because {because!r} says too little to override a gate: say in {_LEAST_REASON} "
-            "characters or more what was weighed, and by whom"
-        )
+    if open_gates:
+        _check_says_enough(because, "override a gate", "what was weighed, and by whom")
     evidence = {
         "artefact_digest": registered.artefact_digest,
         "definition_digest": registered.definition_digest,
@@ -110,9 +107,11 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
 
     No gate is asked again: the version passed them, or was overridden, when it was promoted; which
     of the two is in the result and on the record. Raises PromotionRefused if there is no such
-    version, or if `by` made it and the settings don't permit that.
+    version, if `by` made it and the settings don't permit that, or for a reason of fewer than 10
+    characters.
     """
     _check_reasons(by, because)
+    _check_says_enough(because, "roll back", "what is wrong with the present champion")
     tenures = [one for one in reversed(history(name, settings=settings)) if one.alias == CHAMPION]
     current = tenures[-1].version if tenures else None
     earlier = earlier_champion(tenures)
@@ -163,6 +162,15 @@ def _already(registered: RegisteredVersion, alias: str, settings: Settings) -> "
 def _check_reasons(by: str, because: str) -> None:
     if not by.strip() or not because.strip():
         raise PromotionRefused("say who moves the alias (--by) and why (--because)")
+
+
+def _check_says_enough(because: str, to: str, what: str) -> None:
+    """Raise PromotionRefused for a reason from which nobody could tell later why."""
+    if len(because.strip()) < _LEAST_REASON:
+        raise PromotionRefused(
+            f"--because {because!r} says too little to {to}: say in {_LEAST_REASON} characters or "
+            f"more {what}"
+        )
 
 
 def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResult, ...]:

@@ -95,6 +95,21 @@ def test_a_failed_gate_refuses_with_its_figures_unless_overridden(
     assert tenure.evidence["gates"][0]["result"] == "failed"
 
 
+@pytest.mark.parametrize("because", ["x", " it's off  "])
+def test_a_reason_that_says_too_little_rolls_nothing_back(
+    because: str, registry: Settings, stricter_version: str
+) -> None:
+    _promote(registry, "1")
+    _promote(registry, stricter_version, override=True, now=NOW + timedelta(days=1))
+
+    with pytest.raises(PromotionRefused, match="says too little to roll back: say in 10 char"):
+        _rollback(registry, because=because, now=NOW + timedelta(days=2))
+
+    assert len(history("readmission", settings=registry)) == 2
+    _rollback(registry, because="Misfitting", now=NOW + timedelta(days=2))
+    assert len(history("readmission", settings=registry)) == 3
+
+
 @pytest.mark.parametrize("because", ["x", " it's fine "])
 def test_a_reason_that_says_too_little_overrides_no_gate(
     because: str, registry: Settings, stricter_version: str
