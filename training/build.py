@@ -130,7 +130,7 @@ def _prepare(
     progress("Checking the cohort", 0, 1)
     population, exclusions = admit(cohort, file.definition, now)
     quality = assess_quality(file.definition, population, exclusions, cohort)
-    refuse_lost(file.definition, population, cohort.source)
+    refuse_lost(file.definition, population, cohort.source, cohort.retraining)
     refuse_leaks(file.definition, population, cohort.source)
     divided = split(
         population,

@@ -1,21 +1,52 @@
 """Whether people were lost before the horizon although the definition claims that nobody is."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from models.amounts import counted
 from models.definition import Definition
 from models.errors import CohortError
 from training.cohort_faults import claims_nobody_censored
 from training.population import Population
 
+_OF_TABLE: Final = "If these outcomes are known all the same, leave the column follow_up_days out"
+_OF_ORIGINAL: Final = (
+    "The original table has to be as it was: if its outcomes are known all the same, leave its "
+    "column follow_up_days out and make a champion of it with `auscult train`"
+)
 
-def refuse_lost(definition: Definition, population: Population, source: str) -> None:
-    """Raise CohortError rather than make a version whose card would claim what its table denies."""
+
+def refuse_lost(
+    definition: Definition,
+    population: Population,
+    source: str,
+    retraining: Mapping[str, Any] | None = None,
+) -> None:
+    """Raise CohortError rather than make a version whose card would claim what its table denies.
+
+    What to do about it depends on where the rows are from, which `retraining` says of a challenger.
+    """
     lost = _lost(definition, population)
     if lost:
         raise CohortError(
-            f"{source} can't be used: {_words(definition, counted(lost, 'row'))}. If these "
-            "outcomes are known all the same, leave the column follow_up_days out; else say in "
-            "[estimand], under censoring, how people who are lost are taken"
+            f"{source} can't be used: {_words(definition, counted(lost, 'row'))}. "
+            f"{_remedy(definition, lost, retraining)}; else say in [estimand], under censoring, "
+            "how people who are lost are taken"
         )
+
+
+def _remedy(definition: Definition, lost: int, retraining: Mapping[str, Any] | None) -> str:
+    if retraining is None:
+        return _OF_TABLE
+    recorded = retraining["censored"]
+    if not recorded:
+        return _OF_ORIGINAL
+    words = (
+        f"{counted(recorded, 'recorded prediction')} of them: if the outcome is known all the "
+        "same, report it again with `auscult outcomes`, and as known_at a time at or after day "
+        f"{definition.outcome.horizon_days}, the end of its follow-up"
+    )
+    return words if lost <= recorded else f"{words}. {_OF_ORIGINAL}"
 
 
 def suspect_lost(definition: Definition, population: Population) -> tuple[str, ...]:

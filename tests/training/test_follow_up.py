@@ -55,6 +55,25 @@ def test_people_lost_before_the_horizon_contradict_that_nobody_is_censored(
     assert store(home).search_registered_models() == []
 
 
+@pytest.mark.parametrize(
+    ("censored", "said", "not_said"),
+    [
+        (69, "69 recorded predictions of them", "original table"),
+        (1, "1 recorded prediction of them: .*\\. The original table has to be", "if these"),
+        (0, "The original table has to be as it was.*; else say in", "auscult outcomes"),
+    ],
+)
+def test_of_a_retraining_it_advises_what_can_still_be_changed(
+    censored: int, said: str, not_said: str, claiming: DefinitionFile
+) -> None:
+    rows, _ = admit(cohort(followed()), claiming.definition, NOW)
+
+    with pytest.raises(CohortError, match=said) as lost:
+        refuse_lost(claiming.definition, rows, "a table and records", {"censored": censored})
+
+    assert not_said not in str(lost.value)
+
+
 def test_nothing_is_said_where_all_are_followed_or_the_definition_claims_nothing(
     claiming: DefinitionFile, definition_file: DefinitionFile
 ) -> None:

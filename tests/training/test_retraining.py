@@ -1,6 +1,7 @@
 """A challenger made from the original cohort and closed predictions, beside the champion."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from training.registry import find_version, set_alias
 from training.reproduction import reproduce
 from training.retraining import Retrained, retrain
 
+CLAIM = "Nobody is censored: readmissions elsewhere are reported"
 PLAN = """
 [change_plan]
 max_depth = [2, 2]
@@ -243,3 +245,22 @@ def test_predictions_of_versions_that_the_registry_does_not_know_are_not_learnt_
 
     with pytest.raises(CohortError, match="features were defined otherwise: 80"):
         _retrain(planned, trained, registry)
+
+
+def test_people_lost_are_refused_with_what_can_be_done_about_records_and_the_original_table(
+    registry: Settings, trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _recorded(trained)
+    text = DEFINITION.replace("Those who move away are represented by those who stay", CLAIM)
+    file = write_definition(tmp_path_factory.mktemp("claiming"), text + PLAN)
+
+    with pytest.raises(CohortError, match="end before day 30, the horizon") as lost:
+        _retrain(file, trained, registry)
+
+    said = str(lost.value)
+    assert re.search(
+        r"\d+ recorded predictions of them: if the outcome is known .* again with", said
+    )
+    assert "known_at a time at or after day 30" in said
+    assert "The original table has to be as it was" in said
+    assert "[estimand]" in said
