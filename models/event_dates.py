@@ -1,6 +1,6 @@
 """Whether reported events seem dated by when they came, or by when they became known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -41,6 +41,15 @@ class EventDates:
         within = int((dated <= outcome.horizon_days).sum())
         in_delay = int((dated <= outcome.horizon_days + outcome.reporting_delay_days).sum())
         return cls(outcome, within, in_delay - within, dated.size - in_delay)
+
+    def joined(self, other: Self) -> Self:
+        """Return the counts of these reports and others together."""
+        return replace(
+            self,
+            within=self.within + other.within,
+            in_delay=self.in_delay + other.in_delay,
+            later=self.later + other.later,
+        )
 
     @property
     def after(self) -> int:

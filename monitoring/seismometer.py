@@ -12,11 +12,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.definition import Definition
 from models.errors import RecordError
+from models.event_dates import EventDates
 from monitoring import seismometer_config as config
 from monitoring.stays import ONE_DAY, start_of
 from records.answers import times
@@ -39,12 +41,17 @@ REASON = "Reason"
 
 @dataclass
 class Exported:
-    """How many predictions were written as settled, how many of them as events, and the rest."""
+    """How many predictions were written as settled, how many of them as events, and the rest.
+
+    `to_bear_in_mind` says how many events after the horizon count as none, and whether they seem
+    dated by when they became known.
+    """
 
     predictions: int = 0
     events: int = 0
     feedback: int = 0
     unsettled: dict[str, int] = field(default_factory=dict)
+    to_bear_in_mind: tuple[str, ...] = ()
 
 
 def export(
@@ -92,7 +99,7 @@ class _Export:
     def write(self, first: date, last: date, progress: Callable[[str, int, int], None]) -> Exported:
         self.place.mkdir()
         schema = _schema(self.definition)
-        exported = Exported()
+        exported, dates = Exported(), EventDates(self.definition.outcome, 0, 0, 0)
         reports, amended = follow_up(self.definition.name), _amended(self.definition.name)
         chosen = self._predictions(first, last)
         total, written = chosen.count(), 0
@@ -104,7 +111,8 @@ class _Export:
             ) as others,
         ):
             for rows in _parts(chosen.order_by("predicted_at", "pk")):
-                known, happenings, unknown = self._divided(rows, reports, amended)
+                known, happenings, unknown, dated = self._divided(rows, reports, amended)
+                dates = dates.joined(dated)
                 settled.write_table(pa.Table.from_pylist(known, schema))
                 others.write_table(pa.Table.from_pylist(unknown, others.schema))
                 exported.predictions += len(known)
@@ -117,6 +125,7 @@ class _Export:
                 events.write_table(pa.Table.from_pylist([*happenings, *feedback], EVENT))
                 written += len(rows)
                 progress("writing predictions", written, total)
+        exported.to_bear_in_mind = (*dates.notes, *dates.suspicions)
         return exported
 
     def _predictions(self, first: date, last: date) -> Any:
@@ -130,14 +139,17 @@ class _Export:
 
     def _divided(
         self, rows: Sequence[Prediction], reports: FollowUp, amended: dict[Any, str]
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the settled rows, their outcomes as events, and the rows that aren't settled."""
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], EventDates]:
+        """Return the settled rows, their outcomes as events, the others, and how events are dated.
+
+        An event's time is when it was: a report's `happened_at`, where that was stated.
+        """
         settled, events, others = [], [], []
+        predicted_at = times([one.predicted_at for one in rows])
         known_at, happened = reports.of_all(
-            prediction_keys([one.pk for one in rows]),
-            [one.patient for one in rows],
-            times([one.predicted_at for one in rows]),
+            prediction_keys([one.pk for one in rows]), [one.patient for one in rows], predicted_at
         )
+        days = (known_at - predicted_at) / np.timedelta64(1, "D")
         known = zip(known_at.astype(object), happened.tolist(), strict=True)
         for one, (at, did) in zip(rows, known, strict=True):
             row = _row(self.definition, one, amended)
@@ -147,7 +159,7 @@ class _Export:
                 continue
             settled.append(row)
             events.append(_event(one, config.OUTCOME, found[0], float(found[1])))
-        return settled, events, others
+        return settled, events, others, EventDates.of(self.definition.outcome, days, happened)
 
     def _outcome(
         self, one: Prediction, known_at: datetime | None, happened: bool

@@ -55,4 +55,6 @@ def seismometer(
     out.print(f"{settled} with a settled outcome, {written.events:,} yes")
     for why, count in written.unsettled.items():
         out.print(f"{count:,} left out: {why} (unsettled.parquet)")
+    for words in written.to_bear_in_mind:
+        out.print(f"Bear in mind: {words}.", markup=False)
     out.print(f"Written to {target}: start Jupyter in it and open seismograph.ipynb.")

@@ -15,12 +15,16 @@ import pytest
 
 from models.errors import RecordError
 from monitoring.followed import follow
+from monitoring.outcome_file import Reader, record_outcomes
 from monitoring.performance import evaluate_window
 from monitoring.periods import period_of
 from monitoring.seismometer import Exported, export
 from records.models import Amendment, Feedback, Prediction
+from records.pseudonym import Pseudonymiser
+from records.writer import Writer
 from tests.monitoring.clinic import FIRST, NOW, Clinic
 
+PEOPLE = Pseudonymiser(b"k" * 32)
 SEISMOMETER = os.environ.get("AUSCULT_TEST_SEISMOMETER_PYTHON", "")
 LAST = FIRST + timedelta(days=9)
 
@@ -91,6 +95,51 @@ def test_what_is_not_settled_is_never_counted_as_no(clinic: Clinic, tmp_path: Pa
         "follow-up ended early": 2,
         "the window hasn't closed": 1,
     }
+
+
+def test_an_events_time_is_when_it_happened_where_a_report_says_so(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    dated, late, without = clinic.record(FIRST, 3)
+    happened, known = (dated.predicted_at + timedelta(days=day) for day in (40, 95))
+    (tmp_path / "outcomes.csv").write_text(
+        "prediction_id,happened,known_at,happened_at\n"
+        f"{dated.pk},true,{known.isoformat()},{happened.isoformat()}\n"
+        f"{late.pk},true,{known.isoformat()},\n{without.pk},false,{known.isoformat()},\n"
+    )
+    horizon = timedelta(days=clinic.definition.outcome.horizon_days)
+    reader = Reader(clinic.model, "client", False, PEOPLE, "urn:clinic", NOW, horizon)
+    writer = Writer(clinic.settings.database, queue=10)
+    writer.start()
+    told = reader.read(tmp_path / "outcomes.csv")
+    record_outcomes(told, lambda rows: writer.submit(rows).result(20), lambda done: None)
+    writer.close()
+
+    found = written(clinic, tmp_path / "out")
+
+    events = {row["PredictionId"]: row for row in read(tmp_path / "out", "events.parquet")}
+    time = events[str(dated.pk)]["EventTime"].to_pydatetime().replace(tzinfo=UTC)
+    assert (time, events[str(dated.pk)]["Value"]) == (happened, 1)
+    assert [events[str(one.pk)]["Value"] for one in (late, without)] == [0, 0]
+    assert found.events == 1
+    assert found.to_bear_in_mind == (
+        "1 reported event is dated after the horizon and counts as none within 90 days of the "
+        "prediction",
+    )
+
+
+def test_events_that_seem_dated_by_when_they_became_known_are_said_to_be(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    made = clinic.record(FIRST, 80)
+    clinic.report_outcomes(made[:20], [True] * 20, 60)
+    clinic.report_outcomes(made[20:60], [True] * 40, 95)
+    clinic.report_outcomes(made[60:], [False] * 20, 95)
+
+    said = written(clinic, tmp_path / "out").to_bear_in_mind
+
+    assert said[0].startswith("40 reported events are dated after the horizon")
+    assert "report them again with happened_at" in said[1]
 
 
 def test_feedback_and_amendments_come_along(clinic: Clinic, tmp_path: Path) -> None:
