@@ -192,6 +192,56 @@ def test_a_patient_is_never_searched_for_in_an_address(ehr):
         assert response.headers["allow"] == "POST"
 
 
+def test_a_search_by_post_heeds_its_address_as_well(ehr):
+    """FHIR R4, http.html#search: parameters of the address and of the body count alike."""
+    predict(ehr)
+    predict(ehr, predicted_at="2026-03-02T09:00:00Z")
+
+    def total(address: dict[str, str], **body: str) -> int:
+        found = ehr.post(f"{BASE}/_search", params=address, content=urlencode(body), headers=FORM)
+        assert found.status_code == 200, found.text
+        return int(found.json()["total"])
+
+    early, day = "lt2026-03-02T10:00:00Z", "2026-03-02"
+    assert total({}) == 2
+    assert total({"date": early}) == 1
+    assert total({"method": "other"}) == 0
+    assert total({"date": f"ge{day}"}, date=early) == 1
+    assert total({"date": early}, date="lt2026-03-02T11:00:00Z") == 1
+    whom = {"subject:identifier": "urn:oid:1.2.3.4|12345"}
+    assert total({"date": early}, **whom) == 1
+    one = ehr.post(f"{BASE}/_search", params={"_count": "1", "_format": "json"}, headers=FORM)
+    assert len(one.json()["entry"]) == 1
+
+
+@pytest.mark.parametrize("query", [{"name": "x"}, {"date": "yesterday"}, {"_count": "-1"}])
+def test_a_search_by_post_refuses_in_its_address_what_it_refuses_in_its_body(ehr, query):
+    answers = [
+        ehr.get(BASE, params=query),
+        ehr.post(f"{BASE}/_search", params=query, headers=FORM),
+        ehr.post(f"{BASE}/_search", params={"_count": "1"}, data={"_count": "2"}),
+    ]
+    assert [one.status_code for one in answers] == [422] * 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["subject", "patient", "subject:identifier", "patient:Patient", "subject.name", "Subject"],
+)
+def test_a_patient_is_never_searched_for_in_the_address_of_a_post(ehr, name):
+    """PHI-5."""
+    predict(ehr)
+    whom = {name: "urn:oid:1.2.3.4|12345"}
+    for answer in (
+        ehr.get(BASE, params=whom),
+        ehr.post(f"{BASE}/_search", params=whom, headers=FORM),
+        ehr.post(f"{BASE}/_search", params=whom, content=urlencode(whom), headers=FORM),
+    ):
+        assert answer.status_code == 405
+        assert "in the body" in answer.text
+        assert "12345" not in answer.text
+
+
 @pytest.mark.parametrize(
     "given",
     [
