@@ -6,15 +6,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from models.errors import ArtefactError
+from models.errors import ArtefactError, RegistryError
 from records import telemetry
 from records.settings import Settings
-from serving.loading import SERVED, ServedVersion, ServedVersions, load_models
+from serving.earlier import EarlierVersions
+from serving.loading import EARLIER, SERVED, ServedVersion, ServedVersions, load_models
 
 # not `auscult`: BentoML would take the tag for an attribute of this package, and mix both codes
 BENTO = "auscult-service"
@@ -32,10 +33,11 @@ _LOAD = (
 
 @dataclass(frozen=True, slots=True)
 class PackagedBento:
-    """A Bento in the store: its tag and its directory."""
+    """A Bento in the store: its tag and its directory, and which predictions it can't replay."""
 
     tag: str
     path: Path
+    not_replayed: tuple[str, ...] = ()
 
 
 def package(
@@ -43,23 +45,53 @@ def package(
 ) -> PackagedBento:
     """Make a Bento of registered versions, each verified against its digest in the registry.
 
-    The Bento holds code, definitions, artefacts and the lock; no cohort, key or secret.
+    Versions that were champion before go along, so that what they predicted can be replayed. The
+    Bento holds code, definitions, artefacts and the lock; no cohort, key or secret.
     """
-    from training.registry import download, find_version
-
     if len(set(names)) != len(names) or not names:
         raise ArtefactError(f"name each model to package once, not {list(names)}")
     with tempfile.TemporaryDirectory(prefix="auscult-package-") as directory:
         tree = Path(directory)
         copy_code(tree)
-        served = []
+        artefacts, lost = tree / "artefacts", []
+        served, earlier = [], []
         for name in names:
-            version = find_version(name, alias_or_version, settings=settings)
-            cached = settings.cache / "artefacts" / version.artefact_digest
-            artefact = download(version, cached, settings=settings)
-            shutil.copytree(artefact, tree / "artefacts" / name)
-            served.append(ServedVersion(name, version.version, version.artefact_digest))
-        return build(tree, served, settings=settings)
+            served.append(copy_version(name, alias_or_version, artefacts / name, settings))
+            found, missing = copy_champions(served[-1], artefacts, settings)
+            earlier += found
+            lost += missing
+        return replace(build(tree, served, earlier, settings=settings), not_replayed=tuple(lost))
+
+
+def copy_champions(
+    served: ServedVersion, artefacts: Path, settings: Settings
+) -> tuple[list[ServedVersion], list[str]]:
+    """Copy what was champion before a version; return it, and in words what can't be had."""
+    from records import tenure
+    from training.registry import CHAMPION, find_version
+
+    found, missing, name = [], [], served.name
+    were = {one.version for one in tenure.history(name) if one.alias == CHAMPION}
+    for number in sorted(were - {served.version}, key=int):
+        try:
+            digest = find_version(name, number, settings=settings).artefact_digest
+            found.append(copy_version(name, number, artefacts / EARLIER / digest, settings))
+        except (RegistryError, ArtefactError) as error:
+            missing.append(f"{name} version {number}, once champion: {error}")
+    return found, missing
+
+
+def copy_version(
+    name: str, alias_or_version: str, place: Path, settings: Settings
+) -> ServedVersion:
+    """Copy a registered version's verified artefact to a place."""
+    from training.registry import download, find_version
+
+    version = find_version(name, alias_or_version, settings=settings)
+    cached = settings.cache / "artefacts" / version.artefact_digest
+    artefact = download(version, cached, settings=settings)
+    shutil.copytree(artefact, place, dirs_exist_ok=True)  # two versions may be equal to the byte
+    return ServedVersion(name, version.version, version.artefact_digest)
 
 
 def copy_code(tree: Path) -> None:
@@ -71,14 +103,24 @@ def copy_code(tree: Path) -> None:
         shutil.copy(_ROOT / LOCK, tree)
 
 
-def build(tree: Path, served: Sequence[ServedVersion], *, settings: Settings) -> PackagedBento:
+def build(
+    tree: Path,
+    served: Sequence[ServedVersion],
+    earlier: Sequence[ServedVersion] = (),
+    *,
+    settings: Settings,
+) -> PackagedBento:
     """Make a Bento of a tree that holds the code and `artefacts/<name>` of every version.
 
-    Raises ArtefactError if a version's files aren't those of its digest.
+    Those of `earlier` versions are in a directory of their own, by their digests. Raises
+    ArtefactError if a version's files aren't those of its digest.
     """
-    listed = msgspec.json.encode(ServedVersions(tuple(served)))
-    (tree / "artefacts" / SERVED).write_bytes(msgspec.json.format(listed, indent=1))
-    load_models(tree / "artefacts")
+    artefacts = tree / "artefacts"
+    listed = msgspec.json.encode(ServedVersions(tuple(served), tuple(earlier)))
+    (artefacts / SERVED).write_bytes(msgspec.json.format(listed, indent=1))
+    load_models(artefacts)
+    for one in earlier:
+        EarlierVersions(artefacts, earlier).find(one.name, one.artefact_digest)
     (tree / "bentofile.yaml").write_bytes(msgspec.yaml.encode(_options(tree, served)))
     settings.bentoml_home.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = _environment(settings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
 
@@ -34,6 +35,7 @@ from serving.contract import Contract
 from serving.counters import Counters
 from serving.cross_origin import CrossOrigin
 from serving.deadlines import Deadlines
+from serving.earlier import EarlierVersions
 from serving.limits import Limits
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
@@ -55,9 +57,12 @@ def create_app(
     settings: Settings,
     clock: Callable[[], datetime],
     *,
+    earlier: EarlierVersions | None = None,
     log_stream: BinaryIO | None = None,
 ) -> FastAPI:
     """Make the application that answers for these models; the writer must have been started.
+
+    `earlier` versions are those that replay their predictions, and predict nothing any more.
 
     Raises SettingsError for a model that may not be served, or not on this host.
     """
@@ -85,6 +90,7 @@ def create_app(
         Counters(),
         Limits(settings),
         Deadlines(settings.request_timeout_s),
+        earlier or EarlierVersions(Path()),
         gate,
     )
     log = make_log(settings.log_level, log_stream)

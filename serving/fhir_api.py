@@ -128,10 +128,9 @@ async def predict_bundle(call: Call) -> Answer:
         )
 
     explained = "explain" in call.caller.scopes
-    if explained:
-        call.premises.limits.check_explanations(call.caller, call.now)
     try:
-        prediction = await predict(call, served.model, PROTOCOL, read)
+        with call.premises.limits.explaining(call.caller, call.now, wanted=explained):
+            prediction = await predict(call, served.model, PROTOCOL, read)
     except NO_SCORE as error:
         if replaced is not None:
             told = superseded and isinstance(error, InputError)

@@ -34,8 +34,11 @@ async def read_risk_assessment(call: Call) -> Answer:
     """Read a past prediction of this client as a RiskAssessment."""
     form = wanted_form(call)
     found = await find_own(call)
-    standing = await find_standing(found)
-    return fhir_answer(form(restored(found, call.premises), issue_of(call, found, standing)))
+    issue = issue_of(call, found, await find_standing(found))
+    answer = form(restored(found, call.premises), issue)
+    if issue.explained and issue.shown:
+        call.premises.limits.take_explanations(call.caller, call.now)
+    return fhir_answer(answer)
 
 
 async def withdraw(call: Call) -> Answer:

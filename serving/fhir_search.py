@@ -74,14 +74,18 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     if not total and names & {*BY_PATIENT}:
         raise _not_by_reference()
     entries: list[dict[str, Any]] = []
-    hidden = 0
+    hidden = explained = 0
     for one, standing in found:
+        issue = issue_of(call, one, standing)
         try:
-            resource = risk_assessment(restored(one, call.premises), issue_of(call, one, standing))
+            resource = risk_assessment(restored(one, call.premises), issue)
         except NotServedHere:
             hidden += 1
             continue
+        explained += issue.explained and issue.shown
         entries.append({"resource": resource, "search": {"mode": "match"}})
+    if explained:
+        call.premises.limits.take_explanations(call.caller, call.now, explained)
     if hidden:
         entries.append(_warning(_OTHER_DEFINITION.format(count=hidden)))
     if names & {*BY_PATIENT}:

@@ -17,6 +17,7 @@ from serving.answer import (
     missing_features,
 )
 from serving.contract import Request
+from serving.earlier import definer_of
 from serving.message import Answer
 from serving.operation import Call, Operation
 from serving.outcome_reports import OutcomeAnswer, OutcomeReport, record_report
@@ -68,24 +69,25 @@ async def predict_one(call: Call) -> Answer:
     body = await call.unchecked_body()
 
     explained = "explain" in call.caller.scopes
-    if explained:
-        call.premises.limits.check_explanations(call.caller, call.now)
 
     def read() -> Ask:
         return ask_of(call, served.contract.read(body))
 
-    prediction = await predict(call, served.model, PROTOCOL, read)
+    with call.premises.limits.explaining(call.caller, call.now, wanted=explained):
+        prediction = await predict(call, served.model, PROTOCOL, read)
     return Answer(served.form.write(prediction, explained=explained))
 
 
 async def read_prediction(call: Call) -> Answer:
     """Read a past prediction of this client."""
     found = await find_own(call)
-    served = call.premises.models.get(found.model)
     standing = await find_standing(found)
+    model = await definer_of(found, call.premises)
     explained = "explain" in call.caller.scopes
-    model = served.model if served else None
-    return _json(past_answer(found, standing, model, explained=explained))
+    answer = past_answer(found, standing, model, explained=explained)
+    if answer.base is not msgspec.UNSET:
+        call.premises.limits.take_explanations(call.caller, call.now)
+    return _json(answer)
 
 
 async def report_outcome(call: Call) -> Answer:

@@ -1,6 +1,7 @@
 """The JSON protocol beyond single predictions: batches, replays, feedback."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -95,19 +96,14 @@ async def predict_batch(call: Call) -> Answer:
     call.premises.suspensions.check(served.model.definition.name)
     explained = "explain" in call.caller.scopes
     if explained:
-        call.premises.limits.check_explanations(call.caller, call.now, len(requests))
-    scored: list[Prediction | AuscultError] = []
-    rows: list[Row] = []
-    for index, raw in enumerate(requests):
-        outcome, row = _score(call, served, bytes(raw))
-        scored.append(outcome)
-        rows.append(row)
-        if index % YIELD_EVERY == 0:
-            # other calls go on between
-            await asyncio.sleep(0)
-    await record(call.premises, *rows)
-    for row in rows:
-        _count(call, row)
+        call.premises.limits.take_explanations(call.caller, call.now, len(requests))
+    predicted = 0
+    try:
+        scored = await _recorded(call, served, requests)
+        predicted = sum(isinstance(one, Prediction) for one in scored)
+    finally:
+        if explained:
+            call.premises.limits.give_back(call.caller, call.now, len(requests) - predicted)
     items = [_item(index, one, explained=explained) for index, one in enumerate(scored)]
     return Answer(msgspec.json.encode(BatchAnswer(items)))
 
@@ -116,7 +112,7 @@ async def replay_prediction(call: Call) -> Answer:
     """Recompute a past prediction of this client, and say whether it's the same bit for bit."""
     found = await find_own(call)
     standing = await find_standing(found)
-    return Answer(msgspec.json.encode(replay(found, standing, call.premises)))
+    return Answer(msgspec.json.encode(await replay(found, standing, call.premises)))
 
 
 async def report_feedback(call: Call) -> Answer:
@@ -134,6 +130,25 @@ async def report_feedback(call: Call) -> Answer:
     count_feedback(call, row)
     answer = FeedbackAnswer(given.prediction_id, row.model, row.outcome, reason_told(call, row))
     return Answer(msgspec.json.encode(answer), 201)
+
+
+async def _recorded(
+    call: Call, served: Served, requests: Sequence[msgspec.Raw]
+) -> list[Prediction | AuscultError]:
+    """Return the prediction or the refusal of each request, once all are on disk."""
+    scored: list[Prediction | AuscultError] = []
+    rows: list[Row] = []
+    for index, raw in enumerate(requests):
+        outcome, row = _score(call, served, bytes(raw))
+        scored.append(outcome)
+        rows.append(row)
+        if index % YIELD_EVERY == 0:
+            # other calls go on between
+            await asyncio.sleep(0)
+    await record(call.premises, *rows)
+    for row in rows:
+        _count(call, row)
+    return scored
 
 
 def _score(call: Call, served: Served, raw: bytes) -> tuple[Prediction | AuscultError, Row]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -59,19 +61,19 @@ class Limits:
         """Count a request no more."""
         self._running[_who(client)] -= 1
 
-    def check_explanations(self, client: Client, now: datetime, count: int = 1) -> None:
-        """Raise TooMany once a client has had its explanations of the day (UTC).
+    def take_explanations(self, client: Client, now: datetime, count: int = 1) -> None:
+        """Count explanations; raise TooMany once a client has had its ones of the day (UTC).
 
         Raises BatchTooLarge for more at once than it may have in any day.
         """
-        day, who = now.replace(hour=0, minute=0, second=0, microsecond=0), _who(client)
+        day, who = _day_of(now), _who(client)
         since, used = self._explained.get(who, (day, 0))
         used = used if since == day else 0
         if used + count > self._per_day:
             whole = f"have {self._settings.explanations_per_day} explanations a day"
             words = self._told(whole, str(self._per_day))
             if count > self._per_day:
-                raise BatchTooLarge(f"{words}; send batches of {self._per_day} at most; {_GO_ON}")
+                raise BatchTooLarge(f"{words}; ask for {self._per_day} at a time at most; {_GO_ON}")
             rest = f"; {self._per_day - used} are left today" if count > 1 else ""
             raise TooMany(
                 f"{words}{rest}; {_GO_ON}",
@@ -79,11 +81,34 @@ class Limits:
             )
         self._explained[who] = (day, used + count)
 
+    @contextmanager
+    def explaining(self, client: Client, now: datetime, *, wanted: bool) -> Iterator[None]:
+        """Count the explanation that a block gives, if one is wanted, and none where it fails."""
+        if wanted:
+            self.take_explanations(client, now)
+        try:
+            yield
+        except BaseException:
+            if wanted:
+                self.give_back(client, now)
+            raise
+
+    def give_back(self, client: Client, now: datetime, count: int = 1) -> None:
+        """Count explanations no more that were taken and, without a risk, never given."""
+        who = _who(client)
+        since, used = self._explained[who]
+        if since == _day_of(now):
+            self._explained[who] = (since, used - count)
+
     def _told(self, whole: str, share: str) -> str:
         """Return what a client may, and how much of it is this worker's to give."""
         workers = self._settings.workers
         each = f", {share} of them by each of {workers} workers" if workers > 1 else ""
         return f"a client may {whole}{each}"
+
+
+def _day_of(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _who(client: Client) -> Who:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from models.risk_model import RiskModel
 
 SERVED = "served.json"
+# a directory beside the served models', whose names have no hyphen
+EARLIER = "earlier-versions"
 
 
 class ServedVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,9 +32,10 @@ class ServedVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServedVersions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `served.json` holds."""
+    """What `served.json` holds; `earlier` versions only replay what they once predicted."""
 
     models: tuple[ServedVersion, ...]
+    earlier: tuple[ServedVersion, ...] = ()
 
 
 def artefacts_directory(settings: Settings) -> Path:
@@ -49,14 +52,14 @@ def load_models(directory: Path) -> "dict[str, RiskModel]":
         one.name: RiskModel.load(
             directory / one.name, version=one.version, digest=one.artefact_digest
         )
-        for one in _served(directory)
+        for one in listed_versions(directory).models
     }
 
 
 def read_definitions(directory: Path) -> list[Definition]:
     """Verify what `served.json` lists and read its definitions, without loading any scorer."""
     definitions = []
-    for one in _served(directory):
+    for one in listed_versions(directory).models:
         verify_artefact(directory / one.name, one.artefact_digest)
         definitions.append(read_definition(directory / one.name / "model.toml").definition)
     return definitions
@@ -82,7 +85,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _served(directory: Path) -> tuple[ServedVersion, ...]:
+def listed_versions(directory: Path) -> ServedVersions:
+    """Return what a package's `served.json` lists; raise where it isn't one or lists no model."""
     path = directory / SERVED
     try:
         served = msgspec.json.decode(path.read_bytes(), type=ServedVersions)
@@ -97,7 +101,7 @@ def _served(directory: Path) -> tuple[ServedVersion, ...]:
         raise ArtefactError(f"{path}: not JSON: {json_fault(error)}") from error
     if not served.models:
         raise ArtefactError(f"{path}: lists no model")
-    return served.models
+    return served
 
 
 def open_records(settings: Settings) -> bytes:
@@ -131,7 +135,7 @@ def check_approved(directory: Path) -> None:
 
     from records.decisions import approval
 
-    versions = {one.name: one.version for one in _served(directory)}
+    versions = {one.name: one.version for one in listed_versions(directory).models}
     for definition in read_definitions(directory):
         version = versions[definition.name]
         if definition.status is Status.APPROVED and approval(definition.name, version) is None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 WITHDRAWN: Final = "entered-in-error"
 REPLACING: Final = "amended"
+USE_NOT_KNOWN: Final = (
+    "not to be relied on: the definition that made this prediction isn't in the package that "
+    "answers here, so that it isn't known whether it is for clinical use"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +128,11 @@ def first_of(prediction: UUID) -> UUID:
 def past_answer(
     found: Record, standing: Standing, model: RiskModel | None, *, explained: bool
 ) -> PastPrediction:
-    """Describe a recorded prediction; contributions are named by the definition that made them."""
-    same = model is not None and model.definition_digest == found.definition_digest
-    demonstration = model is not None and model.definition.for_demonstration
+    """Describe a recorded prediction by the definition that made it, None where that is unknown."""
     shown = found.shown and standing.holds
     explained = explained and shown
     named: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
-    if model is not None and same and explained:
+    if model is not None and explained:
         amounts = np.frombuffer(found.contributions, dtype="<f8").tolist()
         names = (feature.name for feature in model.definition.features)
         named = dict(zip(names, amounts, strict=True))
@@ -146,13 +148,20 @@ def past_answer(
         protocol=found.protocol,
         features=found.features,
         findings=found.findings,
-        notice=NOT_FOR_CLINICAL_USE if demonstration else "",
+        notice=_notice(model),
         replaced_by=str(standing.replaced_by or ""),
         risk=found.risk if shown else msgspec.UNSET,
         band=found.band if shown else msgspec.UNSET,
         base=found.base if explained else msgspec.UNSET,
         contributions=named,
     )
+
+
+def _notice(model: RiskModel | None) -> str:
+    """Return what has to be shown with a past risk; in doubt that it isn't to be relied on."""
+    if model is None:
+        return USE_NOT_KNOWN
+    return NOT_FOR_CLINICAL_USE if model.definition.for_demonstration else ""
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from serving.answer_form import AnswerForm
 from serving.contract import Contract
 from serving.counters import Counters
 from serving.deadlines import Deadlines
+from serving.earlier import EarlierVersions
 from serving.limits import Limits
 from serving.problems import NotFound
 
@@ -56,6 +57,7 @@ class Premises:
     counters: Counters
     limits: Limits
     deadlines: Deadlines
+    earlier: EarlierVersions
     gate: Gate | None = None
 
     def served(self, name: str) -> Served:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.encoding import encode
 from models.risk_model import RiskModel
+from serving.earlier import maker_of
 from serving.past import Standing
 from serving.premises import Premises
 from serving.problems import NotServedHere
@@ -35,9 +36,21 @@ class ReplayAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     recomputed_risk: float | msgspec.UnsetType = msgspec.UNSET
 
 
-def replay(found: Record, standing: Standing, premises: Premises) -> ReplayAnswer:
-    """Recompute a prediction from its recorded features; raise NotServedHere for other versions."""
-    model = _version_of(found, premises)
+async def replay(found: Record, standing: Standing, premises: Premises) -> ReplayAnswer:
+    """Recompute a prediction from its recorded features by the version that made it.
+
+    Raises NotServedHere where that one isn't in the package.
+    """
+    model = await maker_of(found, premises)
+    if model is None:
+        raise NotServedHere(
+            f"{found.model} version {found.version} made this prediction, and isn't in the package "
+            "that answers here; package the model again where its registry is"
+        )
+    return _compared(found, standing, model)
+
+
+def _compared(found: Record, standing: Standing, model: RiskModel) -> ReplayAnswer:
     vector = encode(model.definition, found.features)
     explanation = model.scorer.explain(vector)
     same = {
@@ -60,15 +73,6 @@ def replay(found: Record, standing: Standing, premises: Premises) -> ReplayAnswe
         risk=found.risk if shown else msgspec.UNSET,
         recomputed_risk=explanation.risk if shown else msgspec.UNSET,
     )
-
-
-def _version_of(found: Record, premises: Premises) -> RiskModel:
-    served = premises.models.get(found.model)
-    if served is None or served.model.artefact_digest != found.artefact_digest:
-        raise NotServedHere(
-            f"{found.model} version {found.version} made this prediction, and isn't served here"
-        )
-    return served.model
 
 
 def _bits(values: NDArray[np.float64]) -> bytes:

@@ -65,6 +65,7 @@ class Worker:
             artefacts_directory,
             check_approved,
             check_servable,
+            listed_versions,
             load_models,
             open_records,
             utc_now,
@@ -78,8 +79,10 @@ class Worker:
         from records.pseudonym import Pseudonymiser
         from records.suspensions import Suspensions
         from records.writer import Writer
+        from serving.earlier import EarlierVersions
 
-        models = load_models(artefacts_directory(settings))
+        artefacts = artefacts_directory(settings)
+        models = load_models(artefacts)
         for host in _listening_hosts():
             check_servable((model.definition for model in models.values()), host)
         self.writer = Writer(settings.database, queue=settings.write_queue, clock=utc_now)
@@ -94,6 +97,7 @@ class Worker:
             self.suspensions,
             settings,
             utc_now,
+            earlier=EarlierVersions(artefacts, listed_versions(artefacts).earlier),
         )
         # BentoML's heap is large: unfrozen, each full collection holds answers up
         gc.collect()

@@ -170,6 +170,8 @@ def package(
     with out.status("Packaging"):
         bento = make_bento(names, version, settings=read_settings())
     out.print(f"{bento.tag}")
+    for one in bento.not_replayed:
+        out.print(f"Its predictions can't be replayed: {one}", markup=False)
     out.print("Next: [bold]auscult serve[/bold]")
 
 

@@ -23,6 +23,7 @@ from records.pseudonym import Pseudonymiser, read_pseudonym_key
 from records.settings import Settings
 from records.writer import Writer
 from serving.app import create_app
+from serving.earlier import EarlierVersions
 from tests.factories import NAME, NOW, make_artefact
 
 
@@ -101,7 +102,9 @@ def serving(model: RiskModel) -> Iterator[Serve]:
 
     running: list[tuple[uvicorn.Server, threading.Thread, Service, ClientCache, Suspensions]] = []
 
-    def start(settings: Settings, *models: RiskModel) -> Service:
+    def start(
+        settings: Settings, *models: RiskModel, earlier: EarlierVersions | None = None
+    ) -> Service:
         writer = Writer(settings.database, queue=settings.write_queue, clock=lambda: NOW)
         writer.start()
         listening = socket.create_server(("127.0.0.1", 0))
@@ -116,6 +119,7 @@ def serving(model: RiskModel) -> Iterator[Serve]:
             suspensions,
             settings,
             lambda: service.now,
+            earlier=earlier,
             log_stream=service.log,
         )
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))

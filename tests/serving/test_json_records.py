@@ -1,6 +1,7 @@
 """Batches, replays, feedback, limits and examples, over real HTTP."""
 
 import copy
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,13 @@ from uuid import uuid4
 
 import pytest
 
+from models.errors import ArtefactError
 from monitoring.corrections import list_affected
 from records.clients import SCOPES
 from records.settings import Settings
-from tests.factories import BUNDLE, NAME, NOW, VALUES, make_artefact
+from serving.earlier import EarlierVersions
+from serving.loading import EARLIER, ServedVersion
+from tests.factories import BUNDLE, DEFINITION, NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 from tests.serving.hooks import PATH as HOOK
 from tests.serving.hooks import FhirServer, hook_request, running
@@ -71,10 +75,55 @@ def test_a_replay_says_whether_the_same_version_gives_the_same_bits(serve, sqlit
     assert replayed["risk"] == replayed["recomputed_risk"] == answer["risk"]
     assert service.client(*SCOPES).post(path).status_code == 404
     assert client.post(f"/v1/predictions/{uuid4()}/replay").status_code == 404
-    other = serve(sqlite_db, make_artefact(artefacts / NAME, trees=9, version="2"))
-    again = other.caller({"Authorization": client.headers["authorization"]}).post(path)
-    assert again.status_code == 409
-    assert "version 1" in again.json()["detail"]
+
+
+def test_a_version_that_is_served_no_more_replays_what_it_predicted_as_long_as_it_is_packaged(
+    serve, sqlite_db, artefacts, model_directory, model
+):
+    first = serve(sqlite_db)
+    client = first.client(*SCOPES)
+    answer = first.predict(client, {"values": VALUES}).json()
+    path = f"/v1/predictions/{answer['prediction_id']}"
+    key = {"Authorization": client.headers["authorization"]}
+    later = make_artefact(artefacts / NAME, trees=9, version="2")
+    listed = ServedVersion(NAME, "1", model.artefact_digest)
+    shutil.copytree(model_directory, artefacts / EARLIER / listed.artefact_digest)
+
+    packaged = serve(sqlite_db, later, earlier=EarlierVersions(artefacts, [listed])).caller(key)
+    replayed = packaged.post(f"{path}/replay").json()
+    assert (replayed["version"], replayed["identical"]) == ("1", True)
+    assert replayed["recomputed_risk"] == answer["risk"]
+
+    without = serve(sqlite_db, later).caller(key)
+    refused = without.post(f"{path}/replay")
+    assert refused.status_code == 409
+    assert f"{NAME} version 1 made this prediction" in refused.json()["detail"]
+
+
+def test_an_earlier_version_whose_files_were_changed_replays_nothing(
+    artefacts, model_directory, model
+):
+    listed = ServedVersion(NAME, "1", model.artefact_digest)
+    place = artefacts / EARLIER / listed.artefact_digest
+    shutil.copytree(model_directory, place)
+    (place / "card.md").write_text("another card")
+    with pytest.raises(ArtefactError):
+        EarlierVersions(artefacts, [listed]).find(NAME, listed.artefact_digest)
+
+
+def test_a_past_risk_of_a_definition_that_is_not_here_is_not_to_be_relied_on(
+    serve, sqlite_db, artefacts
+):
+    first = serve(sqlite_db)
+    client = first.client(*SCOPES)
+    path = f"/v1/predictions/{first.predict(client, {'values': VALUES}).json()['prediction_id']}"
+    assert client.get(path).json()["notice"] == "not for clinical use"
+    text = DEFINITION.replace("Made-up", "Another made-up")
+    other = make_artefact(artefacts / NAME, definition_text=text, status="approved")
+    key = {"Authorization": client.headers["authorization"]}
+    found = serve(sqlite_db, other).caller(key).get(path).json()
+    assert found["notice"].startswith("not to be relied on")
+    assert "contributions" not in found
 
 
 def test_a_replay_of_a_record_that_was_changed_says_what_differs(service, ehr):
@@ -214,6 +263,45 @@ def test_explanations_have_a_daily_budget_and_risks_go_on(serve, sqlite_db):
     assert service.predict(client, {"values": values}).status_code == 200
 
 
+def test_who_gets_no_risk_has_used_no_explanation_up(serve, sqlite_db):
+    """ML-1."""
+    service = serve(Settings(home=sqlite_db.home, explanations_per_day=3))
+    client = service.client("predict", "explain", "bulk")
+    child = {"values": {**VALUES, "age": 12}}
+    fhir = f"/fhir/RiskAssessment/$predict?model={NAME}"
+    for _ in range(4):
+        assert service.predict(client, child).status_code == 422
+        assert client.post(fhir, json={**BUNDLE, "entry": []}).status_code == 422
+        batch = client.post(BATCH, json={"requests": [child, child, child]})
+        assert all("refused" in one for one in batch.json()["answers"])
+    mixed = client.post(BATCH, json={"requests": [child, {"values": VALUES}]})
+    assert mixed.status_code == 200
+    for status in (200, 200, 429):
+        assert service.predict(client, {"values": VALUES}).status_code == status
+
+
+def test_an_explanation_that_is_read_later_is_one_of_the_day_s(serve, sqlite_db):
+    """ML-1: else a card, which costs none, would give one for nothing."""
+    service = serve(Settings(home=sqlite_db.home, explanations_per_day=5))
+    client = service.client("predict", "explain", "read", name="ward")
+    first = service.predict(client, {"values": VALUES}).json()["prediction_id"]
+    places = (f"/v1/predictions/{first}", f"/fhir/RiskAssessment/{first}")
+    assert "contributions" in client.get(places[0]).json()
+    assert client.get(places[1]).status_code == 200
+    assert service.predict(client, {"values": VALUES}).status_code == 200
+    search = client.get("/fhir/RiskAssessment")
+    assert search.status_code == 429
+    assert "1 are left today" in search.text
+    assert client.get(places[0]).status_code == 200
+    for place in places:
+        refused = client.get(place)
+        assert refused.status_code == 429
+        assert "retry-after" in refused.headers
+    plain = service.client("read", name="ward")
+    for place in (*places, "/fhir/RiskAssessment"):
+        assert plain.get(place).status_code == 200
+
+
 def test_no_more_than_a_second_s_requests_come_through_at_once(serve, sqlite_db):
     """API-4."""
     service = serve(Settings(home=sqlite_db.home, requests_per_second=20))
@@ -260,7 +348,7 @@ def test_a_batch_that_no_day_s_budget_holds_is_too_large_and_says_how_many_fit(s
     assert "retry-after" not in refused.headers
     words = refused.json()["detail"]
     assert "20 explanations a day, 10 of them by each of 2 workers" in words
-    assert "batches of 10 at most" in words
+    assert "ask for 10 at a time at most" in words
     assert batch(7).status_code == 200
     refused = batch(4)
     assert refused.status_code == 429
