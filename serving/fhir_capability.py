@@ -6,6 +6,7 @@ from typing import Any
 from models.fhir_risk import URL
 
 PREDICT = f"{URL}/OperationDefinition/predict"
+WITHDRAW = f"{URL}/OperationDefinition/withdraw"
 REPORT_CORRECTED = f"{URL}/OperationDefinition/report-corrected"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
@@ -37,7 +38,10 @@ def capability(today: date) -> dict[str, Any]:
                         "an Observation, or for the transaction Bundle that stores it",
                         "interaction": [{"code": "read"}, {"code": "search-type"}],
                         "searchParam": [{"name": n, "type": t} for n, t in searchable],
-                        "operation": [{"name": "predict", "definition": PREDICT}],
+                        "operation": [
+                            {"name": "predict", "definition": PREDICT},
+                            {"name": "withdraw", "definition": WITHDRAW},
+                        ],
                     },
                     {
                         "type": "Observation",
@@ -66,6 +70,19 @@ def operation_definition() -> dict[str, Any]:
             _result("return", "RiskAssessment", "The risk, recorded"),
         ],
     )
+
+
+def withdrawal_definition() -> dict[str, Any]:
+    """Return the OperationDefinition of `$withdraw`, an operation on one RiskAssessment."""
+    about = "The RiskAssessment, now entered in error; of a model that isn't served any more, an "
+    about += "OperationOutcome that says that it was withdrawn"
+    definition = _operation(
+        "withdraw",
+        "Mark a RiskAssessment as entered in error",
+        "RiskAssessment",
+        [_result("return", "Resource", about)],
+    )
+    return {**definition, "type": False, "instance": True}
 
 
 def correction_definition() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
@@ -16,7 +16,7 @@ from models.readings import Finding
 from models.risk_model import ExplainedRisk, RiskModel
 from models.scoring.scorer import Explanation
 from records.rows import AmendmentRow
-from serving.fhir_capability import operation_definition
+from serving.fhir_capability import operation_definition, withdrawal_definition
 from serving.fhir_form import fhir_answer, wanted_form
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -42,13 +42,33 @@ async def read_risk_assessment(call: Call) -> Answer:
 
 
 async def withdraw(call: Call) -> Answer:
-    """Mark a prediction of this client as entered in error; it stays in the records."""
+    """Mark a prediction of this client as entered in error; it stays in the records.
+
+    So it can be whatever is served now: one that can't be shown as a RiskAssessment any more is
+    answered with an OperationOutcome that says what was done.
+    """
     form = wanted_form(call)
     found = await find_own(call)
     standing = await find_standing(found)
     await record(call.premises, _amendment(call, found.id, WITHDRAWN, None))
     issue = replace(issue_of(call, found, standing), status=WITHDRAWN, shown=False)
-    return fhir_answer(form(restored(found, call.premises), issue))
+    try:
+        prediction = restored(found, call.premises)
+    except NotServedHere as error:
+        return fhir_answer(_withdrawn(found, error))
+    return fhir_answer(form(prediction, issue))
+
+
+def _withdrawn(found: Record, error: NotServedHere) -> dict[str, Any]:
+    """Return that a prediction was withdrawn, and why it isn't shown."""
+    words = f"the prediction {found.id} was withdrawn and reads {WITHDRAWN} from now on; {error}"
+    issue = {"severity": "information", "code": "informational", "details": {"text": words}}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+async def describe_withdraw(_: Call) -> Answer:
+    """Return the OperationDefinition of $withdraw."""
+    return fhir_answer(withdrawal_definition())
 
 
 async def describe_predict(_: Call) -> Answer:
@@ -130,7 +150,9 @@ def check_replaceable(
 def restored(found: Record, premises: Premises) -> Prediction:
     """Return a recorded prediction as it was; raise NotServedHere for another definition."""
     served = premises.models.get(found.model)
-    if served is None or served.model.definition_digest != found.definition_digest:
+    if served is None:
+        raise NotServedHere(f"{found.model} isn't served here; read it by /v1/predictions")
+    if served.model.definition_digest != found.definition_digest:
         raise NotServedHere(
             f"{found.model} version {found.version} was of another definition than is served "
             "here; read it by /v1/predictions"
@@ -200,5 +222,12 @@ def operations() -> list[Operation]:
             describe_predict,
             scopes=("predict", "read"),
             summary="What $predict takes",
+        ),
+        Operation(
+            "GET",
+            "/fhir/OperationDefinition/withdraw",
+            describe_withdraw,
+            scopes=("predict", "read"),
+            summary="What $withdraw does",
         ),
     ]

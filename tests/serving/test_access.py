@@ -34,6 +34,7 @@ OPERATIONS = [
     ("POST", "/fhir/RiskAssessment/_search", {"read"}),
     ("POST", f"/fhir/RiskAssessment/{NO_ID}/$withdraw", {"predict"}),
     ("GET", "/fhir/OperationDefinition/predict", {"predict", "read"}),
+    ("GET", "/fhir/OperationDefinition/withdraw", {"predict", "read"}),
     ("GET", "/metrics", {"read"}),
     ("GET", "/openapi.json", {"predict", "read"}),
 ]

@@ -15,7 +15,8 @@ from fhir.resources.R4B.provenance import Provenance
 from fhir.resources.R4B.riskassessment import RiskAssessment
 
 from records.clients import SCOPES
-from tests.factories import BUNDLE, NAME, NOW, make_artefact
+from serving.past import WITHDRAWN
+from tests.factories import BUNDLE, DEFINITION, NAME, NOW, make_artefact
 
 BASE = "/fhir/RiskAssessment"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -448,6 +449,32 @@ def test_a_withdrawn_prediction_stays_and_shows_no_risk(service, ehr):
     assert str(Prediction.objects.get().id) == old["id"]
 
 
+@pytest.mark.parametrize("profile", ["RiskAssessment", "Observation", "Bundle"])
+def test_a_prediction_of_what_is_not_served_any_more_can_be_withdrawn(
+    serve, sqlite_db, artefacts, profile
+):
+    """FHIR-1: to withdraw is a safety act, and an error would say that it wasn't done."""
+    from records.models import Amendment
+
+    client = serve(sqlite_db).client(*SCOPES)
+    key = {"Authorization": client.headers["authorization"]}
+    changed = make_artefact(artefacts / NAME, status="silent", version="2")
+    text = DEFINITION.replace(f'name = "{NAME}"', 'name = "another"')
+    renamed = make_artefact(artefacts / "another", definition_text=text)
+    for other in (changed, renamed):
+        old = predict(client)
+        now = serve(sqlite_db, other).caller(key)
+        answer = now.post(f"{BASE}/{old['id']}/$withdraw", params={"_profile": profile})
+        assert answer.status_code == 200, answer.text
+        OperationOutcome.model_validate_json(answer.content)
+        (issue,) = answer.json()["issue"]
+        assert (issue["severity"], issue["code"]) == ("information", "informational")
+        assert f"the prediction {old['id']} was withdrawn" in issue["details"]["text"]
+        assert Amendment.objects.filter(prediction_id=old["id"], status=WITHDRAWN).count() == 1
+        assert now.get(f"/v1/predictions/{old['id']}").json()["status"] == "entered-in-error"
+        assert client.get(f"{BASE}/{old['id']}").json()["status"] == "entered-in-error"
+
+
 def test_the_same_prediction_as_an_observation(ehr):
     answered = ehr.post(
         f"{BASE}/$predict", params={"model": NAME, "_profile": "Observation"}, json=BUNDLE
@@ -550,8 +577,13 @@ def test_a_prediction_of_another_definition_is_read_by_json_only(serve, sqlite_d
 
 def test_the_operation_is_defined_where_the_statement_says(ehr):
     """FHIR-14."""
-    response = ehr.get("/fhir/OperationDefinition/predict")
-    OperationDefinition.model_validate_json(response.content)
-    resource, *_ = ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
-    assert resource["operation"][0]["definition"] == response.json()["url"]
-    assert {one["code"] for one in resource["interaction"]} == {"read", "search-type"}
+    risk_assessments, *_ = ehr.get("/fhir/metadata").json()["rest"][0]["resource"]
+    assert [one["name"] for one in risk_assessments["operation"]] == ["predict", "withdraw"]
+    for one in risk_assessments["operation"]:
+        response = ehr.get(f"/fhir/OperationDefinition/{one['name']}")
+        OperationDefinition.model_validate_json(response.content)
+        defined = response.json()
+        assert (one["definition"], one["name"]) == (defined["url"], defined["code"])
+        assert defined["instance"] is (one["name"] == "withdraw")
+        assert defined["type"] is not defined["instance"]
+    assert {one["code"] for one in risk_assessments["interaction"]} == {"read", "search-type"}
