@@ -73,6 +73,8 @@ def _show_evidence(evidence: "Mapping[str, Any]") -> None:
         out.print(f"Not taken as given, {count}: {reason}", markup=False)
     for words in quality["suspicions"]:
         out.print(f"To be looked into: {words}", markup=False)
+    for title, reason in evidence["not_assessed"].items():
+        out.print(f"Not assessed, {title}: {reason}", markup=False)
     show_gates(evidence["gates"])
 
 

@@ -59,8 +59,9 @@ def _groups(rows: Population, definition: Definition) -> dict[str, npt.NDArray[n
     """Return the group of every row in each subgroup, and its site where sites are known."""
     groups = subgroup_labels(definition, rows.columns)
     for group in definition.subgroups:
-        if group.column is not None and group.column in rows.characteristics:
-            groups[group.name] = rows.characteristics[group.column]
+        names = rows.characteristics.get(group.column or "")
+        if names is not None and any(name is not None for name in names):
+            groups[group.name] = names
     if rows.site is not None:
         groups["site"] = np.asarray(rows.site, dtype=object)
     return groups

@@ -11,7 +11,6 @@ from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.gate import gates_asked
 from models.scoring.calibration import Sigmoid
-from models.subgroups import group_titles, subgroup_labels
 from training.against_baseline import BaselineMetrics, baseline_metrics
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
@@ -24,6 +23,7 @@ from training.sample_size import SampleSize
 from training.search import Trial
 from training.split import Split
 from training.stability import Stability
+from training.unassessed import check_unassessed, not_assessed
 
 FORMAT = 1
 RETRAINING = "retraining"
@@ -87,6 +87,7 @@ class RunEvidence:
         metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
         own = self.trees.to_dict()
         quality = self.quality.to_dict()
+        unassessed = not_assessed(definition, self.test)
         difference = self.difference.to_dict()
         baseline = baseline_metrics(difference, own["evaluation"])
         return {
@@ -122,8 +123,8 @@ class RunEvidence:
             "formulas": [formula.to_dict() for formula in self.formulas],
             "importance": self.importance,
             "metrics": metrics,
-            "gates": asked(definition, metrics, own["evaluation"], quality, baseline),
-            "not_assessed": not_assessed(definition, self.test),
+            "gates": asked(definition, metrics, own["evaluation"], quality, baseline, unassessed),
+            "not_assessed": unassessed,
         }
 
     def _retraining(self) -> dict[str, Any]:
@@ -151,32 +152,13 @@ def asked(
     judged: Mapping[str, Any],
     quality: Mapping[str, Any],
     baseline: BaselineMetrics,
+    unassessed: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Return how a run stands to the definition's gates, and to those which are always asked."""
     gates = gates_asked(definition)
     found = check_gates(gates, metrics, judged["subgroups"], judged=judged, baseline=baseline)
-    results = (*found, check_data_quality(quality))
+    results = (*found, *check_unassessed(definition, unassessed), check_data_quality(quality))
     return [result.to_dict() for result in results]
-
-
-def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
-    """Return why a subgroup, or one group of it, has no figures, by its title."""
-    stated = {g.title: g.not_assessed for g in definition.subgroups if g.not_assessed is not None}
-    empty = {
-        f"{group.title}: {title}": "nobody of the judged rows belongs to it"
-        for group in definition.subgroups
-        if group.feature is not None
-        for title in sorted(
-            set(group_titles(definition, group))
-            - set(subgroup_labels(definition, rows.columns)[group.name])
-        )
-    }
-    absent = {
-        group.title: f"the table has no column {group.column}"
-        for group in definition.subgroups
-        if group.column is not None and group.column not in rows.characteristics
-    }
-    return {**stated, **absent, **empty}
 
 
 def describe_part(population: Population) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from training.registry import (
 )
 from training.separation import fetched, makers, refuse_makers
 from training.succession import ROLLED_BACK_FROM, earlier_champion, rolled_back_from
+from training.unassessed import check_unassessed
 
 if TYPE_CHECKING:
     from records.models import Tenure
@@ -183,11 +184,13 @@ def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResul
         subgroups = judged["subgroups"]
         metrics: dict[str, Any] = evidence["metrics"]
         baseline = against_baseline(evidence)
+        unassessed = check_unassessed(definition, evidence["not_assessed"])
         quality = check_data_quality(evidence["data_quality"])
     except (OSError, ValueError, KeyError) as error:
         raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
     gates = gates_asked(definition)
-    return (*check_gates(gates, metrics, subgroups, champion, judged, baseline), quality)
+    found = check_gates(gates, metrics, subgroups, champion, judged, baseline)
+    return (*found, *unassessed, quality)
 
 
 def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:

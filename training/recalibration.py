@@ -26,7 +26,7 @@ from training.card import card_files
 from training.cohort import Cohort
 from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, earlier_runs, people_digest
 from training.evaluation import evaluate_beside_on
-from training.evidence import RECALIBRATED, asked, describe_part, not_assessed
+from training.evidence import RECALIBRATED, asked, describe_part
 from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
@@ -36,6 +36,7 @@ from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
 from training.run_record import typical_row
 from training.split import FOLDS, folds
+from training.unassessed import not_assessed
 from training.validation import Examined, examine
 
 _BEFORE: Final = "before"
@@ -247,7 +248,8 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
         "not_assessed": not_assessed(definition, rows),
     }
     baseline = against_baseline(values)
-    return values | {"gates": asked(definition, metrics, own["evaluation"], quality, baseline)}
+    found = asked(definition, metrics, own["evaluation"], quality, baseline, values["not_assessed"])
+    return values | {"gates": found}
 
 
 def _before(beside: Beside) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""The declared subgroups that have no figures, and what that means to a gate on every one of them.
+
+Where the definition's author states that a subgroup can't be assessed, whoever promotes reads that
+on the card. Where the table lacks it unsaid, no gate on every subgroup can pass.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from models.definition import Definition, Subgroup
+from models.figure_names import figure_title
+from models.gate import Gate
+from models.subgroups import group_titles, subgroup_labels
+from training.gates import GateResult
+from training.population import Population
+
+
+def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
+    """Return why a subgroup, or one group of it, has no figures, by its title."""
+    empty = {
+        f"{group.title}: {title}": "nobody of the judged rows belongs to it"
+        for group in definition.subgroups
+        if group.feature is not None
+        for title in sorted(
+            set(group_titles(definition, group))
+            - set(subgroup_labels(definition, rows.columns)[group.name])
+        )
+    }
+    absent = {
+        group.title: reason
+        for group in definition.subgroups
+        if (reason := _why_absent(group, rows)) is not None
+    }
+    return {**_stated(definition), **absent, **empty}
+
+
+def check_unassessed(definition: Definition, reasons: Mapping[str, str]) -> Iterator[GateResult]:
+    """Yield, for each gate on every subgroup, those without figures that the definition expects.
+
+    `reasons` are those of `not_assessed`. What the definition itself states as not assessed is no
+    fault of the table's and isn't asked.
+    """
+    stated = _stated(definition)
+    unsaid = {title: reason for title, reason in reasons.items() if title not in stated}
+    for gate in _of_every_subgroup(definition.gates):
+        for title, reason in unsaid.items():
+            called = f"{figure_title(gate.metric)} of {title} [{gate.metric}]"
+            words = f"{called}: not assessed, {reason}"
+            yield GateResult(f"{gate.metric} of {title}", "insufficient evidence", words)
+
+
+def _stated(definition: Definition) -> dict[str, str]:
+    return {g.title: g.not_assessed for g in definition.subgroups if g.not_assessed is not None}
+
+
+def _why_absent(group: Subgroup, rows: Population) -> str | None:
+    if group.column is None:
+        return None
+    if group.column not in rows.characteristics:
+        return f"the table has no column {group.column}"
+    if all(name is None for name in rows.characteristics[group.column]):
+        return f"column {group.column} is empty in every judged row"
+    return None
+
+
+def _of_every_subgroup(gates: Iterable[Gate]) -> Iterator[Gate]:
+    return (gate for gate in gates if gate.every_subgroup)
