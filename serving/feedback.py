@@ -13,6 +13,7 @@ from models.errors import MalformedInput
 from records.rows import FeedbackRow
 from serving.contract import check_time
 from serving.operation import Call
+from serving.past import connected
 from serving.problems import NotFound
 
 if TYPE_CHECKING:
@@ -95,19 +96,16 @@ def count_feedback(call: Call, row: FeedbackRow) -> None:
 
 def _subject(card: UUID, client: Client) -> Subject:
     # here, since Django's models can only be imported once Django is set up
-    from django.db import close_old_connections
-
     from records.clients import keys_of
     from records.models import AuditEvent, Prediction
 
-    close_old_connections()
-    keys = keys_of(client)
-    prediction = (
-        Prediction.objects.filter(id=card, client__in=keys).only("model", "predicted_at").first()
-    )
-    if prediction is not None:
-        return Subject(card, prediction.model, prediction.predicted_at)
-    event = AuditEvent.objects.filter(id=card, action=NO_SCORE_CARD, by__in=keys).first()
+    with connected():
+        keys = keys_of(client)
+        made = Prediction.objects.filter(id=card, client__in=keys)
+        prediction = made.only("model", "predicted_at").first()
+        if prediction is not None:
+            return Subject(card, prediction.model, prediction.predicted_at)
+        event = AuditEvent.objects.filter(id=card, action=NO_SCORE_CARD, by__in=keys).first()
     if event is None:
         raise NotFound("this client has no such card or prediction")
     return Subject(None, event.details["model"], event.recorded_at)

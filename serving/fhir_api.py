@@ -3,11 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import msgspec
-from anyio import to_thread
 
 from models.errors import InputError, MalformedInput
 from models.fhir import read_bundle
@@ -25,7 +23,7 @@ from serving.fhir_records import (
 )
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import find_prediction, first_of
+from serving.past import find_first, find_prediction
 from serving.prediction import NO_SCORE, Ask, predict, prediction_time
 from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
@@ -139,7 +137,7 @@ async def predict_bundle(call: Call) -> Answer:
     issue = Issue({"reference": subject} if subject else {}, explained=explained)
     if replaced is not None:
         await amend(call, replaced, prediction)
-        first = await to_thread.run_sync(first_of, replaced.id)
+        first = await find_first(replaced.id)
         issue = replace(issue, status="amended", identifier=first)
     return fhir_answer(form(prediction, issue))
 
@@ -222,8 +220,7 @@ def _parameters(body: bytes) -> dict[str, Any]:
 
 def _check_query(call: Call) -> None:
     """Raise MalformedInput for a query parameter that wouldn't be heeded; FHIR's own have a _."""
-    query = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    names = [name for name, _ in query]
+    names = [name for name, _ in call.asked()]
     for name in names:
         if names.count(name) > 1 or not (name in _QUERY or name.startswith("_")):
             raise MalformedInput(

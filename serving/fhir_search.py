@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from anyio import to_thread
 
@@ -14,8 +13,9 @@ from serving.fhir_form import fhir_answer
 from serving.fhir_records import issue_of, restored
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import Standing, standing_of
+from serving.past import Standing, connected, standing_of
 from serving.problems import MethodNotAllowed, NotServedHere
+from serving.query import read_query
 from serving.risk_assessment import risk_assessment
 
 if TYPE_CHECKING:
@@ -50,13 +50,12 @@ async def search_by_post(call: Call) -> Answer:
     address asks beside the body counts as well (R4, http.html#search), but for the subject.
     """
     given = _in_address(call)
-    body = (await call.body()).decode("utf-8", "replace")
-    return await _search(call, [*given, *parse_qsl(body, keep_blank_values=True)])
+    return await _search(call, [*given, *read_query(await call.body())])
 
 
 def _in_address(call: Call) -> list[tuple[str, str]]:
     """Return what the address asks; raise MethodNotAllowed where it names a patient (PHI-5)."""
-    given = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    given = call.asked()
     if any(is_of_patient(name) for name, _ in given):
         # an address ends up in logs and histories
         raise MethodNotAllowed(
@@ -115,17 +114,15 @@ def _warning(words: str) -> dict[str, Any]:
 
 def _find(client: Client, criteria: Criteria) -> tuple[list[tuple[Record, Standing]], int]:
     # here, since Django's models can only be imported once Django is set up
-    from django.db import close_old_connections
-
     from records.clients import keys_of
     from records.models import Prediction as Record
 
-    close_old_connections()
-    rows: QuerySet[Record] = Record.objects.filter(client__in=keys_of(client))
-    for one in criteria.filters:
-        rows = rows.filter(**one)
-    newest = rows.order_by("-predicted_at", "id")[: criteria.count]
-    return [(one, standing_of(one)) for one in newest], rows.count()
+    with connected():
+        rows: QuerySet[Record] = Record.objects.filter(client__in=keys_of(client))
+        for one in criteria.filters:
+            rows = rows.filter(**one)
+        newest = rows.order_by("-predicted_at", "id")[: criteria.count]
+        return [(one, standing_of(one)) for one in newest], rows.count()
 
 
 def operations() -> list[Operation]:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi.routing import APIRoute
@@ -31,6 +30,7 @@ from serving.problems import (
     NotAuthenticated,
     TooLarge,
 )
+from serving.query import read_query
 from serving.subject import BOUND_PATIENT
 
 if TYPE_CHECKING:
@@ -64,10 +64,13 @@ class Call:
         """Return a part of the path."""
         return str(self.scope["path_params"][name])
 
+    def asked(self) -> list[tuple[str, str]]:
+        """Return the parameters of the address, each as often as it's given."""
+        return read_query(self.scope["query_string"])
+
     def query(self, name: str) -> str | None:
-        """Return a parameter of the query string, the last one if it's repeated."""
-        text = self.scope["query_string"].decode("latin-1")
-        return dict(parse_qsl(text, keep_blank_values=True)).get(name)
+        """Return a parameter of the address, the last one if it's repeated."""
+        return dict(self.asked()).get(name)
 
     async def body(self) -> bytes:
         """Read the whole body; raise TooLarge if it's too long, MalformedInput for doubled keys."""

@@ -99,7 +99,12 @@ async def own_predictions(
 
 async def find_standing(found: Record) -> Standing:
     """Return how a recorded prediction stands now."""
-    return await to_thread.run_sync(standing_of, found)
+    return await to_thread.run_sync(_connected_standing, found)
+
+
+async def find_first(prediction: UUID) -> UUID:
+    """Return the first of the predictions that replaced one another up to this one (FHIR-1)."""
+    return await to_thread.run_sync(_connected_first, prediction)
 
 
 def standing_of(found: Record) -> Standing:
@@ -165,7 +170,7 @@ def _notice(model: RiskModel | None) -> str:
 
 
 @contextmanager
-def _connected() -> Iterator[None]:
+def connected() -> Iterator[None]:
     """Let a thread ask the database, and keep no connection open until it's asked again."""
     # here, since Django can only be asked once it is set up
     from django.db import close_old_connections
@@ -177,12 +182,22 @@ def _connected() -> Iterator[None]:
         close_old_connections()
 
 
+def _connected_standing(found: Record) -> Standing:
+    with connected():
+        return standing_of(found)
+
+
+def _connected_first(prediction: UUID) -> UUID:
+    with connected():
+        return first_of(prediction)
+
+
 def _find(wanted: UUID, client: Client) -> Record | None:
     # here, since Django's models can only be imported once Django is set up
     from records.clients import keys_of
     from records.models import Prediction as Record
 
-    with _connected():
+    with connected():
         found = Record.objects.filter(id=wanted).first()
         # most of the time it's the same key, and the others needn't be looked up
         if found is None or (found.client != client.key_id and found.client not in keys_of(client)):
@@ -198,7 +213,7 @@ def _own_predictions(
     from records.clients import keys_of
     from records.models import Prediction as Record
 
-    with _connected():
+    with connected():
         made = Record.objects.filter(patient=patient, model=model, predicted_at__lte=until)
         own = made.filter(client__in=keys_of(client))
         found = own.aggregate(count=Count("pk"), newest=Max("predicted_at"))
