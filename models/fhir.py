@@ -248,12 +248,18 @@ def _demographics(definition: Definition, person: Person | None) -> dict[str, li
     patient = person.patient
     for feature in definition.features:
         if feature.source == "birth_date":
-            value, beside = patient.birth_date, patient.birth_date_beside
+            name, value, beside = "birthDate", patient.birth_date, patient.birth_date_beside
         elif feature.source == "gender":
-            value, beside = patient.gender, patient.gender_beside
+            name, value, beside = "gender", patient.gender, patient.gender_beside
         else:
             continue
-        because = beside.absent_because if beside is not None and value is None else None
+        because = beside.absent_because if beside is not None else None
+        if value is not None and because is not None:
+            raise MalformedInput(
+                f"Patient.{name} has a value and a reason for its absence; give one",
+                field=f"Patient.{name}",
+                reason="contradictory_value",
+            )
         readings[feature.name] = [Reading(value, absent_because=because)]
     return readings
 

@@ -72,20 +72,21 @@ class ObservationReader:
             return None
         one.check_names()
         value, unit, comparator = plain
-        date_time, issued = observation.effective_date_time, observation.issued
+        date_time = observation.effective_date_time
         known = self._times.get(date_time) if date_time is not None else None
         taken_at, time_fault = known or self._effective(observation, one.index)
+        issued_at, issue_fault = _issued(observation.issued, one.index)
         reading = Reading(
             value,
             unit,
             taken_at,
             code,
             one.source,
-            None if issued is None else moment(issued, "issued", one.index),
+            issued_at,
             comparator,
             observation.status or "unknown",
             None,
-            fault or time_fault,
+            fault or time_fault or issue_fault,
         )
         return ((features[0], reading),)
 
@@ -116,8 +117,8 @@ class ObservationReader:
         date_time = observation.effective_date_time
         known = self._times.get(date_time) if date_time is not None else None
         taken_at, time_fault = known or self._effective(observation, index)
-        issued = observation.issued
-        issued_at = moment(issued, "issued", index) if issued is not None else None
+        issued_at, issue_fault = _issued(observation.issued, index)
+        time_fault = time_fault or issue_fault
         rules = bool(observation.implicit_rules or observation.modifier_extension)
         focus = observation.focus
         if focus and fault is None and is_of_another(focus, observation.subject):
@@ -158,6 +159,12 @@ class ObservationReader:
             taken_at = moment(text, "effective", index)
             self._times[text] = taken_at, "partial_time" if taken_at is None else None
         return self._times[text]
+
+
+def _issued(text: str | None, index: int) -> Time:
+    """Return when a result was issued; a mere day doesn't say whether it could be known by then."""
+    issued_at = None if text is None else moment(text, "issued", index)
+    return issued_at, "partial_time" if text is not None and issued_at is None else None
 
 
 def _has_several_times(observation: Observation) -> bool:

@@ -66,10 +66,16 @@ class Period(Element, frozen=True):
 
 
 class Identifier(Element, frozen=True):
-    """A number of a patient in a system."""
+    """A number of a patient in a system; its `use` may say that it isn't one any more."""
 
     system: str | None = None
     value: str | None = None
+    use: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a system and a value that isn't blank."""
+        return bool(self.system and self.value and self.value.strip())
 
 
 class Reference(Element, frozen=True):

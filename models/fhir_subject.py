@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from models.errors import OutOfScope, UnusableValue
+from models.errors import MalformedInput, OutOfScope, UnusableValue
 from models.fhir_names import check_id, check_reference, server_and_resource
-from models.fhir_resources import Patient, Reference, place_of
+from models.fhir_resources import Identifier, Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
 _TYPES: Final = "http://hl7.org/fhir/StructureDefinition/"
-_HISTORY = re.compile(r"/_history/[^/]+$")
+_HISTORY = re.compile(r"/_history/[^/]+\Z")
 _TYPED = re.compile(
-    r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})$"
+    r"^(?P<base>https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})\Z"
 )
 
 
@@ -40,8 +40,17 @@ def context_of(person: Person | None, subjects: Sequence[str]) -> PatientContext
         return PatientContext(subjects[0] if subjects else "", ())
     patient = person.patient
     reference = f"Patient/{patient.id}" if patient.id else person.full_url or ""
-    identifiers = tuple((i.system, i.value) for i in patient.identifier if i.system and i.value)
-    return PatientContext(reference, identifiers)
+    return PatientContext(reference, _numbers(patient))
+
+
+def _numbers(patient: Patient) -> tuple[tuple[str, str], ...]:
+    """Return a patient's identifiers but the old ones, those that are temporary last.
+
+    `Identifier.use` is a modifier: an old number may be another patient's by now (FHIR-8).
+    """
+    given = [one for one in patient.identifier if one.is_whole and one.use != "old"]
+    given.sort(key=lambda one: one.use == "temp")
+    return tuple((one.system or "", one.value or "") for one in given)
 
 
 def check_alive(patient: Patient, predicted_at: datetime) -> None:
@@ -84,9 +93,17 @@ def check_rules(patient: Patient) -> None:
 
 
 def check_names(person: Person) -> None:
-    """Raise MalformedInput for a Patient whose id or address couldn't be quoted in FHIR."""
-    if person.patient.id is not None:
-        check_id(person.patient.id, "Patient.id")
+    """Raise MalformedInput for a Patient whose id or address couldn't be quoted, or differ."""
+    own = person.patient.id
+    if own is not None:
+        check_id(own, "Patient.id")
+        server, named = server_and_resource(_unversioned(person.full_url or ""))
+        if server and named != f"Patient/{own}":
+            raise MalformedInput(
+                "Patient.id isn't that of its entry's fullUrl, so it can't be told who it is",
+                field="Patient.id",
+                reason="contradictory_id",
+            )
     elif person.full_url is not None:
         check_reference(person.full_url, "Bundle.entry.fullUrl")
 
@@ -229,7 +246,7 @@ def _can_be_told(subject: Reference) -> bool:
 
 def _is_person(subject: Reference, person: Person) -> bool:
     if subject.reference is None:
-        return subject.identifier in person.patient.identifier
+        return _is_one_of(subject.identifier, person.patient)
     if _is_numbered_otherwise(subject, person.patient):
         return False
     reference = _unversioned(subject.reference)
@@ -242,6 +259,13 @@ def _is_person(subject: Reference, person: Person) -> bool:
     return _same(f"Patient/{own}", reference) and (
         not full_url.startswith("http") or _same(full_url, reference)
     )
+
+
+def _is_one_of(given: Identifier | None, patient: Patient) -> bool:
+    if given is None:
+        return False
+    numbers = [(one.system, one.value) for one in patient.identifier if one.use != "old"]
+    return (given.system, given.value) in numbers
 
 
 def _is_numbered_otherwise(subject: Reference, patient: Patient) -> bool:

@@ -22,7 +22,8 @@ from serving.problems import NotJson
 T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+# in Python the end is before a last new line too
+Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+(?!\n)$")]
 
 # its length is looked at with the rest of it, so that every fault of a ward has one reason
 Ward = Annotated[

@@ -728,3 +728,86 @@ def test_a_component_may_repeat_the_value_of_the_whole_and_say_no_other(
     with pytest.raises(MalformedInput) as refusal:
         read_bundle(json.dumps(bundle(resource)).encode(), DEFINITION, NOW)
     assert refusal.value.reason == "contradictory_value"
+
+
+@pytest.mark.parametrize("day", ["2030-01-01", "2026-01-04", "2026"])
+def test_a_mere_day_of_issue_does_not_say_that_a_value_was_known(day: str) -> None:
+    resource = observation("o1", "2160-0", valueQuantity=quantity(1.2), issued=day)
+    for beside in ({}, {"component": [{"code": {"text": "of no feature"}}]}):
+        (reading,) = read(bundle(patient(), resource | beside)).readings["creatinine"]
+        assert (reading.fault, reading.issued_at) == ("partial_time", None)
+    with pytest.raises(UnusableValue) as refusal:
+        choose(DEFINITION.by_name["creatinine"], [reading], NOW)
+    assert refusal.value.reason == "partial_time"
+
+
+@pytest.mark.parametrize("name", ["birthDate", "gender"])
+@pytest.mark.parametrize("code", ["masked", "unknown"])
+def test_a_patients_value_beside_a_reason_for_its_absence_is_refused(name: str, code: str) -> None:
+    absent = {"extension": [{"url": DATA_ABSENT, "valueCode": code}]}
+    with pytest.raises(MalformedInput) as refusal:
+        read(bundle(patient(**{f"_{name}": absent})))
+    assert (refusal.value.field, refusal.value.reason) == (f"Patient.{name}", "contradictory_value")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_refused"),
+    [
+        ("https://ehr.example.org/fhir/Patient/p2", True),
+        ("https://ehr.example.org/fhir/Person/p1", True),
+        ("https://ehr.example.org/fhir/Patient/p1", False),
+        ("urn:uuid:3d88cade-3054-405e-b95f-f3d3c9f7f321", False),
+    ],
+)
+def test_a_patient_whose_address_is_another_ones_is_refused(address: str, is_refused: bool) -> None:
+    document = bundle(patient())
+    document["entry"][0]["fullUrl"] = address
+    if not is_refused:
+        assert read(document).patient.reference == "Patient/p1"
+        return
+    with pytest.raises(MalformedInput) as refusal:
+        read(document)
+    assert (refusal.value.field, refusal.value.reason) == ("Patient.id", "contradictory_id")
+    assert "p2" not in str(refusal.value)
+
+
+def numbered(*uses: str | None) -> list[dict[str, Any]]:
+    given = [{"use": use, "system": "urn:mrn", "value": str(n)} for n, use in enumerate(uses)]
+    return [{name: text for name, text in one.items() if text is not None} for one in given]
+
+
+@pytest.mark.parametrize(
+    ("uses", "values"),
+    [
+        (("old", "official"), "1"),
+        (("old", None, "usual"), "12"),
+        (("temp", "old", "usual"), "20"),
+        (("temp", "temp"), "01"),
+        (("old", "old"), ""),
+        ((None, "secondary"), "01"),
+    ],
+)
+def test_a_patient_is_known_by_a_number_that_is_still_valid(
+    uses: tuple[str | None, ...], values: str
+) -> None:
+    found = read(bundle(patient(identifier=numbered(*uses)))).patient
+    assert [value for _, value in found.identifiers] == list(values)
+    assert found.reference == "Patient/p1"
+
+
+def test_an_old_number_alone_does_not_say_whose_a_value_is() -> None:
+    for which, use in ((0, "old"), (1, "usual")):
+        subject = {"identifier": {"system": "urn:mrn", "value": str(which)}}
+        resource = observation("o1", "2160-0", valueQuantity=quantity(1.2), subject=subject)
+        document = bundle(patient(identifier=numbered("old", "usual")), resource)
+        if use == "usual":
+            assert read(document).readings["creatinine"][0].fault is None
+            continue
+        with pytest.raises(UnusableValue) as refusal:
+            read(document)
+        assert refusal.value.reason == "foreign_subject"
+
+
+def test_a_blank_number_is_none() -> None:
+    given = [{"system": "urn:mrn", "value": "  "}, {"system": "urn:mrn", "value": "7"}]
+    assert read(bundle(patient(identifier=given))).patient.identifiers == (("urn:mrn", "7"),)

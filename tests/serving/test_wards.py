@@ -127,6 +127,16 @@ def test_a_ward_that_is_no_text_is_of_the_wrong_type(ehr, recorded, ward):
     assert not recorded()
 
 
+@pytest.mark.parametrize("site", ["", "a b", "north\n", "\nnorth", "nörd", "x" * 65])
+def test_a_site_that_is_none_is_refused_in_every_protocol(placed, site):
+    by_json = placed.post(f"/v1/models/{NAME}/predict", json={"values": VALUES, "site": site})
+    assert (by_json.status_code, by_json.json()["field"]) == (422, "site")
+    by_fhir = placed.post(FHIR, json=parameters(BUNDLE, site=site))
+    assert by_fhir.status_code == 422
+    assert by_fhir.json()["issue"][0]["diagnostics"].startswith("site: ")
+    assert not read_predictions()
+
+
 def test_each_request_of_a_batch_has_its_ward(ehr, recorded):
     requests = [{"values": VALUES, "ward": ward} for ward in ("7B", "ICU", "7\tB")]
     answers = ehr.post(f"/v1/models/{NAME}/predict-batch", json={"requests": requests}).json()

@@ -503,6 +503,7 @@ fault(
     "issued after the prediction",
     fhir=(c.lactate(issued="2026-03-02T11:00:00Z"), "missing lactate: not_yet_issued"),
 )
+fault(TIME, "issued on a mere day", fhir=(c.lactate(issued="2026-03-05"), "refused partial_time"))
 fault(
     TIME,
     "no time",
@@ -719,7 +720,19 @@ fault(
 fault(
     IDENTITY,
     "another Patient resource than the values'",
-    fhir=(c.patient(id="p2"), "refused foreign_subject"),
+    fhir=(
+        c.both(
+            c.patient(id="p2"),
+            c.entry(c.PATIENT, fullUrl="https://ehr.example.org/fhir/Patient/p2"),
+        ),
+        "refused foreign_subject",
+    ),
+)
+fault(
+    IDENTITY,
+    "a Patient of another id than its address",
+    fhir=(c.patient(id="p2"), "refused contradictory_id"),
+    hook=(through_bundle(c.patient(id="p2")), "refused foreign_subject"),
 )
 fault(
     IDENTITY,
@@ -847,6 +860,20 @@ everywhere(
     c.value("age", 5),
     c.patient(birthDate="2020-06-30"),
     "refused out_of_scope",
+)
+for name in ("birthDate", "gender"):
+    fault(
+        IDENTITY,
+        f"a {name} beside a reason for its absence",
+        fhir=(c.patient(**{f"_{name}": WITHHELD}), "refused contradictory_value"),
+    )
+fault(
+    IDENTITY,
+    "only a number that is old",
+    fhir=(
+        c.patient(identifier=[{"use": "old", "system": "urn:oid:1.2.3.4", "value": "12345"}]),
+        "unchanged",
+    ),
 )
 fault(
     IDENTITY,
