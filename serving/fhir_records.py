@@ -16,6 +16,7 @@ from models.readings import Finding
 from models.risk_model import ExplainedRisk, RiskModel
 from models.scoring.scorer import Explanation
 from records.rows import AmendmentRow
+from serving.earlier import definer_of
 from serving.fhir_capability import operation_definition, withdrawal_definition
 from serving.fhir_form import fhir_answer, wanted_form
 from serving.message import Answer
@@ -35,7 +36,7 @@ async def read_risk_assessment(call: Call) -> Answer:
     form = wanted_form(call)
     found = await find_own(call)
     issue = issue_of(call, found, await find_standing(found))
-    answer = form(restored(found, call.premises), issue)
+    answer = form(await restored(found, call.premises), issue)
     if issue.explained and issue.shown:
         call.premises.limits.take_explanations(call.caller, call.now)
     return fhir_answer(answer)
@@ -53,7 +54,7 @@ async def withdraw(call: Call) -> Answer:
     await record(call.premises, _amendment(call, found.id, WITHDRAWN, None))
     issue = replace(issue_of(call, found, standing), status=WITHDRAWN, shown=False)
     try:
-        prediction = restored(found, call.premises)
+        prediction = await restored(found, call.premises)
     except NotServedHere as error:
         return fhir_answer(_withdrawn(found, error))
     return fhir_answer(form(prediction, issue))
@@ -147,17 +148,15 @@ def check_replaceable(
         )
 
 
-def restored(found: Record, premises: Premises) -> Prediction:
-    """Return a recorded prediction as it was; raise NotServedHere for another definition."""
-    served = premises.models.get(found.model)
-    if served is None:
-        raise NotServedHere(f"{found.model} isn't served here; read it by /v1/predictions")
-    if served.model.definition_digest != found.definition_digest:
+async def restored(found: Record, premises: Premises) -> Prediction:
+    """Return a recorded prediction as it was; raise NotServedHere where its definition is gone."""
+    definer = await definer_of(found, premises)
+    if definer is None:
         raise NotServedHere(
-            f"{found.model} version {found.version} was of another definition than is served "
-            "here; read it by /v1/predictions"
+            f"the definition by which {found.model} version {found.version} predicted isn't in the "
+            "package that answers here; read it by /v1/predictions"
         )
-    model = replace(served.model, version=found.version, artefact_digest=found.artefact_digest)
+    model = replace(definer, version=found.version, artefact_digest=found.artefact_digest)
     findings = tuple(Finding(**one) for one in found.findings)
     features = FeatureSet(
         found.features,

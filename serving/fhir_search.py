@@ -33,8 +33,8 @@ _WITHOUT_IDENTIFIER = (
     "Patient had no identifier. Search by subject:identifier as system|value for the others."
 )
 _OTHER_DEFINITION = (
-    "Of the predictions found, {count} can't be shown here, since another definition is served "
-    "now; read them by /v1/predictions."
+    "Of the predictions found, {count} can't be shown here, since the definition that made "
+    "them isn't in the package that answers here; read them by /v1/predictions."
 )
 
 
@@ -77,7 +77,7 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     for one, standing in found:
         issue = issue_of(call, one, standing)
         try:
-            resource = risk_assessment(restored(one, call.premises), issue)
+            resource = risk_assessment(await restored(one, call.premises), issue)
         except NotServedHere:
             hidden += 1
             continue

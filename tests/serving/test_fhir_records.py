@@ -1,6 +1,7 @@
 """Recorded predictions as FHIR, over real HTTP: read, searched, replaced, withdrawn."""
 
 import copy
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,8 @@ from fhir.resources.R4B.provenance import Provenance
 from fhir.resources.R4B.riskassessment import RiskAssessment
 
 from records.clients import SCOPES
+from serving.earlier import EarlierVersions
+from serving.loading import EARLIER, ServedVersion
 from serving.past import WITHDRAWN
 from tests.factories import BUNDLE, DEFINITION, NAME, NOW, make_artefact
 
@@ -573,6 +576,23 @@ def test_a_prediction_of_another_definition_is_read_by_json_only(serve, sqlite_d
     caller = other.caller({"Authorization": client.headers["authorization"]})
     assert caller.get(f"{BASE}/{old}").status_code == 409
     assert caller.get(f"/v1/predictions/{old}").status_code == 200
+
+
+def test_a_former_champion_s_predictions_read_as_ever_as_long_as_it_is_packaged(
+    serve, sqlite_db, artefacts, model_directory, model
+):
+    service = serve(sqlite_db)
+    client = service.client(*SCOPES)
+    old = predict(client)["id"]
+    then = client.get(f"{BASE}/{old}").json()
+    listed = ServedVersion(NAME, "1", model.artefact_digest)
+    shutil.copytree(model_directory, artefacts / EARLIER / listed.artefact_digest)
+    later = make_artefact(artefacts / NAME, status="silent", version="2")
+    other = serve(sqlite_db, later, earlier=EarlierVersions(artefacts, [listed]))
+    caller = other.caller({"Authorization": client.headers["authorization"]})
+    assert caller.get(f"{BASE}/{old}").json() == then
+    (found,) = caller.get(BASE).json()["entry"]
+    assert found["resource"]["prediction"] == then["prediction"]
 
 
 def test_the_operation_is_defined_where_the_statement_says(ehr):
