@@ -23,7 +23,17 @@ from monitoring.ledger import Ledger
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum
-from monitoring.streams import SCORE, TRAFFIC, TWIN, DayRows, Seen, Watched, seen_events, site_of
+from monitoring.streams import (
+    SCORE,
+    TRAFFIC,
+    TWIN,
+    DayRows,
+    Seen,
+    Watched,
+    seen_events,
+    site_of,
+    ward_of,
+)
 from monitoring.watchlist import Watchlist, budget_of
 from records.answers import Answers, answers, joined
 from records.models import Alarm, Prediction, Refusal
@@ -183,10 +193,12 @@ class Cases:
         return parquet.read_table(self.reference)
 
     def _reach(self, alarm: Alarm, through: date) -> dict[str, int]:
-        """Count the predictions and patients while the change was there, at its site if any."""
+        """Count the predictions and patients while the change was there, where its stream is."""
         rows = Prediction.objects.filter(self._recorded(alarm, through))
         if site := site_of(alarm.stream):
             rows = rows.filter(site=site)
+        if ward := ward_of(alarm.stream):
+            rows = rows.filter(site=site or "", ward=ward)
         patients = rows.exclude(patient="").values("patient").distinct().count()
         return {"predictions_since": rows.count(), "patients_since": patients}
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 import numpy as np
 
 from models.definition import Definition
-from monitoring import chapters, overrides, sites, strata, windows
+from monitoring import chapters, overrides, sites, strata, wards, windows
 from monitoring import ledger as books
 from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
@@ -55,6 +55,7 @@ def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str,
                     _add_late(ledger, one, day, one.see(rows), extra)
             books.note_traffic(ledger, day, rows.requests)
             sites.note_sites(ledger, day, rows)
+            wards.note_wards(ledger, day, rows.reports)
     return extra
 
 
@@ -67,6 +68,7 @@ def late_reports(job: Job, ledger: Ledger, before: date, extra: dict[str, Counts
             continue
         reports = overrides.reports_by_day(job.definition, job.version, day, day)
         rows = replace(NO_ROWS, reports=reports[day])
+        wards.note_wards(ledger, day, rows.reports)
         for one in chosen:
             _add_late(ledger, one, day, one.see(rows), extra)
 

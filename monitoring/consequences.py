@@ -5,9 +5,9 @@ from the alarm of a measured feature when its onset lies in the other's span, an
 evidence is left once the same patients are scored with that feature as in the reference. Where it
 takes several such features, it joins the alarm of the one that explains most. It keeps its
 evidence; where too much is left, it stands alone, and so does what began before its cause. Requests
-that are refused for a value follow from the alarm of the feature whose values are refused. A site's
-or an override reason's alarm is a part of that of all sites or of all overrides, which is at least
-as severe.
+that are refused for a value follow from the alarm of the feature whose values are refused. The
+alarm of a site, ward or override reason is a part of that of all rows or all overrides, which is at
+least as severe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from monitoring.evidence_left import BY_VALUE, most_evidence, without_refused
 from monitoring.ledger import Ledger, day_counts
 from monitoring.override_streams import OVERRIDES
 from monitoring.roots import as_severe_as_what_follows, begins_before, slack, to_roots
-from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, everywhere, site_of
+from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, at_key, everywhere, site_of, ward_of
 from monitoring.windows import first_of_stay
 from records.models import Alarm
 
@@ -78,7 +78,7 @@ class Consequences:
             at = [
                 one
                 for one in alarms
-                if site_of(one.stream) and everywhere(one.stream) == alarm.stream
+                if one.stream == at_key(alarm.stream, site_of(one.stream) or "")
                 if self._pooled(one, [alarm]) is alarm
             ]
             alarm.details["sits"] = self._sits(alarm, at) if at else None
@@ -263,8 +263,10 @@ class Consequences:
 
 
 def wholes_of(stream: str) -> tuple[str, ...]:
-    """Return the streams of which one counts a site's or an override reason's part, next first."""
+    """Return the streams of which one counts a place's or an override reason's part, next first."""
     whole, site = everywhere(stream), site_of(stream)
+    if ward_of(stream) is not None:
+        return (at_key(whole, site), whole) if site else (whole,)
     found = [whole] if site else []
     if whole.startswith(f"{OVERRIDES}:"):
         found += [f"{OVERRIDES}{AT}{site}", OVERRIDES] if site else [OVERRIDES]

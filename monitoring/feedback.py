@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from django.db.models import Count
 
 from models.definition import Definition
-from monitoring.grouping import MOST_WARDS, OTHERS, ward_name
+from monitoring.grouping import MOST_WARDS, OTHERS
+from monitoring.streams import ward_name
 from monitoring.wilson import Interval, wilson
 from records.models import Feedback
 

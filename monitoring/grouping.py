@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitoring.placement import CODE, NO_CODE, NO_SITE, NO_WARD, SITE, SYSTEM, WARD
 from monitoring.stays import ONE_DAY, start_of
-from monitoring.streams import DayRows, Watched
+from monitoring.streams import DayRows, Watched, ward_name
 from records.answers import objects
 from records.models import Prediction
 
@@ -78,6 +78,8 @@ def dimensions_of(watched: Watched, codings: int) -> list[str]:
     """
     if watched.subject == "refusals":
         return [SYSTEM]
+    if watched.ward is not None:  # of overrides alone
+        return []
     found = [SITE] if watched.site is None else []
     found += [SYSTEM] if watched.subject != "overrides" else []
     by_code = codings > 1 and watched.subject in ("value", "category")
@@ -103,8 +105,3 @@ def named_wards(
     rows = made.order_by().values("site", "ward").annotate(n=Count("pk"))
     chosen = rows.order_by("-n", "site", "ward").values_list("site", "ward")[:MOST_WARDS]
     return {(site, ward): ward_name("" if at else site, ward) for site, ward in chosen}
-
-
-def ward_name(site: str, ward: str) -> str:
-    """Return what a ward is called: two sites may each have an ICU."""
-    return f"{ward} ({site})" if site else ward

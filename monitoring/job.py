@@ -13,7 +13,7 @@ from django.db import transaction
 from models.definition import Definition, parse_definition
 from models.errors import ArtefactError, RecordError
 from models.profile import ReferenceProfile
-from monitoring import batches, chapters, retraining, sites, windows
+from monitoring import batches, chapters, retraining, sites, wards, windows
 from monitoring import ledger as books
 from monitoring.alarms import OPEN_STATES
 from monitoring.cases import Cases
@@ -206,10 +206,13 @@ def _close(
             if ledger.closed_through:
                 late_reports(job, ledger, first, late)
         requests, stays = books.traffic(ledger), sites.stays_by_site(ledger)
+        reports = wards.reports_by_ward(ledger)
         news: list[Alarm] = []
         for day, rows in windows.rows_by_day(job.definition, job.version, first, last):
             sites.open_due(job.watched, ledger, day, stays)
             stays += sites.note_sites(ledger, day, rows)
+            wards.open_due(job.watched, ledger, day, reports)
+            reports += wards.note_wards(ledger, day, rows.reports)
             news += close_rows(job, ledger, day, rows, late)
             news += watch_traffic(job, ledger, day, rows, requests)
             late = {}

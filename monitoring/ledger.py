@@ -14,7 +14,7 @@ from monitoring.alarms import OPEN_STATES
 from monitoring.evidence.detector import open_stream
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.stays import ONE_DAY
-from monitoring.streams import TRAFFIC, Seen, Watched, site_of
+from monitoring.streams import TRAFFIC, Seen, Watched, site_of, ward_of
 from monitoring.watchlist import Watchlist
 from records.agreement import Disagreement, evidence
 from records.day_counts import CountedDay
@@ -48,13 +48,17 @@ def load(model: str, version: str, watched: Watchlist) -> Ledger:
     """Load every stream's state, opening those that are new with their reference.
 
     A stream that the records don't know yet, as after an upgrade, opens with the next day that is
-    closed; what is known of the others stays as it is, to the bit. Sites that are watched by
-    themselves are added to what is watched.
+    closed; what is known of the others stays as it is, to the bit. Sites and wards that are watched
+    by themselves are added to what is watched.
     """
     rows = {row.name: row for row in Stream.objects.filter(model=model, version=version)}
     days = {row.closed_through for row in rows.values()}
-    for site in {site_of(name) for name in rows} - {None}:
-        watched.open(str(site))
+    for name in rows:
+        site, ward = site_of(name), ward_of(name)
+        if ward is not None:
+            watched.open_ward(site or "", ward)
+        elif site is not None:
+            watched.open(site)
     strange = sorted(set(rows) - {one.key for one in watched})
     if strange:
         raise RecordError(

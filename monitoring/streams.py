@@ -52,6 +52,11 @@ class Reports:
         overridden, reason, site = self.overridden[chosen], self.reason[chosen], self.site[chosen]
         return Reports(overridden, reason, site, int(chosen.sum()), _some(self.ward, chosen))
 
+    def on(self, site: str, ward: str) -> "Reports":
+        """Return the reports on one ward, of a site or of "" where none is named."""
+        chosen = self.site == site
+        return self.part(chosen & (self.ward == ward) if self.ward.size else chosen & False)
+
 
 def no_reports() -> Reports:
     """Return the reports of a day on which nobody reported."""
@@ -150,8 +155,8 @@ class Seen:
 class Watched:
     """One stream with its key in the records, its reference counts and its way of counting.
 
-    `feature` names the definition's feature that it is about, if it is about one; `site` the site
-    whose rows it counts, if not all. A twin has `stream.grows` false: its reference stays the
+    `feature` names the definition's feature that it is about, if it is about one; `site` and `ward`
+    those whose rows it counts, if not all. A twin has `stream.grows` false: its reference stays the
     first year, so that a slow ramp can't hide in it.
     """
 
@@ -164,6 +169,7 @@ class Watched:
     see: Callable[[DayRows], Seen]
     feature: str | None = None
     site: str | None = None
+    ward: str | None = None
 
     @cached_property
     def base(self) -> str:
@@ -212,14 +218,44 @@ def at_site(watched: Watched, site: str) -> Watched:
     )
 
 
+def on_ward(watched: Watched, site: str, ward: str) -> Watched:
+    """Watch the same reports on one ward, of a site or of none that is named, by its own past."""
+    name = ward_name(site, ward)
+    return replace(
+        watched,
+        key=on_key(watched.key, site, ward),
+        title=f"{watched.title} on {name}",
+        stream=replace(watched.stream, name=f"{watched.stream.name} on {name}"),
+        reference=np.zeros_like(watched.reference),
+        see=lambda rows: watched.see(replace(rows, reports=rows.reports.on(site, ward))),
+        site=site or None,
+        ward=ward,
+    )
+
+
+def ward_name(site: str, ward: str) -> str:
+    """Return what a ward is called: two sites may each have an ICU."""
+    return f"{ward} ({site})" if site else ward
+
+
 def at_key(key: str, site: str) -> str:
     """Return the key of a stream's copy at a site."""
     return f"{key}{AT}{site}"
 
 
+def on_key(key: str, site: str, ward: str) -> str:
+    """Return the key of a stream's copy on a ward, whose name may hold anything."""
+    return f"{key}{AT}{site}{AT}{ward}"
+
+
 def site_of(key: str) -> str | None:
     """Return the site that a stream's key names, if it names one."""
-    return key.partition(AT)[2] or None
+    return key.partition(AT)[2].partition(AT)[0] or None
+
+
+def ward_of(key: str) -> str | None:
+    """Return the ward that a stream's key names, if it names one."""
+    return key.partition(AT)[2].partition(AT)[2] or None
 
 
 def everywhere(key: str) -> str:

@@ -1,4 +1,4 @@
-"""All that is watched of a version: the streams of all rows, and their copies at sites."""
+"""All that is watched of a version: the streams of all rows, and those of sites and wards."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -10,7 +10,7 @@ from monitoring.evidence.detector import Budget
 from monitoring.flags import flag_streams
 from monitoring.input_streams import answer_streams, input_streams, refusal_streams
 from monitoring.override_streams import OVERRIDES, override_streams
-from monitoring.streams import TWINNED, Watched, at_site, twin
+from monitoring.streams import TWINNED, Watched, at_site, on_ward, twin
 
 # what is watched at each site too, beside overrides; a refusal names no site, shares follow values
 AT_SITES = ("value", "missing", "category", "score", "alerts")
@@ -20,19 +20,22 @@ WEIGHED_OTHERWISE = 3
 
 
 class Watchlist:
-    """A version's streams: those of all rows in the definition's order, then each site's."""
+    """A version's streams: those of all rows in the definition's order, then sites' and wards'."""
 
     def __init__(self, pooled: Sequence[Watched]) -> None:
         self.pooled = tuple(pooled)
         self._at: dict[str, tuple[Watched, ...]] = {}
+        self._on: dict[tuple[str, str], Watched] = {}
 
     def __iter__(self) -> Iterator[Watched]:
         yield from self.pooled
         for site in self.sites:
             yield from self._at[site]
+        for place in self.wards:
+            yield self._on[place]
 
     def __len__(self) -> int:
-        return len(self.pooled) + sum(map(len, self._at.values()))
+        return len(self.pooled) + sum(map(len, self._at.values())) + len(self._on)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -44,6 +47,18 @@ class Watchlist:
         if site not in self._at:
             self._at[site] = tuple(at_site(one, site) for one in self.pooled if _is_copied(one))
         return self._at[site]
+
+    @property
+    def wards(self) -> tuple[tuple[str, str], ...]:
+        """Return the wards whose overrides are watched by themselves, each with its site or ""."""
+        return tuple(sorted(self._on))
+
+    def open_ward(self, site: str, ward: str) -> Watched:
+        """Watch the overrides on a ward by themselves from now on; return their stream."""
+        if (site, ward) not in self._on:
+            whole = next(one for one in self.pooled if one.key == OVERRIDES)
+            self._on[site, ward] = on_ward(whole, site, ward)
+        return self._on[site, ward]
 
 
 def _is_copied(one: Watched) -> bool:

@@ -32,7 +32,7 @@ from monitoring.dossier import Dossier, find_dossier
 from monitoring.heartbeat import version_in_use
 from monitoring.mutes import condition_words, conditions
 from monitoring.outcome_alarms import BY_OUTCOMES
-from monitoring.streams import TWIN, site_of
+from monitoring.streams import TWIN, site_of, ward_of
 from monitoring.watchlist import budget_of, watched_streams
 from records import audit
 from records.agreement.alarms import REVIEWED, UNMUTED
@@ -156,6 +156,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "together_with": Alarm.objects.filter(pk__in=alarm.details.get("together_with", [])),
         "by_outcomes": by_outcomes,
         "site": site_of(alarm.stream),
+        "ward": ward_of(alarm.stream),
         "part_of": _whole(alarm),
         "sits": alarm.details.get("sits"),
         "where": where,

@@ -27,6 +27,7 @@ from monitoring.flags import FLAGS
 from monitoring.override_streams import OVERRIDES
 from monitoring.sites import standing
 from monitoring.streams import TRAFFIC, site_of
+from monitoring.wards import watched_since
 from records import corrections, tenure
 from records.models import Alarm, RetrainingRequest, Tenure
 from records.settings import Settings
@@ -68,6 +69,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         "silence": by_site(assured),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
         "feedback": feedback(definition, overview.version),
+        "wards_watched": watched_since(name, overview.version or ""),
         "corrections_open": corrections.open_of(name).count(),
         "links": outside_links(settings, overview, tenure.history(name)),
         **(_trends(overview, dossier) if dossier else {}),

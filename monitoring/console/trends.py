@@ -16,7 +16,7 @@ from monitoring.console.wording import share_words, with_unit
 from monitoring.flags import flag_streams
 from monitoring.input_streams import shown_category
 from monitoring.override_streams import override_streams
-from monitoring.streams import SCORE, everywhere, site_of
+from monitoring.streams import SCORE, everywhere, site_of, ward_name, ward_of
 from records.models import Alarm, DayCount
 
 DAILY, WEEKLY = timedelta(days=90), timedelta(days=730)
@@ -83,11 +83,12 @@ def quantities(definition: Definition, profile: ReferenceProfile) -> dict[str, Q
 
 
 def quantity_of(known: Mapping[str, Quantity], stream: str) -> Quantity | None:
-    """Return a stream as people read it; at a site there is no reference of training."""
-    found, site = known.get(everywhere(stream)), site_of(stream)
-    if found is None or site is None:
+    """Return a stream as people read it; at a site or on a ward there is none of training."""
+    found, site, ward = known.get(everywhere(stream)), site_of(stream), ward_of(stream)
+    if found is None or (site is None and ward is None):
         return found
-    return replace(found, key=stream, title=f"{found.title} at {site}", reference=None)
+    place = f"at {site}" if ward is None else f"on {ward_name(site or '', ward)}"
+    return replace(found, key=stream, title=f"{found.title} {place}", reference=None)
 
 
 def _of_feature(feature: Feature, reference: NumericProfile | CategoricalProfile) -> list[Quantity]:

@@ -1,7 +1,7 @@
 """What pages say of shares, flags, overrides and sites."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.monitoring.clinic import DEFINITION, FIRST, Clinic, without_creatinin
 from tests.monitoring.console.conftest import add_people, promote
 from tests.monitoring.test_overrides import record_reports
 from tests.monitoring.test_sites import record_sites
+from tests.monitoring.test_wards import record_wards
 
 FAULT = FIRST + timedelta(days=20)
 
@@ -29,7 +30,19 @@ def at_sites(
     record_sites(clinic, FAULT, 5, 40, north=without_creatinine(0.9))
     record_reports(clinic, FAULT, 5, overridden=15, rows=20)
     clinic.record(FAULT, 3, site="west")
-    clinic.watch(FAULT + timedelta(days=4), with_reports=True)
+    show(clinic, FAULT + timedelta(days=4), sqlite_db, tmp_path, monkeypatch)
+    return clinic
+
+
+def show(
+    clinic: Clinic,
+    through: date,
+    sqlite_db: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Watch a clinic, and let people look at it."""
+    clinic.watch(through, with_reports=True)
     add_people()
     promote(clinic)
     models = tmp_path / "models" / clinic.model
@@ -38,11 +51,10 @@ def at_sites(
     (models / "card.md").write_text("# A made-up model\n\nFor tests only.")
     settings = sqlite_db.model_copy(update={"models": (tmp_path / "models",)})
     monkeypatch.setattr(django_settings, "AUSCULT", settings)
-    return clinic
 
 
 @pytest.fixture
-def page(at_sites: Clinic) -> Callable[[str], str]:
+def page() -> Callable[[str], str]:
     from django.contrib.auth.models import User
 
     def text(address: str) -> str:
@@ -128,3 +140,25 @@ def test_the_pages_draw_shares_and_overrides(at_sites: Clinic, page: Callable[[s
     assert "A shown risk is overridden in 75 %" in told
     assert "Evidence up to the alarm" in told
     assert "What is seen" in told
+
+
+def test_the_pages_say_on_which_wards_overrides_are_watched(
+    clinic: Clinic,
+    page: Callable[[str], str],
+    sqlite_db: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record_wards(clinic, 23)
+    show(clinic, FAULT + timedelta(days=2), sqlite_db, tmp_path, monkeypatch)
+    text = page(f"/models/{clinic.model}/")
+    assert "So are those on 7B (north) since 8 Jan 2024, ICU (north) since 8 Jan 2024." in text
+    assert "A shown risk overridden on ICU (north)" in text
+    part = Alarm.objects.get(stream="overrides@north@ICU")
+    text = page(f"/alarms/{part.pk}/")
+    assert "This is seen on one ward of what more reports show:" in text
+    assert '<dt>Ward</dt><dd class="small">ICU</dd>' in text
+    assert "A shown risk overridden on ICU (north): " in text
+    Stream.objects.filter(name__contains="ICU").delete()
+    Stream.objects.filter(name__contains="7B").delete()
+    assert "beside another ward that has. None is yet." in page(f"/models/{clinic.model}/")
