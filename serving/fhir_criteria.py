@@ -24,10 +24,16 @@ Filter = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a search asks: filters of which all have to hold, and how many matches at once."""
+    """What a search asks: filters of which all have to hold, and how many matches at once.
+
+    Of a search for one patient, `patients` are the pseudonyms that they may have; `page` is where
+    it goes on.
+    """
 
     filters: tuple[Filter, ...]
     count: int
+    patients: tuple[str, ...] = ()
+    page: str = ""
 
 
 def is_of_patient(name: str) -> bool:
@@ -38,7 +44,8 @@ def is_of_patient(name: str) -> bool:
 def read_criteria(call: Call, given: Sequence[tuple[str, str]]) -> Criteria:
     """Return what the parameters ask; raise MalformedInput for one that wouldn't be heeded."""
     filters: list[Filter] = []
-    counts: list[int] = []
+    once: dict[str, str] = {}
+    patients: tuple[str, ...] = ()
     _check_patients(given)
     for name, value in given:
         if name == "date":
@@ -46,23 +53,24 @@ def read_criteria(call: Call, given: Sequence[tuple[str, str]]) -> Criteria:
         elif name == "method":
             filters.append(_method_filter(value))
         elif name in (*BY_IDENTIFIER, *BY_PATIENT):
-            filters.append({"patient__in": _pseudonyms(call, name, value)})
-        elif name == "_count" and _is_count(value) and not counts:
-            counts.append(int(value))
+            patients = _pseudonyms(call, name, value)
+        elif name not in once and (name == "_page" or (name == "_count" and _is_count(value))):
+            once[name] = value
         elif name == "_format":
             check_format(value)
         else:
             raise MalformedInput(
                 "search by date, method, subject, subject:identifier and, once, _count "
                 f"(at most {MAX_COUNT})",
-                field=name if name == "_count" else "query",
+                field=name if name in ("_count", "_page") else "query",
                 reason="unknown_parameter",
             )
-    return Criteria(tuple(filters), *(counts or [DEFAULT_COUNT]))
+    count = int(once.get("_count", DEFAULT_COUNT))
+    return Criteria(tuple(filters), count, patients, once.get("_page", ""))
 
 
 def _is_count(value: str) -> bool:
-    return _COUNT.fullmatch(value) is not None and 0 < int(value) <= MAX_COUNT
+    return _COUNT.fullmatch(value) is not None and int(value) <= MAX_COUNT
 
 
 def _check_patients(given: Sequence[tuple[str, str]]) -> None:
@@ -76,7 +84,7 @@ def _check_patients(given: Sequence[tuple[str, str]]) -> None:
         )
 
 
-def _pseudonyms(call: Call, name: str, value: str) -> list[str]:
+def _pseudonyms(call: Call, name: str, value: str) -> tuple[str, ...]:
     """Return the pseudonyms that a patient may have by what is searched for."""
     pseudonym = call.premises.pseudonymiser.pseudonym
     if name in BY_IDENTIFIER:
@@ -87,7 +95,7 @@ def _pseudonyms(call: Call, name: str, value: str) -> list[str]:
                 field=name,
                 reason="bad_identifier",
             )
-        return [pseudonym(system, number)]
+        return (pseudonym(system, number),)
     last = value.rpartition("/")[2]
     if not is_id(value) and not is_reference(value):
         raise MalformedInput(
@@ -95,12 +103,17 @@ def _pseudonyms(call: Call, name: str, value: str) -> list[str]:
             field=name,
             reason="bad_reference",
         )
-    return [pseudonym("", one) for one in {value, f"Patient/{last}"}]
+    return tuple(pseudonym("", one) for one in {value, f"Patient/{last}"})
 
 
 def _method_filter(text: str) -> Filter:
-    """Return the filter for a method as code or system|code, or for one of several with commas."""
+    """Return the filter for a method, or for one of several with commas between.
+
+    One is a code, system|code, or system| for all codes of the system.
+    """
     parts = [one.rpartition("|") for one in text.split(",")]
+    if (MODEL_SYSTEM, "|", "") in parts:
+        return {}
     return {"model__in": [code for system, bar, code in parts if not bar or system == MODEL_SYSTEM]}
 
 

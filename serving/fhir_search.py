@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from anyio import to_thread
 
 from models.errors import MalformedInput
 from serving.fhir_criteria import BY_IDENTIFIER, BY_PATIENT, Criteria, is_of_patient, read_criteria
 from serving.fhir_form import fhir_answer
+from serving.fhir_paging import Page, links, read_page, unknown_page
 from serving.fhir_records import issue_of, restored
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -36,6 +38,14 @@ _OTHER_DEFINITION = (
     "Of the predictions found, {count} can't be shown here, since the definition that made "
     "them isn't in the package that answers here; read them by /v1/predictions."
 )
+
+
+class Found(NamedTuple):
+    """The matches of one page, how many there are in all, and where the next page begins."""
+
+    matches: list[tuple[Record, Standing]]
+    total: int
+    following: Page | None
 
 
 async def search(call: Call) -> Answer:
@@ -68,7 +78,8 @@ def _in_address(call: Call) -> list[tuple[str, str]]:
 
 async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
     criteria = read_criteria(call, given)
-    found, total = await to_thread.run_sync(_find, call.caller, criteria)
+    page = read_page(criteria.page) if criteria.page else None
+    found, total, following = await to_thread.run_sync(_find, call.caller, criteria, page)
     names = {name for name, _ in given}
     if not total and names & {*BY_PATIENT}:
         raise _not_by_reference()
@@ -91,7 +102,8 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
         entries.append(_warning(_WITHOUT_IDENTIFIER))
     if not total and names & {*BY_IDENTIFIER}:
         entries.append(_warning(_FIRST_ONLY))
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": total}
+    bundle = {"resourceType": "Bundle", "type": "searchset", "total": total}
+    bundle["link"] = links(call, given, following)
     return fhir_answer({**bundle, "entry": entries} if entries else bundle)
 
 
@@ -112,17 +124,41 @@ def _warning(words: str) -> dict[str, Any]:
     return {"resource": outcome, "search": {"mode": "outcome"}}
 
 
-def _find(client: Client, criteria: Criteria) -> tuple[list[tuple[Record, Standing]], int]:
+def _find(client: Client, criteria: Criteria, page: Page | None) -> Found:
     # here, since Django's models can only be imported once Django is set up
+    from django.db.models import Q
+
     from records.clients import keys_of
     from records.models import Prediction as Record
 
     with connected():
         rows: QuerySet[Record] = Record.objects.filter(client__in=keys_of(client))
+        owners = () if page is None else page.owners
+        for patients in (criteria.patients, _patients_of(rows, owners)):
+            if patients:
+                rows = rows.filter(patient__in=patients)
         for one in criteria.filters:
             rows = rows.filter(**one)
-        newest = rows.order_by("-predicted_at", "id")[: criteria.count]
-        return [(one, standing_of(one)) for one in newest], rows.count()
+        total, later = rows.count(), rows.order_by("-predicted_at", "id")
+        if page is not None:
+            behind = Q(predicted_at=page.at, id__gt=page.id)
+            later = later.filter(behind | Q(predicted_at__lt=page.at))
+        newest = list(later[: criteria.count + 1])
+        shown = newest[: criteria.count]
+        following = None
+        if shown and len(newest) > len(shown):
+            firsts = (rows.filter(patient=one).order_by("id").first() for one in criteria.patients)
+            owners = owners or tuple(one.id for one in firsts if one is not None)
+            following = Page(shown[-1].predicted_at, shown[-1].id, owners)
+        return Found([(one, standing_of(one)) for one in shown], total, following)
+
+
+def _patients_of(rows: QuerySet[Record], owners: Sequence[UUID]) -> frozenset[str]:
+    """Return whose these predictions are; raise MalformedInput for one that isn't the client's."""
+    found = dict(rows.filter(id__in=owners).values_list("id", "patient")) if owners else {}
+    if len(found) < len(owners):
+        raise unknown_page()
+    return frozenset(found.values())
 
 
 def operations() -> list[Operation]:

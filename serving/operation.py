@@ -60,6 +60,14 @@ class Call:
             raise RuntimeError("an operation that is public asked who calls")
         return self.client
 
+    @property
+    def address(self) -> str:
+        """The service's own address: AUSCULT_PUBLIC_URL, or else as this caller has it."""
+        if self.premises.settings.public_url is not None:
+            return self.premises.settings.public_url.rstrip("/")
+        host = dict(self.scope["headers"]).get(b"host", b"127.0.0.1").decode("latin-1")
+        return f"{self.scope['scheme']}://{host}"
+
     def path(self, name: str) -> str:
         """Return a part of the path."""
         return str(self.scope["path_params"][name])

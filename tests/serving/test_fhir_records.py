@@ -118,7 +118,8 @@ def test_a_search_finds_by_subject_date_and_method(ehr):
     system = "https://auscult.example.org/fhir/CodeSystem/model"
     assert search(ehr, method=f"{system}|{NAME}")["total"] == 2
     assert search(ehr, method=f"other,{NAME}")["total"] == 2
-    for elsewhere in (f"http://wrong|{NAME}", f"|{NAME}", f"{system}|", f"{system}|other"):
+    assert search(ehr, method=f"{system}|")["total"] == 2
+    for elsewhere in (f"http://wrong|{NAME}", f"|{NAME}", f"{system}|other", "http://wrong|"):
         assert search(ehr, method=elsewhere)["total"] == 0
     twice = ehr.get(f"{BASE}?method={NAME}&method=other")
     assert twice.json()["total"] == 0
@@ -255,7 +256,8 @@ def test_a_patient_is_never_searched_for_in_the_address_of_a_post(ehr, name):
         {"date": "gt9999-12-31"},
         {"date": "0001-01-01T00:00:00+14:00"},
         {"date": "2026-01-01T00:00:00"},
-        {"_count": "0"},
+        {"_count": "501"},
+        {"_page": "next"},
         {"_count": "\N{SUPERSCRIPT TWO}"},
         {"_count": "\N{ARABIC-INDIC DIGIT TWO}"},
         {"_count": "9" * 5_000},
