@@ -1,12 +1,32 @@
 """From when an alias meant which version of a model: who moved it, why, on what evidence."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from models.errors import RecordError
 from records import audit
 from records.models import Tenure
+
+
+@contextlib.contextmanager
+def alone(model: str) -> Iterator[None]:
+    """Let this transaction alone move the model's aliases until it ends.
+
+    What is read within is what holds when the alias moves. On SQLite an immediate transaction keeps
+    every other writer waiting, predictions' too, so nothing slow belongs in it.
+    """
+    from django.db import connection, transaction
+
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_advisory_xact_lock(hashtext('auscult aliases'), hashtext(%s))",
+                    [model],
+                )
+        yield
 
 
 def move_alias(

@@ -1,40 +1,34 @@
 """Promotion: which version an alias means, moved only on evidence and never by who trained it."""
 
-import hashlib
-import json
+import re
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from models.definition import parse_definition
-from models.errors import ArtefactError, PromotionRefused
-from models.gate import gates_asked
+from models.errors import PromotionRefused
 from records.settings import Settings
 from records.setup import configure
-from training.against_baseline import against_baseline
-from training.champion import FILE, read_comparison
-from training.data_quality import check_data_quality
-from training.gates import ChampionMetrics, GateResult, check_gates
+from training.gate_results import gate_results
+from training.gates import GateResult
 from training.registry import (
     CHAMPION,
     RegisteredVersion,
-    champion_of,
     find_version,
-    read_run_file,
     set_alias,
     verify_registered,
     version_of_alias,
 )
 from training.separation import fetched, makers, refuse_makers
 from training.succession import ROLLED_BACK_FROM, earlier_champion, rolled_back_from
-from training.unassessed import check_unassessed
 
 if TYPE_CHECKING:
     from records.models import Tenure
 
 
 _LEAST_REASON: Final = 10  # characters, as the console asks for what is signed there
+_ALIAS: Final = re.compile("[a-z][a-z0-9_-]*")  # so that no other is read as champion
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +66,8 @@ def promote(
     failed gates through, for a reason of 10 characters or more, and is recorded as such; only the
     settings let somebody promote a version of their own.
     """
+    started = time.monotonic()
+    _check_alias(to)
     registered = find_version(name, version, settings=settings)
     _check_reasons(by, because)
     already = _already(registered, to, settings)
@@ -81,26 +77,56 @@ def promote(
     directory = fetched(registered, settings)
     if to == CHAMPION:
         refuse_makers(registered, by, settings=settings)
-    results = _gate_results(directory, _beside_champion(registered, settings))
+    made_by = [maker.person for maker in makers(registered, settings=settings)]
+    configure(settings)
+    from records import tenure  # Django's tables can be imported only once it is configured
+
+    with tenure.alone(name):  # whoever else moves the alias did so before this, or will after it
+        already = _already(registered, to, settings)
+        if already is not None:
+            return already
+        results = gate_results(registered, directory, settings=settings)
+        overridden = _check_passed(registered, to, because, results, override)
+        evidence = {
+            "artefact_digest": registered.artefact_digest,
+            "definition_digest": registered.definition_digest,
+            "trained_by": registered.trained_by,
+            "made_by": made_by,
+            "run_id": registered.run_id,
+            "gates": [result.to_dict() for result in results],
+        }
+        moved = _time_of_move(registered.name, to, now, time.monotonic() - started)
+        _move(registered, to, by, because, evidence, overridden, settings=settings, now=moved)
+    return None
+
+
+def _check_passed(
+    registered: RegisteredVersion,
+    to: str,
+    because: str,
+    results: Sequence[GateResult],
+    override: bool,
+) -> bool:
+    """Return whether gates are overridden; raise PromotionRefused where they may not be."""
     open_gates = [result for result in results if not result.passed]
     if open_gates and not override:
         raise PromotionRefused(
-            f"{name} version {registered.version} may not become {to}:\n"
+            f"{registered.name} version {registered.version} may not become {to}:\n"
             + "\n".join(f"- {gate.result}: {gate.words}" for gate in open_gates)
         )
     if open_gates:
         _check_says_enough(because, "override a gate", "what was weighed, and by whom")
-    evidence = {
-        "artefact_digest": registered.artefact_digest,
-        "definition_digest": registered.definition_digest,
-        "trained_by": registered.trained_by,
-        "made_by": [maker.person for maker in makers(registered, settings=settings)],
-        "run_id": registered.run_id,
-        "gates": [result.to_dict() for result in results],
-    }
-    overridden = bool(open_gates)
-    _move(registered, to, by, because, evidence, overridden, settings=settings, now=now)
-    return None
+    return bool(open_gates)
+
+
+def _time_of_move(name: str, alias: str, now: datetime, waited: float) -> datetime:
+    """Return `now`, or when the alias moved while this promotion waited `waited` seconds for it."""
+    from records import tenure
+
+    newest = next((one for one in tenure.history(name) if one.alias == alias), None)
+    if newest is not None and now < newest.since <= now + timedelta(seconds=waited):
+        return newest.since
+    return now
 
 
 def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> Restored:
@@ -108,8 +134,8 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
 
     No gate is asked again: the version passed them, or was overridden, when it was promoted; which
     of the two is in the result and on the record. Raises PromotionRefused if there is no such
-    version, if `by` made it and the settings don't permit that, or for a reason of fewer than 10
-    characters.
+    version, if `by` made it and the settings don't permit that, for a reason of fewer than 10
+    characters, or if somebody else moved the alias meanwhile.
     """
     _check_reasons(by, because)
     _check_says_enough(because, "roll back", "what is wrong with the present champion")
@@ -126,9 +152,26 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
         "artefact_digest": registered.artefact_digest,
         "gates": earlier.evidence.get("gates", []),
     }
-    overridden = earlier.overridden
-    _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=now)
+    from records import tenure
+
+    with tenure.alone(name):
+        _check_unmoved(name, tenures)
+        overridden = earlier.overridden
+        _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=now)
     return Restored(earlier.version, overridden, earlier.overridden_gates)
+
+
+def _check_unmoved(name: str, tenures: Sequence["Tenure"]) -> None:
+    """Raise PromotionRefused if the champion moved since these tenures were read."""
+    from records import tenure
+
+    newest = next((one for one in tenure.history(name) if one.alias == CHAMPION), None)
+    if newest is not None and newest.pk != tenures[-1].pk:
+        raise PromotionRefused(
+            f"meanwhile {newest.by} made version {newest.version} of {name} champion, which was "
+            f"version {tenures[-1].version}; look at `auscult history {name}`, and roll back again "
+            "if that is still wanted"
+        )
 
 
 def _no_earlier(name: str, current: str | None, withdrawn: tuple[str, ...]) -> str:
@@ -160,6 +203,14 @@ def _already(registered: RegisteredVersion, alias: str, settings: Settings) -> "
     return newest if meant == registered.version else None
 
 
+def _check_alias(alias: str) -> None:
+    if not _ALIAS.fullmatch(alias):
+        raise PromotionRefused(
+            f"--to {alias!r} is no alias: write it in lower case, of a-z, 0-9, _ and -, so that "
+            "nobody takes it for another"
+        )
+
+
 def _check_reasons(by: str, because: str) -> None:
     if not by.strip() or not because.strip():
         raise PromotionRefused("say who moves the alias (--by) and why (--because)")
@@ -174,46 +225,6 @@ def _check_says_enough(because: str, to: str, what: str) -> None:
         )
 
 
-def _gate_results(directory: Path, champion: ChampionMetrics) -> tuple[GateResult, ...]:
-    """Hold the sealed evidence against the definition's gates, the champion and its data."""
-    source = directory / "model.toml"
-    definition = parse_definition(source.read_bytes(), source=source.name)
-    try:
-        evidence = json.loads((directory / "evidence.json").read_bytes())
-        judged = evidence["model_evidence"]["evaluation"]
-        subgroups = judged["subgroups"]
-        metrics: dict[str, Any] = evidence["metrics"]
-        baseline = against_baseline(evidence)
-        unassessed = check_unassessed(definition, evidence["not_assessed"])
-        quality = check_data_quality(evidence["data_quality"])
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtefactError(f"evidence.json holds no figures ({error}); train it again") from error
-    gates = gates_asked(definition)
-    found = check_gates(gates, metrics, subgroups, champion, judged, baseline)
-    return (*found, *unassessed, quality)
-
-
-def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:
-    """Return the figures minus those of the present champion, or why there are none."""
-    champion = champion_of(registered.name, settings=settings)
-    if champion is None or champion.version == registered.version:
-        return ChampionMetrics({}, "there is no other champion to compare with", needed=False)
-    again = "train it again to compare them"
-    if registered.champion_digest is None:
-        return ChampionMetrics({}, f"it was not compared with version {champion.version}; {again}")
-    text = read_run_file(registered, FILE, settings=settings)
-    if text is None or hashlib.sha256(text).hexdigest() != registered.champion_digest:
-        raise ArtefactError(f"run {registered.run_id}: {FILE} isn't as it was registered; {again}")
-    found = read_comparison(text)
-    if found["artefact_digest"] != champion.artefact_digest:
-        return ChampionMetrics(
-            {},
-            f"it was compared with version {found['version']}, but version {champion.version} is "
-            f"champion; {again}",
-        )
-    return ChampionMetrics(found["metrics"], f"champion: version {champion.version}")
-
-
 def _move(
     registered: RegisteredVersion,
     to: str,
@@ -226,20 +237,16 @@ def _move(
     now: datetime,
 ) -> None:
     """Write the move down and let MLflow follow; if MLflow can't, nothing is written down."""
-    configure(settings)
-    from django.db import transaction
+    from records import tenure
 
-    from records import tenure  # Django's tables can be imported only once it is configured
-
-    with transaction.atomic():
-        tenure.move_alias(
-            registered.name,
-            to,
-            registered.version,
-            by=by,
-            because=because,
-            evidence=evidence,
-            overridden=overridden,
-            now=now,
-        )
-        set_alias(registered.name, to, registered.version, settings=settings)
+    tenure.move_alias(
+        registered.name,
+        to,
+        registered.version,
+        by=by,
+        because=because,
+        evidence=evidence,
+        overridden=overridden,
+        now=now,
+    )
+    set_alias(registered.name, to, registered.version, settings=settings)
