@@ -144,7 +144,7 @@ async def predict_bundle(call: Call) -> Answer:
 
 async def describe_capability(call: Call) -> Answer:
     """Return the CapabilityStatement."""
-    return fhir_answer(capability(call.now.date()))
+    return fhir_answer(capability(call.now.date(), call.fhir_base))
 
 
 def _wanted(body: bytes, predicted_at: str | None) -> Wanted:

@@ -3,23 +3,18 @@
 from datetime import date
 from typing import Any
 
-from models.fhir_risk import URL
-
-PREDICT = f"{URL}/OperationDefinition/predict"
-WITHDRAW = f"{URL}/OperationDefinition/withdraw"
-REPORT_CORRECTED = f"{URL}/OperationDefinition/report-corrected"
 _SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 
 
-def capability(today: date) -> dict[str, Any]:
-    """Return the CapabilityStatement (FHIR-14)."""
+def capability(today: date, base: str) -> dict[str, Any]:
+    """Return the CapabilityStatement of the service whose FHIR address is `base` (FHIR-14)."""
     searchable = (("date", "date"), ("method", "token"), ("subject", "reference"))
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": today.isoformat(),
         "kind": "instance",
-        "implementation": {"description": "Clinical risks, explained and recorded", "url": URL},
+        "implementation": {"description": "Clinical risks, explained and recorded", "url": base},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json"],
         "rest": [
@@ -39,13 +34,13 @@ def capability(today: date) -> dict[str, Any]:
                         "interaction": [{"code": "read"}, {"code": "search-type"}],
                         "searchParam": [{"name": n, "type": t} for n, t in searchable],
                         "operation": [
-                            {"name": "predict", "definition": PREDICT},
-                            {"name": "withdraw", "definition": WITHDRAW},
+                            _named("predict", base),
+                            _named("withdraw", base),
                         ],
                     },
                     {
                         "type": "Observation",
-                        "operation": [{"name": "report-corrected", "definition": REPORT_CORRECTED}],
+                        "operation": [_named("report-corrected", base)],
                     },
                     {"type": "OperationDefinition", "interaction": [{"code": "read"}]},
                 ],
@@ -54,9 +49,10 @@ def capability(today: date) -> dict[str, Any]:
     }
 
 
-def operation_definition() -> dict[str, Any]:
+def operation_definition(base: str) -> dict[str, Any]:
     """Return the OperationDefinition of `$predict`."""
     return _operation(
+        base,
         "predict",
         "Predict the risk of the patient in a Bundle",
         "RiskAssessment",
@@ -72,11 +68,12 @@ def operation_definition() -> dict[str, Any]:
     )
 
 
-def withdrawal_definition() -> dict[str, Any]:
+def withdrawal_definition(base: str) -> dict[str, Any]:
     """Return the OperationDefinition of `$withdraw`, an operation on one RiskAssessment."""
     about = "The RiskAssessment, now entered in error; of a model that isn't served any more, an "
     about += "OperationOutcome that says that it was withdrawn"
     definition = _operation(
+        base,
         "withdraw",
         "Mark a RiskAssessment as entered in error",
         "RiskAssessment",
@@ -85,9 +82,10 @@ def withdrawal_definition() -> dict[str, Any]:
     return {**definition, "type": False, "instance": True}
 
 
-def correction_definition() -> dict[str, Any]:
+def correction_definition(base: str) -> dict[str, Any]:
     """Return the OperationDefinition of `$report-corrected`."""
     return _operation(
+        base,
         "report-corrected",
         "Report Observations that were corrected or entered in error",
         "Observation",
@@ -104,13 +102,17 @@ def correction_definition() -> dict[str, Any]:
     )
 
 
+def _named(code: str, base: str) -> dict[str, str]:
+    return {"name": code, "definition": f"{base}/OperationDefinition/{code}"}
+
+
 def _operation(
-    code: str, title: str, resource: str, parameters: list[dict[str, Any]]
+    base: str, code: str, title: str, resource: str, parameters: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
         "resourceType": "OperationDefinition",
         "id": code,
-        "url": f"{URL}/OperationDefinition/{code}",
+        "url": f"{base}/OperationDefinition/{code}",
         "name": code.title().replace("-", ""),
         "title": title,
         "status": "active",

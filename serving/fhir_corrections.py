@@ -52,9 +52,9 @@ def _used(by_model: Mapping[str, Mapping[str, Use]]) -> list[dict[str, Any]]:
     ]
 
 
-async def describe_report_corrected(_: Call) -> Answer:
+async def describe_report_corrected(call: Call) -> Answer:
     """Return the OperationDefinition of $report-corrected."""
-    return fhir_answer(correction_definition())
+    return fhir_answer(correction_definition(call.fhir_base))
 
 
 def operations() -> list[Operation]:

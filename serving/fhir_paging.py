@@ -74,7 +74,7 @@ def links(call: Call, given: Sequence[tuple[str, str]], following: Page | None) 
 
     The link to itself says that a patient was searched for, and not whom.
     """
-    base = f"{call.address}/fhir/RiskAssessment"
+    base = f"{call.fhir_base}/RiskAssessment"
     about = [(name, "withheld" if is_of_patient(name) else value) for name, value in given]
     found = [_link("self", base, about)]
     if following is not None:

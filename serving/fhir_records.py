@@ -67,14 +67,14 @@ def _withdrawn(found: Record, error: NotServedHere) -> dict[str, Any]:
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
-async def describe_withdraw(_: Call) -> Answer:
+async def describe_withdraw(call: Call) -> Answer:
     """Return the OperationDefinition of $withdraw."""
-    return fhir_answer(withdrawal_definition())
+    return fhir_answer(withdrawal_definition(call.fhir_base))
 
 
-async def describe_predict(_: Call) -> Answer:
+async def describe_predict(call: Call) -> Answer:
     """Return the OperationDefinition of $predict."""
-    return fhir_answer(operation_definition())
+    return fhir_answer(operation_definition(call.fhir_base))
 
 
 async def amend(call: Call, replaced: Record, by: Prediction) -> None:

@@ -68,6 +68,11 @@ class Call:
         host = dict(self.scope["headers"]).get(b"host", b"127.0.0.1").decode("latin-1")
         return f"{self.scope['scheme']}://{host}"
 
+    @property
+    def fhir_base(self) -> str:
+        """The address of the service's FHIR interface."""
+        return f"{self.address}/fhir"
+
     def path(self, name: str) -> str:
         """Return a part of the path."""
         return str(self.scope["path_params"][name])

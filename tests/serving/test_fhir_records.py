@@ -609,3 +609,22 @@ def test_the_operation_is_defined_where_the_statement_says(ehr):
         assert defined["instance"] is (one["name"] == "withdraw")
         assert defined["type"] is not defined["instance"]
     assert {one["code"] for one in risk_assessments["interaction"]} == {"read", "search-type"}
+
+
+@pytest.mark.parametrize("public", ["https://risk.example.org/auscult", None])
+def test_the_statement_names_the_address_at_which_its_operations_are_defined(
+    serve, sqlite_db, public
+):
+    """FHIR-14: by AUSCULT_PUBLIC_URL, and without it as the caller has the service's address."""
+    service = serve(sqlite_db.model_copy(update={"public_url": public}))
+    client = service.client(*SCOPES)
+    statement = client.get("/fhir/metadata").json()
+    base = f"{public or service.address}/fhir"
+    assert statement["implementation"]["url"] == base
+    resources = statement["rest"][0]["resource"]
+    named = [one["definition"] for each in resources for one in each.get("operation", ())]
+    assert len(named) == 3
+    for address in named:
+        defined = client.get(f"/fhir{address.removeprefix(base)}")
+        OperationDefinition.model_validate_json(defined.content)
+        assert defined.json()["url"] == address
