@@ -109,12 +109,13 @@ def _reports_on(
 ) -> dict[str, list[SourceCorrection]]:
     """Return by source the reports that hold of a prediction, as far as they came after it."""
     named = sources.among([*one.sources, *one.unused])
-    return corrections.holding(
+    said_of_it = (
         report
         for report in said
         if report.source in named
         and (report.listed_at is None or one.recorded_at <= report.listed_at)
     )
+    return corrections.holding(said_of_it, whose=True)
 
 
 def stays(

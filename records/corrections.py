@@ -26,6 +26,7 @@ from records.sources import Sources, Use
 MONITORING: Final = "monitoring"
 ROWS_AT_ONCE = 20_000
 PREDICTIONS_AT_ONCE = SOURCES_AT_ONCE = 500
+_RESOURCE: Final = " resource"  # no feature is called so
 
 
 def report(model: str, corrections: Iterable[Correction], *, by: str, now: datetime) -> int:
@@ -62,11 +63,15 @@ def noted(report: Correction) -> dict[str, Any]:
     return said | {"taken_at": None if report.taken_at is None else sql_time(report.taken_at)}
 
 
-def holding(reports: Iterable[SourceCorrection]) -> dict[str, list[SourceCorrection]]:
+def holding(
+    reports: Iterable[SourceCorrection], *, whose: bool = False
+) -> dict[str, list[SourceCorrection]]:
     """Return by source which of its reports hold, from all of them, the oldest first.
 
     One of another status takes the place of all before it, and so does a later one that is the
-    whole resource or says no value; else the last holds of each feature.
+    whole resource or says no value; else the last holds of each feature. With `whose`, a whole
+    resource of which a later report says another value only comes first: its patient and its time
+    are still known from it.
     """
     found: dict[str, dict[str, SourceCorrection]] = {}
     for one in reports:
@@ -75,9 +80,10 @@ def holding(reports: Iterable[SourceCorrection]) -> dict[str, list[SourceCorrect
         is_later = one.reported_at != last.reported_at
         if one.status != last.status or (is_later and (one.whole or not one.feature)):
             before.clear()
-        elif is_later:
-            before.pop("", None)
-        before.pop(one.feature, None)
+        superseded = [before.pop("", None) if is_later else None, before.pop(one.feature, None)]
+        resource = next((old for old in superseded if old is not None and old.whole), None)
+        if whose and resource is not None and not one.whole:
+            before[_RESOURCE] = resource
         before[one.feature] = one
     return {source: list(held.values()) for source, held in found.items()}
 

@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -164,9 +166,20 @@ def after(
     model: RiskModel, prediction: Prediction, *reports: Correction
 ) -> AffectedPrediction | None:
     """What is listed of a prediction after reports, or None where it stays as it is."""
-    rows = [SourceCorrection(**vars(one), reported_at=NOW) for one in reports]
+    return after_turns(model, prediction, reports)
+
+
+def after_turns(
+    model: RiskModel, prediction: Prediction, *turns: Sequence[Correction]
+) -> AffectedPrediction | None:
+    """What is listed after reports of several times."""
+    rows = [
+        SourceCorrection(**vars(one), reported_at=NOW + timedelta(minutes=minute))
+        for minute, reports in enumerate(turns)
+        for one in reports
+    ]
     found = AffectedPrediction(prediction=prediction)
-    return None if stays(model, found, corrections.holding(rows)) else found
+    return None if stays(model, found, corrections.holding(rows, whose=True)) else found
 
 
 def check(model: RiskModel, before: list[Json], changed: Json, now: list[Json]) -> None:
@@ -267,6 +280,42 @@ def test_reports_on_several_sources_count_together(mean: RiskModel) -> None:
     assert listed is not None
     _, risk = assessed(mean, [result("a", value=3), result("b", value=5)])
     assert listed.corrected_risk == risk
+
+
+VALUE_ALONE = Correction("Observation/a", "corrected", "creatinine", 9.0)
+
+
+def test_a_result_that_is_another_patients_stays_so_whatever_its_value(mean: RiskModel) -> None:
+    prediction = recorded(mean, [result("a", value=1), result("b", value=2)])
+    elsewhere = by_fhir(mean, result("a", value=1, status="corrected", subject="Patient/p2"))
+    listed = after_turns(mean, prediction, elsewhere, [VALUE_ALONE])
+    assert listed is not None
+    assert listed.corrected_risk == assessed(mean, [result("b", value=2)])[1]
+
+
+def test_the_time_of_a_result_stays_where_a_later_report_says_a_value_only(mean: RiskModel) -> None:
+    prediction = recorded(mean, [result("a", value=1), result("b", value=2)])
+    old = by_fhir(mean, result("a", value=1, status="corrected", days_ago=400))
+    listed = after_turns(mean, prediction, old, [VALUE_ALONE])
+    assert listed is not None
+    assert listed.corrected_risk == assessed(mean, [result("b", value=2)])[1]
+    again = replace(VALUE_ALONE, taken_at=NOW - timedelta(days=1))
+    listed = after_turns(mean, prediction, old, [VALUE_ALONE], [again])
+    assert listed is not None
+    assert listed.corrected_risk == assessed(mean, [result("a", value=9), result("b", value=2)])[1]
+
+
+def test_the_last_of_several_reports_of_a_whole_result_holds(mean: RiskModel) -> None:
+    prediction = recorded(mean, [result("a", value=1), result("b", value=2)])
+    elsewhere = by_fhir(mean, result("a", value=1, status="corrected", subject="Patient/p2"))
+    ours = by_fhir(mean, result("a", value=3, status="corrected"))
+    listed = after_turns(mean, prediction, elsewhere, [VALUE_ALONE], ours)
+    assert listed is not None
+    assert listed.corrected_risk == assessed(mean, [result("a", value=3), result("b", value=2)])[1]
+    in_error = [Correction("Observation/a", "entered-in-error")]
+    listed = after_turns(mean, prediction, ours, [VALUE_ALONE], in_error)
+    assert listed is not None
+    assert listed.corrected_risk == assessed(mean, [result("b", value=2)])[1]
 
 
 def test_a_correction_that_is_taken_back_leaves_the_prediction_as_it_was(mean: RiskModel) -> None:
