@@ -39,7 +39,8 @@ from serving.earlier import EarlierVersions
 from serving.limits import Limits
 from serving.loading import check_servable
 from serving.log import make_log, places, silence_access_log
-from serving.operation import COMPONENTS, Operation
+from serving.openapi import COMPONENTS
+from serving.operation import Operation
 from serving.outbound import Outbound
 from serving.premises import Premises, Served, Suspensions
 from serving.problems import OURS, Form, MethodNotAllowed, NotFound, answer_error, kind_of

@@ -92,6 +92,12 @@ def _examples(models: Mapping[str, Served], now: datetime) -> dict[str, Any]:
         "fhir_api.predict_bundle": {"resourceType": "Parameters", "parameter": parameters},
         "corrections.report_corrections": _corrections(definition, at),
         "fhir_corrections.report_corrected": _corrected(definition, now),
+        "fhir_search.search_by_post": {
+            "subject:identifier": "|".join(PATIENT.values()),
+            "date": f"le{at}",
+            "method": definition.name,
+            "_count": 10,
+        },
         "services.answer": hook_request((hooked or [definition])[0], now),
         "services.report": {"feedback": [done]},
     }

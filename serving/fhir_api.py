@@ -29,7 +29,6 @@ from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
 
 PROTOCOL = "fhir"
-_QUERY = ("model", "predicted_at")
 # in which fields of a parameter its value is looked for
 _TAKEN = {
     "model": ("value_code", "value_string"),
@@ -94,7 +93,6 @@ class Wanted(msgspec.Struct, frozen=True):
 async def predict_bundle(call: Call) -> Answer:
     """Predict the risk of the patient in a Bundle; recorded before it is answered."""
     body = await call.body()
-    _check_query(call)
     form = wanted_form(call)
     served = call.premises.served(_model_of(call, body))
     wanted = _wanted(body, call.query("predicted_at"))
@@ -218,19 +216,6 @@ def _parameters(body: bytes) -> dict[str, Any]:
     return given
 
 
-def _check_query(call: Call) -> None:
-    """Raise MalformedInput for a query parameter that wouldn't be heeded; FHIR's own have a _."""
-    names = [name for name, _ in call.asked()]
-    for name in names:
-        if names.count(name) > 1 or not (name in _QUERY or name.startswith("_")):
-            raise MalformedInput(
-                f"each of {', '.join(_QUERY)} and _profile may be given once in the address, and "
-                "nothing else",
-                field="query",
-                reason="unknown_parameter",
-            )
-
-
 def _model_of(call: Call, body: bytes) -> str:
     """Return the model that the address or Parameters name; raise MalformedInput unless one."""
     model = call.query("model")
@@ -274,6 +259,7 @@ def operations() -> list[Operation]:
             summary="Predict the risk of the patient in a Bundle",
             wants_score=True,
             for_one_patient=True,
+            query=("model", "predicted_at", "_profile"),
             request=[Resource],
         ),
         Operation(
@@ -282,5 +268,6 @@ def operations() -> list[Operation]:
             describe_capability,
             scopes=("predict", "read"),
             summary="The CapabilityStatement",
+            query=("mode",),
         ),
     ]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,6 +20,29 @@ BY_IDENTIFIER = ("subject:identifier", "patient:identifier")
 _COUNT = re.compile(r"[0-9]{1,3}")
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
 Filter = dict[str, Any]
+
+
+class SearchForm(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename={
+        "subject_identifier": "subject:identifier",
+        "patient_identifier": "patient:identifier",
+        "count": "_count",
+        "page": "_page",
+    },
+):
+    """What a search may ask in a form; each may be left out, and one patient be named."""
+
+    subject_identifier: str | msgspec.UnsetType = msgspec.UNSET
+    patient_identifier: str | msgspec.UnsetType = msgspec.UNSET
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    patient: str | msgspec.UnsetType = msgspec.UNSET
+    date: str | msgspec.UnsetType = msgspec.UNSET
+    method: str | msgspec.UnsetType = msgspec.UNSET
+    count: Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)] | msgspec.UnsetType = msgspec.UNSET
+    page: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True)

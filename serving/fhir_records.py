@@ -211,9 +211,15 @@ def operations() -> list[Operation]:
             withdraw,
             scopes=("predict",),
             summary="Mark a RiskAssessment as entered in error",
+            query=("_profile",),
         ),
         Operation(
-            "GET", f"{base}/{{id}}", read_risk_assessment, scopes=("read",), summary="Read one"
+            "GET",
+            f"{base}/{{id}}",
+            read_risk_assessment,
+            scopes=("read",),
+            summary="Read one",
+            query=("_profile",),
         ),
         Operation(
             "GET",

@@ -9,9 +9,16 @@ from uuid import UUID
 from anyio import to_thread
 
 from models.errors import MalformedInput
-from serving.fhir_criteria import BY_IDENTIFIER, BY_PATIENT, Criteria, is_of_patient, read_criteria
+from serving.fhir_criteria import (
+    BY_IDENTIFIER,
+    BY_PATIENT,
+    Criteria,
+    SearchForm,
+    is_of_patient,
+    read_criteria,
+)
 from serving.fhir_form import fhir_answer
-from serving.fhir_paging import Page, links, read_page, unknown_page
+from serving.fhir_paging import PAGE, Page, links, read_page, unknown_page
 from serving.fhir_records import issue_of, restored
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -171,7 +178,17 @@ def operations() -> list[Operation]:
             search_by_post,
             scopes=("read",),
             summary="Search RiskAssessments, by subject too",
+            request=[SearchForm],
             form=True,
+            sees_to_query=True,
         ),
-        Operation("GET", base, search, scopes=("read",), summary="Search RiskAssessments"),
+        Operation(
+            "GET",
+            base,
+            search,
+            scopes=("read",),
+            summary="Search RiskAssessments",
+            query=("date", "method", "_count", PAGE),
+            sees_to_query=True,
+        ),
     ]

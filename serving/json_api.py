@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from models.definition import Status
-from models.errors import MalformedInput
 from serving.answer import (
     BandAnswer,
     ModelAnswer,
@@ -60,12 +59,6 @@ async def describe(call: Call) -> Answer:
 async def predict_one(call: Call) -> Answer:
     """Predict one patient's risk; the answer follows once its record is on disk."""
     served = call.premises.served(call.path("name"))
-    if call.scope["query_string"]:
-        raise MalformedInput(
-            "the address has a query, which isn't read; send all of the request in the body",
-            field="query",
-            reason="unknown_parameter",
-        )
     body = await call.unchecked_body()
 
     explained = "explain" in call.caller.scopes

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +20,7 @@ from serving.json_keys import check_keys
 from serving.json_scan import NUL, is_plain
 from serving.media_type import FORM_TYPES, MEDIA_TYPES, check_sent, check_wanted
 from serving.message import Answer
+from serving.openapi import describe_operation
 from serving.premises import Premises
 from serving.problems import (
     BodyLate,
@@ -30,7 +30,7 @@ from serving.problems import (
     NotAuthenticated,
     TooLarge,
 )
-from serving.query import read_query
+from serving.query import check_query, read_query
 from serving.subject import BOUND_PATIENT
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ PUBLIC: tuple[str, ...] = ()
 _PART = re.compile(r"{(\w+)}")
 # below these all answers are JSON, and asked for as that
 PROTOCOLS = ("/v1/", "/fhir/", "/cds-services")
-COMPONENTS = "#/components/schemas/{name}"
 
 
 @dataclass(slots=True)
@@ -146,6 +145,8 @@ class Operation(APIRoute):
     `scopes` are the alternatives of which a client needs one; there is no default, so that a
     route nobody thought about can't be written. PUBLIC is for what everybody may see. `request`
     and `answer` are the msgspec types to document; `known` are what the path's one part may be.
+    `query` are the parameters of the address; others are refused under /v1 and /fhir, where
+    FHIR's own (`_...`) are taken besides, unless the handler `sees_to_query` itself.
     What is `in_browser` may be opened in one, which asks for the key as a password.
     """
 
@@ -164,6 +165,8 @@ class Operation(APIRoute):
         media_types: tuple[str, ...] = MEDIA_TYPES,
         for_one_patient: bool = False,
         known: Sequence[str] = (),
+        query: Sequence[str] = (),
+        sees_to_query: bool = False,
         form: bool = False,
         in_browser: bool = False,
     ) -> None:
@@ -175,7 +178,14 @@ class Operation(APIRoute):
             summary=summary,
             description=inspect.getdoc(handler),
             operation_id=f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
-            openapi_extra=_documentation(path, scopes, request, {status: answer}),
+            openapi_extra=describe_operation(
+                path,
+                scopes,
+                query,
+                request,
+                {status: answer},
+                media_type=FORM_TYPES[0] if form else MEDIA_TYPES[0],
+            ),
         )
         self.handler = handler
         self.scopes = tuple(scopes)
@@ -187,7 +197,9 @@ class Operation(APIRoute):
         self.in_browser = in_browser
         self.is_fhir = path.startswith("/fhir/")
         self.is_protocol = path.startswith(PROTOCOLS)
-        self.reads_body = method == "POST" and (form or bool(request))
+        self.query = tuple(query)
+        self.checks_query = path.startswith(("/v1/", "/fhir/")) and not sees_to_query
+        self.reads_body = method == "POST" and bool(request)
         self.app = self._run
 
     def known_paths(self, models: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -208,6 +220,8 @@ class Operation(APIRoute):
             premises.limits.check_rate(client)
         if self.is_protocol:
             check_wanted(scope, of_fhir=self.is_fhir)
+        if self.checks_query and scope["query_string"]:
+            check_query(scope["query_string"], self.query, of_fhir=self.is_fhir)
         if self.reads_body:
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         call = Call(premises, client, now, scope, receive)
@@ -242,32 +256,6 @@ class Operation(APIRoute):
 
 def _documented() -> None:
     """Stand for every handler in FastAPI's documentation, which reads signatures."""
-
-
-def _documentation(
-    path: str, scopes: Sequence[str], request: Sequence[Any], answers: Mapping[int, Any]
-) -> dict[str, Any]:
-    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
-    extra: dict[str, Any] = {
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ],
-        "security": [{"api_key": [scope]} for scope in scopes],
-        "responses": {"default": {"description": "A problem (RFC 9457) or OperationOutcome"}},
-    }
-    if request:
-        extra["requestBody"] = {"required": True, "content": _content(request)}
-    for status, answer in answers.items():
-        if answer is not None:
-            extra["responses"][str(status)] = {"content": _content([answer])}
-    return extra
-
-
-def _content(types: Sequence[Any]) -> dict[str, Any]:
-    schemas, _ = msgspec.json.schema_components(types, ref_template=COMPONENTS)
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
-    return {"application/json": {"schema": schema}}
 
 
 def _check_body(scope: Scope, media_types: tuple[str, ...], limit: int) -> None:

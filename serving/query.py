@@ -1,5 +1,6 @@
 """What an address or a form asks: names with values, in the order given."""
 
+from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
 from models.errors import MalformedInput
@@ -19,3 +20,25 @@ def read_query(text: bytes) -> list[tuple[str, str]]:
             reason="control_character",
         )
     return given
+
+
+def check_query(text: bytes, known: Sequence[str], *, of_fhir: bool) -> None:
+    """Raise MalformedInput for a parameter that wouldn't be heeded, or is given twice.
+
+    FHIR's own (`_...`) are taken beside those that are known.
+    """
+    names = [name for name, _ in read_query(text)]
+    if not of_fhir and not known:
+        raise _unknown(
+            "the address has a query, which isn't read; send all of the request in the body"
+        )
+    for name in names:
+        if names.count(name) > 1 or not (name in known or (of_fhir and name.startswith("_"))):
+            taken = [*known, "FHIR's own (_...)"] if of_fhir else [*known]
+            raise _unknown(
+                f"each of {', '.join(taken)} may be given once in the address, and nothing else"
+            )
+
+
+def _unknown(words: str) -> MalformedInput:
+    return MalformedInput(words, field="query", reason="unknown_parameter")

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from records.clients import SCOPES
+from serving.examples import NO_ID
 from tests.factories import BUNDLE, NAME
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -64,3 +65,30 @@ def test_a_nul_in_an_address_or_form_is_refused_by_name(caller, query):
 def test_the_first_and_the_last_days_can_be_searched_for(caller, date):
     answer = caller.get("/fhir/RiskAssessment", params={"date": date})
     assert answer.status_code == 200, answer.text
+
+
+def test_a_parameter_that_is_not_heeded_is_refused_everywhere(ehr):
+    """Under /v1 and /fhir; a misspelt one would go unnoticed."""
+    paths = ehr.get("/openapi.json").json()["paths"]
+    asked = 0
+    for path, methods in paths.items():
+        if not path.startswith(("/v1/", "/fhir/")):
+            continue
+        for method in methods:
+            address = path.replace("{id}", NO_ID).replace("{name}", NAME)
+            form = path.endswith("_search")
+            body = {"headers": FORM} if form else {"json": {}} if method == "post" else {}
+            for query in ("x=1", "predictedAt=2026-01-01T00:00:00Z", "x"):
+                answer = ehr.request(method, f"{address}?{query}", **body)
+                assert answer.status_code == 422, (method, address, answer.text)
+                assert "unknown_parameter" in answer.text
+                asked += 1
+    assert asked >= 3 * 19
+
+
+def test_what_is_heeded_or_fhirs_own_is_not_refused(ehr):
+    assert ehr.get("/fhir/metadata?mode=full&_pretty=true").status_code == 200
+    assert ehr.get("/fhir/OperationDefinition/predict?_format=json").status_code == 200
+    twice = ehr.post(f"/fhir/RiskAssessment/$predict?model={NAME}&model={NAME}", json=BUNDLE)
+    assert twice.status_code == 422
+    assert "may be given once" in twice.text
