@@ -8,7 +8,7 @@ from models.candidates import SortedOut
 from models.errors import UnusableValue
 from models.feature import Feature
 from models.readings import Finding, Reading
-from models.values import amount, value_of
+from models.values import amount, is_issued_early, value_of
 
 # the same result in two units, or rounded otherwise, is no contradiction
 _TOLERANCE: Final = 0.01
@@ -23,12 +23,21 @@ def cautions(
     values: Sequence[float | str],
     predicted_at: datetime,
 ) -> Iterator[Finding]:
-    """Yield what the readings that are used give to think by themselves: early, or come twice."""
+    """Yield what the readings that are used give to think by themselves.
+
+    They may be preliminary, be issued before they were taken, or come twice.
+    """
     early = sum(reading.status == "preliminary" for reading in used)
     if early:
         which = "its value" if len(used) == 1 else f"{early} of its {len(used)} values"
         words = f"{feature.title}: {which} {_ARE[early == 1]} preliminary and may still change"
         yield Finding(feature.name, "flagged", "preliminary_used", words)
+    if any(is_issued_early(reading) for reading in used):
+        words = (
+            f"{feature.title}: a value was issued before the time at which it is said to have been "
+            "taken, so that one of the two times is wrong"
+        )
+        yield Finding(feature.name, "flagged", "issued_before_taken", words)
     if len(used) > 1 and feature.reduce in _COUNTING:
         given = [
             (one.taken_at or predicted_at, value) for one, value in zip(used, values, strict=True)

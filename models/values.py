@@ -4,6 +4,7 @@ import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from math import isfinite
+from typing import Final
 
 from msgspec.structs import astuple
 
@@ -25,6 +26,7 @@ _CODE = re.compile(r"^(?!.*\d{4})[a-z0-9_-]{1,20}$")
 _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _COMPARATORS = frozenset(("<", "<=", ">=", ">"))
 _HAIR = 1e-9
+CLOCKS_APART: Final = timedelta(minutes=15)
 _CURRENT = astuple(Reading(0.0))[2:]
 _FAULTS = {
     "no_unit": "the value has no unit",
@@ -72,9 +74,24 @@ def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float
         and taken_at.tzinfo is not None
         and taken_at <= predicted_at
         and (look_back is None or taken_at >= predicted_at - look_back)
-        and (issued_at is None or (issued_at.tzinfo is not None and issued_at <= predicted_at))
+        and (
+            issued_at is None
+            or (
+                issued_at.tzinfo is not None
+                and issued_at <= predicted_at
+                and taken_at - issued_at <= CLOCKS_APART
+            )
+        )
     )
     return value if usable else None
+
+
+def is_issued_early(reading: Reading) -> bool:
+    """Say whether a reading was issued before it was taken, by more than clocks are apart."""
+    taken_at, issued_at = reading.taken_at, reading.issued_at
+    if issued_at is None or taken_at is None:
+        return False
+    return taken_at - issued_at > CLOCKS_APART
 
 
 def value_of(

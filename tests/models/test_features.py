@@ -282,6 +282,28 @@ def test_a_preliminary_value_counts_only_where_the_definition_says_so(ward: Defi
     assert found.words == "Glucose: its value is preliminary and may still change"
 
 
+@pytest.mark.parametrize(("minutes", "is_flagged"), [(16, True), (15, False), (-30, False)])
+def test_a_result_that_was_issued_before_it_was_taken_is_flagged(
+    ward: Definition, minutes: float, is_flagged: bool
+) -> None:
+    taken_at = NOW - HOUR
+    one = Reading(
+        3.0, "mg/dL", taken_at, "2160-0", "Observation/a", taken_at - timedelta(minutes=minutes)
+    )
+    for more in ([], [Reading(2.0, "mg/dL", taken_at - HOUR, "2160-0", "Observation/b")]):
+        features = ask(ward, creatinine=[one, *more])
+        assert features.values["creatinine"] == 3.0
+        found = [said for said in features.findings if said.feature == "creatinine"]
+        reasons = [(said.kind, said.reason) for said in found]
+        assert reasons == ([("flagged", "issued_before_taken")] if is_flagged else [])
+
+
+def test_a_result_of_the_first_day_there_is_needs_no_earlier_one(ward: Definition) -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    reading = Reading(3.0, "mg/dL", first, "2160-0", "Observation/a", first)
+    assert ask(ward, creatinine=[reading]).values["creatinine"] is None
+
+
 def test_a_result_that_came_twice_is_flagged_where_it_counts_twice(ward: Definition) -> None:
     twice = [Reading(110, taken_at=NOW - HOUR, source=f"Observation/{n}") for n in "ab"]
     other = Reading(140, taken_at=NOW - 2 * HOUR)

@@ -87,6 +87,7 @@ def test_a_number_that_is_refused_is_no_plain_one(feature, reading):
         {"comparator": "<"},
         {"issued_at": NOW + timedelta(seconds=1)},
         {"issued_at": NOW.replace(tzinfo=None)},
+        {"issued_at": NOW - timedelta(days=2)},
         {"fault": "unknown_modifier"},
         {"taken_at": NOW + timedelta(seconds=1)},
         {"taken_at": NOW.replace(tzinfo=None)},

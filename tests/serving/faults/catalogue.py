@@ -503,6 +503,11 @@ fault(
     "issued after the prediction",
     fhir=(c.lactate(issued="2026-03-02T11:00:00Z"), "missing lactate: not_yet_issued"),
 )
+fault(
+    TIME,
+    "issued before it was taken",
+    fhir=(c.lactate(issued="2026-03-01T08:00:00Z"), "flagged issued_before_taken"),
+)
 fault(TIME, "issued on a mere day", fhir=(c.lactate(issued="2026-03-05"), "refused partial_time"))
 fault(
     TIME,
