@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from models.errors import AuscultError, InputError, MalformedInput
+from models.errors import AuscultError, InputError, MalformedInput, ModelSuspended
 from records.rows import PredictionRow, RefusalRow, Row
 from serving.answer import PredictionAnswer
 from serving.contract import Aware, read_json
@@ -93,7 +93,7 @@ async def predict_batch(call: Call) -> Answer:
         raise MalformedInput(
             "requests: give at least one", field="requests", reason="missing_field"
         )
-    call.premises.suspensions.check(served.model.definition.name)
+    await _check_in_use(call, served, len(requests))
     explained = "explain" in call.caller.scopes
     if explained:
         call.premises.limits.take_explanations(call.caller, call.now, len(requests))
@@ -106,6 +106,18 @@ async def predict_batch(call: Call) -> Answer:
             call.premises.limits.give_back(call.caller, call.now, len(requests) - predicted)
     items = [_item(index, one, explained=explained) for index, one in enumerate(scored)]
     return Answer(msgspec.json.encode(BatchAnswer(items)))
+
+
+async def _check_in_use(call: Call, served: Served, count: int) -> None:
+    """Raise ModelSuspended once a refusal of each request is recorded, as if it were sent alone."""
+    try:
+        call.premises.suspensions.check(served.model.definition.name)
+    except ModelSuspended as error:
+        refused = refusal(call, served.model, PROTOCOL, call.now, error)
+        await record(call.premises, *[refused] * count)
+        for _ in range(count):
+            count_refusal(call, refused)
+        raise
 
 
 async def replay_prediction(call: Call) -> Answer:

@@ -86,3 +86,21 @@ def test_every_worker_refuses_with_the_reason_and_answers_again_when_restored(se
     restore(NAME, by="ada", because="the feed is mended", now=NOW)
     for worker, client in zip(workers, clients, strict=True):
         until(200, worker, client)
+
+
+def test_each_request_of_a_batch_for_a_suspended_model_is_recorded_and_counted(serve, sqlite_db):
+    from records.models import Refusal
+    from records.suspensions import suspend
+
+    service = serve(sqlite_db)
+    client = service.client(*SCOPES)
+    suspend(NAME, by="grace", because="The feed is down.", now=NOW)
+    batch = {"requests": [{"values": VALUES}] * 3}
+    answer = client.post(f"/v1/models/{NAME}/predict-batch", json=batch)
+    assert answer.status_code == 503
+    assert answer.json()["type"].endswith("suspended")
+    recorded = Refusal.objects.all()
+    found = [(one.model, one.field, one.reason, one.protocol) for one in recorded]
+    assert found == [(NAME, "model", "suspended", "json")] * 3
+    labels = f'model="{NAME}",protocol="json",reason="suspended",version="1"'
+    assert f"auscult_refusals_total{{{labels}}} 3.0" in client.get("/metrics").text
