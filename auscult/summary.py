@@ -136,6 +136,8 @@ def show_validated(found: "Validation") -> None:
     version = f"{found.version.name} version {found.version.version}"
     out.print(f"\n[bold]{version}[/bold] on {found.people:,} rows (run {found.run_id})")
     out.print(_figures(found.evaluation))
+    if found.compared is not None:
+        out.print(f"Beside those it was made from: {found.compared}.", markup=False)
     for words in found.suspicions:
         out.print(f"To be looked into: {words}", markup=False)
     if found.untold is not None:

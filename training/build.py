@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from records.settings import Settings
 from training.artefact import plain_json, seal_artefact, write_scorer
 from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
-from training.card import card_files
+from training.card import Card, card_files
+from training.case_mix import accrual
 from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.comparators import formula_evidence
@@ -56,6 +58,7 @@ class Built:
     example: pd.DataFrame
     evaluation: Evaluation
     earlier: EarlierRuns
+    card: Card
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class _Parts:
     divided: Split
     training: Population
     test: Population
+    accrual: dict[str, dict[str, str] | None]
 
 
 def build(
@@ -110,13 +114,14 @@ def build(
     )
     compared = write_comparisons(files, judged, champion, beside)
     earlier = earlier_runs(file.definition.name, cohort, judged.rows, settings)
-    digest = _write(artefact, files, evidence, judged, pair, explained, shown, earlier)
+    digest, card = _write(artefact, files, evidence, judged, pair, explained, shown, earlier)
     return Built(
         digest=digest,
         record=run_record(evidence, files, digest, options, compared, earlier),
         example=typical_row(file, parts.test),
         evaluation=evidence.trees.evaluation,
         earlier=earlier,
+        card=card,
     )
 
 
@@ -140,11 +145,15 @@ def _prepare(
         designated=cohort.designated,
     )
     quality = replace(quality, suspicions=(*quality.suspicions, *divided.suspicions))
+    dates = {
+        "training": accrual(population.part(divided.training)),
+        "test": accrual(population.part(divided.test)),
+    }
     if divided.outer:  # rows that aren't divided by their times aren't calibrated by them either
         population = replace(population, time=None)
     training, test = population.part(divided.training), population.part(divided.test)
     progress("Checking the cohort", 1, 1)
-    return _Parts(quality, divided, training, test)
+    return _Parts(quality, divided, training, test, dates)
 
 
 def _makings(file: DefinitionFile, parts: _Parts, options: TrainOptions) -> list[Making]:
@@ -193,6 +202,7 @@ def _evaluate(
         training=parts.training,
         calibrating=parts.training.part(trees.fitted.calibrated_on),
         test=judged.rows,
+        accrual=parts.accrual,
         trees=CandidateEvidence(trees.parameters, trees.trials, trees.fitted.sigmoid, found.own),
         baseline=CandidateEvidence(
             baseline.parameters,
@@ -242,11 +252,11 @@ def _write(
     explained: Explanations,
     shown: ShapValues,
     earlier: EarlierRuns,
-) -> str:
-    """Write the run's files and seal the artefact; return the artefact's digest.
+) -> tuple[str, Card]:
+    """Write the run's files and seal the artefact; return the artefact's digest, the run's card.
 
-    The run's card also tells of earlier runs, which the version's own can't: made again from the
-    same table, it has the same bytes.
+    The run's card also tells of earlier runs, and of the version once that is registered, which
+    the version's own can't: made again from the same table, it has the same bytes.
     """
     digests = digests_of_run(evidence.training, evidence.test, salt=evidence.cohort.digest)
     (files / FILE).write_bytes(digests.to_bytes())
@@ -261,12 +271,12 @@ def _write(
         dependence=dependence(evidence.file.definition, shown.rows, shown.contributions),
     )
     card = card_files(evidence.file, values, drawn)
-    card_of_run = card_files(evidence.file, values, drawn, earlier=earlier.words)
-    write_pages(files, evidence.file, values, card_of_run, drawn)
+    card_of_run = partial(card_files, evidence.file, values, drawn, earlier=earlier.words)
+    write_pages(files, evidence.file, values, card_of_run(), drawn)
     (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
     write_fits(files, evidence, pair.baseline.fitted.model)
     reference, log_odds = _reference(evidence, pair, explained)
-    return seal_artefact(
+    digest = seal_artefact(
         artefact,
         evidence.file,
         reference=reference,
@@ -275,6 +285,7 @@ def _write(
         card=card,
         seed=evidence.seed,
     )
+    return digest, card_of_run
 
 
 def _reference(

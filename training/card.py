@@ -1,7 +1,7 @@
 """The pages of a run: its model card and its data-quality report, from the evidence alone."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from models.figure_names import SCALAR_TITLES, THRESHOLD_TITLES
 from models.units import unit_words
 from training.artefact import plain_json
 from training.beside_baseline import not_better
+from training.case_mix_facts import case_mix_facts
 from training.gates import shown_only
 from training.reporting import reports
 
@@ -40,6 +41,7 @@ NOT_PROVIDED: Final = (
 _EXTERNAL: Final = "external validation on another population"
 _AUTHORS_LEVEL: Final = 3
 _STABILITY: Final = "instability of individual predictions (of `auscult train --stability 200`)"
+Card = Callable[..., dict[str, bytes]]  # of a run, by `registered` once it has a version
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -48,11 +50,16 @@ def card_files(
     evidence: Mapping[str, Any],
     drawings: Mapping[str, "Drawing"],
     earlier: str = "",
+    registered: Mapping[str, str] | None = None,
 ) -> dict[str, bytes]:
     """Return the model card as `card.html`, complete in one file, and as `card.json`.
 
-    `earlier` says what is to be borne in mind of earlier runs, if that is known.
+    `earlier` says what is to be borne in mind of earlier runs, and `registered` the version and
+    when it became that, if these are known.
     """
+    if registered is not None:
+        evidence = {**evidence, "registered": dict(registered)}
+    about = case_mix_facts(file.definition, evidence)
     page = _page(
         "card.html",
         definition=file.definition,
@@ -60,6 +67,8 @@ def card_files(
         earlier=earlier,
         beside=not_better(evidence),
         renewed=evidence.get("recalibration"),
+        registered=registered,
+        about=[about[name] for name in ("accrual", "comparison") if about[name]],
         evaluation=evidence["model_evidence"]["evaluation"],
         baseline=evidence["baseline_evidence"]["evaluation"],
         uninformed=evidence["without_indicators"],

@@ -49,13 +49,13 @@ def _setting(rows: Population, definition: Definition, draws: int, seed: int) ->
         "patient_ids": rows.patient,
         "seed": seed,
         "reweight": None if weighter is None else weighter.reweight,
-        "groups": _groups(rows, definition),
+        "groups": groups_of(rows, definition),
         "draws": draws,
         "limits": reporting_limits(definition),
     }
 
 
-def _groups(rows: Population, definition: Definition) -> dict[str, npt.NDArray[np.object_]]:
+def groups_of(rows: Population, definition: Definition) -> dict[str, npt.NDArray[np.object_]]:
     """Return the group of every row in each subgroup, and its site where sites are known."""
     groups = subgroup_labels(definition, rows.columns)
     for group in definition.subgroups:

@@ -12,6 +12,7 @@ from models.evaluation.evaluation import Evaluation
 from models.gate import gates_asked
 from models.scoring.calibration import Sigmoid
 from training.against_baseline import BaselineMetrics, baseline_metrics
+from training.case_mix import compare_rows, event_rate, group_counts
 from training.cohort import Cohort
 from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality, check_data_quality
@@ -65,6 +66,7 @@ class RunEvidence:
     training: Population
     calibrating: Population
     test: Population
+    accrual: dict[str, dict[str, str] | None]
     trees: CandidateEvidence
     baseline: CandidateEvidence
     difference: Comparison
@@ -108,6 +110,9 @@ class RunEvidence:
                 "nested_folds": len(self.split.outer),
                 "nested_trials": list(self.nested_trials),
             },
+            "accrual": self.accrual,
+            "training_groups": group_counts(self.training, definition),
+            "case_mix": self._case_mix(),
             "model_evidence": own,
             "baseline_title": BASELINE_TITLE,
             "baseline_evidence": self.baseline.to_dict(),
@@ -130,6 +135,18 @@ class RunEvidence:
     def _retraining(self) -> dict[str, Any]:
         found = self.cohort.retraining
         return {} if found is None else {RETRAINING: dict(found)}
+
+    def _case_mix(self) -> dict[str, Any] | None:
+        """Return how the test part differs from the training part; None where they are the same."""
+        if self.split.outer:
+            return None
+        return compare_rows(
+            self.file.definition,
+            self.training.columns,
+            self.test.columns,
+            of="the training part",
+            event_rates=(event_rate(self.training), event_rate(self.test)),
+        )
 
     def _left_out_sites(self) -> dict[str, Any] | None:
         """Return the figures over the sites and of each, by fits that had left it out."""

@@ -5,9 +5,9 @@ from typing import Any
 
 
 def recalibrated_facts(evidence: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the facts that differ, by name; none where the version wasn't recalibrated."""
+    """Return the facts that differ, by name; without a recalibration none is external."""
     if "recalibration" not in evidence:
-        return {}
+        return {"external_data": None, "external_representativeness": None, "external_method": None}
     made, split = evidence["recalibration"], evidence["split"]
     trees, size = made["trees"], evidence["sample_size"]
     first, source = evidence["recalibrated_from"], evidence["cohort"]["source"]
@@ -22,7 +22,12 @@ def recalibrated_facts(evidence: Mapping[str, Any]) -> dict[str, str | None]:
     parameters = ", ".join(
         f"{name} {value:g}" for name, value in evidence["model_evidence"]["parameters"].items()
     )
+    groups = evidence["model_evidence"]["evaluation"]["subgroups"]
+    counts = [f"{one['group']} {one['n']}" for one in groups if one["n"] is not None]
     return {
+        "external_data": f"{renewed}. {made['same_people']}",
+        "external_representativeness": ", ".join(counts) or None,
+        "external_method": split["method"],
         "objectives": f"Updating of version {first} for another population, with its validation "
         "there",
         "data_source": f"Trees: {fitted}. Calibration and figures: {renewed}",

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,8 @@ from training.against_baseline import OF_TREES, against_baseline, of_trees
 from training.artefact import plain_json, seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
-from training.card import card_files
+from training.card import Card, card_files
+from training.case_mix import accrual
 from training.cohort import Cohort
 from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, earlier_runs, people_digest
 from training.evaluation import evaluate_beside_on
@@ -37,7 +39,7 @@ from training.run_files import write_pages
 from training.run_record import typical_row
 from training.split import FOLDS, folds
 from training.unassessed import not_assessed
-from training.validation import Examined, examine
+from training.validation import Examined, beside_development, examine
 
 _BEFORE: Final = "before"
 
@@ -93,6 +95,7 @@ def recalibrate(
             artefact,
             typical_row(examined.file, examined.rows),
             built.evaluation,
+            built.card,
             settings=settings,
             progress=progress,
         )
@@ -120,6 +123,7 @@ class Recalibrated:
     digest: str
     evidence: dict[str, Any]
     evaluation: Evaluation
+    card: Card
 
 
 def build_recalibrated(
@@ -156,8 +160,8 @@ def build_recalibrated(
     )
     card = card_files(examined.file, values, drawn)
     words = "" if earlier is None else earlier.words
-    card_of_run = card_files(examined.file, values, drawn, earlier=words)
-    write_pages(files, examined.file, values, card_of_run, drawn)
+    card_of_run = partial(card_files, examined.file, values, drawn, earlier=words)
+    write_pages(files, examined.file, values, card_of_run(), drawn)
     if earlier is not None:
         (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
     digest = seal_artefact(
@@ -169,7 +173,7 @@ def build_recalibrated(
         card=card,
         seed=seed,
     )
-    return Recalibrated(digest, values, beside.own)
+    return Recalibrated(digest, values, beside.own, card_of_run)
 
 
 def _cross_fitted(rows: Population, before: FloatArray, seed: int) -> FloatArray:
@@ -235,6 +239,11 @@ def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -
             "nested_folds": FOLDS,
             "nested_trials": [],
         },
+        "accrual": {
+            "training": (trees.evidence.get("accrual") or {}).get("training"),
+            "test": accrual(rows),
+        },
+        "case_mix": beside_development(examined),
         "model_evidence": own,
         "baseline_title": f"version {version} as it was",
         "baseline_evidence": {**first["model_evidence"], "evaluation": _before(beside)},

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.amounts import counted
 from models.definition import Definition
+from training.case_mix_facts import case_mix_facts, registration_facts
 from training.gates import shown_only
 from training.recalibrated_facts import recalibrated_facts
 
@@ -28,6 +29,8 @@ def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str 
         **_of_inputs(definition, evidence),
         **_of_making(definition, evidence),
         **_of_performance(evidence),
+        **case_mix_facts(definition, evidence),
+        **registration_facts(evidence.get("registered")),
         **recalibrated_facts(evidence),
     }
 

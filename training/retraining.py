@@ -119,6 +119,8 @@ def recorded_cohort(
         "closed_through": closed.through.isoformat(),
         "learnt_through": joined.learnt_through,
         "recorded": len(closed.frame),
+        "recorded_from": str(closed.frame["predicted_at"].min().date()),
+        "recorded_to": str(closed.frame["predicted_at"].max().date()),
         "shown": shown,
         "silent": len(closed.frame) - shown,
         "censored": closed.censored,

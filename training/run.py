@@ -15,10 +15,12 @@ from records.settings import Settings
 from training.artefact_root import check_artefact_root
 from training.build import build
 from training.candidate import Progress
+from training.card import Card
 from training.cohort import Cohort
 from training.earlier_runs import EarlierRuns
 from training.options import TrainOptions
 from training.registry import RunRecord, download, register_run, store
+from training.run_files import complete_card
 from training.stages import Stages
 
 
@@ -70,6 +72,7 @@ def train(
             artefact,
             built.example,
             built.evaluation,
+            built.card,
             settings=settings,
             progress=progress,
         )
@@ -92,13 +95,18 @@ def register_version(
     artefact: Path,
     example: pd.DataFrame,
     evaluation: Evaluation,
+    card: Card,
     *,
     settings: Settings,
     progress: Progress,
 ) -> TrainedVersion:
-    """Register a sealed artefact with its run's record, and bring it into the cache."""
+    """Register a sealed artefact with its run's record, and bring it into the cache.
+
+    The run's card is written again with what only the registration tells: version and date.
+    """
     progress("Registering the version", 0, 1)
     registered = register_run(definition, cohort, record, artefact, example, settings=settings)
+    complete_card(registered, card, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     directory = download(registered, place, settings=settings)
     progress("Registering the version", 1, 1)

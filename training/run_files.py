@@ -1,8 +1,10 @@
 """The files of a run that lie in MLflow beside the model: pages, plots and the baseline."""
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from models.definition import DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.figure_names import MINUS_CHAMPION
 from models.scoring.linear import LinearModel, encode_linear
+from records.settings import Settings
 from training.artefact import plain_json
-from training.card import quality_page
+from training.card import Card, quality_page
 from training.champion import (
     FILE,
     JUDGED_FILE,
@@ -23,6 +26,7 @@ from training.evidence import RunEvidence
 from training.judging import Judged
 from training.metrics import flat_differences
 from training.plots import Drawing
+from training.registry import RegisteredVersion, store
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,14 @@ def write_fits(directory: Path, evidence: RunEvidence, baseline: LinearModel) ->
     (directory / "trials.json").write_bytes(plain_json(trials))
     (directory / "baseline").mkdir()
     (directory / "baseline" / "linear.json").write_bytes(encode_linear(baseline))
+
+
+def complete_card(version: RegisteredVersion, card: Card, *, settings: Settings) -> None:
+    """Put a card into a version's run that tells what only the registry knows: number and day."""
+    client = store(settings)
+    at = client.get_model_version(version.name, version.version).creation_timestamp
+    day = datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, content in card(registered={"version": version.version, "at": day}).items():
+            (Path(scratch) / name).write_bytes(content)
+        client.log_artifacts(version.run_id, scratch)

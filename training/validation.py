@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from models.definition import DefinitionFile, read_definition
 from models.evaluation.evaluation import Evaluation
@@ -16,6 +18,8 @@ from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import plain_json
 from training.candidate import Progress
+from training.case_mix import accrual, compare_rows, event_rate
+from training.case_mix_facts import comparison
 from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
 from training.earlier_runs import JUDGED_PEOPLE, people_digest
@@ -30,6 +34,7 @@ from training.registry import RegisteredVersion, RunRecord, download, find_versi
 class Examined:
     """A version's risks of another population's people, and what it was made from.
 
+    `developed` are the features of people that its trees were made from, 20,000 at most.
     `seen_before` says how it is known that people among these are those it was made from, `untold`
     of which versions copies can't be known.
     """
@@ -42,6 +47,7 @@ class Examined:
     quality: DataQuality
     explained: Explanations
     made: tuple[Made, ...]
+    developed: Mapping[str, npt.NDArray[Any]]
     seen_before: Familiar | None
     untold: str | None
 
@@ -51,7 +57,7 @@ class Validation:
     """How a version did on another population, what is suspicious there, and the run that keeps it.
 
     `seen_before` says how it is known that the version was made from people among these, and
-    `untold` that it can't be known of copied rows.
+    `untold` that it can't be known of copied rows. `compared` says how they differ from those.
     """
 
     version: RegisteredVersion
@@ -61,6 +67,7 @@ class Validation:
     suspicions: tuple[str, ...]
     seen_before: Familiar | None = None
     untold: str | None = None
+    compared: str | None = None
 
 
 def validate(
@@ -118,6 +125,7 @@ def validate(
         found,
         seen_before=examined.seen_before,
         untold=examined.untold,
+        compared=comparison(beside_development(examined)),
     )
 
 
@@ -145,8 +153,28 @@ def examine(
         quality,
         explained,
         made,
+        _developed(made[-1], settings),
         seen_before=seen,
         untold=untold(made),
+    )
+
+
+def _developed(trees: Made, settings: Settings) -> Mapping[str, npt.NDArray[Any]]:
+    place = settings.cache / "artefacts" / trees.version.artefact_digest
+    artefact = download(trees.version, place, settings=settings)
+    sample = pd.read_parquet(artefact / "reference.parquet")
+    return {str(name): sample[name].to_numpy() for name in sample}
+
+
+def beside_development(examined: Examined) -> dict[str, Any]:
+    """Return how the examined people differ from those that the version's trees were made from."""
+    trees = examined.made[-1]
+    return compare_rows(
+        examined.file.definition,
+        examined.developed,
+        examined.rows.columns,
+        of=f"the table of version {trees.version.version}, {trees.evidence['cohort']['source']}",
+        event_rates=(trees.evidence["data_quality"]["event_rate"], event_rate(examined.rows)),
     )
 
 
@@ -160,5 +188,7 @@ def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:
         "seen_before": None if examined.seen_before is None else examined.seen_before.words,
         "copies_untold": examined.untold,
         "data_quality": examined.quality.to_dict(),
+        "accrual": accrual(examined.rows),
+        "case_mix": beside_development(examined),
         "evaluation": evaluation.to_dict(),
     }

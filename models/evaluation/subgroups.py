@@ -113,7 +113,7 @@ def divide(
     """Divide the rows by each characteristic and decide which groups may be shown and judged."""
     samples: list[SubgroupSample] = []
     for characteristic, values in groups.items():
-        names = _group_names(values)
+        names = group_names(values)
         check_length(names, overall.y.size, f"groups[{characteristic!r}]")
         found = np.unique(names)
         counts = [_count(overall, names == name) for name in found]
@@ -207,8 +207,8 @@ def _family(
     ]
 
 
-def _group_names(values: npt.ArrayLike) -> npt.NDArray[np.str_]:
-    """Return group names as text, with one name for all that is missing."""
+def group_names(values: npt.ArrayLike) -> npt.NDArray[np.str_]:
+    """Return groups' names as text, with one name for all that is missing."""
     given = np.asarray(values, dtype=object)
     missing = [value is None or value != value or value == "" for value in given.ravel()]
     names = [
