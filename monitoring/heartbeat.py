@@ -32,6 +32,7 @@ class Heartbeat:
     outcomes_due: int = 0
     outcomes_unreported: int = 0
     outcomes_weighed: int = 0
+    outcomes_doubts: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -45,7 +46,14 @@ class Heartbeat:
 
     @property
     def outcomes_note(self) -> str:
-        """Say which part of the due outcomes isn't weighed and why, nothing where all are."""
+        """Say which part of the due outcomes isn't weighed and why, and what makes them doubtful.
+
+        Nothing where all are weighed and none is.
+        """
+        return "; ".join(part for part in (self._left_out, *self.outcomes_doubts) if part)
+
+    @property
+    def _left_out(self) -> str:
         if self.outcomes_weighed == self.outcomes_due:
             return ""
         share = f"{per_cent(self.outcomes_unreported, self.outcomes_due)} of due outcomes"
@@ -106,7 +114,10 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         run is None or now - run.started_at > MISSED * interval,
         silent,
         tuple(alarm for alarm, _ in by_cause(alarms.order_by("raised_on", "pk"))),
-        *(outcomes.get(name, 0) for name in ("due", "unreported", "weighed")),
+        outcomes.get("due", 0),
+        outcomes.get("unreported", 0),
+        outcomes.get("weighed", 0),
+        tuple(outcomes.get("doubts", ())),
     )
 
 

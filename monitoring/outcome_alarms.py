@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from models.definition import Definition
+from models.event_dates import EventDates
 from monitoring import calibration, chapters, discrimination
 from monitoring.alarms import OPEN_STATES, RANK, Severity
 from monitoring.calibration import CALIBRATION, days_of_risks
@@ -80,16 +81,19 @@ LOOKS = (
 class Weighed:
     """How many of the latest due predictions lack their outcome, and how many are weighed at all.
 
-    `due` are those of the 90 days up to the last prediction whose outcome must be known by now.
+    `due` are those of the 90 days up to the last prediction whose outcome must be known by now;
+    `doubts` say of their events that they seem dated by when they became known.
     """
 
     due: int
     unreported: int
     weighed: int
+    doubts: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
-        return dict(vars(self))
+        counts = {"due": self.due, "unreported": self.unreported, "weighed": self.weighed}
+        return {**counts, "doubts": list(self.doubts)} if self.doubts else {**counts}
 
 
 def watch_outcomes(
@@ -217,19 +221,25 @@ class DueOutcomes:
     def weighed(self) -> Weighed:
         """Count what the last days' outcomes are, up to the last prediction that is due."""
         counted: dict[date, tuple[int, ...]] = {}
+        dated: dict[date, EventDates] = {}
+        outcome = self.definition.outcome
         for rows in self._due():
             _, known = self._known(rows)
             weighed = _reported(rows, known)
             for day in np.unique(rows.predicted_on):
                 own = rows.predicted_on == day
-                counts = (own, own & ~known, own & weighed)
-                counted[day.astype(object)] = tuple(int(chosen.sum()) for chosen in counts)
+                kinds = (own, own & ~known, own & weighed)
+                counted[day.astype(object)] = tuple(int(chosen.sum()) for chosen in kinds)
+                dated[day.astype(object)] = EventDates.of(
+                    outcome, rows.days[own], rows.happened[own]
+                )
         if not counted:
             return Weighed(0, 0, 0)
         since = max(counted) - timedelta(days=LATELY_DAYS)
-        return Weighed(
-            *map(sum, zip(*(c for day, c in counted.items() if day > since), strict=True))
-        )
+        lately = [day for day in counted if day > since]
+        dates = reduce(EventDates.joined, (dated[day] for day in lately))
+        counts = [sum(counted[day][place] for day in lately) for place in range(3)]
+        return Weighed(counts[0], counts[1], counts[2], dates.suspicions)
 
     def _due(self) -> Iterator[Followed]:
         """Read the predictions up to the last day, by month."""

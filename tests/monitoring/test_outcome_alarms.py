@@ -95,6 +95,25 @@ def test_where_no_outcome_is_weighed_everyone_is_told(
     assert f"auscult_outcomes_unreported_ratio{labels} 1.0" in exposition
 
 
+def test_events_that_seem_dated_by_when_they_became_known_are_doubted_beside_the_alarm(
+    clinic: Clinic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for step in range(DAYS):
+        made = clinic.record(FIRST + timedelta(days=step), 30)
+        luck = np.random.default_rng([step, 5]).random(30)
+        happened = [bool(one.risk > chance) for one, chance in zip(made, luck, strict=True)]
+        clinic.report_outcomes(made, happened, 95)
+
+    found = beat(clinic)
+
+    assert Alarm.objects.get(stream=CALIBRATION).details["direction"] == "too high"
+    assert found.outcomes_weighed == found.outcomes_due
+    assert "100% of the reported events are dated in the 30 days after" in found.outcomes_note
+    assert "report them again with happened_at" in found.outcomes_note
+    show_status([found])
+    assert "OUTCOMES outcome: 100% of" in " ".join(capsys.readouterr().out.split())
+
+
 def test_nothing_is_said_while_all_is_reported_or_nothing_is_due(clinic: Clinic) -> None:
     clinic.report_outcomes(clinic.record(FIRST, 60), [False] * 60, 90)
     assert beat(clinic).outcomes_note == ""
