@@ -18,6 +18,7 @@ DEFAULT_COUNT, MAX_COUNT = 50, 500
 BY_PATIENT = ("subject", "patient")
 BY_IDENTIFIER = ("subject:identifier", "patient:identifier")
 _COUNT = re.compile(r"[0-9]{1,3}")
+_FRACTION = re.compile(r"\.([0-9]+)")
 _PREFIXES = ("eq", "ge", "gt", "le", "lt")
 Filter = dict[str, Any]
 
@@ -145,7 +146,7 @@ def _date_filter(text: str) -> Filter:
     whole_day = len(rest) == len("2026-01-05")
     try:
         at = msgspec.convert(f"{rest}T00:00:00Z" if whole_day else rest, datetime)
-        after = at + (timedelta(days=1) if whole_day else timedelta(microseconds=1))
+        after = at + (timedelta(days=1) if whole_day else _span(rest))
         at, after = _in_utc(at), _in_utc(after)
         if prefix not in _PREFIXES:
             raise ValueError(prefix)
@@ -163,6 +164,16 @@ def _date_filter(text: str) -> Filter:
         "lt": {"predicted_at__lt": at},
     }
     return limits[prefix]
+
+
+def _span(time: str) -> timedelta:
+    """Return for how long a time stands as it is written: its second, or a part of it.
+
+    R4, search.html#date: a value stands for all of the time that its precision leaves open.
+    """
+    fraction = _FRACTION.search(time)
+    digits = len(fraction[1]) if fraction is not None else 0
+    return timedelta(microseconds=10 ** max(0, 6 - digits))
 
 
 def _in_utc(time: datetime) -> datetime:

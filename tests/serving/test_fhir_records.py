@@ -197,6 +197,32 @@ def test_a_patient_is_never_searched_for_in_an_address(ehr):
         assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("date", "total"),
+    [
+        ("2026-03-02T09:00:01Z", 1),
+        ("eq2026-03-02T10:00:01+01:00", 1),
+        ("2026-03-02T09:00:00Z", 0),
+        ("2026-03-02T09:00:02Z", 0),
+        ("2026-03-02T09:00:01.4Z", 1),
+        ("2026-03-02T09:00:01.41Z", 1),
+        ("2026-03-02T09:00:01.412345Z", 1),
+        ("2026-03-02T09:00:01.412346Z", 0),
+        ("2026-03-02T09:00:01.42Z", 0),
+        ("le2026-03-02T09:00:01Z", 1),
+        ("lt2026-03-02T09:00:01Z", 0),
+        ("ge2026-03-02T09:00:01Z", 1),
+        ("gt2026-03-02T09:00:01Z", 0),
+        ("gt2026-03-02T09:00:00Z", 1),
+        ("gt2026-03-02T09:00:01.4Z", 0),
+    ],
+)
+def test_a_time_in_a_search_stands_for_all_that_its_precision_leaves_open(ehr, date, total):
+    """FHIR R4, search.html#date."""
+    predict(ehr, predicted_at="2026-03-02T09:00:01.412345Z")
+    assert search(ehr, date=date)["total"] == total
+
+
 def test_a_search_by_post_heeds_its_address_as_well(ehr):
     """FHIR R4, http.html#search: parameters of the address and of the body count alike."""
     predict(ehr)
