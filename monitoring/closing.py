@@ -135,7 +135,7 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
         return []
     earlier = ledger.open_alarms.get(one.base, [])
     if not earlier:
-        details = _details(one, closing.leading, closing.onset)
+        details = details_of(one, closing.leading, closing.onset)
         return [_raise(job, ledger, one.base, closing.day, details)]
     if not chapters.may_turn(earlier[-1], one.stream, closing.leading, closing.onset):
         return []
@@ -145,7 +145,7 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     if found is None:
         return []
     onset, bet = found
-    details = _details(one, bet, onset)
+    details = details_of(one, bet, onset)
     details |= {"held_from": onset.isoformat(), "against": begun.isoformat()}
     turn = _described(job, ledger, one.base, closing.day, details)
     chapters.end(earlier[-1], turn, lambda one: job.cases.describe(one, ledger, closing.day))
@@ -211,7 +211,8 @@ def _keep(ledger: Ledger, one: Watched, closing: Closing) -> None:
         ledger.states[one.key] = closing.state.changed(dispersion=known)
 
 
-def _details(one: Watched, bet: Bet, onset: date) -> dict[str, object]:
+def details_of(one: Watched, bet: Bet, onset: date) -> dict[str, object]:
+    """Return what an alarm holds of the bet that leads in a stream since an onset."""
     bet = chapters.plain(one.stream, bet)
     return {
         "onset": onset.isoformat(),

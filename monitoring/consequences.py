@@ -11,7 +11,6 @@ least as severe.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 
@@ -21,13 +20,14 @@ from numpy.typing import NDArray
 from monitoring import chapters
 from monitoring.alarms import Case
 from monitoring.cases import Cases
+from monitoring.compared import Window
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget
-from monitoring.evidence_left import BY_VALUE, most_evidence, without_refused
+from monitoring.evidence_left import BY_VALUE, Days, most_evidence, without_refused
 from monitoring.ledger import Ledger, day_counts
 from monitoring.override_streams import OVERRIDES
 from monitoring.roots import as_severe_as_what_follows, begins_before, slack, to_roots
-from monitoring.streams import AT, SCORE, TRAFFIC, DayRows, at_key, everywhere, site_of, ward_of
+from monitoring.streams import AT, SCORE, TRAFFIC, at_key, everywhere, site_of, ward_of
 from monitoring.windows import first_of_stay
 from records.models import Alarm
 
@@ -40,21 +40,6 @@ ABOUT_A_FEATURE = ("value", "missing", "category")
 EXPLAINED = (*ABOUT_A_FEATURE, "score", "alerts", "share")
 
 
-@dataclass(frozen=True, eq=False)
-class Window:
-    """The recorded rows of some days: their columns and the day of each."""
-
-    rows: Scored
-    days: NDArray[np.datetime64]
-
-    def within(self, spans: Sequence[tuple[date, date]]) -> NDArray[np.bool_]:
-        """Return which rows are of one of some spans' days, each from first to last."""
-        chosen = np.zeros(self.days.size, dtype=np.bool_)
-        for first, last in spans:
-            chosen |= (self.days >= np.datetime64(first)) & (self.days <= np.datetime64(last))
-        return chosen
-
-
 class Consequences:
     """Finds which of a version's open alarms follow from which, through a closed day."""
 
@@ -64,14 +49,12 @@ class Consequences:
 
     def find(self, alarms: Sequence[Alarm]) -> None:
         """Write into every alarm's details what it follows from, and what it does to the risk."""
-        causes = [alarm for alarm in alarms if self._feature(alarm) is not None]
-        for cause in causes:
-            cause.details["risk"] = self._risk(cause)
-        score = [alarm for alarm in alarms if everywhere(alarm.stream) == SCORE]
+        for cause in alarms:
+            if self._feature(cause) is not None:
+                cause.details["risk"] = self._risk(cause)
         for alarm in alarms:
-            pooled = self._pooled(alarm, alarms)
-            others = score if self._subject(alarm) == "alerts" else []
-            found = [pooled] if pooled else self._causes(alarm, causes, others)
+            pooled = self.pooled(alarm, alarms)
+            found = [pooled] if pooled else self._causes(alarm, alarms)
             alarm.details["follows"] = found[0].pk if found else None
             alarm.details["together_with"] = [one.pk for one in found[1:]]
         for alarm in alarms:
@@ -79,13 +62,20 @@ class Consequences:
                 one
                 for one in alarms
                 if one.stream == at_key(alarm.stream, site_of(one.stream) or "")
-                if self._pooled(one, [alarm]) is alarm
+                if self.pooled(one, [alarm]) is alarm
             ]
             alarm.details["sits"] = self._sits(alarm, at) if at else None
         to_roots(alarms)
         as_severe_as_what_follows(alarms)
 
-    def _pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
+    def possible_causes(self, alarm: Alarm, alarms: Sequence[Alarm]) -> list[Alarm]:
+        """Return which of some alarms may explain the evidence of one, by what they're about."""
+        if not self._is_explained(alarm):
+            return []
+        case = self.cases.case(alarm, self.books, self.through)
+        return [one for group in self._possible(alarm, case, alarms) for one in group]
+
+    def pooled(self, alarm: Alarm, alarms: Sequence[Alarm]) -> Alarm | None:
         """Return the open alarm of all sites' or overrides' rows of which one is a part."""
         for whole in wholes_of(alarm.stream):
             for one in alarms:
@@ -138,44 +128,60 @@ class Consequences:
             return None
         return feature
 
-    def _causes(
-        self, alarm: Alarm, causes: Sequence[Alarm], otherwise: Sequence[Alarm]
-    ) -> list[Alarm]:
-        """Return what explains an alarm, most first, from the causes or else from the others."""
+    def _is_explained(self, alarm: Alarm) -> bool:
+        """Say whether an alarm is of a kind that others may explain."""
         if alarm.stream == BY_VALUE:
-            return self._refused(alarm, causes)
-        if self._subject(alarm) not in EXPLAINED or self._feature(alarm) is not None:
+            return True
+        return self._subject(alarm) in EXPLAINED and self._feature(alarm) is None
+
+    def _possible(
+        self, alarm: Alarm, case: Case, alarms: Sequence[Alarm]
+    ) -> tuple[list[Alarm], list[Alarm]]:
+        """Return the alarms on features that may explain one, and else those that may."""
+        causes = [one for one in alarms if self._feature(one) is not None and one is not alarm]
+        if alarm.stream == BY_VALUE:
+            given = [one for one in causes if self._subject(one) != "missing"]
+            return [one for one in given if self._begins_in(one, alarm, case)], []
+        score = [one for one in alarms if everywhere(one.stream) == SCORE and one is not alarm]
+        others = score if self._subject(alarm) == "alerts" else []
+        causes, others = (
+            [one for one in group if self._spans(one, alarm, case)] for group in (causes, others)
+        )
+        return causes, others
+
+    def _causes(self, alarm: Alarm, alarms: Sequence[Alarm]) -> list[Alarm]:
+        """Return what explains an alarm, most first, from the features or else from the others."""
+        if not self._is_explained(alarm):
             return []
         case = self.cases.case(alarm, self.books, self.through)
-        groups = [
-            [one for one in group if one is not alarm and self._spans(one, alarm, case)]
-            for group in (causes, otherwise)
-        ]
+        groups, enough = self._possible(alarm, case, alarms), EVIDENCE_LEFT * self.budget.log_limit
         if not any(groups):
             return []
-        window, enough = self._window(case, alarm.raised_on), EVIDENCE_LEFT * self.budget.log_limit
+        if alarm.stream == BY_VALUE:
+            return self._refused(case, groups[0], enough)
+        window = self.window(case, alarm.raised_on)
         if self._evidence_left(case, window, []) < enough:  # too few rows to explain away
             return []
         explained = (self._explained(case, window, possible, enough) for possible in groups)
         return next((chosen for chosen in explained if chosen), [])
 
-    def _refused(self, alarm: Alarm, causes: Sequence[Alarm]) -> list[Alarm]:
+    def _refused(self, case: Case, causes: Sequence[Alarm], enough: float) -> list[Alarm]:
         """Return the alarm on the values that are refused, if little is left without them."""
-        case = self.cases.case(alarm, self.books, self.through)
         days = [(day, counts.sum(axis=0)) for day, counts in case.changed]
-        enough = EVIDENCE_LEFT * self.budget.log_limit
         if most_evidence(case, days, self.budget) < enough:
             return []
-        model, version = self.cases.definition.name, self.cases.version
         # what all rows show comes before what one site's do
         for cause in sorted(causes, key=lambda one: site_of(one.stream) is not None):
-            if self._subject(cause) == "missing" or not self._begins_in(cause, alarm, case):
-                continue
-            spans = chapters.changed_days(cause, self.through)
-            others = without_refused(case, model, version, str(self._feature(cause)), spans)
+            others = self.without_refused(case, cause)
             if most_evidence(case, others, self.budget) < enough:
                 return [cause]
         return []
+
+    def without_refused(self, case: Case, cause: Alarm) -> Days:
+        """Return a case's days as if no value of a cause's feature had been refused in its span."""
+        model, version = self.cases.definition.name, self.cases.version
+        spans = chapters.changed_days(cause, self.through)
+        return without_refused(case, model, version, str(self._feature(cause)), spans)
 
     def _explained(
         self, case: Case, window: Window, possible: list[Alarm], enough: float
@@ -200,14 +206,10 @@ class Consequences:
             return False
         return case.onset <= chapters.changed_through(cause, self.through)
 
-    def _window(self, case: Case, raised_on: date) -> Window:
+    def window(self, case: Case, raised_on: date) -> Window:
         """Load a change's days until its alarm was raised, or as many as are compared."""
-        rows, last = 0, case.onset
-        through = max(raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
-        for day, counts in case.changed:
-            if rows >= COMPARED_ROWS or day > through:
-                break
-            rows, last = rows + int(counts.sum()), day
+        compared = compared_days(case, raised_on)
+        last = compared[-1][0] if compared else case.onset
         frame = self.cases.answers(case.onset, last)
         chosen = first_of_stay(self.cases.definition.name, self.cases.version, frame, case.onset)
         if case.watched.site is not None:
@@ -227,13 +229,15 @@ class Consequences:
 
     def _evidence_left(self, case: Case, window: Window, causes: Sequence[Alarm]) -> float:
         """Return the most log evidence that the stream would have without these causes."""
+        return most_evidence(case, self.without(case, window, causes), self.budget)
+
+    def without(self, case: Case, window: Window, causes: Sequence[Alarm]) -> Days:
+        """Return the counts of a window's days as they would be without these causes."""
         rows = window.rows
         for cause in causes:
             span = window.within(chapters.changed_days(cause, self.through))
             rows = self._restored(cause, rows, span)
-        days = ((day, window.days == np.datetime64(day)) for day in _distinct(window.days))
-        counted = ((day, case.watched.see(_of_day(rows, chosen)).counts) for day, chosen in days)
-        return most_evidence(case, counted, self.budget)
+        return [(day, case.watched.see(part).counts) for day, part in window.by_day(rows)]
 
     def _restored(
         self, cause: Alarm, rows: Scored, changed: NDArray[np.bool_] | slice = slice(None)
@@ -249,7 +253,7 @@ class Consequences:
     def _risk(self, cause: Alarm) -> Mapping[str, object]:
         """Say what a feature's change does to the risk over the days since its onset."""
         case = self.cases.case(cause, self.books, self.through)
-        window = self._window(case, cause.raised_on)
+        window = self.window(case, cause.raised_on)
         usual = self._restored(cause, window.rows)
         return effect_on_risk(self.cases.definition, window.rows, usual)
 
@@ -260,6 +264,18 @@ class Consequences:
 
         model = RiskModel.load(self.cases.reference.parent, version=self.cases.version)
         return Counterfactual(self.cases.definition, self.cases.reference_column, model.scorer)
+
+
+def compared_days(case: Case, raised_on: date) -> Days:
+    """Return the counts, [bins], of a change's days until its alarm, or of as many as compared."""
+    rows, found = 0, Days()
+    through = max(raised_on, case.onset + timedelta(days=COMPARED_DAYS - 1))
+    for day, counts in case.changed:
+        if rows >= COMPARED_ROWS or day > through:
+            break
+        found.append((day, counts.sum(axis=0)))
+        rows += int(counts.sum())
+    return found
 
 
 def wholes_of(stream: str) -> tuple[str, ...]:
@@ -280,20 +296,3 @@ def _opposite_sizes(one: Alarm, other: Alarm) -> bool:
         return False
     first, second = (size["now"] - size["before"] for size in sizes)
     return bool(first * second < 0)
-
-
-def _distinct(days: NDArray[np.datetime64]) -> list[date]:
-    return list(np.unique(days).astype(object))
-
-
-def _of_day(rows: Scored, chosen: NDArray[np.bool_]) -> DayRows:
-    columns = {name: column[chosen] for name, column in rows.features.items()}
-    return DayRows(
-        columns,
-        rows.margin[chosen],
-        rows.risk[chosen],
-        {},
-        int(chosen.sum()),
-        rows.contributions[chosen],
-        site=rows.site[chosen],
-    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from monitoring.alarms import Case
 from monitoring.evidence.detector import Budget, close_day, open_stream
-from monitoring.evidence.state import Counts
+from monitoring.evidence.state import Counts, Floats
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import kind
@@ -30,6 +30,20 @@ def most_evidence(case: Case, days: Iterable[tuple[date, Counts]], budget: Budge
         closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
         state, most = closing.state, max(most, closing.log_total)
     return float(most)
+
+
+def evidence_by_bet(case: Case, days: Iterable[tuple[date, Counts]], budget: Budget) -> Floats:
+    """Return the most log evidence of each bet, [bets], over some days' counts, [bins]."""
+    stream = case.watched.stream
+    state = open_stream(stream, case.before)
+    now = most = np.full(len(stream.bets), -np.inf)
+    for day, counts in days:
+        if not counts.any():
+            continue
+        closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
+        state, now = closing.state, closing.log_evidence + np.logaddexp(now, 0.0)
+        most = np.maximum(most, now)
+    return most
 
 
 def without_refused(

@@ -21,6 +21,7 @@ from monitoring.closing import Job, close_rows, late_counts, late_reports, watch
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
 from monitoring.evidence.state import Counts
+from monitoring.explained import settle
 from monitoring.followed import follow
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
@@ -201,7 +202,7 @@ def _close(
         settled: list[Alarm] = []
         late: dict[str, Counts] = {}
         if not done:
-            settled = books.settle(ledger, job.watched)
+            settled = settle(job, ledger)
             late = late_counts(job, ledger, plan.late)
             if ledger.closed_through:
                 late_reports(job, ledger, first, late)

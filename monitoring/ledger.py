@@ -122,7 +122,8 @@ def settle(ledger: Ledger, watched: Watchlist) -> list[Alarm]:
     """Apply what reviewers decided on closed alarms, and return those, to be saved as settled.
 
     The days of a false alarm join the reference, those of a fault leave it for good, and with an
-    accepted change a new reference begins on the day of the change.
+    accepted change a new reference begins on the day of the change. What evidence gathered while
+    a change lasted that was either is of what was signed, and begins anew.
     """
     closed = Alarm.objects.filter(
         model=ledger.model, version=ledger.version, state=CLOSED, details__settled=False
@@ -164,7 +165,10 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]
     joined = [one for one in days if one[0] < held]
     if watched.is_twin:
         joined = _of_first_year(ledger, watched.base, joined)
-    return strata.withdrawn(state, strata.local(joined, watched.stream.bins))
+    state = strata.withdrawn(state, strata.local(joined, watched.stream.bins))
+    if alarm.stream in ledger.open_alarms or chapters.is_ended(alarm):
+        return state  # what has gathered since is of the chapter after it
+    return state.forget(state.run_start <= chapters.changed_through(alarm, last).toordinal())
 
 
 def _of_first_year(

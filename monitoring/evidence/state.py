@@ -93,6 +93,14 @@ class StreamState:
         """Let rows that were kept out join the reference, for an alarm that proved false."""
         return self.changed(reference=_with(self.reference, counts, stratum, 1))
 
+    def forget(self, bets: NDArray[np.bool_]) -> "StreamState":
+        """Begin the evidence of some bets, [bets], anew; the reference stays as it is."""
+        return self.changed(
+            log_m=np.where(bets, -np.inf, self.log_m),
+            log_run=np.where(bets, -np.inf, self.log_run),
+            run_start=np.where(bets, 0, self.run_start).astype(np.int32),
+        )
+
     def to_bytes(self) -> bytes:
         """Write the state exactly, with a version and a checksum."""
         strata, bins = self.reference.shape
