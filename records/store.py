@@ -218,7 +218,7 @@ class PostgresqlStore:
             self._roll_back(error)
             # of the latter kind is that it can only be read; no row is at fault
             if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
-                raise WriterBusy(f"the database is busy: {_words(error)}") from error
+                raise _busy(error) from error
             _log.warning("the database refuses a record: %s", _words(error))
             raise RecordError("the database refuses a record") from error
 
@@ -228,7 +228,7 @@ class PostgresqlStore:
             self._cursor.execute(self._check)
         except psycopg.Error as error:
             self._roll_back(error)
-            raise WriterBusy(f"the database is busy: {_words(error)}") from error
+            raise _busy(error) from error
 
     def _roll_back(self, cause: psycopg.Error) -> None:
         try:
@@ -237,11 +237,18 @@ class PostgresqlStore:
         except psycopg.Error:
             self._connection.close()
         if self._connection.closed:
-            raise WriterStopped(f"the database is gone: {_words(cause)}") from cause
+            _log.error("the database is gone: %s", _words(cause))
+            raise WriterStopped("the connection to the database is gone") from cause
 
     def close(self) -> None:
         """See `Store.close`."""
         self._connection.close()
+
+
+def _busy(error: psycopg.Error) -> WriterBusy:
+    """Return what callers are told; the server's own words are for the log alone."""
+    _log.warning("the database is busy: %s", _words(error))
+    return WriterBusy("the database is busy, so nothing can be recorded for now")
 
 
 def _words(error: psycopg.Error) -> str:

@@ -127,15 +127,20 @@ class DeadlinePassed(AuscultError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one class of error is answered; `issue` is FHIR's IssueType code."""
+    """How one class of error is answered; `issue` is FHIR's IssueType code.
+
+    Where there are `words`, callers are told these: the error's own are the operator's (API-8).
+    """
 
     status: int
     slug: str
     title: str
     issue: str
     headers: Headers = ()
+    words: str = ""
 
 
+_INSIDE = "Something went wrong inside"
 _RETRY: Headers = ((b"retry-after", b"1"),)
 
 TABLE: Mapping[type[Exception], Kind] = {
@@ -163,14 +168,20 @@ TABLE: Mapping[type[Exception], Kind] = {
     InputError: Kind(422, "input", "The request can't be scored", "invalid"),
     ModelSuspended: Kind(503, "suspended", "The model was taken out of use", "transient"),
     WriterBusy: Kind(503, "busy", "Too much is waiting to be recorded", "transient", _RETRY),
-    WriterStopped: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
+    WriterStopped: Kind(
+        503,
+        "not-recording",
+        "Predictions can't be recorded",
+        "transient",
+        words="nothing can be recorded now, so nothing is answered",
+    ),
     RecordError: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
     ReadBackLate: Kind(504, "deadline", "The data were not read in time", "timeout"),
     DeadlinePassed: Kind(504, "deadline", "The answer was not ready in time", "timeout"),
     ExplanationMismatch: Kind(
         500, "explanation-mismatch", "The explanation does not add up", "exception"
     ),
-    Exception: Kind(500, "internal", "Something went wrong inside", "exception"),
+    Exception: Kind(500, "internal", _INSIDE, "exception", words=_INSIDE),
 }
 
 
@@ -183,14 +194,20 @@ def kind_of(error: Exception) -> Kind:
     return next(TABLE[cls] for cls in type(error).__mro__ if cls in TABLE)
 
 
+def told(error: Exception) -> str:
+    """Return what a caller is told of an error; the text of one that isn't ours may hold anything.
+
+    No database's words, path or address is among it.
+    """
+    return kind_of(error).words or str(error)
+
+
 def answer_error(error: Exception, *, form: Form, wanted_score: bool) -> Answer:
     """Answer an error in the form of the protocol that was spoken.
 
-    `wanted_score` adds that no risk was calculated. The text of an error that isn't ours may
-    hold anything, so only its kind is told.
+    `wanted_score` adds that no risk was calculated.
     """
-    kind = kind_of(error)
-    detail = str(error) if isinstance(error, AuscultError) else kind.title
+    kind, detail = kind_of(error), told(error)
     headers = (*kind.headers, *(error.headers if isinstance(error, CallError) else ()))
     if form == "fhir":
         body = _operation_outcome(error, kind, detail, wanted_score=wanted_score)

@@ -42,6 +42,7 @@ from serving.problems import (
     NotFound,
     PrefetchNeeded,
     kind_of,
+    told,
 )
 from serving.subject import check_bound, identifier_of
 
@@ -281,7 +282,7 @@ async def _no_score(
         # the card has no risk in it, and without it silence would read as a low one
         late = DeadlinePassed() if isinstance(failure, TimeoutError) else failure
         call.premises.counters.problems("services.answer", kind_of(late).slug).inc()
-    return no_score_card(service.model, service.about, str(error), card)
+    return no_score_card(service.model, service.about, told(error), card)
 
 
 def _json(value: dict[str, Any]) -> Answer:

@@ -419,7 +419,7 @@ def test_after_failed_commits_it_is_tried_without_a_row_until_one_would_succeed(
 
 
 def test_a_database_that_may_only_be_read_is_busy_and_does_not_refuse_the_row(
-    postgresql_db: Settings, monkeypatch: pytest.MonkeyPatch
+    postgresql_db: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("records.standstill.HOLD_SECONDS", 0.1)
     monkeypatch.setattr("records.standstill.TRIAL_SECONDS", 0.1)
@@ -427,7 +427,10 @@ def test_a_database_that_may_only_be_read_is_busy_and_does_not_refuse_the_row(
         f"{postgresql_db.database}?options=-cdefault_transaction_read_only%3Don", queue=10
     )
     writer.start()
-    assert isinstance(writer.submit([prediction()]).exception(10), WriterBusy)
+    error = writer.submit([prediction()]).exception(10)
+    assert isinstance(error, WriterBusy)
+    assert "read-only" not in str(error)
+    assert "read-only transaction" in caplog.text
     time.sleep(0.5)
     assert not writer.ready
     writer.close()

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from models.readings import Reading
 from records.clients import SCOPES, create_client
 from records.standstill import STANDSTILL_SECONDS
 from serving.recording import input_digest
-from tests.factories import NAME, NOW, VALUES
+from tests.factories import BUNDLE, NAME, NOW, VALUES
 from tests.serving.conftest import read_predictions
+from tests.serving.hooks import PATH as CARDS
+from tests.serving.hooks import hook_request
 
 PREDICT = f"/v1/models/{NAME}/predict"
 
@@ -68,6 +71,49 @@ def test_no_answer_comes_while_the_record_cannot_be_committed(service, ehr, reco
         other.execute("ROLLBACK")
         answer = answering.result(20).json()
     assert [str(row.id) for row in recorded()] == [answer["prediction_id"]]
+
+
+def test_what_a_database_says_when_it_goes_is_told_to_no_caller(serve, postgresql_db, caplog):
+    """API-8: the log has it."""
+    service = serve(postgresql_db)
+    client = service.client(*SCOPES)
+    client.get("/v1/models")  # the client is known from here on
+    with (
+        psycopg.connect(postgresql_db.database, autocommit=True) as other,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE records_chainblock")
+        bundle = {"params": {"model": NAME}, "json": BUNDLE}
+        calls = [
+            pool.submit(service.predict, client, {"values": VALUES}),
+            pool.submit(client.post, "/fhir/RiskAssessment/$predict", **bundle),
+            pool.submit(client.post, CARDS, json=hook_request()),
+        ]
+        time.sleep(1)
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        answers = [one.result(20) for one in calls]
+        other.execute("ROLLBACK")
+    assert [one.status_code for one in answers] == [503, 503, 200]
+    for one in answers:
+        assert "nothing can be recorded now" in one.text
+        assert "terminating" not in one.text
+        assert "connection" not in one.text
+    assert "terminating connection due to administrator command" in caplog.text
+
+
+def test_the_place_of_a_database_that_was_moved_is_told_to_no_caller(service, ehr, caplog):
+    """API-8."""
+    ehr.get("/v1/models")
+    path = service.settings.root / "records.db"
+    path.rename(path.with_name("moved.db"))
+    answer = service.predict(ehr, {"values": VALUES})
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "nothing can be recorded now, so nothing is answered"
+    assert str(path) in caplog.text
 
 
 def test_a_record_that_takes_too_long_is_no_answer(serve, sqlite_db):
