@@ -13,6 +13,7 @@ from models.corrections import Correction, check_correction, contradictions
 from models.definition import Definition
 from models.errors import InputError, MalformedInput, RecordError
 from models.features import assemble
+from models.fhir_time import moment
 from models.readings import Readings
 from models.risk_model import RiskModel
 from monitoring.corrected_readings import corrected_readings, recorded_readings
@@ -20,7 +21,7 @@ from records import corrections
 from records.models import AffectedPrediction, Prediction, SourceCorrection
 from records.sources import Sources
 
-COLUMNS = ("source", "status", "feature", "value", "unit")
+COLUMNS = ("source", "status", "feature", "value", "unit", "time")
 MOST_FAULTS = 20
 LONGEST_REASON = 300
 
@@ -38,12 +39,12 @@ class Listed:
     unscored: int = 0
 
 
-def read_file(path: Path, definition: Definition) -> list[Correction]:
+def read_file(path: Path, definition: Definition, now: datetime) -> list[Correction]:
     """Read a CSV of corrections whole; raise RecordError that names the faulty rows.
 
     Columns: `source` as predictions name it (`Observation/123`), `status` (`corrected` or
-    `entered-in-error`), and optionally `feature` with its right `value`
-    and that one's `unit`.
+    `entered-in-error`), and optionally `feature` with its right `value`, and that one's `unit` and
+    `time`, with an offset and not after `now`.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -57,7 +58,7 @@ def read_file(path: Path, definition: Definition) -> list[Correction]:
     found, faults = [], []
     for number, row in enumerate(rows, start=1):
         try:
-            found.append(_correction(row, definition))
+            found.append(_correction(row, definition, now))
         except MalformedInput as error:
             faults.append(f"row {number}: {error}")
     if not faults:
@@ -93,15 +94,31 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
     return Listed(len(new), total, changes, unscored)
 
 
-def _correction(row: dict[str, Any], definition: Definition) -> Correction:
+def _correction(row: dict[str, Any], definition: Definition, now: datetime) -> Correction:
     cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
     value: float | str | None = cells["value"] or None
     feature = definition.by_name.get(cells["feature"])
     if value is not None and feature is not None and feature.kind == "numeric":
         with suppress(ValueError):
             value = float(value)
-    found = Correction(cells["source"], cells["status"], cells["feature"], value)
+    taken_at = _time(cells["time"], now) if cells["time"] else None
+    if taken_at is not None and value is None:
+        raise _bad_time("needs a value that was true then")
+    found = Correction(cells["source"], cells["status"], cells["feature"], value, taken_at=taken_at)
     return check_correction(found, definition, cells["unit"] or None)
+
+
+def _time(text: str, now: datetime) -> datetime:
+    taken_at = moment(text, "time")
+    if taken_at is None:
+        raise _bad_time("has no time of day; give one, such as 2026-01-05T10:15:00Z")
+    if taken_at > now:
+        raise _bad_time(f"{taken_at.isoformat()} is later than now")
+    return taken_at
+
+
+def _bad_time(words: str) -> MalformedInput:
+    return MalformedInput(f"time {words}", field="time", reason="bad_time")
 
 
 def _reports_on(

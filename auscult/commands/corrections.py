@@ -27,6 +27,7 @@ def corrections(
     from monitoring.corrections import read_file
     from records.corrections import report
 
-    found = read_file(source, definition)
-    new = report(name, found, by=by or getpass.getuser(), now=now())
+    at = now()
+    found = read_file(source, definition, at)
+    new = report(name, found, by=by or getpass.getuser(), now=at)
     out.print(f"{new:,} corrections were recorded, {len(found) - new:,} were known already.")

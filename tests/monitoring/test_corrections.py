@@ -170,11 +170,44 @@ def test_a_file_is_read_whole_or_not_at_all(clinic: Clinic, tmp_path: Path) -> N
         "source,status,feature,value\nObservation/1,corrected,creatinine,1.2\n"
         "Observation/2,entered-in-error,,\nObservation/3,corrected,ward,surgical\n"
     )
-    assert read_file(path, clinic.definition) == [
+    assert read_file(path, clinic.definition, NOW) == [
         Correction("Observation/1", "corrected", "creatinine", 1.2),
         Correction("Observation/2", "entered-in-error"),
         Correction("Observation/3", "corrected", "ward", "surgical"),
     ]
+
+
+def test_a_file_may_say_when_the_right_value_was_true(clinic: Clinic, tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    at = NOW - timedelta(hours=3)
+    path.write_text(
+        "source,status,feature,value,unit,time\n"
+        f"O/1,corrected,creatinine,1.2,mg/dL,{at.isoformat()}\nO/2,entered-in-error,,,,\n"
+    )
+    assert read_file(path, clinic.definition, NOW) == [
+        Correction("O/1", "corrected", "creatinine", 1.2, taken_at=at),
+        Correction("O/2", "entered-in-error"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ("corrected,creatinine,1.2,2026-01-05T10:15:00", "row 1: time is a time without an offset"),
+        ("corrected,creatinine,1.2,yesterday", "row 1: time is not a FHIR dateTime"),
+        ("corrected,creatinine,1.2,2020-01-05", "row 1: time has no time of day"),
+        ("corrected,creatinine,1.2,2126-01-05T10:15:00Z", "row 1: time .* is later than now"),
+        ("corrected,,,2020-01-05T10:15:00Z", "row 1: time needs a value"),
+        ("entered-in-error,,,2020-01-05T10:15:00Z", "row 1: time needs a value"),
+    ],
+)
+def test_a_time_that_can_not_be_right_is_named_and_nothing_recorded(
+    clinic: Clinic, tmp_path: Path, cells: str, words: str
+) -> None:
+    path = tmp_path / "corrections.csv"
+    path.write_text(f"source,status,feature,value,time\nO/1,{cells}\n")
+    with pytest.raises(RecordError, match=words):
+        read_file(path, clinic.definition, NOW)
 
 
 @pytest.mark.parametrize(
@@ -199,14 +232,14 @@ def test_a_faulty_row_is_named_and_nothing_recorded(
     path = tmp_path / "corrections.csv"
     path.write_text(f"source,status,feature,value\n{row}\n")
     with pytest.raises(RecordError, match=words):
-        read_file(path, clinic.definition)
+        read_file(path, clinic.definition, NOW)
 
 
 def test_other_columns_are_refused(clinic: Clinic, tmp_path: Path) -> None:
     path = tmp_path / "corrections.csv"
     path.write_text("source,status,patient\nO/1,corrected,Ann\n")
     with pytest.raises(RecordError, match="the columns must be source, status, feature, value"):
-        read_file(path, clinic.definition)
+        read_file(path, clinic.definition, NOW)
 
 
 def test_the_notice_names_no_prediction_and_no_source(clinic: Clinic) -> None:
