@@ -41,6 +41,21 @@ class Placed:
         return {**vars(self), "groups": list(self.groups)}
 
 
+@dataclass(frozen=True)
+class _Tense:
+    """The words that tell whether a change is over."""
+
+    sits: str
+    leans: str
+    comes: str
+    stands: str
+    look: str
+
+
+_PRESENT = _Tense("It sits", "It is seen elsewhere too, but more", "It comes", "stands", "look")
+_PAST = _Tense("It sat", "It was seen elsewhere too, but more", "It came", "stood", "looked")
+
+
 def figure_of(bet: Bet) -> Figure:
     """Return what words a mean score on the scale of a bet."""
     if bet.family == "location":
@@ -62,12 +77,16 @@ def placed(
     bet: Bet,
     began: Mapping[str, date],
     looks_like: str = "",
+    *,
+    over: bool = False,
 ) -> Placed:
     """Say where a change sits among groups, of which `groups` are all that there are.
 
     `began` has the first day since the onset on which a group was seen; `looks_like` is what the
-    readings look like of which the bet is on the share, if it is of readings.
+    readings look like of which the bet is on the share, if it is of readings; `over` says that the
+    change has ended.
     """
+    tense = _PAST if over else _PRESENT
     if len(groups) < 2:
         return Placed(dimension, "one", _only(dimension, groups))
     if found is None:
@@ -78,11 +97,12 @@ def placed(
     verdict, there = _verdict(parts)
     shown = tuple(_shown(part, found, figure) for part in parts)
     if not there:
-        words = f"No {dimension} stands out among {len(parts)}."
+        words = f"No {dimension} {tense.stands} out among {len(parts)}."
         return Placed(dimension, verdict, words, shown)
     elsewhere = [part for part in parts if part not in there]
     new = _new(there, found, began)
-    words = _sentence(dimension, verdict, there, elsewhere, found, figure, new, looks_like)
+    looks = f" {tense.look} like {looks_like}" if looks_like else ""
+    words = _sentence(dimension, verdict, there, elsewhere, found, figure, new, looks, tense)
     return Placed(dimension, verdict, words, shown)
 
 
@@ -115,16 +135,17 @@ def _sentence(
     found: Apportioned,
     figure: Figure,
     new: str,
-    looks_like: str,
+    looks: str,
+    tense: _Tense,
 ) -> str:
     names = " and ".join(part.group for part in there)
     place = _PLACES[dimension].format(names)
-    begins = "It sits" if verdict == "sits" else "It is seen elsewhere too, but more"
+    begins = tense.sits if verdict == "sits" else tense.leans
     if not any(part.rows for part in there):
         gone = _GONE.get(dimension, f"requests any more {place}").format(names)
-        return f"It comes of there being no {gone}."
+        return f"{tense.comes} of there being no {gone}."
     own, others = _joined(there, found, figure), _joined(elsewhere, found, figure)
-    of, looks = (" of readings", f" look like {looks_like}") if looks_like else ("", "")
+    of = " of readings" if looks else ""
     words = f"{begins} {place}{new}: {own[0]}{of} there{own[1]}, {others[0]} elsewhere{others[1]}"
     usual = f", {figure(found.usual, found.usual)} in the reference" if found.by_reference else ""
     return f"{words}{usual}{looks}."

@@ -57,6 +57,7 @@ class Whereabouts:
 
     def _where(self, alarm: Alarm) -> dict[str, Any]:
         case = self.cases.case(alarm, self.books, self.through)
+        over = case.ended is not None
         unit = alarm.details.get("unit")
         looks_like = unit["change"]["name"] if unit else ""
         if unit:
@@ -74,7 +75,7 @@ class Whereabouts:
             known = sorted({*groups, *past})
             found = apportion(scores, groups, past, case.before) if len(known) > 1 else None
             told = found if unit or not found else as_told(found, alarm.details["size"])
-            said = placed(name, known, told, bet, began[name], looks_like)
+            said = placed(name, known, told, bet, began[name], looks_like, over=over)
             dimensions.append(said.to_dict())
         return {
             "looks_like": looks_like,

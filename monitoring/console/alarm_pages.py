@@ -160,6 +160,8 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "part_of": _whole(alarm),
         "sits": alarm.details.get("sits"),
         "where": where,
+        "then": "Then" if alarm.details.get("ended") else "Since",
+        "as_it_is": "As it was" if alarm.details.get("ended") else "As it is",
         "divided": any(one["groups"] for one in where["dimensions"]) if where else False,
         "ended_on": chapters.last_day(alarm, date.max) if chapters.is_ended(alarm) else None,
         "consequences": list(consequences(alarm)),
@@ -253,5 +255,8 @@ def evidence_over_time(alarm: Alarm, days: list[DayCount], dossier: Dossier) -> 
 
 
 def power_of_ten(exponent: float) -> str:
-    """Word evidence as so many to one."""
+    """Word evidence as so many to one, from ten million on by its power of ten."""
+    if exponent >= 7:
+        power, digits = math.floor(exponent), str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+        return f"{math.floor(10 ** (exponent - power))} × 10{str(power).translate(digits)} : 1"
     return f"{10**exponent:,.0f} : 1" if exponent >= 0 else "none"

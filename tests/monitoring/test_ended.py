@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitoring.alarms import by_cause
+from monitoring.alarms import by_cause, where_words
 from records.models import Alarm, DayCount, Stream
 from tests.monitoring.clinic import FIRST, Change, Clinic, older, without_creatinine
 
@@ -65,6 +65,18 @@ def test_what_followed_from_a_change_still_does_when_it_has_ended(clinic: Clinic
     assert len(consequences) == len(alarms) - 1
     assert cause.details["risk"]["rows"] == 600
     assert cause.details["where"]["last"] == cause.details["ended"]
+
+
+def test_where_an_ended_change_sat_is_told_in_the_past_tense(clinic: Clinic) -> None:
+    for step in range(40):
+        day = FIRST + timedelta(days=step)
+        fault = {"change": without_creatinine(0.8)} if FAULT <= day < REPAIRED else {}
+        clinic.record(day, 40, site="north", **fault)
+        clinic.record(day, 40, site="south")
+    clinic.watch(FIRST + timedelta(days=14))
+    assert where_words(found()[MISSING])[0].startswith("It sits at north: 8")
+    clinic.watch(FIRST + timedelta(days=39))
+    assert where_words(found()[MISSING])[0].startswith("It sat at north: 8")
 
 
 def test_a_change_that_comes_back_is_told_by_the_alarm_that_is_open(clinic: Clinic) -> None:

@@ -378,6 +378,41 @@ def test_how_a_change_is_divided_is_put_into_words(
     assert (said.verdict, said.words) == (verdict, words)
 
 
+@pytest.mark.parametrize(
+    ("parts", "looks_like", "words"),
+    [
+        (
+            (part("a", 100, 0.9, 0.95), part("b", 100, 0.1, 0.05)),
+            "",
+            "It sat in requests from a: 90 % there (10 % in earlier requests), "
+            "10 % elsewhere (10 % in earlier requests).",
+        ),
+        (
+            (part("a", 100, 0.9, 0.95), part("b", 100, 0.1, 0.05)),
+            "X taken for Y",
+            "It sat in requests from a: 90 % of readings there (10 % in earlier requests), "
+            "10 % elsewhere (10 % in earlier requests) looked like X taken for Y.",
+        ),
+        (
+            (part("a", 100, 0.5, 0.4), part("b", 900, 0.2, 0.6)),
+            "",
+            "No sending system stood out among 2.",
+        ),
+        (
+            (part("a", 0, None, 0.9), part("b", 100, 0.3, 0.1)),
+            "",
+            "It came of there being no requests any more from a.",
+        ),
+    ],
+)
+def test_where_a_change_sat_that_has_ended_is_told_in_the_past_tense(
+    parts: tuple[Part, ...], looks_like: str, words: str
+) -> None:
+    found = Apportioned(parts, 0.1, by_reference=False)
+    said = placed("sending system", ["a", "b"], found, RATE, {}, looks_like, over=True)
+    assert said.words == words
+
+
 def test_too_few_requests_are_said_to_be_too_few() -> None:
     said = placed("site", ["a", "b"], None, LOCATION, {})
     assert said.words == "Too few requests to divide the change among 2 sites."

@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -5,10 +6,17 @@ from datetime import date, timedelta
 import pytest
 from django.test import Client
 
+from monitoring.console.alarm_pages import power_of_ten
 from monitoring.console.charts import Point, Scale, Step, spark, trend, waterfall
 from monitoring.console.model_pages import outside_links
 from monitoring.console.overview import summary
-from monitoring.console.wording import risk_words, share_words, signed_words, with_unit
+from monitoring.console.wording import (
+    risk_words,
+    share_words,
+    signed_words,
+    unbroken,
+    with_unit,
+)
 from monitoring.followed import follow
 from monitoring.over_time import performance_over_time
 from monitoring.periods import Choice
@@ -43,7 +51,8 @@ def test_a_models_page_shows_alarm_drift_and_what_is_not_claimed(
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "Outside its validated use" in page
     lines = [part.split("</a>", 1)[0] for part in page.split('class="alarm-summary"')[1:]]
-    assert any("Creatinine in serum is missing in 9" in line for line in lines)
+    missing = 'Creatinine in serum is missing in <span class="whole">9'
+    assert any(missing in line for line in lines)
     creatinine = watched.profile.features["creatinine"]
     assert f"training {share_words(creatinine.missing / creatinine.total)}" in page
     assert "not claimed: the outcomes of 900 of 900 predictions are unreported" in page
@@ -76,7 +85,7 @@ def test_a_version_that_nobody_watched_is_not_called_within_its_validated_use(
     assert "Not watched yet" in page
     assert "Within its validated use" not in page
     earlier = page.split("Still open from earlier versions", 1)[1]
-    assert "Creatinine in serum is missing in 9" in earlier
+    assert 'Creatinine in serum is missing in <span class="whole">9' in earlier
     assert "not watched yet" in text_of(browse("vera"), "/")
 
 
@@ -188,7 +197,30 @@ def test_the_page_of_an_alarm_whose_change_ended_shades_its_days_alone(
     # days 10 to 14 of those from 0 to 39
     assert float(left) == pytest.approx(720 * 10 / 39, abs=0.1)
     assert float(width) == pytest.approx(720 * 4 / 39, abs=0.1)
-    assert text_of(browse("vera"), f"/models/{watched.model}/").count('class="changed"') > 0
+    assert ">Where it sat</h2>" in text
+    assert ">What it did to the risk</h2>" in text
+    assert 'data-label="As it was"' in text
+    assert 'data-label="As it is"' not in text
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert page.count('class="changed"') > 0
+    assert 'from <span class="whole">2024-01-11</span> to <span class="whole">' in page
+
+
+@pytest.mark.parametrize(
+    ("exponent", "words"),
+    [
+        (-0.5, "none"),
+        (0, "1 : 1"),
+        (math.log10(105_850), "105,850 : 1"),
+        (7, "1 × 10⁷ : 1"),
+        (15.58, "3 × 10¹⁵ : 1"),
+        (8.9999, "9 × 10⁸ : 1"),
+    ],
+)
+def test_evidence_is_worded_so_that_it_leaves_room_for_its_line(
+    exponent: float, words: str
+) -> None:
+    assert power_of_ten(exponent) == words
 
 
 def test_a_title_cannot_break_out_of_a_chart() -> None:
@@ -221,7 +253,7 @@ def test_consequences_stand_below_their_cause_and_are_not_counted_as_alarms(
     assert following
     assert len(cases) == Alarm.objects.filter(details__follows=None).count()
     page = text_of(browse("vera"), f"/models/{watched.model}/")
-    assert page.index(cause.summary) < page.index("Follows from it:")
+    assert page.index(unbroken(cause.summary)) < page.index("Follows from it:")
 
 
 def test_the_alarm_page_says_what_the_change_does_to_the_risk(

@@ -5,6 +5,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from monitoring.console.wording import unbroken
 from records.models import Alarm, AuditEvent, Review
 from tests.monitoring.clinic import Clinic
 from tests.monitoring.console.people import PASSWORD
@@ -45,8 +46,8 @@ def test_a_decision_on_a_cause_is_signed_for_what_follows_from_it(
     cause = Alarm.objects.get(stream="value:age")
     score = Alarm.objects.get(stream="score")
     rita = browse("rita")
-    assert score.summary in rita.get(f"/alarms/{cause.pk}/").content.decode()
-    assert cause.summary in rita.get(f"/alarms/{score.pk}/").content.decode()
+    assert unbroken(score.summary) in rita.get(f"/alarms/{cause.pk}/").content.decode()
+    assert unbroken(cause.summary) in rita.get(f"/alarms/{score.pk}/").content.decode()
     assert sign(rita, cause) == 302
     assert Alarm.objects.get(pk=score.pk).state == "closed"
     assert Review.objects.filter(alarm=score, decision="fault", by="rita").count() == 1

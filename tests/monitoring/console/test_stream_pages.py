@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
+from monitoring.console.wording import unbroken
 from monitoring.sites import standing
 from records.models import Alarm, Feedback, MonitorRun, Prediction, Stream
 from records.settings import Settings
@@ -74,7 +75,7 @@ def test_the_pages_say_where_an_alarm_sits_and_since_when_sites_are_watched(
     part = Alarm.objects.get(stream="missing:creatinine@north")
     told = page(f"/alarms/{whole.pk}/")
     assert "Without the rows from north, little of the evidence is left." in told
-    assert part.summary in told
+    assert unbroken(part.summary) in told
     where = told.split('id="where"')[1].split("</section>")[0]
     assert 'It sits at north: <span class="whole">9' in where
     assert "All requests are from client." in where
