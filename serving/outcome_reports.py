@@ -11,7 +11,7 @@ from models.errors import MalformedInput
 from serving.contract import Aware, PatientIdentifier, check_time, read_json
 from serving.message import Answer
 from serving.operation import Call
-from serving.past import find_prediction, own_predictions
+from serving.past import find_prediction, has_predicted, own_predictions
 from serving.prediction import record
 from serving.recording import outcome_row
 
@@ -125,7 +125,10 @@ async def _subject(call: Call, report: OutcomeReport, at: datetime, field: str) 
         return _Subject(found.model, found.patient, 1, found.predicted_at)
     if report.model is None or report.patient is None:
         raise _two_subjects()
-    model = call.premises.served(report.model).model.definition.name
+    model = report.model
+    if model not in call.premises.models and not await has_predicted(model):
+        # what a model predicted waits for its outcome for as long as the horizon is
+        call.premises.served(model)
     patient = call.premises.pseudonymiser.pseudonym(report.patient.system, report.patient.value)
     return _Subject(model, patient, *await own_predictions(model, patient, at, call.caller))
 

@@ -97,6 +97,11 @@ async def own_predictions(
     return await to_thread.run_sync(_own_predictions, model, patient, until, client)
 
 
+async def has_predicted(model: str) -> bool:
+    """Say whether a model of that name ever made a prediction, for whichever client."""
+    return await to_thread.run_sync(_has_predicted, model)
+
+
 async def find_standing(found: Record) -> Standing:
     """Return how a recorded prediction stands now."""
     return await to_thread.run_sync(_connected_standing, found)
@@ -203,6 +208,13 @@ def _find(wanted: UUID, client: Client) -> Record | None:
         if found is None or (found.client != client.key_id and found.client not in keys_of(client)):
             return None
         return found
+
+
+def _has_predicted(model: str) -> bool:
+    from records.models import Prediction as Record
+
+    with connected():
+        return Record.objects.filter(model=model).exists()
 
 
 def _own_predictions(

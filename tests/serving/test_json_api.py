@@ -12,7 +12,7 @@ import pytest
 
 from records.clients import SCOPES
 from serving.contract import Contract
-from tests.factories import NAME, NOW, VALUES, make_artefact
+from tests.factories import DEFINITION, NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
 
 
@@ -249,6 +249,27 @@ def test_an_outcome_is_recorded_for_a_prediction(service, ehr):
     assert str(outcome.prediction_id) == answer["prediction_id"]
     assert outcome.patient == outcome.prediction.patient != ""
     assert outcome.happened
+
+
+def test_an_outcome_of_a_model_that_is_not_served_any_more_is_recorded(serve, sqlite_db, artefacts):
+    from records.models import Outcome, Prediction
+
+    patient = {"system": "urn:oid:1.2.3.4", "value": "12345"}
+    before = serve(sqlite_db)
+    client = before.client(*SCOPES)
+    before.predict(client, {"values": VALUES, "patient": patient})
+    text = DEFINITION.replace(f'name = "{NAME}"', 'name = "another"')
+    another = make_artefact(artefacts / "another", definition_text=text)
+    now = serve(sqlite_db, another).caller({"Authorization": client.headers["authorization"]})
+    answer = report(now, model=NAME, patient=patient)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["own_predictions"] == 1
+    outcome = Outcome.objects.get()
+    assert (outcome.model, outcome.patient) == (NAME, Prediction.objects.get().patient)
+    unknown = report(now, model="made_up_sepsi", patient=patient)
+    assert unknown.status_code == 404
+    assert "another" in unknown.json()["detail"]
+    assert Outcome.objects.count() == 1
 
 
 def test_an_outcome_is_recorded_for_a_patient_by_pseudonym(service, ehr):

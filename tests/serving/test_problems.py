@@ -73,13 +73,15 @@ def test_json_is_read_under_all_its_names(ehr, media_type):
     assert response.status_code == 422
 
 
-def test_a_body_that_is_too_long_is_refused(serve, sqlite_db):
-    """API-4."""
+def test_a_body_that_is_too_long_is_refused_and_no_time_helps(serve, sqlite_db):
+    """API-4: `Retry-After` of a 413 would say that the limit passes (RFC 9110, 15.5.14)."""
     service = serve(sqlite_db.model_copy(update={"max_body_bytes": 2048}))
     client = service.client("predict")
     headers = {"Content-Type": "application/json"}
     long = b'{"values": {"age": ' + b" " * 3000 + b"1}}"
-    assert client.post(PREDICT, content=long, headers=headers).status_code == 413
+    refused = client.post(PREDICT, content=long, headers=headers)
+    assert refused.status_code == 413
+    assert "retry-after" not in refused.headers
     chunks = (long[i : i + 1000] for i in range(0, len(long), 1000))
     assert client.post(PREDICT, content=chunks, headers=headers).status_code == 413
     short = (part for part in (b'{"values":', b" {}}"))
