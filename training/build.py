@@ -13,7 +13,7 @@ from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
-from training.artefact import plain_json, seal_artefact, write_scorer
+from training.artefact import seal_artefact, write_scorer
 from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import Card, card_files
@@ -22,7 +22,7 @@ from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.comparators import formula_evidence
 from training.data_quality import DataQuality, assess_quality
-from training.earlier_runs import EarlierRuns, earlier_runs
+from training.earlier_runs import Looks
 from training.evaluation import evaluate_beside_on
 from training.evidence import CandidateEvidence, RunEvidence
 from training.follow_up import refuse_lost
@@ -31,7 +31,8 @@ from training.leakage import refuse_leaks, suspects_named
 from training.options import TrainOptions
 from training.plots import drawings
 from training.population import FloatArray, Population, admit
-from training.registry import CHAMPION, RunRecord
+from training.registration import RunRecord
+from training.registry import CHAMPION
 from training.robustness import robustness
 from training.row_digests import FILE, digests_of_run
 from training.run_files import write_comparisons, write_fits, write_pages
@@ -57,8 +58,7 @@ class Built:
     record: RunRecord
     example: pd.DataFrame
     evaluation: Evaluation
-    earlier: EarlierRuns
-    card: Card
+    looks: Looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,15 +113,14 @@ def build(
         file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )
     compared = write_comparisons(files, judged, champion, beside)
-    earlier = earlier_runs(file.definition.name, cohort, judged.rows, settings)
-    digest, card = _write(artefact, files, evidence, judged, pair, explained, shown, earlier)
+    digest, card = _write(artefact, files, evidence, judged, pair, explained, shown)
+    looks = Looks(file.definition.name, cohort, judged.rows, settings, files, card)
     return Built(
         digest=digest,
-        record=run_record(evidence, files, digest, options, compared, earlier),
+        record=run_record(evidence, files, digest, options, compared, looks),
         example=typical_row(file, parts.test),
         evaluation=evidence.trees.evaluation,
-        earlier=earlier,
-        card=card,
+        looks=looks,
     )
 
 
@@ -251,11 +250,10 @@ def _write(
     pair: Pair,
     explained: Explanations,
     shown: ShapValues,
-    earlier: EarlierRuns,
 ) -> tuple[str, Card]:
     """Write the run's files and seal the artefact; return the artefact's digest, the run's card.
 
-    The run's card also tells of earlier runs, and of the version once that is registered, which
+    The run's card is to tell of earlier runs too, and of the version once that is registered, which
     the version's own can't: made again from the same table, it has the same bytes.
     """
     digests = digests_of_run(evidence.training, evidence.test, salt=evidence.cohort.digest)
@@ -271,9 +269,7 @@ def _write(
         dependence=dependence(evidence.file.definition, shown.rows, shown.contributions),
     )
     card = card_files(evidence.file, values, drawn)
-    card_of_run = partial(card_files, evidence.file, values, drawn, earlier=earlier.words)
-    write_pages(files, evidence.file, values, card_of_run(), drawn)
-    (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
+    write_pages(files, evidence.file, values, card, drawn)
     write_fits(files, evidence, pair.baseline.fitted.model)
     reference, log_odds = _reference(evidence, pair, explained)
     digest = seal_artefact(
@@ -285,7 +281,7 @@ def _write(
         card=card,
         seed=evidence.seed,
     )
-    return digest, card_of_run
+    return digest, partial(card_files, evidence.file, values, drawn)
 
 
 def _reference(

@@ -20,19 +20,19 @@ from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
 from records.settings import Settings
 from training.against_baseline import OF_TREES, against_baseline, of_trees
-from training.artefact import plain_json, seal_artefact, write_scorer
+from training.artefact import seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import Card, card_files
 from training.case_mix import accrual
 from training.cohort import Cohort
-from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, earlier_runs, people_digest
+from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
 from training.evaluation import evaluate_beside_on
 from training.evidence import RECALIBRATED, asked, describe_part
 from training.metrics import flat_metrics
 from training.plots import drawings
 from training.population import FloatArray, Population
-from training.registry import RunRecord
+from training.registration import RunRecord
 from training.row_digests import FILE, digests_of_run
 from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
@@ -73,7 +73,6 @@ def recalibrate(
             f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
             f"{examined.untold}; train it again, and recalibrate that version"
         )
-    earlier = earlier_runs(name, cohort, examined.rows, settings)
     with tempfile.TemporaryDirectory() as scratch:
         artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
         artefact.mkdir()
@@ -86,20 +85,20 @@ def recalibrate(
             seed=seed,
             settings=settings,
             progress=progress,
-            earlier=earlier,
         )
+        looks = Looks(name, cohort, examined.rows, settings, files, built.card)
         trained = register_version(
             examined.file.definition,
             cohort,
-            _record(examined, built, files, by, draws, seed, earlier),
+            _record(examined, built, files, by, draws, seed, looks),
             artefact,
             typical_row(examined.file, examined.rows),
             built.evaluation,
-            built.card,
+            looks.card,
             settings=settings,
             progress=progress,
         )
-        return replace(trained, earlier=earlier)
+        return replace(trained, earlier=looks.found)
 
 
 def _why_refused(learnt: bool) -> str:
@@ -135,12 +134,10 @@ def build_recalibrated(
     seed: int,
     settings: Settings,
     progress: Progress,
-    earlier: EarlierRuns | None = None,
 ) -> Recalibrated:
     """Calibrate the examined version to these people; write its artefact and its run's files.
 
-    The same version, cohort, draws and seed give the same bytes; only the run's own card tells of
-    `earlier` runs.
+    The same version, cohort, draws and seed give the same bytes.
     """
     rows, before = examined.rows, examined.explained.margin
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
@@ -159,11 +156,7 @@ def build_recalibrated(
         beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
     )
     card = card_files(examined.file, values, drawn)
-    words = "" if earlier is None else earlier.words
-    card_of_run = partial(card_files, examined.file, values, drawn, earlier=words)
-    write_pages(files, examined.file, values, card_of_run(), drawn)
-    if earlier is not None:
-        (files / "earlier_runs.json").write_bytes(plain_json(earlier.to_dict()))
+    write_pages(files, examined.file, values, card, drawn)
     digest = seal_artefact(
         artefact,
         examined.file,
@@ -173,6 +166,7 @@ def build_recalibrated(
         card=card,
         seed=seed,
     )
+    card_of_run = partial(card_files, examined.file, values, drawn)
     return Recalibrated(digest, values, beside.own, card_of_run)
 
 
@@ -272,7 +266,7 @@ def _record(
     by: str,
     draws: int,
     seed: int,
-    earlier: EarlierRuns,
+    looks: Looks,
 ) -> RunRecord:
     calibration = built.evidence["model_evidence"]["calibration"]
     return RunRecord(
@@ -283,7 +277,7 @@ def _record(
             "draws": draws,
             "seed": seed,
         },
-        metrics={**built.evidence["metrics"], "earlier_runs": float(earlier.count)},
+        metrics=built.evidence["metrics"],
         files=files,
         tags={
             "artefact_digest": built.digest,
@@ -292,4 +286,5 @@ def _record(
             "trained_by": by,
             JUDGED_PEOPLE: people_digest(examined.cohort, examined.rows),
         },
+        begun=looks,
     )

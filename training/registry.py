@@ -1,36 +1,27 @@
-"""The MLflow store: runs with their evidence, and registered versions with their artefacts."""
+"""The MLflow store: registered versions with their artefacts, and the runs that they are of."""
 
 import contextlib
 import logging
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
-import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
-from mlflow.models.model import ModelInfo
 from mlflow.tracking import MlflowClient
 
-import models
 from models.artefact import verify_artefact
-from models.definition import Definition
 from models.errors import RegistryError
 from records.settings import Settings
 from training.artefact_root import check_artefact_root
-from training.cohort import Cohort
-from training.provenance import code_tags, describe_cohort, requirements, signature
 
 CHAMPION = "champion"
 TAG = "auscult."  # before the name of each tag of ours
 
-_PYFUNC = Path(__file__).with_name("pyfunc.py")
-_ARTEFACT = "artefact"
+ARTEFACT = "artefact"  # what the artefact is called within the logged model
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,90 +39,13 @@ class RegisteredVersion:
     requested_by: str | None = None  # who signed the request that this retraining answered
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """What one training run leaves in MLflow, besides the model itself."""
-
-    parameters: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    files: Path
-    tags: Mapping[str, str]
-
-
-def register_run(
-    definition: Definition,
-    cohort: Cohort,
-    record: RunRecord,
-    artefact: Path,
-    example: pd.DataFrame,
-    *,
-    settings: Settings,
-) -> RegisteredVersion:
-    """Log a run with its model, then register that as the model's next version.
-
-    The registration comes last, so a run that fails leaves no version behind.
-    """
-    tags = {f"{TAG}{name}": value for name, value in record.tags.items()}
-    _open_store(definition.name, settings)
-    with _started(definition, cohort, record, context="training") as run:
-        with _import_path_kept():
-            info = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(_PYFUNC),
-                artifacts={_ARTEFACT: str(artefact)},
-                code_paths=[str(Path(models.__path__[0]))],
-                model_config={"artefact_digest": record.tags["artefact_digest"]},
-                pip_requirements=requirements(),
-                signature=signature(definition),
-                input_example=example,
-            )
-        # after the model, or logging it would read every metric back, one query each
-        mlflow.log_metrics(dict(record.metrics), model_id=info.model_id)
-    return _register(definition.name, info, run.info.run_id, tags, settings)
-
-
-def log_run(
-    definition: Definition, cohort: Cohort, record: RunRecord, *, settings: Settings
-) -> str:
-    """Log a run that makes no version, and return its id."""
-    _open_store(definition.name, settings)
-    with _started(definition, cohort, record, context="validation") as run:
-        mlflow.log_metrics(dict(record.metrics))
-        return str(run.info.run_id)
-
-
-@contextlib.contextmanager
-def _started(
-    definition: Definition, cohort: Cohort, record: RunRecord, *, context: str
-) -> Iterator[Any]:
-    """Open a run that holds all of the record but its metrics, for what else it is to hold."""
-    tags = {f"{TAG}{name}": value for name, value in {**record.tags, **code_tags()}.items()}
-    with mlflow.start_run(tags=tags) as run:
-        mlflow.log_params(dict(record.parameters))
-        mlflow.log_input(describe_cohort(cohort, definition), context=context)
-        mlflow.log_artifacts(str(record.files))
-        yield run
-
-
-def _register(
-    name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str], settings: Settings
-) -> RegisteredVersion:
-    client = store(settings)
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    version = client.create_model_version(
-        name, info.model_uri, run_id=run_id, tags=dict(tags), model_id=info.model_id
-    )
-    return _registered(version)
-
-
 def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVersion:
     """Return the version of that number or alias; raise RegistryError if there's none."""
     client = store(settings)
     try:
         if version.isdecimal():
-            return _registered(client.get_model_version(name, version))
-        return _registered(client.get_model_version_by_alias(name, version))
+            return registered_version(client.get_model_version(name, version))
+        return registered_version(client.get_model_version_by_alias(name, version))
     except MlflowException as error:
         raise RegistryError(
             f"{name} has no version or alias {version!r} in the registry; train it with "
@@ -144,7 +58,7 @@ def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
     found = store(settings).search_model_versions(f"name = '{name}'")
     if not found:
         raise RegistryError(f"{name} has no version; train it with `auscult train {name}`")
-    return _registered(max(found, key=lambda version: int(version.version)))
+    return registered_version(max(found, key=lambda version: int(version.version)))
 
 
 def champion_of(name: str, *, settings: Settings) -> RegisteredVersion | None:
@@ -165,7 +79,7 @@ def version_of_alias(name: str, alias: str, *, settings: Settings) -> str | None
 def read_run_file(version: RegisteredVersion, name: str, *, settings: Settings) -> bytes | None:
     """Return a file of a version's run, None if the run has no such file."""
     client = store(settings)
-    _use(settings)
+    use(settings)
     check_artefact_root(client, version.name, settings)
     try:
         if name not in {file.path for file in client.list_artifacts(version.run_id)}:
@@ -213,19 +127,21 @@ def _fetched(version: RegisteredVersion, beside: Path, settings: Settings) -> It
     """Hold a verified copy of the artefact, as the registry has it now, in a scratch directory."""
     beside.mkdir(parents=True, exist_ok=True, mode=0o700)
     uri = f"models:/{version.name}/{version.version}"
-    _use(settings)
+    use(settings)
     check_artefact_root(store(settings), version.name, settings)
     with tempfile.TemporaryDirectory(dir=beside) as partial:
         try:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=partial)
         except (MlflowException, OSError) as error:
             raise RegistryError(f"{uri}: its files can't be fetched: {error}") from error
-        directory = Path(partial) / "artifacts" / _ARTEFACT
+        directory = Path(partial) / "artifacts" / ARTEFACT
+        if not directory.is_dir():
+            raise RegistryError(f"{uri}: the registry holds no files of it; train it again")
         verify_artefact(directory, version.artefact_digest)
         yield directory
 
 
-def _use(settings: Settings) -> None:
+def use(settings: Settings) -> None:
     """Let MLflow's own functions use our store."""
     _hush()
     mlflow.set_tracking_uri(settings.tracking_uri)
@@ -245,28 +161,6 @@ def store(settings: Settings) -> MlflowClient:
     return MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
 
 
-def _open_store(name: str, settings: Settings) -> None:
-    """Use the store, and the model's experiment in it."""
-    settings.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _use(settings)
-    client = store(settings)
-    check_artefact_root(client, name, settings)
-    if client.get_experiment_by_name(name) is None:
-        settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
-        client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
-    mlflow.set_experiment(name)
-
-
-@contextlib.contextmanager
-def _import_path_kept() -> Iterator[None]:
-    """Undo that MLflow, which tries the logged model, puts its copy of the code on the path."""
-    before = list(sys.path)
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
 def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str]:
     """Return what a version's run says of itself."""
     try:
@@ -276,7 +170,9 @@ def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str
     return {name.removeprefix(TAG): tags[name] for name in tags if name.startswith(TAG)}
 
 
-def _registered(version: ModelVersion) -> RegisteredVersion:
+def registered_version(version: ModelVersion) -> RegisteredVersion:
+    """Return a version of MLflow's as ours; raise RegistryError if a tag of ours is missing."""
+
     def tag(name: str) -> str:
         value = version.tags.get(TAG + name)
         if value is None:

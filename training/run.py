@@ -19,7 +19,8 @@ from training.card import Card
 from training.cohort import Cohort
 from training.earlier_runs import EarlierRuns
 from training.options import TrainOptions
-from training.registry import RunRecord, download, register_run, store
+from training.registration import RunRecord, register_run
+from training.registry import download, store
 from training.run_files import complete_card
 from training.stages import Stages
 
@@ -72,11 +73,11 @@ def train(
             artefact,
             built.example,
             built.evaluation,
-            built.card,
+            built.looks.card,
             settings=settings,
             progress=progress,
         )
-        return replace(trained, earlier=built.earlier)
+        return replace(trained, earlier=built.looks.found)
 
 
 @contextlib.contextmanager

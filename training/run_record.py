@@ -11,12 +11,12 @@ import pandas as pd
 from models.definition import DefinitionFile
 from models.figure_names import MINUS_BASELINE
 from training.cohort import input_features
-from training.earlier_runs import JUDGED_PEOPLE, EarlierRuns, people_digest
+from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
 from training.evidence import RunEvidence
 from training.metrics import flat_differences, flat_metrics
 from training.options import TrainOptions
 from training.population import Population
-from training.registry import RunRecord
+from training.registration import RunRecord
 from training.run_files import Compared
 
 _PEOPLE: Final = ("trained_by", "requested_by")  # who stand in the tags
@@ -29,7 +29,7 @@ def run_record(
     digest: str,
     options: TrainOptions,
     compared: Compared | None,
-    earlier: EarlierRuns,
+    looks: Looks,
 ) -> RunRecord:
     """Return the parameters, figures, files and digests of a run."""
     trees, baseline = evidence.trees, evidence.baseline
@@ -47,7 +47,6 @@ def run_record(
             **flat_metrics(baseline.evaluation, prefix="baseline_"),
             **flat_differences(evidence.difference, MINUS_BASELINE),
             **({} if compared is None else compared.metrics),
-            "earlier_runs": float(earlier.count),
         },
         files=files,
         tags={
@@ -59,6 +58,7 @@ def run_record(
             **({} if options.requested_by is None else {"requested_by": options.requested_by}),
             **({} if compared is None else {"champion_digest": compared.digest}),
         },
+        begun=looks,
     )
 
 

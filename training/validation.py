@@ -27,7 +27,8 @@ from training.evaluation import evaluate_on
 from training.lineage import Familiar, Made, lineage, seen_before, untold
 from training.metrics import flat_metrics
 from training.population import Population, admit
-from training.registry import RegisteredVersion, RunRecord, download, find_version, log_run
+from training.registration import RunRecord, log_run
+from training.registry import RegisteredVersion, download, find_version
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -15,9 +17,10 @@ from records.settings import Settings
 from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, people
 from training.cohort import Cohort
-from training.earlier_runs import EarlierRuns, earlier_runs, people_digest
+from training.earlier_runs import EarlierRuns, Looks, earlier_runs, people_digest
 from training.options import TrainOptions
 from training.population import Population, admit
+from training.registration import RunRecord, log_run
 from training.run import TrainedVersion, train
 from training.validation import validate
 
@@ -57,7 +60,9 @@ def test_every_run_says_how_often_its_test_part_was_used_before(
 ) -> None:
     first = _train(_timed(), definition_file, home)
     assert first.earlier == EarlierRuns(0, None)
-    assert "No earlier run in this registry was judged by these people" in _cards(first, home)[0]
+    assert (
+        "No earlier run in this registry, of this or another model, was" in _cards(first, home)[0]
+    )
 
     again = _train(_timed(), definition_file, home, seed=8)
     edited = _train(_timed("b"), definition_file, home)  # another file with the same people
@@ -96,7 +101,9 @@ def test_a_validation_is_a_look_at_its_people_too(
     )
 
     assert earlier_runs("readmission", others, population, home).count == 1
-    assert earlier_runs("another", others, population, home) == EarlierRuns(0, None)
+    today = datetime.now(UTC).date()
+    of_another = EarlierRuns(1, today, ("the model readmission",))
+    assert earlier_runs("another", others, population, home) == of_another
 
 
 @given(order=st.permutations(range(40)), twice=st.integers(0, 39))
@@ -109,6 +116,64 @@ def test_the_same_people_have_one_digest_in_any_order(
 
     assert people_digest(table, some.part(np.array(rows))) == people_digest(table, some)
     assert people_digest(table, some.part(np.arange(39))) != people_digest(table, some)
+
+
+def test_runs_of_other_models_are_named() -> None:
+    words = EarlierRuns(3, date(2026, 3, 2), ("this model", "the model egf")).words
+
+    assert "judged 3 earlier runs of this model, the model egf, the first on 2026-03-02" in words
+
+
+def test_of_two_trainings_at_once_the_later_counts_the_first(
+    definition_file: DefinitionFile, tmp_path: Path
+) -> None:
+    home = Settings(home=tmp_path)
+    between: list[TrainedVersion] = []
+
+    def another_registers_first(stage: str, done: int, total: int) -> None:
+        if (stage, done, len(between)) == ("Registering the version", 0, 0):
+            between.append(_train(_timed(), definition_file, home, seed=8))
+
+    slower = train(
+        definition_file,
+        _timed(),
+        QUICK,
+        settings=home,
+        progress=another_registers_first,
+        now=NOW,
+    )
+
+    assert between[0].earlier == EarlierRuns(0, None)
+    assert slower.earlier == EarlierRuns(1, datetime.now(UTC).date())
+    assert "judged an earlier run of this model" in _cards(slower, home)[0]
+
+
+def test_runs_that_begin_in_the_same_moment_are_counted_one_after_the_other(
+    definition_file: DefinitionFile, tmp_path: Path, population: Population
+) -> None:
+    home, table = Settings(home=tmp_path), cohort(people())
+    (tmp_path / "files").mkdir()
+    start = Barrier(4, timeout=60)
+
+    def look() -> int:
+        looks = Looks("readmission", table, population, home, tmp_path / "files", lambda **_: {})
+        tags = {"cohort_digest": table.digest}
+        record = RunRecord({}, {}, tmp_path / "files", tags, begun=looks)
+        start.wait()
+        log_run(definition_file.definition, table, record, settings=home)
+        assert looks.found is not None
+        return looks.found.count
+
+    log_run(
+        definition_file.definition,
+        table,
+        RunRecord({}, {}, tmp_path / "files", {}),
+        settings=home,
+    )
+    with ThreadPoolExecutor(4) as pool:
+        counts = [future.result() for future in [pool.submit(look) for _ in range(4)]]
+
+    assert sorted(counts) == [0, 1, 2, 3]
 
 
 def test_one_earlier_run_is_told_as_one() -> None:

@@ -21,7 +21,8 @@ from training.candidate import Progress
 from training.options import TrainOptions
 from training.population import admit
 from training.provenance import describe_cohort
-from training.registry import download, find_version, register_run
+from training.registration import register_run
+from training.registry import download, find_version
 from training.run import train
 
 LOAD_ELSEWHERE = """

@@ -1,0 +1,142 @@
+"""Runs whose process was killed: known by the lock that only a living process holds."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from models.definition import DefinitionFile
+from models.errors import RegistryError
+from records.settings import Settings
+from tests.training.conftest import NOW, Trained, share_registry
+from tests.training.readmissions import cohort, people
+from training.begun_runs import end_dead_runs
+from training.promotion import promote
+from training.registration import RunRecord, log_run
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from models.definition import read_definition
+from records.settings import Settings
+from tests.training.readmissions import cohort, people
+from training.registration import RunRecord, log_run
+
+home, definition, files = map(Path, sys.argv[1:])
+killed = lambda run_id: os.kill(os.getpid(), signal.SIGKILL)
+record = RunRecord({}, {}, files, {}, begun=killed)
+one = read_definition(definition).definition
+log_run(one, cohort(people(50)), record, settings=Settings(home=home))
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "files").mkdir()
+    return tmp_path / "files"
+
+
+def test_a_run_whose_process_was_killed_is_said_to_be_by_the_next(
+    tmp_path: Path, files: Path, definition_file: DefinitionFile
+) -> None:
+    home = Settings(home=tmp_path / "home")
+    command = [sys.executable, "-c", KILLED, str(home.root), str(definition_file.path), str(files)]
+    ended = subprocess.run(command, check=False, cwd=Path(__file__).parents[2])
+    assert ended.returncode == -signal.SIGKILL
+    (run,) = _runs(home)
+    assert run.info.status == "RUNNING"
+
+    log_run(
+        definition_file.definition,
+        cohort(people(50)),
+        RunRecord({}, {}, files, {}),
+        settings=home,
+    )
+
+    states = {one.info.run_id: one.info.status for one in _runs(home)}
+    assert states.pop(run.info.run_id) == "KILLED"
+    assert list(states.values()) == ["FINISHED"]
+    assert list((home.root / "running").iterdir()) == []
+
+
+def test_a_run_that_lives_or_of_which_nothing_is_known_keeps_its_status(
+    tmp_path: Path, files: Path, definition_file: DefinitionFile
+) -> None:
+    home = Settings(home=tmp_path / "home")
+    seen: list[str] = []
+
+    def others_look(run_id: str) -> dict[str, float]:
+        client = MlflowClient(home.tracking_uri, home.tracking_uri)
+        experiment = client.get_run(run_id).info.experiment_id
+        client.create_run(experiment)  # by another program than ours
+        client.create_run(experiment, tags={"auscult.held": "of-another-home"})
+        end_dead_runs(experiment, home)
+        seen.extend(run.info.status for run in _runs(home))
+        return {}
+
+    log_run(
+        definition_file.definition,
+        cohort(people(50)),
+        RunRecord({}, {}, files, {}, begun=others_look),
+        settings=home,
+    )
+
+    assert seen == ["RUNNING"] * 3
+    assert sorted(run.info.status for run in _runs(home)) == ["FINISHED", "RUNNING", "RUNNING"]
+
+
+def test_a_run_that_fails_is_no_dead_one(
+    tmp_path: Path, files: Path, definition_file: DefinitionFile
+) -> None:
+    home = Settings(home=tmp_path / "home")
+
+    def fail(run_id: str) -> dict[str, float]:
+        raise RegistryError("no room")
+
+    with pytest.raises(RegistryError, match="no room"):
+        log_run(
+            definition_file.definition,
+            cohort(people(50)),
+            RunRecord({}, {}, files, {}, begun=fail),
+            settings=home,
+        )
+
+    assert [run.info.status for run in _runs(home)] == ["FAILED"]
+    assert list((home.root / "running").iterdir()) == []
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_version_whose_registration_was_cut_short_is_not_promoted(
+    tagged: bool, sqlite_db: Settings, trained: Trained
+) -> None:
+    share_registry(trained.settings, sqlite_db)
+    client = MlflowClient(sqlite_db.tracking_uri, sqlite_db.tracking_uri)
+    whole = client.get_model_version("readmission", "1")
+    tags = dict(whole.tags) if tagged else {}
+    source = f"{sqlite_db.mlflow_artifacts.as_uri()}/models/never-written/artifacts"
+    half = client.create_model_version("readmission", source, run_id=whole.run_id, tags=tags)
+
+    with pytest.raises(RegistryError) as caught:
+        promote(
+            "readmission",
+            str(half.version),
+            to="champion",
+            by="Grace",
+            because="It is the newest one",
+            override=True,
+            settings=sqlite_db,
+            now=NOW,
+        )
+
+    assert ("holds no files of it" if tagged else "wasn't registered by") in str(caught.value)
+
+
+def _runs(home: Settings) -> list[Run]:
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    experiment = client.get_experiment_by_name("readmission")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
