@@ -232,14 +232,27 @@ def _follow_up_faults(frame: pd.DataFrame, horizon_days: int) -> Iterator[str]:
 
 
 def _duplicate_faults(frame: pd.DataFrame) -> Iterator[str]:
-    key = ["patient_id", "time"] if "time" in frame else list(frame.columns)
-    again = int(frame.duplicated(key).sum())
+    again = int(frame.duplicated(["patient_id", "time"]).sum()) if "time" in frame else 0
     if again:
-        what = "the same patient and time" if "time" in frame else "another row"
         yield (
-            f"{', '.join(key[:2])}: {_rows_are(again, len(frame))} the repetition of {what}; keep "
-            "one of each"
+            f"patient_id, time: {_rows_are(again, len(frame))} the repetition of the same patient "
+            "and time; keep one of each"
         )
+
+
+def repeated_rows(frame: pd.DataFrame) -> list[str]:
+    """Say in a table without times how many rows repeat another, as a suspicion: they may be two.
+
+    With times, a repetition is a fault.
+    """
+    again = 0 if "time" in frame else int(frame.duplicated().sum())
+    if not again:
+        return []
+    return [
+        f"patient_id: {_rows_are(again, len(frame))}, {again / len(frame):.2%}, in every column "
+        "the repetition of another; without a time it can't be told whether that is one "
+        "prediction that came twice, which would count twice, or two that are alike"
+    ]
 
 
 def _rows_are(count: int, total: int | None = None) -> str:

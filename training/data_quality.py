@@ -9,6 +9,7 @@ import numpy as np
 from models.definition import Definition
 from models.event_dates import WHEN_KNOWN
 from training.cohort import Cohort
+from training.cohort_faults import repeated_rows
 from training.feature_quality import FeatureQuality, measure_feature
 from training.follow_up import suspect_lost
 from training.gates import GateResult
@@ -80,6 +81,7 @@ def assess_quality(
             *cohort.suspicions,
             *suspect_lost(definition, population),
             *_censored(float(np.mean(~counted))),
+            *repeated_rows(cohort.frame),
             *mixtures(cohort.frame, definition),
             *(words for exact, published in measured for words in _suspicions(exact, published)),
         ),

@@ -243,10 +243,6 @@ FAULTS: dict[str, tuple[Change, str]] = {
         ),
         r"patient_id, time: 1 of 700 rows is the repetition of the same patient and time",
     ),
-    "a row twice": (
-        lambda f: pd.concat([f, f.iloc[:2]]),
-        r"2 of 702 rows are the repetition of another row",
-    ),
     "a site left out": (
         lambda f: f.assign(site=["north"] * 690 + [None] * 10),
         r"site: 10 of 700 rows are empty; name the site of every row, or leave it out",

@@ -278,3 +278,16 @@ def test_outcomes_that_are_mostly_unknown_are_suspected_and_count_for_little(
     population, _ = admit(cohort(few), definition, now)
     assert population.effective_size() < len(few) / 2
     assert admit(cohort(people()), definition, now)[0].effective_size() == len(people())
+
+
+def test_alike_rows_are_suspected_where_no_time_tells_them_apart(
+    definition: Definition, now: datetime
+) -> None:
+    frame = pd.concat([people(), people().iloc[:7]], ignore_index=True)
+
+    (words,) = _assess(frame, definition, now).suspicions
+
+    assert words.startswith("patient_id: 7 of 707 rows are, 0.99%, in every column the repetition")
+    assert "can't be told whether that is one prediction that came twice" in words
+    timed = frame.assign(time=np.arange(len(frame)))
+    assert not [one for one in _assess(timed, definition, now).suspicions if "repetition" in one]
