@@ -142,7 +142,12 @@ def show_validated(found: "Validation") -> None:
         out.print(f"To be looked into: {words}", markup=False)
     if found.untold is not None:
         out.print(f"Bear in mind: {found.untold}.", markup=False)
-    if found.seen_before is not None:
+    if found.seen_before is None:
+        out.print(
+            "Nothing tells that the version was made from people who are among these, but that "
+            "some are isn't ruled out: copied rows in which a value was changed aren't known again."
+        )
+    else:
         seen = found.seen_before
         means = (
             "These figures look better than those of other people will."
