@@ -8,7 +8,8 @@ import httpx
 from auscult.demo.calls import DemoFailed
 
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
-_ALARM = re.compile(r'<[^>]*class="[^"]*\balarm-summary\b[^"]*"[^>]*>(.*?)</', re.DOTALL)
+_ALARM = re.compile(r'<a [^>]*class="[^"]*\balarm-summary\b[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 
 
 def alarms_on_page(address: str, model: str, user: str, password: str) -> list[str]:
@@ -23,4 +24,4 @@ def alarms_on_page(address: str, model: str, user: str, password: str) -> list[s
         page = browser.get(f"/models/{model}/")
     if page.status_code != 200:
         raise DemoFailed(f"{address}/models/{model}/ answered {page.status_code}")
-    return [html.unescape(text).strip() for text in _ALARM.findall(page.text)]
+    return [html.unescape(_TAG.sub("", text)).strip() for text in _ALARM.findall(page.text)]

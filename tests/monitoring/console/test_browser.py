@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from auscult.demo.visitor import alarms_on_page
 from records.models import Alarm, AuditEvent, Review
 from tests.monitoring.clinic import Clinic
 from tests.monitoring.console.people import PASSWORD
@@ -114,3 +115,11 @@ def test_a_reviewer_logs_in_looks_at_the_model_and_signs(watched: Clinic, addres
     assert Review.objects.get(alarm__stream="missing:creatinine").by == "rita"
     assert Alarm.objects.get(stream="missing:creatinine").state == "closed"
     assert AuditEvent.objects.filter(action="console.logout", by="rita").exists()
+
+
+def test_the_demonstrations_visitor_reads_every_open_alarm_whole(
+    watched: Clinic, address: str
+) -> None:
+    shown = alarms_on_page(address, watched.model, "vera", PASSWORD)
+    assert sorted(shown) == sorted(Alarm.objects.values_list("summary", flat=True))
+    assert any(" % (" in text for text in shown)
