@@ -65,9 +65,9 @@ def check_alive(patient: Patient, predicted_at: datetime) -> None:
         at = moment(text, "Patient.deceasedDateTime")
         if at is None:
             day = first_day(text, "Patient.deceasedDateTime")
-            died = day <= predicted_at.astimezone(UTC).date()
+            died = died or day <= predicted_at.astimezone(UTC).date()
         else:
-            died = at <= predicted_at
+            died = died or at <= predicted_at
     if died:
         raise OutOfScope(
             "the patient is recorded as deceased at the prediction time",

@@ -811,3 +811,12 @@ def test_an_old_number_alone_does_not_say_whose_a_value_is() -> None:
 def test_a_blank_number_is_none() -> None:
     given = [{"system": "urn:mrn", "value": "  "}, {"system": "urn:mrn", "value": "7"}]
     assert read(bundle(patient(identifier=given))).patient.identifiers == (("urn:mrn", "7"),)
+
+
+@pytest.mark.parametrize("time", ["2030-01-01", "2030-01-01T00:00:00Z"])
+def test_a_patient_who_is_said_to_be_dead_is_so_whatever_the_time(time: str) -> None:
+    read(bundle(patient(deceasedDateTime=time)))
+    read(bundle(patient(deceasedDateTime=time, deceasedBoolean=False)))
+    with pytest.raises(OutOfScope) as refusal:
+        read(bundle(patient(deceasedDateTime=time, deceasedBoolean=True)))
+    assert refusal.value.reason == "deceased"
