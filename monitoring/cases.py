@@ -20,6 +20,7 @@ from monitoring.evidence.state import Counts
 from monitoring.evidence.units import UnitChange, UnitFinding, looks_like
 from monitoring.flags import FLAGS, flag_group
 from monitoring.ledger import Ledger
+from monitoring.quiet import unquiet_days
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum
@@ -131,7 +132,11 @@ class Cases:
     def _usual(self, case: Case) -> NDArray[np.float64]:
         """Return the values that a feature had before it changed, NaN where it was missing."""
         feature, site = str(case.watched.feature), case.watched.site
-        column = self.reference_column if site is None else self.earlier_column(site, case.onset)
+        column = (
+            self.reference_column
+            if site is None
+            else self.earlier_column(case.watched.key, site, case.onset)
+        )
         return np.asarray(column(feature), dtype=np.float64)
 
     def misread(self, case: Case, change: UnitChange) -> Case:
@@ -160,13 +165,18 @@ class Cases:
         more = ("site", "contributions")
         return joined(list(answers(self.definition, self.version, start, end, more=more)))
 
-    def earlier_column(self, site: str, before: date) -> Callable[[str], NDArray[Any]]:
+    def earlier_column(self, stream: str, site: str, before: date) -> Callable[[str], NDArray[Any]]:
         """Return what gives a feature's values at a site in the weeks before a day, or its score.
 
-        Where the site had none then, they are those of the reference's rows.
+        They are of the days that were quiet in a stream; where the site had none then, those of
+        the reference's rows.
         """
-        frame = self.answers(before - EARLIER, before - ONE_DAY)
-        chosen = frame.site == site
+        first, last = before - EARLIER, before - ONE_DAY
+        frame = self.answers(first, last)
+        unquiet = unquiet_days(self.definition.name, self.version, stream, first, last)
+        changed = np.array(sorted(unquiet), dtype="datetime64[D]")
+        days = np.asarray(frame.predicted_at, dtype="datetime64[D]")
+        chosen = (frame.site == site) & ~np.isin(days, changed)
 
         def column(name: str) -> NDArray[Any]:
             if not chosen.any():

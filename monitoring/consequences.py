@@ -247,7 +247,7 @@ class Consequences:
         if site is None:
             return self._means.restored(rows, [feature], changed)
         onset = cause.since or cause.raised_on
-        usual = self.cases.earlier_column(site, onset)
+        usual = self.cases.earlier_column(cause.stream, site, onset)
         return self._means.restored(rows, [feature], changed, usual)
 
     def _risk(self, cause: Alarm) -> Mapping[str, object]:

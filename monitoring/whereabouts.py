@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from monitoring import chapters
 from monitoring.alarms import Case
@@ -23,6 +24,7 @@ from monitoring.evidence.units import UnitChange
 from monitoring.grouping import OTHERS, Grouping, dimensions_of, named_wards
 from monitoring.ledger import Ledger
 from monitoring.placement import CODE, SYSTEM, figure_of, placed
+from monitoring.quiet import Span, quiet_spans, spans_of, unquiet_days
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import KINDS, of_its_kind
 from monitoring.streams import TRAFFIC, DayRows, Watched
@@ -35,7 +37,6 @@ COMPARED_DAYS, COMPARED_ROWS = 30, 50_000
 # groups of fewer rows stand together, and so do those beyond so many
 LEAST_ROWS, MOST_GROUPS = 20, 20
 
-Span = tuple[date, date]
 Groups = dict[str, dict[str, Counts]]
 
 
@@ -64,10 +65,9 @@ class Whereabouts:
             case = self.cases.misread(case, UnitChange(**unit["change"]))
         bet = case.watched.stream.bets[case.bet]
         scores = bin_scores(case.watched.stream, bet, case.before)
-        since, earlier = self._since(case, alarm), self._earlier(case, alarm)
-        spans = [since, *([earlier] if earlier else [])]
-        grouping = self._grouping(case.watched, spans)
-        now, began = self._groups(case.watched, grouping, since)
+        since, (earlier, left_out) = self._since(case, alarm), self._earlier(case, alarm)
+        grouping = self._grouping(case.watched, [since, *earlier])
+        now, began = self._groups(case.watched, grouping, [since])
         before = self._groups(case.watched, grouping, earlier)[0] if earlier else {}
         dimensions = []
         for name in now:
@@ -81,7 +81,8 @@ class Whereabouts:
             "looks_like": looks_like,
             "first": since[0].isoformat(),
             "last": since[1].isoformat(),
-            "earlier": earlier[0].isoformat() if earlier else None,
+            "earlier": earlier[0][0].isoformat() if earlier else None,
+            "left_out": [[first.isoformat(), last.isoformat()] for first, last in left_out],
             "dimensions": dimensions,
             "versions": self._versions(case, scores, since),
         }
@@ -91,31 +92,43 @@ class Whereabouts:
         last = min(last, chapters.changed_days(alarm, self.through)[0][1])
         return case.onset, _reached(rows_a_day(self.model, self.version, case.onset, last), last)
 
-    def _earlier(self, case: Case, alarm: Alarm) -> Span | None:
-        """Return the days before the onset, or those of the alarm that turned, nearest first."""
-        first = case.onset - EARLIER
+    def _earlier(self, case: Case, alarm: Alarm) -> tuple[list[Span], list[Span]]:
+        """Return the quiet days before the onset, nearest first, and what was left out of them.
+
+        Those before a turn are the days of the alarm that turned.
+        """
+        first, last = case.onset - EARLIER, case.onset - ONE_DAY
+        unquiet = unquiet_days(self.model, self.version, alarm.stream, first, last)
         if "against" in alarm.details:
-            first = max(first, date.fromisoformat(alarm.details["against"]))
-        days = rows_a_day(self.model, self.version, first, case.onset - ONE_DAY)
-        return (_reached(days[::-1], days[0][0]), days[-1][0]) if days else None
+            first, unquiet = max(first, date.fromisoformat(alarm.details["against"])), set()
+        found = rows_a_day(self.model, self.version, first, last)
+        days = [row for row in found if row[0] not in unquiet]
+        if not days:
+            return [], spans_of(unquiet)
+        reached = _reached(days[::-1], days[0][0])
+        left_out = {day for day in unquiet if day >= reached}
+        return quiet_spans(reached, days[-1][0], unquiet), spans_of(left_out)
 
     def _grouping(self, watched: Watched, spans: Sequence[Span]) -> Grouping:
         wards = named_wards(self.model, self.version, spans, watched.site)
         return Grouping(self._names, wards, watched.feature)
 
     def _groups(
-        self, watched: Watched, grouping: Grouping, span: Span
+        self, watched: Watched, grouping: Grouping, spans: Sequence[Span]
     ) -> tuple[Groups, dict[str, dict[str, date]]]:
         """Count what a stream sees of each group in some days, [weekdays and weekends, bins].
 
         Beside it is the first of these days on which each group was seen, by dimension.
         """
         if watched.subject == "refusals":
-            return {SYSTEM: self._refusals(watched, grouping, span)}, {SYSTEM: {}}
+            return {SYSTEM: self._refusals(watched, grouping, spans)}, {SYSTEM: {}}
         found: Groups = {name: {} for name in self._dimensions(watched)}
         began: dict[str, dict[str, date]] = {name: {} for name in found}
         more = (*COUNTED, "client", "ward", *(["codes"] if CODE in found else []))
-        for day, rows in rows_by_day(self.cases.definition, self.version, *span, more=more):
+        of_days = (
+            rows_by_day(self.cases.definition, self.version, *one, more=more) for one in spans
+        )
+        for day, rows in chain.from_iterable(of_days):
             for dimension, groups in found.items():
                 for name, part in grouping.parts(rows, dimension):
                     counts = of_its_kind(day, watched.see(part).counts)
@@ -128,25 +141,24 @@ class Whereabouts:
         feature = self.cases.definition.by_name.get(watched.feature or "")
         return dimensions_of(watched, len(feature.codings) if feature else 0)
 
-    def _refusals(self, watched: Watched, grouping: Grouping, span: Span) -> dict[str, Counts]:
-        chosen = {
-            "model": self.model,
-            "version": self.version,
-            "is_test": False,
-            "predicted_at__gte": start_of(span[0]),
-            "predicted_at__lt": start_of(span[1] + ONE_DAY),
-        }
+    def _refusals(
+        self, watched: Watched, grouping: Grouping, spans: Sequence[Span]
+    ) -> dict[str, Counts]:
+        days = Q()
+        for first, last in spans:
+            days |= Q(predicted_at__gte=start_of(first), predicted_at__lt=start_of(last + ONE_DAY))
+        chosen = days & Q(model=self.model, version=self.version, is_test=False)
         answered: Counter[str] = Counter()
-        for client, rows in _distinct(Prediction.objects.filter(**chosen), "client"):
+        for client, rows in _distinct(Prediction.objects.filter(chosen), "client"):
             answered[grouping.system(client)] += rows
         refused: dict[str, Counter[str]] = {system: Counter() for system in answered}
-        for client, reason, rows in _distinct(Refusal.objects.filter(**chosen), "client", "reason"):
+        for client, reason, rows in _distinct(Refusal.objects.filter(chosen), "client", "reason"):
             refused.setdefault(grouping.system(client), Counter())[reason] += rows
         nothing = np.zeros(0)
         return {
             # whether on weekdays or weekends is all one to a rate
             system: of_its_kind(
-                span[0],
+                spans[0][0],
                 watched.see(DayRows({}, nothing, nothing, reasons, answered[system])).counts,
             )
             for system, reasons in refused.items()

@@ -1,0 +1,84 @@
+import re
+from datetime import date, timedelta
+
+import pytest
+
+from monitoring.quiet import quiet_spans, unquiet_days
+from records.models import Alarm, Review
+from tests.monitoring.clinic import FIRST, NOW, Clinic, without_creatinine
+
+FAULT = FIRST + timedelta(days=25)
+SIGNED = FAULT + timedelta(days=9)
+LAST = SIGNED + timedelta(days=10)
+MISSING = "missing:creatinine"
+
+
+def sign(alarm: Alarm, decision: str) -> None:
+    Alarm.objects.filter(pk=alarm.pk).update(state="closed")
+    Review.objects.create(
+        alarm=alarm,
+        model=alarm.model,
+        version=alarm.version,
+        decision=decision,
+        by="reviewer",
+        because="seen",
+        signed_at=NOW,
+    )
+
+
+def test_the_days_of_a_fault_are_no_earlier_requests(clinic: Clinic) -> None:
+    """Nine in ten lack creatinine at north, before the fault is signed and after."""
+    for step in range((LAST - FIRST).days + 1):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 40, site="north", **change)
+        clinic.record(day, 40, site="south")
+    clinic.watch(SIGNED)
+    for alarm in Alarm.objects.all():
+        sign(alarm, "fault")
+    clinic.watch(LAST)
+    (alarm,) = Alarm.objects.filter(stream=MISSING, state="open")
+    where = alarm.details["where"]
+    (site,) = (one for one in where["dimensions"] if one["dimension"] == "site")
+    found = re.search(r"at north: 9\d % there \((.*) % in earlier requests\), ", site["words"])
+    assert found is not None
+    assert float(found[1]) < 20  # 15 % without the fault, 36 % with its days
+    assert where["earlier"] == FIRST.isoformat()
+    assert where["left_out"] == [[FAULT.isoformat(), SIGNED.isoformat()]]
+
+
+@pytest.mark.parametrize(
+    ("stream", "decision", "unquiet"),
+    [
+        (MISSING, None, True),
+        (MISSING, "fault", True),
+        (MISSING, "accept", False),
+        (MISSING, "false", False),
+        (f"{MISSING}@north", "fault", True),
+        (f"{MISSING}@north@7B", "fault", True),
+        (f"{MISSING}@south", "fault", False),
+        ("missing:creatinine_kinase", "fault", False),
+        ("value:creatinine", "fault", False),
+    ],
+)
+def test_quiet_days_are_those_without_an_open_alarm_or_a_fault(
+    clinic: Clinic, stream: str, decision: str | None, unquiet: bool
+) -> None:
+    first, last = date(2024, 3, 1), date(2024, 3, 31)
+    spans = [["2024-02-20", "2024-03-04"], ["2024-03-10", None]]
+    alarm = Alarm.objects.create(
+        model=clinic.model,
+        version="1",
+        stream=stream,
+        raised_on=first,
+        since=date(2024, 2, 20),
+        recorded_at=NOW,
+        details={"spans": spans, "through": "2024-03-20"},
+    )
+    if decision:
+        sign(alarm, decision)
+    found = unquiet_days(clinic.model, "1", f"{MISSING}@north", first, last)
+    until = date(2024, 3, 20) if decision else last
+    left = [(date(2024, 3, 5), date(2024, 3, 9)), (until + timedelta(days=1), last)]
+    expected = left if decision else left[:1]
+    assert quiet_spans(first, last, found) == (expected if unquiet else [(first, last)])
