@@ -16,7 +16,9 @@ from models.definition import Definition
 from models.figure_names import SCALAR_TITLES
 from models.retraining_triggers import WINDOWS, RetrainingTriggers
 from monitoring.alarms import RANK, by_cause
+from monitoring.flags import FLAGS
 from monitoring.performance import WindowPerformance
+from monitoring.streams import TRAFFIC
 from records import tenure
 from records.models import Alarm, Feedback, Prediction
 from records.retraining import Cause
@@ -25,6 +27,9 @@ FIGURES = {
     name: SCALAR_TITLES[name].lower() for name in ("calibration_slope", "calibration_in_the_large")
 }
 CHAMPION = "champion"
+# what comes before a score: requests that didn't come, that were refused, or whose values were left
+# out or converted. Nothing can be learnt from these; what they do to values and scores alarms there
+UNANSWERABLE = (TRAFFIC, "refusals:", FLAGS)
 
 
 def causes(
@@ -34,7 +39,10 @@ def causes(
     windows: Sequence[WindowPerformance],
     now: datetime,
 ) -> list[Cause]:
-    """Return every cause that the definition's triggers find in open alarms, windows and age."""
+    """Return every cause that the definition's triggers find in open alarms, windows and age.
+
+    Alarms that no retraining can answer ask for none, however severe: `UNANSWERABLE`.
+    """
     triggers = definition.retraining_triggers
     if triggers is None:
         return []
@@ -63,6 +71,8 @@ def _grave(triggers: RetrainingTriggers, alarms: Sequence[Alarm]) -> Iterator[Ca
     if triggers.severity is None:
         return
     for alarm, _ in by_cause(alarms):
+        if alarm.stream.startswith(UNANSWERABLE):
+            continue
         if RANK[alarm.severity] >= RANK[triggers.severity]:
             yield Cause(f"alarm {alarm.pk}", f"A {alarm.severity} alarm is open: {alarm.summary}")
 

@@ -52,6 +52,39 @@ def test_an_alarm_that_follows_from_another_asks_for_nothing_of_its_own(clinic: 
 
 
 @pytest.mark.parametrize(
+    ("stream", "asks"),
+    [
+        ("traffic", False),
+        ("refusals:unit", False),
+        ("flags:converted", False),
+        ("missing:creatinine", True),
+        ("overrides", True),
+        ("score@north", True),
+        ("calibration", True),
+    ],
+)
+def test_an_alarm_that_no_retraining_can_answer_asks_for_none(
+    clinic: Clinic, stream: str, asks: bool
+) -> None:
+    shared = {"model": clinic.model, "version": "1", "raised_on": FIRST, "recorded_at": NOW}
+    alarm = Alarm(pk=1, stream=stream, severity="critical", summary="An alarm.", **shared)
+    assert bool(causes(triggered(), "1", [alarm], [], NOW)) is asks
+
+
+def test_a_silent_feed_opens_no_request_when_the_job_runs(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = triggered()
+    monkeypatch.setattr(
+        "monitoring.job.read_watched_definition", lambda *_: replace_triggers(clinic, definition)
+    )
+    clinic.record_days(FIRST, 60)
+    (alarm,) = clinic.watch(FIRST + timedelta(days=64)).open_alarms
+    assert (alarm.stream, alarm.severity) == ("traffic", "critical")
+    assert retraining.history(clinic.model) == []
+
+
+@pytest.mark.parametrize(
     ("slopes", "asks"),
     [
         ([STEEP, STEEP], True),
