@@ -20,12 +20,13 @@ from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, late_reports, watch_traffic
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
+from monitoring.due_outcomes import Weighed
 from monitoring.evidence.state import Counts
 from monitoring.explained import settle
 from monitoring.followed import follow
 from monitoring.heartbeat import EACH_DAY
 from monitoring.ledger import Ledger
-from monitoring.outcome_alarms import BY_OUTCOMES, Weighed, watch_outcomes
+from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
 from monitoring.over_time import performance_over_time, windows_in
 from monitoring.performance import WindowPerformance
 from monitoring.periods import Choice, WindowLength, choose

@@ -1,24 +1,21 @@
 """The alarms that rest on outcomes: raised unless one is open, but where it turns."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from functools import partial, reduce
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from functools import partial
 from typing import Any
 
-import numpy as np
 from django.db import transaction
-from numpy.typing import NDArray
 
-from models.definition import Definition
-from models.event_dates import EventDates
 from monitoring import calibration, chapters, discrimination
 from monitoring.alarms import OPEN_STATES, RANK, Severity
 from monitoring.calibration import CALIBRATION, days_of_risks
 from monitoring.closing import Job
 from monitoring.discrimination import DISCRIMINATION, days_of_pairs
+from monitoring.due_outcomes import DueOutcomes, Weighed
 from monitoring.evidence.detector import Budget
-from monitoring.followed import Followed, FollowedMonths
+from monitoring.followed import FollowedMonths
 from monitoring.independence import Outcomes
 from monitoring.outcome_bets import (
     DayOfOutcomes,
@@ -31,16 +28,12 @@ from monitoring.outcome_bets import (
     shares,
 )
 from records.agreement.alarms import note_alarms, words_of
-from records.follow_up import LARGEST_UNREPORTED
 from records.models import Alarm
 
 # observed events half more or half fewer than expected are critical, and so is half the advantage
 # over a coin lost
 HALF, COIN = 0.5, 0.5
 BY_OUTCOMES = (CALIBRATION, DISCRIMINATION)
-
-# of so many days, up to the last prediction that is due, it's said what is weighed
-LATELY_DAYS = 90
 
 Days = Callable[[Iterable[Outcomes], int, date | None], Iterator[DayOfOutcomes]]
 
@@ -77,25 +70,6 @@ LOOKS = (
 )
 
 
-@dataclass(frozen=True)
-class Weighed:
-    """How many of the latest due predictions lack their outcome, and how many are weighed at all.
-
-    `due` are those of the 90 days up to the last prediction whose outcome must be known by now;
-    `doubts` say of their events that they seem dated by when they became known.
-    """
-
-    due: int
-    unreported: int
-    weighed: int
-    doubts: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values that JSON can hold."""
-        counts = {"due": self.due, "unreported": self.unreported, "weighed": self.weighed}
-        return {**counts, "doubts": list(self.doubts)} if self.doubts else {**counts}
-
-
 def watch_outcomes(
     job: Job, followed: FollowedMonths, watched_through: date
 ) -> tuple[list[Alarm], Weighed]:
@@ -123,7 +97,7 @@ def watch_outcomes(
     return raised, due.weighed()
 
 
-def _watch(job: Job, look: Look, due: "DueOutcomes") -> tuple[list[Alarm], list[Alarm]]:
+def _watch(job: Job, look: Look, due: DueOutcomes) -> tuple[list[Alarm], list[Alarm]]:
     """Return the alarms that due outcomes raise, and those before that say something new."""
     earlier = Alarm.objects.filter(model=job.model, version=job.version, stream=look.stream)
     first = last = earlier.order_by("-pk").first()
@@ -132,7 +106,7 @@ def _watch(job: Job, look: Look, due: "DueOutcomes") -> tuple[list[Alarm], list[
     describe = partial(_tell_later, job, look, due)
     horizon_days = job.definition.outcome.horizon_days
     while found := find(look, due, job.budget, horizon_days, _standing(last)):
-        alarm = _alarm(job, look, found)
+        alarm = _alarm(job, look, due, found)
         if last is not None and last.state in OPEN_STATES:
             chapters.end(last, alarm, describe)
         raised.append(alarm)
@@ -166,13 +140,13 @@ def _standing(last: Alarm | None) -> Standing | None:
     return Standing(said["direction"], date.fromisoformat(said["through"]), speaks_for)
 
 
-def _tell_later(job: Job, look: Look, due: Iterable[Outcomes], alarm: Alarm) -> None:
+def _tell_later(job: Job, look: Look, due: DueOutcomes, alarm: Alarm) -> None:
     """Say in an open alarm what the days after its own show, up to its turn; let it be as grave."""
     through = date.fromisoformat(alarm.details["through"])
     last = chapters.last_day(alarm, date.max)
     days = look.days(due, job.definition.outcome.horizon_days, through)
     after = tuple(one for one in days if one.day <= last)
-    seen, later = _seen(alarm), shares(after)
+    seen, later = _seen(alarm), _told(look, due, shares(after))
     alarm.severity = max(alarm.severity, gravest(look, seen, after), key=RANK.__getitem__)
     alarm.summary = look.sentence(alarm.details["direction"], seen, later)
     alarm.details = {**alarm.details, "later": _plain(later)}
@@ -181,6 +155,13 @@ def _tell_later(job: Job, look: Look, due: Iterable[Outcomes], alarm: Alarm) -> 
 def gravest(look: Look, seen: Shares, after: Iterable[DayOfOutcomes]) -> Severity:
     """Return how severe an alarm is by its days and those after them, at their worst."""
     return max((look.severity(one) for one in course(seen, after)), key=RANK.__getitem__)
+
+
+def _told(look: Look, due: DueOutcomes, found: Shares | None) -> Shares | None:
+    """Return shares that say which predictions of their days are left out."""
+    if found is None:
+        return None
+    return replace(found, left_out=due.left_out(found, of_pairs=look.stream == DISCRIMINATION))
 
 
 def _plain(found: Shares | None) -> dict[str, Any] | None:
@@ -195,77 +176,13 @@ def _seen(alarm: Alarm) -> Shares:
     observed, low, high, expected = (
         said["size"][name] for name in ("now", "low", "high", "before")
     )
-    return Shares(first, last, said["rows"], observed, low, high, expected)
+    left_out = said.get("left_out", "")  # alarms of before it was said don't have it
+    return Shares(first, last, said["rows"], observed, low, high, expected, left_out)
 
 
-@dataclass(frozen=True, eq=False)
-class DueOutcomes:
-    """The outcomes that are weighed of those of predictions up to a day, month by month.
-
-    Left out are the months of a site in which more than 5 % of them are unreported: a feed that
-    reports next to none is no sign of health, nor of disease, and says nothing of other sites.
-    """
-
-    definition: Definition
-    followed: FollowedMonths
-    last: date
-
-    def __iter__(self) -> Iterator[Outcomes]:
-        """Read each month's outcomes anew."""
-        for rows in self._due():
-            events, known = self._known(rows)
-            weighed = _reported(rows, known)
-            outcomes = Outcomes(rows.predicted_on, rows.patients, rows.risk, events, known)
-            yield outcomes if weighed.all() else outcomes.part(weighed)
-
-    def weighed(self) -> Weighed:
-        """Count what the last days' outcomes are, up to the last prediction that is due."""
-        counted: dict[date, tuple[int, ...]] = {}
-        dated: dict[date, EventDates] = {}
-        outcome = self.definition.outcome
-        for rows in self._due():
-            _, known = self._known(rows)
-            weighed = _reported(rows, known)
-            for day in np.unique(rows.predicted_on):
-                own = rows.predicted_on == day
-                kinds = (own, own & ~known, own & weighed)
-                counted[day.astype(object)] = tuple(int(chosen.sum()) for chosen in kinds)
-                dated[day.astype(object)] = EventDates.of(
-                    outcome, rows.days[own], rows.happened[own]
-                )
-        if not counted:
-            return Weighed(0, 0, 0)
-        since = max(counted) - timedelta(days=LATELY_DAYS)
-        lately = [day for day in counted if day > since]
-        dates = reduce(EventDates.joined, (dated[day] for day in lately))
-        counts = [sum(counted[day][place] for day in lately) for place in range(3)]
-        return Weighed(counts[0], counts[1], counts[2], dates.suspicions)
-
-    def _due(self) -> Iterator[Followed]:
-        """Read the predictions up to the last day, by month."""
-        last = np.datetime64(self.last)
-        for month in self.followed.months:
-            if np.datetime64(month) > last:
-                return
-            rows = self.followed.of([month])
-            due = rows.predicted_on <= last
-            if due.any():
-                yield rows if due.all() else rows.part(due)
-
-    def _known(self, rows: Followed) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        horizon = self.definition.outcome.horizon_days
-        return rows.events(horizon), rows.settled(horizon)
-
-
-def _reported(rows: Followed, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Say which rows of a month are of a site whose outcomes are reported."""
-    _, group = np.unique(rows.sites, return_inverse=True)
-    unknown = np.bincount(group, weights=~known) / np.bincount(group)
-    return np.asarray((unknown <= LARGEST_UNREPORTED)[group], dtype=np.bool_)
-
-
-def _alarm(job: Job, look: Look, found: Raised) -> Alarm:
-    seen = found.seen
+def _alarm(job: Job, look: Look, due: DueOutcomes, found: Raised) -> Alarm:
+    later = _told(look, due, found.later)
+    seen = _told(look, due, found.seen) or found.seen
     size = {"scale": "share", "now": seen.observed, "before": seen.expected}
     return Alarm(
         model=job.model,
@@ -276,14 +193,15 @@ def _alarm(job: Job, look: Look, found: Raised) -> Alarm:
         raised_on=job.now.date(),
         recorded_at=job.now,
         since=seen.first,
-        summary=look.sentence(found.direction, seen, found.later),
+        summary=look.sentence(found.direction, seen, later),
         details={
             "onset": seen.first.isoformat(),
             "through": seen.last.isoformat(),
             "direction": found.direction,
             "size": {**size, "low": seen.low, "high": seen.high},
             "rows": seen.rows,
-            "later": _plain(found.later),
+            "left_out": seen.left_out,
+            "later": _plain(later),
             "settled": True,
         },
     )

@@ -49,7 +49,10 @@ class DayOfOutcomes:
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the rows of some days, the share observed, with its 95 % interval, and that expected."""
+    """Of the rows of some days, the share observed, with its 95 % interval, and that expected.
+
+    `left_out` says which predictions of these days aren't among the rows, empty where all are.
+    """
 
     first: date
     last: date
@@ -58,13 +61,15 @@ class Shares:
     low: float
     high: float
     expected: float
+    left_out: str = ""
 
     @property
     def days(self) -> str:
-        """Say which days these are."""
+        """Say which days these are, and what is left out of them."""
+        rest = f" ({self.left_out})" if self.left_out else ""
         if self.first == self.last:
-            return f"of {self.first}"
-        return f"from {self.first} to {self.last}"
+            return f"of {self.first}{rest}"
+        return f"from {self.first} to {self.last}{rest}"
 
     @property
     def interval(self) -> str:

@@ -153,6 +153,36 @@ def test_an_open_alarm_says_what_the_windows_that_closed_since_show(any_clinic: 
     assert [one for one in disagreements() if one.table == "records_alarm"] == []
 
 
+def test_an_alarm_on_outcomes_says_how_many_predictions_are_left_out_and_why(
+    clinic: Clinic,
+) -> None:
+    record(clinic, site="north", reported=True, odds=1.5)
+    record(clinic, site="south", reported=False)
+    clinic.watch(THROUGH)
+    first = Alarm.objects.get(stream=CALIBRATION)
+    own, later = first.details["rows"], first.details["later"]["rows"]
+    assert own + later == DAYS * 30
+    assert f"{first.details['through']} ({own} others left out: {own} without a known" in (
+        first.summary
+    )
+    coming = THROUGH + timedelta(days=1)
+    made = clinic.record(coming, 30, site="north")
+    clinic.report_outcomes(made[:29], [False] * 29, 90)
+    thin = clinic.record(coming, 4, site="west")
+    clinic.report_outcomes(thin[:3], [False] * 3, 90)
+    again = clinic.record(coming, 2, site="north", patient=made[0].patient)
+    clinic.report_outcomes(again, [False] * 2, 90)
+    clinic.watch(coming)
+    said = Alarm.objects.get(stream=CALIBRATION)
+    assert said.details["later"]["rows"] == later + 29
+    assert (
+        f"Of the {later + 29:,} after that, from {said.details['later']['first']} to {coming} "
+        f"({later + 7:,} others left out: {later + 2:,} without a known outcome, 3 of a site's "
+        "month in which more than 5 % are without, 2 of patients who count already), "
+    ) in said.summary
+    assert said.details["left_out"] == first.details["left_out"]
+
+
 def test_what_was_closed_is_raised_again_by_later_days_alone(clinic: Clinic) -> None:
     record(clinic, site="north", reported=True, odds=1.5)
     clinic.watch(THROUGH)
