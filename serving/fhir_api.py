@@ -17,13 +17,13 @@ from serving.fhir_capability import capability
 from serving.fhir_form import fhir_answer, wanted_form
 from serving.fhir_records import (
     amend,
-    check_not_replaced,
     check_replaceable,
+    first_not_replaced,
     tell_without_score,
 )
 from serving.message import Answer
 from serving.operation import Call, Operation
-from serving.past import find_first, find_prediction
+from serving.past import find_prediction
 from serving.prediction import NO_SCORE, Ask, predict, prediction_time
 from serving.risk_assessment import Issue
 from serving.subject import check_bound, identifier_of
@@ -99,8 +99,10 @@ async def predict_bundle(call: Call) -> Answer:
     replaced = (
         None if wanted.replaces is None else await find_prediction(wanted.replaces, call.caller)
     )
+    issue = Issue(explained="explain" in call.caller.scopes)
     if replaced is not None:
-        await check_not_replaced(replaced)
+        # asked before anything is recorded, so that nothing can fail once it is
+        issue = replace(issue, status="amended", identifier=await first_not_replaced(replaced))
     subject, superseded = "", False
 
     def read() -> Ask:
@@ -123,20 +125,18 @@ async def predict_bundle(call: Call) -> Answer:
             subject=subject,
         )
 
-    explained = "explain" in call.caller.scopes
     try:
-        with call.premises.limits.explaining(call.caller, call.now, wanted=explained):
+        with call.premises.limits.explaining(call.caller, call.now, wanted=issue.explained):
             prediction = await predict(call, served.model, PROTOCOL, read)
     except NO_SCORE as error:
         if replaced is not None:
             told = superseded and isinstance(error, InputError)
             await tell_without_score(call, replaced, error, superseded=told)
         raise
-    issue = Issue({"reference": subject} if subject else {}, explained=explained)
     if replaced is not None:
         await amend(call, replaced, prediction)
-        first = await find_first(replaced.id)
-        issue = replace(issue, status="amended", identifier=first)
+    if subject:
+        issue = replace(issue, subject={"reference": subject})
     return fhir_answer(form(prediction, issue))
 
 

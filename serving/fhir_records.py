@@ -108,11 +108,15 @@ async def tell_without_score(
     error.args = (f"{error}; {words}",)
 
 
-async def check_not_replaced(replaced: Record) -> None:
-    """Raise AlreadyReplaced for a prediction that another one replaced."""
+async def first_not_replaced(replaced: Record) -> UUID:
+    """Return the first of those that a prediction replaced, itself if it did none (FHIR-1).
+
+    Raises AlreadyReplaced where another one replaced it.
+    """
     standing = await find_standing(replaced)
     if standing.replaced_by is not None:
         raise _already_replaced(standing.replaced_by)
+    return standing.first
 
 
 def _replace(amended: AmendmentRow, withdrawn: AmendmentRow) -> UUID | None:

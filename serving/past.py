@@ -107,11 +107,6 @@ async def find_standing(found: Record) -> Standing:
     return await to_thread.run_sync(_connected_standing, found)
 
 
-async def find_first(prediction: UUID) -> UUID:
-    """Return the first of the predictions that replaced one another up to this one (FHIR-1)."""
-    return await to_thread.run_sync(_connected_first, prediction)
-
-
 def standing_of(found: Record) -> Standing:
     """Return how a recorded prediction stands now, from what amended it and what it amended."""
     from records.models import Amendment
@@ -190,11 +185,6 @@ def connected() -> Iterator[None]:
 def _connected_standing(found: Record) -> Standing:
     with connected():
         return standing_of(found)
-
-
-def _connected_first(prediction: UUID) -> UUID:
-    with connected():
-        return first_of(prediction)
 
 
 def _find(wanted: UUID, client: Client) -> Record | None:
