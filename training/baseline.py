@@ -76,6 +76,14 @@ def fit_baseline(
     return model
 
 
+def terms_of(model: LinearModel) -> dict[str, bool]:
+    """Say whether a regression has splines, and indicators of missing values, to tell readers."""
+    return {
+        "splines": any(term.knots for term in model.terms),
+        "indicators": any(term.missing_mean > 0 for term in model.terms),
+    }
+
+
 def _design(values: FloatArray, weights: FloatArray, indicator: bool) -> _Design:
     known = ~np.isnan(values)
     levels = (0.5, *_KNOT_LEVELS)

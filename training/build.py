@@ -14,10 +14,11 @@ from models.evaluation.evaluation import Evaluation
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
+from training.baseline import terms_of
 from training.calibration_figures import calibration_figures
 from training.candidate import Making, Pair, Progress, each_with_trials, make
 from training.card import Card, card_files
-from training.case_mix import accrual
+from training.case_mix import accrual, event_rate
 from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.comparators import formula_evidence
@@ -142,6 +143,7 @@ def _prepare(
         test_share=cohort.test_share,
         unordered_because=cohort.unordered_because,
         designated=cohort.designated,
+        searched=not options.quick,
     )
     quality = replace(quality, suspicions=(*quality.suspicions, *divided.suspicions))
     dates = {
@@ -209,12 +211,13 @@ def _evaluate(
             baseline.fitted.sigmoid,
             found.others[_BASELINE],
         ),
+        baseline_terms=terms_of(baseline.fitted.model),
         difference=found.comparisons[_BASELINE],
         without_indicators=found.others.get(_UNINFORMED),
         calibrations=calibration_figures(judged),
         sample_size=least_sample(
             candidate_parameters(baseline.fitted.model),
-            parts.quality.event_rate,
+            event_rate(parts.training),
             parts.training.effective_size(),
         ),
         learning_curve=robust.learning_curve,

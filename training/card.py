@@ -16,6 +16,7 @@ from training.artefact import plain_json
 from training.beside_baseline import not_better
 from training.case_mix_facts import case_mix_facts
 from training.gates import shown_only
+from training.making_facts import monotone
 from training.reporting import reports
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def card_files(
         earlier=earlier,
         beside=not_better(evidence),
         renewed=evidence.get("recalibration"),
+        terms=evidence.get("baseline_terms", {"indicators": True}),
+        monotone=monotone(file.definition),
         registered=registered,
         about=[about[name] for name in ("accrual", "comparison") if about[name]],
         evaluation=evidence["model_evidence"]["evaluation"],

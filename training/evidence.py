@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.definition import Definition, DefinitionFile
+from models.encoding import is_missing
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.gate import gates_asked
@@ -18,6 +19,7 @@ from training.comparators import FormulaEvidence
 from training.data_quality import DataQuality, check_data_quality
 from training.gates import check_gates
 from training.learning_curve import LearningPoint
+from training.making_facts import baseline_title
 from training.metrics import flat_metrics
 from training.population import Population
 from training.sample_size import SampleSize
@@ -30,10 +32,6 @@ FORMAT = 1
 RETRAINING = "retraining"
 SITE = "site"
 RECALIBRATED = "recalibrated_from"
-BASELINE_TITLE = (
-    "penalised logistic regression with splines and indicators of missing values, calibrated "
-    "likewise"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +67,7 @@ class RunEvidence:
     accrual: dict[str, dict[str, str] | None]
     trees: CandidateEvidence
     baseline: CandidateEvidence
+    baseline_terms: dict[str, bool]
     difference: Comparison
     without_indicators: Evaluation | None
     calibrations: dict[str, dict[str, float | None]]
@@ -101,6 +100,7 @@ class RunEvidence:
             "cohort": {"source": self.cohort.source, "digest": self.cohort.digest},
             **self._retraining(),
             "data_quality": quality,
+            "missing_in_training": missing_shares(definition, self.training),
             "split": {
                 "method": self.split.method,
                 "training": describe_part(self.training),
@@ -114,7 +114,8 @@ class RunEvidence:
             "training_groups": group_counts(self.training, definition),
             "case_mix": self._case_mix(),
             "model_evidence": own,
-            "baseline_title": BASELINE_TITLE,
+            "baseline_title": baseline_title(self.baseline_terms),
+            "baseline_terms": self.baseline_terms,
             "baseline_evidence": self.baseline.to_dict(),
             "difference_to_baseline": difference,
             "without_indicators": None
@@ -176,6 +177,14 @@ def asked(
     found = check_gates(gates, metrics, judged["subgroups"], judged=judged, baseline=baseline)
     results = (*found, *check_unassessed(definition, unassessed), check_data_quality(quality))
     return [result.to_dict() for result in results]
+
+
+def missing_shares(definition: Definition, rows: Population) -> dict[str, float]:
+    """Return the share of rows in which each feature is missing."""
+    return {
+        feature.name: float(is_missing(feature, rows.columns[feature.name]).mean())
+        for feature in definition.features
+    }
 
 
 def describe_part(population: Population) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from models.amounts import counted
 from models.definition import Definition
 from training.case_mix_facts import case_mix_facts, registration_facts
 from training.gates import shown_only
+from training.making_facts import missing_handling, monotone, predictor_handling
 from training.recalibrated_facts import recalibrated_facts
 
 _SHOWN = {
@@ -24,7 +25,7 @@ _EXPLAINED = (
 
 def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
     """Return every fact by its name, as `reporting_items.toml` names them."""
-    return {
+    known = {
         **_of_use(definition),
         **_of_inputs(definition, evidence),
         **_of_making(definition, evidence),
@@ -33,6 +34,8 @@ def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str 
         **registration_facts(evidence.get("registered")),
         **recalibrated_facts(evidence),
     }
+    held = monotone(definition)
+    return known | ({"model": f"{known['model']}. {held}"} if held else {})
 
 
 def _of_use(definition: Definition) -> dict[str, str | None]:
@@ -98,8 +101,8 @@ def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "data_types": f"Input: {' and '.join(sorted(kinds))} values; output: a probability",
         "preparation": "Rows are checked as requests are; what is suspicious: "
         + ("; ".join(quality["suspicions"]) or "nothing"),
-        "missing": (f"Missing: {missing}. " if missing else "Nothing was missing. ")
-        + "Trees take a missing value as one; the regression takes the median and an indicator",
+        "missing": (f"Missing in all rows: {missing}. " if missing else "Nothing was missing. ")
+        + missing_handling(evidence),
         "unusable": "A value that can't be right is refused"
         + (f", save for these, which are scored without: {', '.join(without)}" if without else ""),
     }
@@ -128,8 +131,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "sample_size": f"The cohort as it was. The regression's {size['parameters']} candidate "
         f"parameters need {size['needed']} people; there are {size['available']} (Riley 2020)",
         "partition": split["method"],
-        "predictor_handling": "Trees: as they are, categories as 0 and 1. Regression: restricted "
-        "cubic splines, standardised",
+        "predictor_handling": predictor_handling(definition, evidence),
         "model": f"Gradient-boosted trees ({parameters}; {own['trials']} trials searched), "
         f"calibrated by a sigmoid on margins of patients not learnt from; {split['method']}",
         "clusters": _clusters(evidence, sites),
@@ -151,7 +153,9 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         ),
         "specification": "trees.ubj and scorer.json of the version's artefact",
         "fairness_approach": "Every subgroup is reported apart, with intervals that hold for all "
-        "at once; nothing in the making evens performance out",
+        "at once; nothing in the making evens performance out"
+        if own["evaluation"]["subgroups"]
+        else "No subgroup has figures; nothing in the making evens performance out",
         "bias_approach": "None in the making; differences are reported",
         "limitations": "; ".join(quality["suspicions"]) + ". See also the authors' own text"
         if quality["suspicions"]

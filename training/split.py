@@ -47,6 +47,7 @@ def split(
     test_share: float = TEST_SHARE,
     unordered_because: str | None = None,
     designated: Designated | None = None,
+    searched: bool = True,
 ) -> Split:
     """Let the later part test where times are known; else judge the making of a model by folds.
 
@@ -62,15 +63,17 @@ def split(
         return _checked(population, _by_time(population, test_share))
     everyone = np.arange(len(population))
     _check_part(population, everyone, "training")
+    search = "search and calibration" if searched else "calibration (no trials were searched)"
+    included = f"{search} included"
     if population.site is not None:
-        outer, method = _by_site(population, population.site)
+        outer, method = _by_site(population, population.site, included)
     else:
         outer = tuple(folds(population, seed + _OUTER_FOLDS))
         for learning, _ in outer:
             _check_part(population, learning, "smallest training")
         method = (
             f"no split: all rows train, and {FOLDS}-fold nested cross-validation by patient judges "
-            "the whole making of the model, search and calibration included"
+            f"the whole making of the model, {included}"
         )
     if unordered_because is not None:
         method += f" ({unordered_because})"
@@ -122,7 +125,9 @@ def _with_small_together(
     return names
 
 
-def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tuple[Fold, ...], str]:
+def _by_site(
+    population: Population, site: npt.NDArray[np.generic], included: str
+) -> tuple[tuple[Fold, ...], str]:
     by_name = site_folds(population, site)
     if len(by_name) < 2:
         raise CohortError(
@@ -140,7 +145,7 @@ def _by_site(population: Population, site: npt.NDArray[np.generic]) -> tuple[tup
     )
     return tuple(by_name.values()), (
         f"no split: all rows train, and {each} in turn is left out of the whole making of a model, "
-        "search and calibration included, and judges it"
+        f"{included}, and judges it"
     )
 
 

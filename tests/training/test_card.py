@@ -2,12 +2,19 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from models.definition import DefinitionFile
 from models.evaluation.bootstrap import Estimate
-from tests.training.conftest import Trained
+from records.settings import Settings
+from tests.training.conftest import NOW, Trained
+from tests.training.readmissions import DEFINITION, cohort, people, write_definition
 from training.card import card_files, quality_page
+from training.cohort import Cohort
 from training.gates import shown_only
+from training.options import TrainOptions
+from training.run import train
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +196,86 @@ def test_each_group_that_is_shown_on_few_people_says_that_it_is_not_assessable(
             f"{group['non_events']} non-events, where a gate needs 100 of each</em></td>"
         ) in page
     assert "has too few people with or without the event for any conclusion" in page
+
+
+PLAIN = (
+    DEFINITION.split('[[features]]\nname = "age"')[0].replace(
+        'inclusion = [{ feature = "age", at_least = 18, rule = "Age 18 years or more" }]\n', ""
+    )
+    + """[[features]]
+name = "sex"
+title = "Sex"
+kind = "categorical"
+source = "gender"
+categories = { female = "Female", male = "Male" }
+required = true
+
+[[features]]
+name = "ward"
+title = "Ward"
+kind = "categorical"
+categories = { medicine = "Medicine", surgery = "Surgery", geriatrics = "Geriatrics" }
+look_back_days = 30
+"""
+)
+
+
+def test_a_card_says_only_what_its_own_fits_had(tmp_path: Path) -> None:
+    file = write_definition(tmp_path / "plain", PLAIN)
+    frame = people(1200).fillna({"ward": "medicine"})
+
+    page, known = _card_of_quick_run(file, cohort(frame), tmp_path)
+
+    assert "Baseline: penalised logistic regression, calibrated likewise." in page
+    assert "the regression without indicators of missing values" not in page
+    assert "judges the whole making of the model, calibration (no trials were searched)" in page
+    assert "from a making of the model, calibration included, that had not seen" in page
+    assert "search and calibration" not in page
+    assert "The definition names none, so nothing is known of how the model serves" in page
+    assert "Read calibration and net benefit first" not in page
+    assert known["12b"] == ("Trees: categories as 0 and 1. Regression: all columns standardised")
+    assert known["11"].endswith(
+        "which met none in training, has no indicators and takes the median"
+    )
+    assert "onotone" not in page
+
+
+def test_the_card_tells_of_splines_indicators_and_directions_where_there_are_such(
+    tmp_path: Path, definition_file: DefinitionFile
+) -> None:
+    frame = people(1200).assign(time=np.arange(1200))
+    frame.loc[800:, "crp"] = np.nan
+    frame.loc[800:, "outcome"] = (np.arange(400) % 2 == 0).astype(int)
+
+    page, known = _card_of_quick_run(definition_file, cohort(frame), tmp_path)
+
+    assert "with splines and indicators of missing values, calibrated likewise" in page
+    assert known["12b"] == (
+        "Trees: numbers as they are, categories as 0 and 1. Regression: numbers by restricted "
+        "cubic splines; all columns standardised"
+    )
+    held = "Monotone constraints hold that the risk never falls as any of these rises: Age"
+    assert held in known["12c"]
+    assert f"<p>{held}.</p>" in page
+    crp = page[page.index("<td>C-reactive protein</td>") :]
+    assert '<td class="number">0 %</td></tr>' in crp[: crp.index("</tr>") + 5]
+    training = frame["outcome"].iloc[:720].mean()
+    assert f"At an event rate of {100 * training:.3g} %" in page
+
+
+def _card_of_quick_run(
+    file: DefinitionFile, table: Cohort, home: Path
+) -> tuple[str, dict[str, str]]:
+    """Return a quick run's sealed card, and its answers to TRIPOD+AI by item."""
+    run = train(
+        file,
+        table,
+        TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7),
+        settings=Settings(home=home / "home"),
+        progress=lambda *_: None,
+        now=NOW,
+    )
+    values = json.loads((run.directory / "card.json").read_bytes())
+    (tripod,) = (one for one in values["reporting"] if one["key"] == "tripod_ai")
+    answers = {one["item"]: one["answer"] for one in tripod["answers"]}
+    return (run.directory / "card.html").read_text(encoding="utf-8"), answers
