@@ -100,7 +100,9 @@ async def _search(call: Call, given: Sequence[tuple[str, str]]) -> Answer:
             hidden += 1
             continue
         explained += issue.explained and issue.shown
-        entries.append({"resource": resource, "search": {"mode": "match"}})
+        address = f"{call.fhir_base}/RiskAssessment/{one.id}"
+        match = {"fullUrl": address, "resource": resource, "search": {"mode": "match"}}
+        entries.append(match)
     if explained:
         call.premises.limits.take_explanations(call.caller, call.now, explained)
     if hidden:

@@ -177,3 +177,11 @@ def test_any_text_is_a_page_or_is_refused_as_none(text: str):
     except MalformedInput:
         return
     assert read_page(write_page(page)) == page
+
+
+def test_each_match_has_the_address_at_which_it_is_read(ehr):
+    made = {predict(ehr), predict(ehr, "999")}
+    found = ehr.get(BASE).json()["entry"]
+    assert {one["fullUrl"].rpartition("/")[2] for one in found} == made
+    for one in found:
+        assert ehr.get(one["fullUrl"]).json()["id"] == one["resource"]["id"]
