@@ -19,7 +19,7 @@ from monitoring import ledger as books
 from monitoring.alarms import Case
 from monitoring.closing import Job, details_of
 from monitoring.consequences import EVIDENCE_LEFT, Consequences, compared_days
-from monitoring.evidence.state import Floats
+from monitoring.evidence.state import Floats, StreamState
 from monitoring.evidence_left import BY_VALUE, evidence_by_bet
 from monitoring.ledger import Ledger
 from monitoring.roots import LEAST_SLACK
@@ -34,17 +34,26 @@ Bets = NDArray[np.bool_]
 def settle(job: Job, ledger: Ledger) -> list[Alarm]:
     """Apply what reviewers decided on closed alarms, and begin anew what evidence that explains.
 
-    Return the alarms, to be saved as settled; `details["explained"]` names the streams.
+    Return the alarms, to be saved as settled; `details["explained"]` names the streams of
+    which that was more than as many days give in mean where nothing changed.
     """
     found = list(_explained(job, ledger))
     settled = books.settle(ledger, job.watched)
     for one, bets, cause in found:
-        ledger.states[one.key] = ledger.states[one.key].forget(bets)
+        state = ledger.states[one.key]
+        ledger.states[one.key] = state.forget(bets)
+        if not _exceeds_chance(state, bets):
+            continue
         for alarm in settled:
             if alarm.pk == cause.pk:
                 known = alarm.details.get("explained", [])
                 alarm.details = {**alarm.details, "explained": [*known, one.key]}
     return settled
+
+
+def _exceeds_chance(state: StreamState, bets: Bets) -> bool:
+    days = state.closed_through - int(state.run_start[bets].min()) + 1
+    return bool(state.log_m[bets].max() > math.log(days))
 
 
 def _explained(job: Job, ledger: Ledger) -> Iterator[tuple[Watched, Bets, Alarm]]:
@@ -87,7 +96,8 @@ class _Gathering:
                 bets, cause = found
                 begun, last = state.run_start, chapters.changed_through(cause, self.through)
                 bets &= begun >= min(onset, self.first).toordinal()
-                return bets & (begun <= last.toordinal()), cause
+                bets &= begun <= last.toordinal()
+                return (bets, cause) if bets.any() else None
         return None
 
     def _judged(self, one: Watched, bet: int, onset: date) -> tuple[Bets, Alarm] | None:

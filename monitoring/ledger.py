@@ -136,7 +136,8 @@ def settle(ledger: Ledger, watched: Watchlist) -> list[Alarm]:
         for one in watched:
             if one.base == alarm.stream and not given_back:
                 ledger.states[one.key] = _settled(ledger, alarm, one, decisions)
-        alarm.details = {**alarm.details, "settled": True}
+        through = ledger.closed_through and ledger.closed_through.isoformat()
+        alarm.details = {**alarm.details, "settled": True, "settled_through": through}
         settled += [*given_back, alarm]
     return settled
 

@@ -26,6 +26,7 @@ from monitoring.console.charts import Point, Scale, trend
 from monitoring.console.forms import DECISIONS, OUTCOME_DECISIONS, ReviewForm
 from monitoring.console.model_pages import auscult_settings, known_definition
 from monitoring.console.overview import assurance
+from monitoring.console.references import became_of_days
 from monitoring.console.trends import days_of, draw_large, quantities, quantity_of
 from monitoring.console.wording import share_words
 from monitoring.dossier import Dossier, find_dossier
@@ -168,6 +169,7 @@ def _page(request: HttpRequest, alarm: Alarm, form: ReviewForm, status: int = 20
         "compared_days": COMPARED_DAYS,
         "risk": _risk_rows(alarm.details.get("risk")),
         "assured": _assured(alarm),
+        **became_of_days(alarm, assurance(alarm.model, alarm.version)),
         "unmuted": _unmuted(alarm, reviews),
         "reviews": [(review, words.get(review.decision, review.decision)) for review in reviews],
         "form": form,

@@ -13,6 +13,7 @@ from models.definition import Definition
 from monitoring.console.accounts import viewers
 from monitoring.console.overview import ModelSummary, assurance, by_site, summaries, summary
 from monitoring.console.performance_tables import performance_tables
+from monitoring.console.references import references
 from monitoring.console.trends import (
     Drawn,
     days_of,
@@ -67,6 +68,7 @@ def one_model(request: HttpRequest, name: str) -> HttpResponse:
         ),
         "assurance": assured,
         "silence": by_site(assured),
+        "references": references(name, overview.version, assured),
         "retraining_open": RetrainingRequest.objects.filter(model=name, decision="").exists(),
         "feedback": feedback(definition, overview.version),
         "wards_watched": watched_since(name, overview.version or ""),
