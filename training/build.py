@@ -259,7 +259,7 @@ def _write(
     The run's card is to tell of earlier runs too, and of the version once that is registered, which
     the version's own can't: made again from the same table, it has the same bytes.
     """
-    digests = digests_of_run(evidence.training, evidence.test, salt=evidence.cohort.digest)
+    digests = digests_of_run(evidence.cohort, evidence.training, evidence.test)
     (files / FILE).write_bytes(digests.to_bytes())
     values = {**evidence.to_dict(), **digests.evidence}
     drawn = drawings(

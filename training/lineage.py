@@ -30,6 +30,7 @@ from training.row_digests import (
     read_row_digests,
     row_digests,
 )
+from training.visit_digests import same_visits, visit_digests
 
 MOST_COPIED_SHARE: Final = 0.05  # so few can't flatter a figure by more than its interval's width
 
@@ -105,6 +106,27 @@ def seen_before(
                     f"{which} {verb}, more than chance brings",
                     learnt,
                 )
+        visited = _visited(one, known, cohort, rows)
+        if visited is not None:
+            return visited
+    return None
+
+
+def _visited(one: Made, known: RowDigests, cohort: Cohort, rows: Population) -> Familiar | None:
+    """Say how many rows are of a patient and time that the version knows, whatever they hold."""
+    among = len(known)
+    own = visit_digests(cohort, rows, salt=one.version.cohort_digest, among=among)
+    if own is None or known.visits is None:
+        return None
+    for learnt, theirs in zip((True, False), known.visits, strict=True):
+        count = same_visits(own, theirs, among=among)
+        if count > MOST_COPIED_SHARE * len(own):
+            verb = "learnt from" if learnt else "was judged by"
+            return Familiar(
+                f"about {count:,} of its {len(own):,} rows are of a patient and time that version "
+                f"{one.version.version} {verb}, whatever else was changed in them",
+                learnt,
+            )
     return None
 
 

@@ -149,7 +149,7 @@ def build_recalibrated(
     )
     progress("Evaluating", 1, 1)
     served = _write_scorer(artefact, examined, sigmoid, settings)
-    digests = digests_of_run(rows, rows, salt=examined.cohort.digest)
+    digests = digests_of_run(examined.cohort, rows, rows)
     (files / FILE).write_bytes(digests.to_bytes())
     values = {**_evidence(examined, beside, served, seed), **digests.evidence}
     drawn = drawings(

@@ -13,7 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import gammaln
 
+from training.cohort import Cohort
 from training.population import Population
+from training.visit_digests import visit_digests
 
 FILE: Final = "rows.parquet"
 ROWS: Final = "rows"
@@ -28,17 +30,25 @@ class RowDigests:
 
     They are salted with the digest of its table, so that two tables' can't be joined. That hides no
     row from who holds the row: they lie in the registry beside the evidence, never in the artefact.
+    `visits` are those of `training.visit_digests`, of the learnt and of the judged rows.
     """
 
     learnt: Digests
     judged: Digests
+    visits: tuple[Digests, Digests] | None = None
+
+    def __len__(self) -> int:
+        return len(self.learnt) + len(self.judged)
 
     def to_bytes(self) -> bytes:
         """Return the file that the run keeps, 9 bytes a row before compression."""
         buffer = io.BytesIO()
         digests = np.concatenate([self.learnt, self.judged])
         learnt = np.arange(len(digests)) < len(self.learnt)
-        pd.DataFrame({"digest": digests, "learnt": learnt}).to_parquet(buffer, index=False)
+        columns = {"digest": digests, "learnt": learnt}
+        if self.visits is not None:
+            columns["visit"] = np.concatenate(self.visits)
+        pd.DataFrame(columns).to_parquet(buffer, index=False)
         return buffer.getvalue()
 
     @property
@@ -53,13 +63,24 @@ def read_row_digests(text: bytes) -> RowDigests:
     """Read what `RowDigests.to_bytes` wrote."""
     frame = pd.read_parquet(io.BytesIO(text))
     digests, learnt = frame["digest"].to_numpy(np.uint64), frame["learnt"].to_numpy(np.bool_)
-    return RowDigests(digests[learnt], digests[~learnt])
+    visits = None
+    if "visit" in frame:
+        both = frame["visit"].to_numpy(np.uint64)
+        visits = (both[learnt], both[~learnt])
+    return RowDigests(digests[learnt], digests[~learnt], visits)
 
 
-def digests_of_run(training: Population, test: Population, *, salt: str) -> RowDigests:
+def digests_of_run(cohort: Cohort, training: Population, test: Population) -> RowDigests:
     """Return the digests of a run's rows, a row that both learns and judges being one learnt."""
     only_judged = test.part(~np.isin(test.row, training.row))
-    return RowDigests(row_digests(training, salt=salt), row_digests(only_judged, salt=salt))
+    parts, salt = (training, only_judged), cohort.digest
+    among = sum(map(len, parts))
+    learnt, judged = (visit_digests(cohort, part, salt=salt, among=among) for part in parts)
+    return RowDigests(
+        row_digests(training, salt=salt),
+        row_digests(only_judged, salt=salt),
+        None if learnt is None or judged is None else (learnt, judged),
+    )
 
 
 def row_digests(rows: Population, *, salt: str) -> Digests:
