@@ -16,7 +16,7 @@ from anyio import to_thread
 from models.definition import NOT_FOR_CLINICAL_USE
 from models.risk_model import RiskModel
 from serving.operation import Call
-from serving.problems import NotFound
+from serving.problems import NotFound, NotReadable
 
 if TYPE_CHECKING:
     from records.models import Client
@@ -171,13 +171,18 @@ def _notice(model: RiskModel | None) -> str:
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Let a thread ask the database, and keep no connection open until it's asked again."""
+    """Let a thread ask the database, and keep no connection open until it's asked again.
+
+    Raises NotReadable where it can't be asked now.
+    """
     # here, since Django can only be asked once it is set up
-    from django.db import close_old_connections
+    from django.db import InterfaceError, OperationalError, close_old_connections
 
     close_old_connections()
     try:
         yield
+    except (InterfaceError, OperationalError) as error:
+        raise NotReadable(str(error)) from error
     finally:
         close_old_connections()
 

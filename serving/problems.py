@@ -121,6 +121,10 @@ class ReadBackLate(InputError):
     """The EHR's FHIR server didn't tell in time."""
 
 
+class NotReadable(AuscultError):
+    """The database doesn't give what it holds."""
+
+
 class DeadlinePassed(AuscultError):
     """The answer wasn't ready in time."""
 
@@ -175,6 +179,14 @@ TABLE: Mapping[type[Exception], Kind] = {
         "transient",
         words="nothing can be recorded now, so nothing is answered",
     ),
+    NotReadable: Kind(
+        503,
+        "not-readable",
+        "The records can't be read",
+        "transient",
+        _RETRY,
+        words="the records can't be read now",
+    ),
     RecordError: Kind(503, "not-recording", "Predictions can't be recorded", "transient"),
     ReadBackLate: Kind(504, "deadline", "The data were not read in time", "timeout"),
     DeadlinePassed: Kind(504, "deadline", "The answer was not ready in time", "timeout"),
@@ -186,7 +198,7 @@ TABLE: Mapping[type[Exception], Kind] = {
 
 
 # what an operator must hear of, counted from the start
-OURS = ("internal", "explanation-mismatch", "not-recording")
+OURS = ("internal", "explanation-mismatch", "not-recording", "not-readable")
 
 
 def kind_of(error: Exception) -> Kind:

@@ -150,3 +150,18 @@ def test_problems_that_alert_are_counted_from_nought(serve, sqlite_db, artefacts
             f'auscult_problems_total{{operation="json_api.predict_one",problem="{slug}"}} 0.0'
             in text
         )
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions/{}", "/fhir/RiskAssessment/{}"])
+def test_a_database_that_cannot_be_read_is_503_without_its_words(path, service, ehr):
+    from django.db import connection
+
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE records_prediction RENAME TO elsewhere")
+    for one in (path.format(made), "/fhir/RiskAssessment"):
+        refused = ehr.get(one)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert "can't be read now" in refused.text
+        assert "records_prediction" not in refused.text
