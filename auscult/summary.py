@@ -145,8 +145,8 @@ def show_validated(found: "Validation") -> None:
     if found.seen_before is None:
         out.print(
             "Nothing tells that the version was made from people who are among these, but that "
-            "some are isn't ruled out: without times, rows in which a value was changed aren't "
-            "known again."
+            "some are isn't ruled out: without times, or under other ids, rows in which a value "
+            "was changed aren't known again."
         )
     else:
         seen = found.seen_before
