@@ -58,7 +58,8 @@ def forget() -> None:
         table.objects.all().delete()
 
 
-def test_a_fault_that_goes_on_after_its_closing_is_one_alarm_again(clinic: Clinic) -> None:
+def test_a_fault_that_goes_on_after_its_closing_is_one_alarm_again(any_clinic: Clinic) -> None:
+    clinic = any_clinic
     record_fault(clinic)
     clinic.watch(SIGNED)
     assert not Alarm.objects.filter(stream="score").exists()

@@ -26,17 +26,17 @@ def sign(alarm: Alarm, decision: str) -> None:
     )
 
 
-def test_the_days_of_a_fault_are_no_earlier_requests(clinic: Clinic) -> None:
+def test_the_days_of_a_fault_are_no_earlier_requests(any_clinic: Clinic) -> None:
     """Nine in ten lack creatinine at north, before the fault is signed and after."""
     for step in range((LAST - FIRST).days + 1):
         day = FIRST + timedelta(days=step)
         change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
-        clinic.record(day, 40, site="north", **change)
-        clinic.record(day, 40, site="south")
-    clinic.watch(SIGNED)
+        any_clinic.record(day, 40, site="north", **change)
+        any_clinic.record(day, 40, site="south")
+    any_clinic.watch(SIGNED)
     for alarm in Alarm.objects.all():
         sign(alarm, "fault")
-    clinic.watch(LAST)
+    any_clinic.watch(LAST)
     (alarm,) = Alarm.objects.filter(stream=MISSING, state="open")
     where = alarm.details["where"]
     (site,) = (one for one in where["dimensions"] if one["dimension"] == "site")
