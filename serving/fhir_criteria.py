@@ -87,7 +87,7 @@ def read_criteria(call: Call, given: Sequence[tuple[str, str]]) -> Criteria:
                 "search by date, method, subject, subject:identifier and, once, _count "
                 f"(at most {MAX_COUNT})",
                 field=name if name in ("_count", "_page") else "query",
-                reason="unknown_parameter",
+                reason="bad_count" if name == "_count" else "unknown_parameter",
             )
     count = int(once.get("_count", DEFAULT_COUNT))
     return Criteria(tuple(filters), count, patients, once.get("_page", ""))

@@ -74,7 +74,7 @@ class Limits:
             words = self._told(whole, str(self._per_day))
             if count > self._per_day:
                 raise BatchTooLarge(f"{words}; ask for {self._per_day} at a time at most; {_GO_ON}")
-            rest = f"; {self._per_day - used} are left today" if count > 1 else ""
+            rest = f"; {self._per_day - used} are left{self._here()} today" if count > 1 else ""
             raise TooMany(
                 f"{words}{rest}; {_GO_ON}",
                 seconds=(day + timedelta(days=1) - now).total_seconds(),
@@ -99,6 +99,9 @@ class Limits:
         since, used = self._explained[who]
         if since == _day_of(now):
             self._explained[who] = (since, used - count)
+
+    def _here(self) -> str:
+        return " at this one, maybe more at others," if self._settings.workers > 1 else ""
 
     def _told(self, whole: str, share: str) -> str:
         """Return what a client may, and how much of it is this worker's to give."""

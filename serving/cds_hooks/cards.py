@@ -25,13 +25,15 @@ class CardForm:
 
     def __init__(self, model: RiskModel, about: CdsHooks) -> None:
         definition = model.definition
-        horizon = counted(definition.outcome.horizon_days, "day")
-        within = f"{escape(definition.outcome.title)} within {horizon}"
+        within = f"within {counted(definition.outcome.horizon_days, 'day')}"
+        outcome = definition.outcome.title.removesuffix(f" {within}")  # some titles say it
         names = [band.name for band in definition.bands]
         self._definition = definition
         self._asked = frozenset(names[names.index(about.card_from) :])
         self._heads = {
-            band.name: f"**{escape(band.title)}** for {within}: {escape(band.action)}"
+            band.name: (
+                f"**{escape(band.title)}** for {escape(outcome)} {within}: {escape(band.action)}"
+            )
             for band in definition.bands
         }
         self._source = {"label": f"{definition.title}, version {model.version}"}

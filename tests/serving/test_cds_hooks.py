@@ -101,6 +101,16 @@ def test_the_services_are_those_of_the_definitions(ehr):
     )
 
 
+@pytest.mark.parametrize("title", ["Sepsis", "Sepsis within 1 day"])
+def test_a_card_says_the_horizon_once_whatever_the_outcome_is_called(
+    title, serve, sqlite_db, artefacts
+):
+    text = DEFINITION.replace('title = "Sepsis"', f'title = "{title}"')
+    service = serve(sqlite_db, make_artefact(artefacts / NAME, definition_text=text))
+    card = card_of(service.client(*SCOPES).post(PATH, json=hook_request()))
+    assert "for Sepsis within 1 day: Look at the patient" in card["detail"]
+
+
 def test_a_good_request_gives_one_card_of_the_risk_that_was_recorded(service, ehr):
     """CDS-2, CDS-11, CDS-12."""
     response = ehr.post(PATH, json=hook_request())
