@@ -146,6 +146,8 @@ def test_an_interrupted_training_says_so_and_that_nothing_was_registered(tmp_pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a shell lets what it runs in the background ignore interrupts, and so its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert training.stdout is not None
     heard = next((line for line in training.stdout if "1,000 in all" in line), "")
