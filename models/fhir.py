@@ -9,16 +9,14 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_bundle import SentBundle, check_complete, check_entries
+from models.fhir_bundle import AnyEntry, Search, SentBundle, check_complete, check_entries
 from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
-    AnyEntry,
     Kind,
     Observation,
     OperationOutcome,
     Patient,
-    Search,
     place_of,
 )
 from models.fhir_subject import (

@@ -5,10 +5,35 @@ from typing import Any
 import msgspec
 
 from models.errors import MalformedInput
-from models.fhir_resources import AnyEntry, Bundle, Element, Entry
+from models.fhir_resources import Element, Observation
 
 # what is sent in order to be stored carries data; the others delete, patch or ask for them
 _CARRY_DATA = ("POST", "PUT")
+
+
+class Search(Element, frozen=True):
+    """Why a search returned an entry."""
+
+    mode: str | None = None
+
+
+class Entry(Element, frozen=True):
+    """A resource in a Bundle, not yet read, and its address."""
+
+    full_url: str | None = None
+    resource: msgspec.Raw = msgspec.Raw()
+    search: Search | None = None
+
+
+class ObservationEntry(Element, frozen=True, kw_only=True):
+    """An Observation in a Bundle, and its address."""
+
+    full_url: str | None = None
+    resource: Observation
+    search: Search | None = None
+
+
+AnyEntry = Entry | ObservationEntry
 
 
 class Link(Element, frozen=True):
@@ -57,9 +82,12 @@ class SentEntry(Entry, frozen=True):
         return None
 
 
-class SentBundle(Bundle, frozen=True):
-    """A Bundle that is read with what it says of itself."""
+class SentBundle(Element, frozen=True):
+    """A set of resources, with what it says of itself."""
 
+    resource_type: str
+    type: str | None = None
+    implicit_rules: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
     entry: tuple[SentEntry, ...] = ()

@@ -36,7 +36,7 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
             "the Bundle holds no Observation", field="Bundle.entry", reason="missing_field"
         )
     for one in found:
-        if one.observation.status not in STATUSES:
+        if one.observation.known_status not in STATUSES:
             raise MalformedInput(
                 f"{one.place}.status is none of {', '.join(STATUSES)}",
                 field=f"{one.place}.status",
@@ -96,7 +96,7 @@ def _reports(
     flagged: list[str],
     subject: str,
 ) -> Iterator[Correction]:
-    status = STATUSES[one.observation.status or ""]
+    status = STATUSES[one.observation.known_status or ""]
     reader = ObservationReader(definition.by_coding)
     wanted = reader.wanted(one.observation)
     read = list(reader.readings(one.observation, wanted, index=one.index, source=one.name))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from models.errors import MalformedInput
 from models.feature import Feature
-from models.fhir_resources import Measured, Observation, Period, place_of
+from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
 from models.fhir_value import absent_because, other_unit, plain_value, value_in, values_differ
@@ -118,12 +118,14 @@ class ObservationReader:
         known = self._times.get(date_time) if date_time is not None else None
         taken_at, time_fault = known or self._effective(observation, index)
         issued_at, issue_fault = _issued(observation.issued, index)
+        if _is_untimed(observation):
+            taken_at, time_fault = None, "undated"
         time_fault = time_fault or issue_fault
         rules = bool(observation.implicit_rules or observation.modifier_extension)
         focus = observation.focus
         if focus and fault is None and is_of_another(focus, observation.subject):
             fault = "other_focus"
-        status = observation.status or "unknown"
+        status = observation.known_status or "unknown"
         found: list[tuple[Feature, Reading]] = []
         for part, feature, code in wanted:
             value, unit, comparator, value_fault = value_in(part, feature, index)
@@ -165,6 +167,18 @@ def _issued(text: str | None, index: int) -> Time:
     """Return when a result was issued; a mere day doesn't say whether it could be known by then."""
     issued_at = None if text is None else moment(text, "issued", index)
     return issued_at, "partial_time" if text is not None and issued_at is None else None
+
+
+def _is_untimed(observation: Observation) -> bool:
+    """Say whether a reason for the absence of a time stands beside one that is given."""
+    period, is_issue_absent = observation.effective_period, is_absent(observation.issued_beside)
+    if observation.issued is not None and is_issue_absent:
+        return True
+    besides = [observation.effective_date_time_beside, observation.effective_instant_beside]
+    if period is not None:
+        besides += [period, period.end_beside]
+        besides += [period.start_beside] if period.start is not None else []
+    return any(is_absent(one) for one in besides)
 
 
 def _has_several_times(observation: Observation) -> bool:

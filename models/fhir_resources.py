@@ -58,13 +58,6 @@ class CodeableConcept(Element, frozen=True):
     text: str | None = None
 
 
-class Period(Element, frozen=True):
-    """A time with a start and an end."""
-
-    start: str | None = None
-    end: str | None = None
-
-
 class Identifier(Element, frozen=True):
     """A number of a patient in a system; its `use` may say that it isn't one any more."""
 
@@ -112,15 +105,33 @@ class Primitive(Element, frozen=True):
         return next((known_reason(reason) for reason in reasons), None)
 
 
+def is_absent(beside: Primitive | None) -> bool:
+    """Say whether what stands beside a value, or within it, gives a reason for its absence."""
+    return beside is not None and beside.absent_because is not None
+
+
+class Period(Primitive, frozen=True, kw_only=True):
+    """A time with a start and an end."""
+
+    start: str | None = None
+    start_beside: Primitive | None = msgspec.field(default=None, name="_start")
+    end: str | None = None
+    end_beside: Primitive | None = msgspec.field(default=None, name="_end")
+
+
 class Quantity(Primitive, frozen=True, kw_only=True):
     """A measured amount; `code` is the unit in `system`, `unit` its text."""
 
     value: float | None = None
     value_beside: Primitive | None = msgspec.field(default=None, name="_value")
     comparator: str | None = None
+    comparator_beside: Primitive | None = msgspec.field(default=None, name="_comparator")
     unit: str | None = None
+    unit_beside: Primitive | None = msgspec.field(default=None, name="_unit")
     system: str | None = None
+    system_beside: Primitive | None = msgspec.field(default=None, name="_system")
     code: str | None = None
+    code_beside: Primitive | None = msgspec.field(default=None, name="_code")
 
 
 class CodedValue(Primitive, frozen=True, kw_only=True):
@@ -204,6 +215,14 @@ class Observation(Measured, frozen=True, kw_only=True):
     resource_type: Literal["Observation"]
     id: str | None = None
     meta: Meta | None = None
+    status_beside: Primitive | None = msgspec.field(default=None, name="_status")
+    effective_date_time_beside: Primitive | None = msgspec.field(
+        default=None, name="_effectiveDateTime"
+    )
+    effective_instant_beside: Primitive | None = msgspec.field(
+        default=None, name="_effectiveInstant"
+    )
+    issued_beside: Primitive | None = msgspec.field(default=None, name="_issued")
     implicit_rules: str | None = None
     status: str | None = None
     subject: Reference | None = None
@@ -214,6 +233,11 @@ class Observation(Measured, frozen=True, kw_only=True):
     effective_timing: Any = None
     issued: str | None = None
     component: tuple[Measured, ...] = ()
+
+    @property
+    def known_status(self) -> str | None:
+        """Return the status, or None where it's said not to be known."""
+        return None if is_absent(self.status_beside) else self.status
 
 
 class Link(Element, frozen=True):
@@ -260,37 +284,3 @@ class Kind(Element, frozen=True):
     """The type of a resource, which says how to read the rest."""
 
     resource_type: str
-
-
-class Search(Element, frozen=True):
-    """Why a search returned an entry."""
-
-    mode: str | None = None
-
-
-class Entry(Element, frozen=True):
-    """A resource in a Bundle, not yet read, and its address."""
-
-    full_url: str | None = None
-    resource: msgspec.Raw = msgspec.Raw()
-    search: Search | None = None
-
-
-class ObservationEntry(Element, frozen=True, kw_only=True):
-    """An Observation in a Bundle, and its address."""
-
-    full_url: str | None = None
-    resource: Observation
-    search: Search | None = None
-
-
-AnyEntry = Entry | ObservationEntry
-
-
-class Bundle(Element, frozen=True):
-    """A set of resources."""
-
-    resource_type: str
-    type: str | None = None
-    implicit_rules: str | None = None
-    entry: tuple[Entry, ...] = ()

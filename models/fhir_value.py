@@ -14,7 +14,9 @@ from models.fhir_resources import (
     CodedValue,
     Measured,
     Observation,
+    Primitive,
     Quantity,
+    is_absent,
     known_reason,
     place_of,
 )
@@ -23,8 +25,9 @@ from models.readings import Fault, Reading
 from models.units import contradicts_unit, convert, is_text_only
 
 Value = tuple[float | str | None, str | None, str | None, Fault | None]
-# of Measured: what stands behind the text of a value
-_NOTHING_ELSE = (*(None,) * 16, ())
+_NOTHING_BESIDE = (None,) * 5
+# of Observation: what stands behind the text of a value, to what is said beside its own issue
+_NOTHING_ELSE = (*(None,) * 16, (), *(None,) * 4)
 _WITHHELD = frozenset(("masked", "not-permitted"))
 # a category is named by a code of any system, but never by what can't be a code of its own
 _FORMS: Final = {
@@ -54,7 +57,7 @@ def plain_value(
     """
     given = astuple(observation)
     quantity, text = given[1], given[3]
-    if given[2] is not None or given[4:21] != _NOTHING_ELSE:
+    if given[2] is not None or given[4:25] != _NOTHING_ELSE:
         return None
     if feature.kind == "categorical":
         is_plain = text is not None and quantity is None and not feature.category_systems
@@ -64,7 +67,7 @@ def plain_value(
     code = quantity.code
     if not code or quantity.system != UCUM or is_text_only(code):
         return None
-    if quantity.extension or quantity.value_beside is not None:
+    if quantity.extension or _besides(quantity) != _NOTHING_BESIDE:
         return None
     if quantity.unit and _contradicts(quantity, feature):
         return None
@@ -161,9 +164,24 @@ def _number(integer: int, index: int) -> float:
         ) from error
 
 
+def _besides(quantity: Quantity) -> tuple[Primitive | None, ...]:
+    """Return what stands beside a quantity's value, its comparator, and the parts of its unit."""
+    return (
+        quantity.value_beside,
+        quantity.comparator_beside,
+        quantity.unit_beside,
+        quantity.system_beside,
+        quantity.code_beside,
+    )
+
+
 def _quantity(quantity: Quantity, feature: Feature) -> Value:
     if quantity.value is None:
         return None, None, None, None
+    if any(is_absent(one) for one in _besides(quantity)[2:]):
+        return quantity.value, None, quantity.comparator, "absent_unit"
+    if is_absent(quantity.comparator_beside):
+        return quantity.value, None, quantity.comparator, "absent_comparator"
     fault: Fault | None = None
     if quantity.system == UCUM and quantity.code:
         fault = "unknown_unit" if is_text_only(quantity.code) else None

@@ -17,6 +17,8 @@ Fault = Literal[
     "unit_system",
     "contradictory_unit",
     "unknown_unit",
+    "absent_unit",
+    "absent_comparator",
     "contradictory_code",
     "contradictory_category",
     "category_system",

@@ -33,6 +33,8 @@ _FAULTS = {
     "unit_system": "the unit is coded in a system other than UCUM",
     "contradictory_unit": "the unit's text and its code say different units",
     "unknown_unit": "{unit} is coded in UCUM, where that code is no such unit",
+    "absent_unit": "a part of its unit is said to be absent, so it can't be told which it is",
+    "absent_comparator": "its comparator is said to be absent, so it may be a limit only",
     "contradictory_code": "its Observation has codes of several features",
     "contradictory_category": "several categories are given at once",
     "category_system": "the category isn't coded in a system in which it has a code",

@@ -8,6 +8,7 @@ REFUSALS = {
         "no_unit",
         "unit_system",
         "contradictory_unit",
+        "absent_unit",
     ),
     "value": (
         "implausible",
@@ -17,6 +18,7 @@ REFUSALS = {
         "text_value",
         "not_finite",
         "not_a_value",
+        "absent_comparator",
     ),
     "time": ("in_the_future", "undated", "partial_time", "naive_time", "not_a_date"),
     "scope": ("out_of_scope",),

@@ -11,13 +11,8 @@ from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
 from models.fhir import read_entries
-from models.fhir_bundle import Link, matches
-from models.fhir_resources import (
-    AnyEntry,
-    Entry,
-    Observation,
-    ObservationEntry,
-)
+from models.fhir_bundle import AnyEntry, Entry, Link, ObservationEntry, matches
+from models.fhir_resources import Observation
 from models.fhir_time import moment
 from serving.cds_hooks.discovery import ENCOUNTER_KEY, PATIENT_KEY, Template
 from serving.cds_hooks.searched import AN_OUTCOME, OUTCOME, Searched, bundle_fault

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from models.definition import Definition
 from models.errors import MalformedInput
-from models.fhir_resources import AnyEntry
+from models.fhir_bundle import AnyEntry
 from serving.cds_hooks.discovery import Template, count_of, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
 from serving.cds_hooks.request import HookRequest

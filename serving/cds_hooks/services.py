@@ -19,7 +19,7 @@ from models.errors import (
     UnusableValue,
 )
 from models.fhir import read_entries
-from models.fhir_resources import Entry
+from models.fhir_bundle import Entry
 from models.risk_model import RiskModel
 from records.rows import AuditRow
 from serving.cds_hooks.cards import CardForm, no_score_card

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from models.fhir_bundle import matches
-from models.fhir_resources import Entry
+from models.fhir_bundle import Entry, matches
 from models.readings import Finding
 from serving.cds_hooks.discovery import ENCOUNTER_KEY
 from serving.cds_hooks.prefetch import FIRST_PAGE, UNREADABLE, Gathered, Named, Supplied

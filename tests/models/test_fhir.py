@@ -820,3 +820,86 @@ def test_a_patient_who_is_said_to_be_dead_is_so_whatever_the_time(time: str) -> 
     with pytest.raises(OutOfScope) as refusal:
         read(bundle(patient(deceasedDateTime=time, deceasedBoolean=True)))
     assert refusal.value.reason == "deceased"
+
+
+@pytest.mark.parametrize("code", ["masked", "unknown"])
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("_comparator", "absent_comparator"),
+        ("_unit", "absent_unit"),
+        ("_system", "absent_unit"),
+        ("_code", "absent_unit"),
+    ],
+)
+def test_a_quantity_of_which_a_part_is_said_to_be_absent_is_refused(
+    part: str, reason: str, code: str
+) -> None:
+    absent = {"extension": [{"url": DATA_ABSENT, "valueCode": code}]}
+    for beside in ({}, {"component": [{"code": {"text": "of no feature"}}]}):
+        resource = observation("o1", "2160-0", valueQuantity=quantity(1.2, **{part: absent}))
+        (reading,) = read(bundle(patient(), resource | beside)).readings["creatinine"]
+        assert reading.fault == reason
+    with pytest.raises(UnusableValue) as refusal:
+        value_of(DEFINITION.by_name["creatinine"], reading, NOW, [])
+    assert refusal.value.reason == reason
+
+
+def test_another_extension_beside_a_part_of_a_quantity_says_nothing_against_it() -> None:
+    other = {"extension": [{"url": "https://example.org/rendering", "valueCode": "masked"}]}
+    given = quantity(1.2, _comparator=other, _unit=other, _code=other)
+    resource = observation("o1", "2160-0", valueQuantity=given, _status=other, _issued=other)
+    (reading,) = read(bundle(patient(), resource)).readings["creatinine"]
+    assert (reading.value, reading.fault, reading.status) == (1.2, None, "final")
+
+
+def test_a_status_that_is_said_to_be_absent_is_unknown() -> None:
+    absent = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
+    resource = observation("o1", "2160-0", valueQuantity=quantity(1.2), _status=absent)
+    (reading,) = read(bundle(patient(), resource)).readings["creatinine"]
+    assert reading.status == "unknown"
+    assert choose(DEFINITION.by_name["creatinine"], [reading], NOW) == ([], "not_final")
+
+
+TAKEN = (NOW - HOUR).isoformat()
+PERIOD = {"start": TAKEN, "end": TAKEN}
+OF_NO_TIME = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"_effectiveDateTime": OF_NO_TIME}, "undated"),
+        ({"effectiveDateTime": None, "_effectiveDateTime": OF_NO_TIME}, "undated"),
+        ({"effectiveDateTime": None, "effectiveInstant": TAKEN}, None),
+        (
+            {
+                "effectiveDateTime": None,
+                "effectiveInstant": TAKEN,
+                "_effectiveInstant": OF_NO_TIME,
+            },
+            "undated",
+        ),
+        ({"effectiveDateTime": None, "effectivePeriod": PERIOD}, None),
+        ({"effectiveDateTime": None, "effectivePeriod": PERIOD | OF_NO_TIME}, "undated"),
+        ({"effectiveDateTime": None, "effectivePeriod": PERIOD | {"_end": OF_NO_TIME}}, "undated"),
+        (
+            {"effectiveDateTime": None, "effectivePeriod": PERIOD | {"_start": OF_NO_TIME}},
+            "undated",
+        ),
+        (
+            {
+                "effectiveDateTime": None,
+                "effectivePeriod": {"_start": OF_NO_TIME, "end": TAKEN},
+            },
+            None,
+        ),
+        ({"issued": TAKEN, "_issued": OF_NO_TIME}, "undated"),
+        ({"_issued": OF_NO_TIME}, None),
+    ],
+)
+def test_a_time_that_is_said_to_be_absent_is_none(fields: dict[str, Any], fault: str) -> None:
+    resource = observation("o1", "2160-0", valueQuantity=quantity(1.2), **fields)
+    (reading,) = read(bundle(patient(), resource)).readings["creatinine"]
+    assert reading.fault == fault
+    assert (reading.taken_at is None) == (fault is not None)

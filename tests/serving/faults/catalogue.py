@@ -415,6 +415,17 @@ fault(
         "refused contradictory_value",
     ),
 )
+for part, reason in (
+    ("_comparator", "absent_comparator"),
+    ("_unit", "absent_unit"),
+    ("_system", "absent_unit"),
+    ("_code", "absent_unit"),
+):
+    fault(
+        ABSENCE,
+        f"a number and, by {part}, a reason for the absence of a part of it",
+        fhir=(c.quantity(3.1, **{part: WITHHELD}), f"refused {reason}"),
+    )
 fault(
     ABSENCE,
     "a value and a reason for its absence",
@@ -448,6 +459,11 @@ for status, reason in (
     fault(STATUS, f"{status}, alone", fhir=(c.lactate(status=status), f"missing lactate: {reason}"))
     fault(STATUS, f"{status}, beside a final one", fhir=(c.beside(status=status), "unchanged"))
 fault(STATUS, "no status", fhir=(c.lactate(status=...), "missing lactate: not_final"))
+fault(
+    STATUS,
+    "final, beside a reason for the absence of the status",
+    fhir=(c.lactate(_status=WITHHELD), "missing lactate: not_final"),
+)
 fault(STATUS, "amended, alone", fhir=(c.lactate(status="amended"), "unchanged"))
 fault(
     STATUS,
@@ -515,6 +531,22 @@ fault(
     json=(c.lactate_json(time=...), "unchanged"),
     fhir=(c.lactate(effectiveDateTime=...), "refused undated"),
 )
+ENDED = {"end": "2026-03-02T08:00:00Z", "_end": WITHHELD}
+for name, fields in (
+    ("_effectiveDateTime", {"_effectiveDateTime": WITHHELD}),
+    ("_end of its period", {"effectiveDateTime": ..., "effectivePeriod": ENDED}),
+    ("_issued", {"issued": "2026-03-02T08:00:00Z", "_issued": WITHHELD}),
+):
+    fault(
+        TIME,
+        f"a time and, by {name}, a reason for its absence",
+        fhir=(c.lactate(**fields), "refused undated"),
+    )
+    fault(
+        TIME,
+        f"such a time by {name}, of a value beside a usable one",
+        fhir=(c.beside(**fields), "excluded set_aside"),
+    )
 fault(
     TIME,
     "a date without a time",
