@@ -1,6 +1,7 @@
 """The job's memory between runs: stream states, day counts and alarms."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -219,6 +220,23 @@ def note_day(ledger: Ledger, stream: str, day: date, seen: Seen, log_evidence: f
             counts=pack(seen.counts),
         )
     )
+
+
+def totals(ledger: Ledger, prefix: str) -> Counter[str]:
+    """Return the rows in all of each stream that begins so, by the rest of its key.
+
+    Those of all days count, written or not yet.
+    """
+    rows = DayCount.objects.filter(
+        model=ledger.model, version=ledger.version, stream__startswith=prefix
+    )
+    found = {(row.stream, row.day): row.total for row in rows.only("stream", "day", "total")}
+    found |= {(row.stream, row.day): row.total for row in ledger.day_counts}
+    counted: Counter[str] = Counter()
+    for (stream, _), total in found.items():
+        if stream.startswith(prefix):
+            counted[stream.removeprefix(prefix)] += total
+    return counted
 
 
 def note_evidence(ledger: Ledger, twin: str, day: date, log_evidence: float) -> None:

@@ -47,16 +47,7 @@ def note_sites(ledger: Ledger, day: date, rows: DayRows) -> Counter[str]:
 
 def stays_by_site(ledger: Ledger) -> Counter[str]:
     """Return how many stays each site had on all days so far, written or not yet."""
-    rows = DayCount.objects.filter(
-        model=ledger.model, version=ledger.version, stream__startswith=SITE
-    )
-    found = {(row.stream, row.day): row.total for row in rows.only("stream", "day", "total")}
-    found |= {(row.stream, row.day): row.total for row in ledger.day_counts}
-    stays: Counter[str] = Counter()
-    for (stream, _), total in found.items():
-        if stream.startswith(SITE):
-            stays[stream.removeprefix(SITE)] += total
-    return stays
+    return books.totals(ledger, SITE)
 
 
 def open_due(watched: Watchlist, ledger: Ledger, day: date, stays: Counter[str]) -> None:

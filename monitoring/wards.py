@@ -16,7 +16,7 @@ from monitoring.ledger import Ledger
 from monitoring.override_streams import OVERRIDES
 from monitoring.streams import AT, Reports, Seen, site_of, ward_name, ward_of
 from monitoring.watchlist import Watchlist
-from records.models import DayCount, Stream
+from records.models import Stream
 
 # the day counts of a ward's reports, by its site and its name
 WARD = "ward:"
@@ -38,16 +38,10 @@ def note_wards(ledger: Ledger, day: date, reports: Reports) -> Counter[Place]:
 
 def reports_by_ward(ledger: Ledger) -> Counter[Place]:
     """Return how many reports each ward had on all days so far, written or not yet."""
-    rows = DayCount.objects.filter(
-        model=ledger.model, version=ledger.version, stream__startswith=WARD
-    )
-    found = {(row.stream, row.day): row.total for row in rows.only("stream", "day", "total")}
-    found |= {(row.stream, row.day): row.total for row in ledger.day_counts}
     reports: Counter[Place] = Counter()
-    for (stream, _), total in found.items():
-        if stream.startswith(WARD):
-            site, _, ward = stream.removeprefix(WARD).partition(AT)
-            reports[site, ward] += total
+    for place, total in books.totals(ledger, WARD).items():
+        site, _, ward = place.partition(AT)
+        reports[site, ward] += total
     return reports
 
 

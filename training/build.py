@@ -11,6 +11,7 @@ import pandas as pd
 from models.definition import DefinitionFile
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
+from models.scoring.linear import LinearModel
 from models.scoring.scorer import Explanations
 from records.settings import Settings
 from training.artefact import seal_artefact, write_scorer
@@ -38,7 +39,7 @@ from training.robustness import robustness
 from training.row_digests import FILE, digests_of_run
 from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
-from training.sample_size import candidate_parameters, least_sample
+from training.sample_size import SampleSize, candidate_parameters, least_sample
 from training.shap_values import (
     ShapValues,
     dependence,
@@ -215,11 +216,7 @@ def _evaluate(
         difference=found.comparisons[_BASELINE],
         without_indicators=found.others.get(_UNINFORMED),
         calibrations=calibration_figures(judged),
-        sample_size=least_sample(
-            candidate_parameters(baseline.fitted.model),
-            event_rate(parts.training),
-            parts.training.effective_size(),
-        ),
+        sample_size=_sample_size(baseline.fitted.model, parts.training),
         learning_curve=robust.learning_curve,
         formulas=formula_evidence(
             judged.rows, file.definition, draws=options.bootstrap_draws, seed=options.seed
@@ -233,6 +230,11 @@ def _evaluate(
         seed=options.seed,
     )
     return evidence, found.comparisons.get(CHAMPION)
+
+
+def _sample_size(model: LinearModel, rows: Population) -> SampleSize:
+    """Hold the training part against what a regression of so many parameters needs."""
+    return least_sample(candidate_parameters(model), event_rate(rows), rows.effective_size())
 
 
 def _others(judged: Judged, champion: ChampionRisks | None) -> dict[str, FloatArray]:
