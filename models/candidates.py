@@ -36,10 +36,11 @@ _MISSING = {
 
 
 class SortedOut(NamedTuple):
-    """A feature's readings that may be used, and the slugs of why others may not."""
+    """A feature's readings that may be used, the slugs of why others may not, those said absent."""
 
     candidates: list[Reading]
     against: set[str]
+    absent: list[Reading]
 
     @property
     def lacks(self) -> str | None:
@@ -55,13 +56,16 @@ def sort_out(feature: Feature, readings: Sequence[Reading], predicted_at: dateti
     """Tell the readings that may be used from others; MalformedInput for a time without offset."""
     candidates: list[Reading] = []
     against: set[str] = set()
+    absent: list[Reading] = []
     for reading in readings:
         reason = _against(feature, reading, predicted_at)
         if reason is None:
             candidates.append(reading)
         else:
             against.add(reason)
-    return SortedOut(candidates, against)
+            if reason == "reported_absent":
+                absent.append(reading)
+    return SortedOut(candidates, against, absent)
 
 
 def choose(
@@ -79,7 +83,7 @@ def choose_from(
     feature: Feature, found: SortedOut, predicted_at: datetime
 ) -> tuple[list[Reading], str]:
     """Return what `choose` does of readings that were sorted out."""
-    kept, against = found
+    kept, against = found.candidates, found.against
     if not kept:
         fault = next((slug for slug in SET_ASIDE if slug in against), None)
         if fault is not None:

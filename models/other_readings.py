@@ -66,6 +66,25 @@ def doubts(
     if found.lacks:
         words = f"{feature.title}: another value was left out: {found.lacks}"
         yield Finding(feature.name, "excluded", "set_aside", words)
+    if found.absent and (doubt := _absence(feature, used, found.absent, predicted_at)):
+        yield doubt
+
+
+def _absence(
+    feature: Feature, used: Sequence[Reading], absent: Sequence[Reading], predicted_at: datetime
+) -> Finding | None:
+    """Return what says that later results have no value, with their reasons, or None (FHIR-16)."""
+    newest = max(reading.taken_at or predicted_at for reading in used)
+    later = [one for one in absent if one.taken_at is None or newest < one.taken_at <= predicted_at]
+    if not later:
+        return None
+    because = ", ".join(sorted({one.absent_because or "unknown" for one in later}))
+    which = "a later result" if all(one.taken_at for one in later) else "a result without a time"
+    if len(later) > 1:
+        which = f"{len(later)} results, later or without a time,"
+    have = "has" if len(later) == 1 else "have"
+    words = f"{feature.title}: {which} {have} no value ({because}); another result is used"
+    return Finding(feature.name, "flagged", "newer_absent", words)
 
 
 def _contradiction(

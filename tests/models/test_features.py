@@ -215,6 +215,49 @@ def test_a_value_that_might_have_counted_had_more_been_known_is_named(
     assert all(words in one.words and one.kind == "excluded" for one in said)
 
 
+LATER, EARLIER = NOW - HOUR / 2, NOW - 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        ([("error", LATER)], "a later result has no value (error)"),
+        ([("unknown", None)], "a result without a time has no value (unknown)"),
+        (
+            [("not-performed", LATER), ("error", LATER), ("unsupported", EARLIER)],
+            "2 results, later or without a time, have no value (error, not-performed)",
+        ),
+        ([("error", EARLIER)], None),
+        ([("error", NOW - HOUR)], None),
+        ([("error", NOW + HOUR)], None),
+    ],
+)
+@pytest.mark.parametrize("reduce", ["latest", "maximum"])
+def test_a_later_result_without_a_value_is_named_with_its_reason(
+    others: list[tuple[str, datetime | None]], words: str | None, reduce: str
+) -> None:
+    """FHIR-16."""
+    text = WARD.replace("plausible = [0.1, 30]\n", f'plausible = [0.1, 30]\nreduce = "{reduce}"\n')
+    asked = parse_definition(text.encode(), source="ward")
+    used = Reading(1.0, taken_at=NOW - HOUR)
+    absent = [Reading(None, taken_at=at, absent_because=because) for because, at in others]
+    for readings in ([used, *absent], [*absent, used]):
+        found = ask(asked, creatinine=readings)
+        said = [one for one in found.findings if one.feature == "creatinine"]
+        assert found.values["creatinine"] == 1.0
+        assert [(one.kind, one.reason) for one in said] == [("flagged", "newer_absent")] * bool(
+            words
+        )
+        assert not words or said[0].words == f"Creatinine in serum: {words}; another result is used"
+
+
+def test_a_later_result_that_was_cancelled_is_not_one_without_a_value(ward: Definition) -> None:
+    used = Reading(1.0, taken_at=NOW - HOUR)
+    other = Reading(None, taken_at=LATER, absent_because="error", status="cancelled")
+    found = ask(ward, creatinine=[used, other])
+    assert not [one for one in found.findings if one.feature == "creatinine"]
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

@@ -501,6 +501,14 @@ for name, fields in (
         fhir=(c.beside(**fields), "excluded set_aside"),
     )
 
+for code in ("error", "unknown", "not-performed", "unsupported"):
+    absent = {"coding": [{"code": code}]}
+    fault(
+        ABSENCE,
+        f"a usable value beside a later result without one, {code}",
+        fhir=(c.beside(valueQuantity=..., dataAbsentReason=absent), "flagged newer_absent"),
+    )
+
 # time
 everywhere(
     TIME,
