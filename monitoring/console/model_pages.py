@@ -97,14 +97,16 @@ def _trends(overview: ModelSummary, dossier: Dossier) -> dict[str, Any]:
     name, version = overview.definition.name, overview.version or ""
     known = quantities(dossier.definition, dossier.profile)
     days = days_of(name, version, [*known, TRAFFIC])
-    alarms = {alarm.stream: alarm for alarm in overview.alarms}
+    alarms: dict[str, list[Alarm]] = {}
+    for alarm in overview.alarms:
+        alarms.setdefault(alarm.stream, []).append(alarm)
     scores: list[Drawn] = [
-        draw(quantity, days.get(key, ()), alarms.get(key))
+        draw(quantity, days.get(key, ()), alarms.get(key, ()))
         for key, quantity in known.items()
         if key == "score" or key.startswith("alerts:")
     ]
     others = [
-        draw(quantity, days[key], alarms.get(key))
+        draw(quantity, days[key], alarms.get(key, ()))
         for key, quantity in known.items()
         if key.startswith((FLAGS, OVERRIDES)) and key in days
     ]

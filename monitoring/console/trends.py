@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from models.definition import Definition
 from models.feature import Feature
 from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
+from monitoring.alarms import RANK
 from monitoring.attribution import SHARE
 from monitoring.chapters import changed_days
 from monitoring.console.charts import Point, Scale, bars, spark, trend
@@ -43,7 +44,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A quantity with its trend, the latest and the usual figure, and its open alarm."""
+    """A quantity with its trend, the latest and the usual figure, and its gravest open alarm."""
 
     quantity: Quantity
     chart: SafeString
@@ -142,17 +143,22 @@ def _start(day: date, span: timedelta) -> date:
     return day - timedelta(days=day.weekday()) if span <= WEEKLY else day.replace(day=1)
 
 
-def draw(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm | None) -> Drawn:
-    """Draw a quantity's trend beside its reference, small."""
+def draw(quantity: Quantity, days: Sequence[DayCount], alarms: Sequence[Alarm]) -> Drawn:
+    """Draw a quantity's trend beside its reference, small, with what its open alarms say.
+
+    One of a change that has turned may have an alarm from before the turn beside it.
+    """
     found = points(quantity, days)
     chart = spark(
         found,
         label=quantity.title,
         reference=quantity.reference,
-        changed=changed_days(alarm, date.max) if alarm else (),
+        changed=sorted(span for alarm in alarms for span in changed_days(alarm, date.max)),
     )
     usual = "none" if quantity.reference is None else quantity.words(quantity.reference)
-    return Drawn(quantity, chart, found[-1].words if found else "none", usual, alarm)
+    latest = found[-1].words if found else "none"
+    gravest = max(alarms, key=lambda one: (RANK[one.severity], one.raised_on), default=None)
+    return Drawn(quantity, chart, latest, usual, gravest)
 
 
 def draw_large(quantity: Quantity, days: Sequence[DayCount], alarm: Alarm) -> SafeString:
@@ -171,14 +177,14 @@ def draw_features(
     definition: Definition,
     known: Mapping[str, Quantity],
     days: Mapping[str, Sequence[DayCount]],
-    alarms: Mapping[str, Alarm],
+    alarms: Mapping[str, Sequence[Alarm]],
 ) -> list[FeatureTrends]:
     """Draw every feature's values, its missingness where it may be missing, and its share."""
 
     def one(key: str) -> Drawn | None:
         if key not in known:
             return None
-        return draw(known[key], days.get(key, ()), alarms.get(key))
+        return draw(known[key], days.get(key, ()), alarms.get(key, ()))
 
     found = []
     for feature in definition.features:
