@@ -1,19 +1,25 @@
 """What is doubtful about the readings that are used, by themselves and beside the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from models.candidates import SortedOut
+from models.candidates import SET_ASIDE, SortedOut, sort_out
+from models.definition import Definition
 from models.errors import UnusableValue
 from models.feature import Feature
-from models.readings import Finding, Reading
+from models.readings import Finding, Reading, Readings
 from models.values import amount, is_issued_early, value_of
 
 # the same result in two units, or rounded otherwise, is no contradiction
 _TOLERANCE: Final = 0.01
 # of these one result that came twice makes another number
 _COUNTING: Final = ("mean", "median")
+# of a value whose time is after the present
+_NOT_YET: Final = {
+    "in_the_future": SET_ASIDE["in_the_future"],
+    "not_yet_issued": "the value was issued after the prediction time",
+}
 _ARE: Final = {True: "is", False: "are"}
 
 
@@ -68,6 +74,35 @@ def doubts(
         yield Finding(feature.name, "excluded", "set_aside", words)
     if found.absent and (doubt := _absence(feature, used, found.absent, predicted_at)):
         yield doubt
+
+
+def not_yet_true(
+    definition: Definition,
+    readings: Readings,
+    values: Mapping[str, float | str | None],
+    now: datetime,
+) -> Iterator[Finding]:
+    """Yield what was left out beside values that are used because its time is after `now`.
+
+    `now` is the present, which no true time is after. What is only later than a prediction time
+    in the past couldn't be known then, and is left out without a word (FHIR-4).
+    """
+    for name, given in readings.items():
+        if isinstance(given, float) or len(given) < 2 or values[name] is None:
+            continue
+        if not any(_is_after(reading, now) for reading in given):
+            continue
+        feature = definition.by_name[name]
+        against = sort_out(feature, given, now).against
+        for reason, because in _NOT_YET.items():
+            if reason in against:
+                words = f"{feature.title}: another value was left out: {because}"
+                yield Finding(name, "excluded", "set_aside", words)
+
+
+def _is_after(reading: Reading, now: datetime) -> bool:
+    taken_at, issued_at = reading.taken_at, reading.issued_at
+    return (taken_at is not None and taken_at > now) or (issued_at is not None and issued_at > now)
 
 
 def _absence(

@@ -16,6 +16,7 @@ from models.errors import (
 )
 from models.features import FeatureSet
 from models.fhir_subject import patient_named
+from models.other_readings import not_yet_true
 from models.readings import Finding, Readings
 from models.risk_model import ExplainedRisk, RiskModel
 from records.identifiers import ordered_id
@@ -92,11 +93,13 @@ def score(
     """Score what is asked; the prediction may be answered once its row is on disk."""
     patient = call.premises.pseudonymiser.pseudonym(*ask.patient) if ask.patient else ""
     risk = model.assess(ask.readings, ask.predicted_at)
+    features = risk.features
+    not_yet = not_yet_true(model.definition, ask.readings, features.values, call.now)
     prediction = Prediction(
         id=ordered_id(call.now),
         model=model,
         risk=risk,
-        findings=(*risk.features.findings, *ask.findings),
+        findings=(*features.findings, *not_yet, *ask.findings),
         predicted_at=ask.predicted_at,
         recorded_at=call.now,
     )
@@ -108,7 +111,7 @@ def score(
         ward=ask.ward,
         client=call.caller,
         protocol=protocol,
-        basis=_basis(call, risk.features, ask.subject),
+        basis=_basis(call, features, ask.subject),
     )
     return prediction, row
 

@@ -168,6 +168,35 @@ def test_a_value_from_the_future_is_refused(service, ehr):
     assert "lactate" in response.json()["field"]
 
 
+FUTURE = "another value was left out: the value was taken after the prediction time"
+
+
+@pytest.mark.parametrize("at", [None, "2026-03-02T09:00:00Z"])
+def test_a_value_from_the_future_is_named_beside_one_that_is_used(service, ehr, at):
+    """FHIR-4: one only later than a past prediction time couldn't be known, which is no fault."""
+    client = ehr if at is None else service.client("predict", "replay", "bulk")
+    asked = {} if at is None else {"predicted_at": at}
+
+    def lactates(*times):
+        given = [{"value": 3.1, "unit": "mmol/L", "time": "2026-03-02T08:00:00Z"}]
+        given += [{"value": 9.9, "unit": "mmol/L", "time": time} for time in times]
+        return with_values(lactate=given) | asked
+
+    plain = service.predict(client, lactates()).json()
+    named = service.predict(client, lactates("2026-03-02T10:15:01Z")).json()
+    assert plain["findings"] == []
+    assert [(one["kind"], one["words"]) for one in named["findings"]] == [
+        ("excluded", f"Lactate in blood: {FUTURE}")
+    ]
+    assert named["risk"] == plain["risk"]
+    batch = {"requests": [lactates("2026-03-02T10:15:01Z")]}
+    (item,) = client.post(f"/v1/models/{NAME}/predict-batch", json=batch).json()["answers"]
+    assert item["prediction"]["findings"] == named["findings"]
+    if at is not None:
+        later = service.predict(client, lactates("2026-03-02T10:14:59Z")).json()
+        assert (later["findings"], later["risk"]) == ([], plain["risk"])
+
+
 def test_another_prediction_time_needs_the_scope_replay(service):
     body = {"values": copy.deepcopy(VALUES), "predicted_at": "2026-03-02T09:00:00Z"}
     plain, replaying = service.client("predict"), service.client("predict", "replay")

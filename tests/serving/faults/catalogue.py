@@ -1,9 +1,9 @@
 """The faults, each with the outcome that is expected of every protocol in which it can occur.
 
 Outcomes: `unchanged` and `converted` (the features are those of the good request), `flagged R`
-(so too, and the answer says R), `missing F: R` (feature F has no value because of R, and the
-answer, the card and the record name it), `refused R` (no risk, and the reason R is recorded) and
-`status N` (the call itself is refused).
+and `excluded R` (so too, and the answer says R), `missing F: R` (feature F has no value because
+of R, and the answer, the card and the record name it), `refused R` (no risk, and the reason R is
+recorded) and `status N` (the call itself is refused).
 """
 
 from dataclasses import dataclass
@@ -517,10 +517,22 @@ everywhere(
     c.lactate(effectiveDateTime="2026-03-03T08:00:00Z"),
     "refused in_the_future",
 )
-fault(
+everywhere(
     TIME,
     "one of the future beside a current one",
-    fhir=(c.beside(effectiveDateTime="2026-03-03T08:00:00Z"), "unchanged"),
+    lambda request: request["values"].update(
+        lactate=[
+            request["values"]["lactate"],
+            {"value": 9.9, "unit": "mmol/L", "time": "2026-03-03T08:00:00Z"},
+        ]
+    ),
+    c.beside(effectiveDateTime="2026-03-03T08:00:00Z"),
+    "excluded set_aside",
+)
+fault(
+    TIME,
+    "one issued in the future beside a current one",
+    fhir=(c.beside(issued="2026-03-03T08:00:00Z"), "excluded set_aside"),
 )
 fault(
     TIME,

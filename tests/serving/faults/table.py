@@ -15,6 +15,7 @@ which the fault can occur. This page is written from those tests
 - **unchanged**: the risk is that of the good request; the fault can't change it.
 - **converted**: so too, within 1e-4, and the answer says what was converted.
 - **flagged**: the risk is computed, and answer, card and record say what is doubtful.
+- **excluded**: so too, and they name the value beside the good one that was left out.
 - **missing**: the risk is computed without that feature, and answer, card and record name it.
 - **refused**: no risk. JSON and FHIR answer 422 (or 400) with the reason; CDS Hooks shows a card
   "Risk not calculated: ... This does not mean low risk. Do: ...". The refusal is recorded with
