@@ -9,11 +9,10 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_bundle import AnyEntry, Search, SentBundle, check_complete, check_entries
+from models.fhir_bundle import AnyEntry, Kind, Search, SentBundle, check_complete, check_entries
 from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
-    Kind,
     Observation,
     OperationOutcome,
     Patient,

@@ -11,6 +11,12 @@ from models.fhir_resources import Element, Observation
 _CARRY_DATA = ("POST", "PUT")
 
 
+class Kind(Element, frozen=True):
+    """The type of a resource, which says how to read the rest."""
+
+    resource_type: str
+
+
 class Search(Element, frozen=True):
     """Why a search returned an entry."""
 

@@ -44,20 +44,6 @@ class Element(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An element of a resource, of which unknown fields are left unread."""
 
 
-class Coding(Element, frozen=True):
-    """A code in its system."""
-
-    system: str | None = None
-    code: str | None = None
-
-
-class CodeableConcept(Element, frozen=True):
-    """A concept by one or more codings."""
-
-    coding: tuple[Coding, ...] = ()
-    text: str | None = None
-
-
 class Identifier(Element, frozen=True):
     """A number of a patient in a system; its `use` may say that it isn't one any more."""
 
@@ -105,6 +91,22 @@ class Primitive(Element, frozen=True):
         return next((known_reason(reason) for reason in reasons), None)
 
 
+class Coding(Element, frozen=True):
+    """A code in its system."""
+
+    system: str | None = None
+    system_beside: Primitive | None = msgspec.field(default=None, name="_system")
+    code: str | None = None
+    code_beside: Primitive | None = msgspec.field(default=None, name="_code")
+
+
+class CodeableConcept(Element, frozen=True):
+    """A concept by one or more codings."""
+
+    coding: tuple[Coding, ...] = ()
+    text: str | None = None
+
+
 def is_absent(beside: Primitive | None) -> bool:
     """Say whether what stands beside a value, or within it, gives a reason for its absence."""
     return beside is not None and beside.absent_because is not None
@@ -139,6 +141,19 @@ class CodedValue(Primitive, frozen=True, kw_only=True):
 
     coding: tuple[Coding, ...] = ()
     text: str | None = None
+    text_beside: Primitive | None = msgspec.field(default=None, name="_text")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says no code and no text."""
+        return self.text is None and all(one.code is None for one in self.coding)
+
+    @property
+    def beside(self) -> list[Primitive | None]:
+        """Return what stands beside the codes and the text that are given, or all if none is."""
+        given = [one for one in self.coding if self.is_empty or one.code is not None]
+        found = [part for one in given for part in (one.system_beside, one.code_beside)]
+        return [*found, self.text_beside] if self.is_empty or self.text is not None else found
 
 
 class Measured(Element, frozen=True):
@@ -187,6 +202,7 @@ class Measured(Element, frozen=True):
             self.value_quantity,
             None if self.value_quantity is None else self.value_quantity.value_beside,
             self.value_codeable_concept,
+            *(() if self.value_codeable_concept is None else self.value_codeable_concept.beside),
         )
         return [one for one in given if one is not None]
 
@@ -278,9 +294,3 @@ class OperationOutcome(Element, frozen=True):
     """What a sender says about its own search."""
 
     issue: tuple[Issue, ...] = ()
-
-
-class Kind(Element, frozen=True):
-    """The type of a resource, which says how to read the rest."""
-
-    resource_type: str

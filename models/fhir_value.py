@@ -151,7 +151,7 @@ def _check_one_value(
 def _is_empty(value: Any) -> bool:
     if isinstance(value, Quantity):
         return value.value is None
-    return isinstance(value, CodedValue) and not value.coding and value.text is None
+    return isinstance(value, CodedValue) and value.is_empty
 
 
 def _number(integer: int, index: int) -> float:

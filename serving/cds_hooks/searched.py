@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
-from models.fhir_bundle import Link, Response, SentEntry
-from models.fhir_resources import Kind, OperationOutcome
+from models.fhir_bundle import Kind, Link, Response, SentEntry
+from models.fhir_resources import OperationOutcome
 
 OUTCOME: Final = "OperationOutcome"
 AN_OUTCOME: Final = "is an OperationOutcome"

@@ -903,3 +903,41 @@ def test_a_time_that_is_said_to_be_absent_is_none(fields: dict[str, Any], fault:
     (reading,) = read(bundle(patient(), resource)).readings["creatinine"]
     assert reading.fault == fault
     assert (reading.taken_at is None) == (fault is not None)
+
+
+WITHHELD = {"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}
+
+
+@pytest.mark.parametrize(
+    ("concept", "because"),
+    [
+        ({"coding": [{"code": "surgery"}], "_text": WITHHELD}, None),
+        ({"coding": [{"code": "surgery"}, {"_code": WITHHELD}]}, None),
+        ({"coding": [{"_code": WITHHELD}]}, "masked"),
+        ({"coding": [{"_system": WITHHELD}]}, "masked"),
+        ({"_text": WITHHELD}, "masked"),
+    ],
+)
+def test_a_concept_without_a_code_or_text_is_absent_for_their_reason(
+    concept: dict[str, Any], because: str | None
+) -> None:
+    resource = observation("ward", "56816-2", valueCodeableConcept=concept)
+    (reading,) = read(bundle(patient(), resource)).readings["ward"]
+    assert reading.absent_because == because
+    assert (reading.value, reading.fault) == (None if because else "surgery", None)
+
+
+@pytest.mark.parametrize(
+    "concept",
+    [
+        {"coding": [{"code": "surgery", "_code": WITHHELD}]},
+        {"coding": [{"code": "surgery", "_system": WITHHELD}]},
+        {"coding": [{"code": "surgery"}, {"code": "1", "_code": WITHHELD}]},
+        {"text": "surgery", "_text": WITHHELD},
+    ],
+)
+def test_a_code_or_text_beside_a_reason_for_its_absence_is_refused(concept: dict[str, Any]) -> None:
+    resource = observation("ward", "56816-2", valueCodeableConcept=concept)
+    with pytest.raises(MalformedInput) as refusal:
+        read(bundle(patient(), resource))
+    assert refusal.value.reason == "contradictory_value"

@@ -409,6 +409,14 @@ fault(
 )
 fault(
     ABSENCE,
+    "a coded value and, beside its code, a reason for its absence",
+    fhir=(
+        c.other_value(valueCodeableConcept={"coding": [{"code": "high", "_code": WITHHELD}]}),
+        "refused contradictory_value",
+    ),
+)
+fault(
+    ABSENCE,
     "a number and, beside it, a reason for its absence",
     fhir=(
         c.quantity(3.1, _value=WITHHELD),
