@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from models.errors import MalformedInput
 
+# in a pattern, what keeps a line break from its end
+_NO_LINE_BREAK = re.compile(r"\(\?!\\+n\)")
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
 # a feature's name may look so; what has more digits may be somebody's number
 _NAME = re.compile(r"(?!.*\d{4})[a-z][a-z0-9_]{0,62}")
@@ -65,7 +67,7 @@ _RULES = (
     _rule(
         r"Expected `str` matching regex '(.*)'$",
         "wrong_type",
-        lambda m: f"must be written as the pattern {m[1]} says",
+        lambda m: f"must be written as the pattern {_NO_LINE_BREAK.sub('', m[1])} says",
     ),
     _rule(r"Expected `datetime` with", "no_timezone", f"has no offset; give one, as {_TIME}"),
     _rule(r"Invalid RFC3339", "wrong_type", f"is no day and time; write one as {_TIME}"),
