@@ -67,6 +67,8 @@ class ObservationReader:
             return None if features else ()
         if observation.implicit_rules or observation.focus or _has_several_times(observation):
             return None
+        if observation.effective_period is not None and _is_untimed(observation):
+            return None
         plain = plain_value(observation, features[0])
         if plain is None:
             return None

@@ -26,8 +26,12 @@ from models.units import contradicts_unit, convert, is_text_only
 
 Value = tuple[float | str | None, str | None, str | None, Fault | None]
 _NOTHING_BESIDE = (None,) * 5
-# of Observation: what stands behind the text of a value, to what is said beside its own issue
-_NOTHING_ELSE = (*(None,) * 16, (), *(None,) * 4)
+# of Observation, by the order of its fields: what stands behind the text of a value, ...
+_ELSE = slice(4, 21)
+_NOTHING_ELSE = (*(None,) * 16, ())
+# ... and beside its status, times and issue
+_BESIDES = slice(24, 28)
+_NOTHING_BESIDES = (None,) * 4
 _WITHHELD = frozenset(("masked", "not-permitted"))
 # a category is named by a code of any system, but never by what can't be a code of its own
 _FORMS: Final = {
@@ -57,7 +61,9 @@ def plain_value(
     """
     given = astuple(observation)
     quantity, text = given[1], given[3]
-    if given[2] is not None or given[4:25] != _NOTHING_ELSE:
+    if given[2] is not None or given[_ELSE] != _NOTHING_ELSE:
+        return None
+    if given[_BESIDES] != _NOTHING_BESIDES:
         return None
     if feature.kind == "categorical":
         is_plain = text is not None and quantity is None and not feature.category_systems

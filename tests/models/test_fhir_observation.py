@@ -1,6 +1,7 @@
 """Observations as readings: those as nearly all are, and the close look at all others."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from models.errors import MalformedInput
 from models.feature import Feature, LocalCode
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import DATA_ABSENT, UCUM, Observation
+from models.fhir_value import plain_value
 from models.fhir_versions import FoundObservation
 from models.loinc import LOINC
 
@@ -74,6 +76,7 @@ QUANTITIES = changed(
     }
 ).map(lambda parts: QUANTITY | parts)
 COMPONENTS = st.tuples(USUAL).map(list)
+UNTIMED = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
 CHANGES = {
     "code": CONCEPTS,
     "valueString": st.sampled_from(["surgery", "none of them"]),
@@ -87,6 +90,9 @@ CHANGES = {
     "effectiveDateTime": st.sampled_from(["", "2026-01-05", "2026-01-05T10:15:00", None]),
     "effectiveInstant": st.just("2026-01-05T09:00:00Z"),
     "effectiveTiming": st.just({}),
+    "effectivePeriod": st.sampled_from(
+        [{"start": TAKEN_AT, "end": TAKEN_AT} | one for one in ({}, UNTIMED, {"_end": UNTIMED})]
+    ),
     "focus": st.sampled_from([[], [{"reference": "Patient/p2"}]]),
     "_valueString": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
     "_valueQuantity": st.just({"extension": [{"url": DATA_ABSENT, "valueCode": "masked"}]}),
@@ -134,3 +140,20 @@ def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
     assert either(reader.read, one, fault) == close
     # once more, its time being known by now
     assert either(reader.read, one, fault) == close
+
+
+@pytest.mark.parametrize(
+    ("change", "is_usual"),
+    [
+        ({}, True),
+        ({"meta": {"versionId": "3"}, "issued": TAKEN_AT, "status": "amended"}, True),
+        ({"_status": {}}, False),
+        ({"_issued": {}}, False),
+        ({"dataAbsentReason": {}}, False),
+        ({"valueString": "2.1"}, False),
+    ],
+)
+def test_only_a_result_that_is_not_as_nearly_all_are_takes_a_close_look(change, is_usual):
+    observation = msgspec.convert(COMMON | {"valueQuantity": QUANTITY} | change, Observation)
+    found = plain_value(observation, LACTATE)
+    assert found == ((2.1, "mmol/L", None) if is_usual else None)
