@@ -6,7 +6,6 @@ up when the process ends, however that is, so whoever gets it knows that the pro
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from uuid import uuid4
 from mlflow.entities import RunStatus
 
 from records.settings import Settings
+from training.locks import locked
 from training.registry import TAG, store
 
 HELD: Final = f"{TAG}held"  # the tag that names the lock of a run
@@ -25,7 +25,7 @@ _KILLED: Final = "KILLED"
 @contextlib.contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """Let no other run of this home begin until the block ends."""
-    with _locked(settings.root / "runs.lock", fcntl.LOCK_EX):
+    with locked(settings.root / "runs.lock"):
         yield
 
 
@@ -35,7 +35,7 @@ def held(settings: Settings) -> Iterator[str]:
     name = uuid4().hex
     place = _place(settings)
     place.mkdir(exist_ok=True, mode=0o700)
-    with _locked(place / name, fcntl.LOCK_EX):
+    with locked(place / name):
         try:
             yield name
         finally:
@@ -65,7 +65,7 @@ def _end_if_dead(run_id: str, name: str, settings: Settings) -> None:
     if not path.is_file():
         return
     try:
-        with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             client = store(settings)
             # it may have ended itself since it was listed
             if client.get_run(run_id).info.status == RunStatus.to_string(RunStatus.RUNNING):
@@ -73,16 +73,6 @@ def _end_if_dead(run_id: str, name: str, settings: Settings) -> None:
             path.unlink(missing_ok=True)
     except BlockingIOError:  # its process lives
         return
-
-
-@contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, how)
-        yield
-    finally:
-        os.close(file)
 
 
 def _place(settings: Settings) -> Path:

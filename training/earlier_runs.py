@@ -40,8 +40,8 @@ class EarlierRuns:
         """What that means for the figures."""
         if self.first is None:
             return (
-                "No earlier run in this registry, of this or another model, was judged by these "
-                "people or with this table"
+                "No earlier run in this registry, of this or another model, was judged by exactly "
+                "these people or with this very table; how many share some of them isn't counted"
             )
         of = ", ".join(self.models)
         runs = (

@@ -88,7 +88,7 @@ class RunEvidence:
         metrics = {**flat_metrics(self.trees.evaluation), **self._counts()}
         own = self.trees.to_dict()
         quality = self.quality.to_dict()
-        unassessed = not_assessed(definition, self.test)
+        unassessed = not_assessed(definition, self.test, self.training)
         difference = self.difference.to_dict()
         baseline = baseline_metrics(difference, own["evaluation"])
         return {

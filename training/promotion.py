@@ -62,6 +62,7 @@ def promote(
     """Let the alias `to` mean this version, if its evidence passes the definition's gates.
 
     Return the tenure by which it means this version already, and then nothing is recorded; or None.
+    The alias moves later than `now`, when it is asked, by as long as looking and waiting took.
     Raises PromotionRefused with every gate that isn't passed and its figures. `override` lets
     failed gates through, for a reason of 10 characters or more, and is recorded as such; only the
     settings let somebody promote a version of their own.
@@ -95,7 +96,7 @@ def promote(
             "run_id": registered.run_id,
             "gates": [result.to_dict() for result in results],
         }
-        moved = _time_of_move(registered.name, to, now, time.monotonic() - started)
+        moved = now + timedelta(seconds=time.monotonic() - started)
         _move(registered, to, by, because, evidence, overridden, settings=settings, now=moved)
     return None
 
@@ -119,16 +120,6 @@ def _check_passed(
     return bool(open_gates)
 
 
-def _time_of_move(name: str, alias: str, now: datetime, waited: float) -> datetime:
-    """Return `now`, or when the alias moved while this promotion waited `waited` seconds for it."""
-    from records import tenure
-
-    newest = next((one for one in tenure.history(name) if one.alias == alias), None)
-    if newest is not None and now < newest.since <= now + timedelta(seconds=waited):
-        return newest.since
-    return now
-
-
 def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> Restored:
     """Give `champion` back to the last version that had it and was not rolled back from since.
 
@@ -137,6 +128,7 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
     version, if `by` made it and the settings don't permit that, for a reason of fewer than 10
     characters, or if somebody else moved the alias meanwhile.
     """
+    started = time.monotonic()
     _check_reasons(by, because)
     _check_says_enough(because, "roll back", "what is wrong with the present champion")
     tenures = [one for one in reversed(history(name, settings=settings)) if one.alias == CHAMPION]
@@ -156,8 +148,8 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
 
     with tenure.alone(name):
         _check_unmoved(name, tenures)
-        overridden = earlier.overridden
-        _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=now)
+        overridden, moved = earlier.overridden, now + timedelta(seconds=time.monotonic() - started)
+        _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=moved)
     return Restored(earlier.version, overridden, earlier.overridden_gates)
 
 
@@ -175,7 +167,9 @@ def _check_unmoved(name: str, tenures: Sequence["Tenure"]) -> None:
 
 
 def _no_earlier(name: str, current: str | None, withdrawn: tuple[str, ...]) -> str:
-    words = f"{name} has had no other champion than {current or 'none'}"
+    if current is None:
+        return f"{name} has had no champion yet"
+    words = f"{name} has had no other champion than {current}"
     if not withdrawn:
         return words
     which = "; ".join(f"version {version} was rolled back from" for version in withdrawn)

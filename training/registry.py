@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import mlflow
@@ -17,6 +18,7 @@ from models.artefact import verify_artefact
 from models.errors import RegistryError
 from records.settings import Settings
 from training.artefact_root import check_artefact_root
+from training.locks import locked
 
 CHAMPION = "champion"
 TAG = "auscult."  # before the name of each tag of ours
@@ -158,7 +160,18 @@ def _hush() -> None:
 def store(settings: Settings) -> MlflowClient:
     """Return a client of the MLflow store."""
     _hush()
+    if settings.mlflow_tracking_uri is None:
+        _make(settings.tracking_uri, settings.root / "mlflow.lock")
     return MlflowClient(tracking_uri=settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+@cache
+def _make(tracking_uri: str, lock: Path) -> None:
+    """Let MLflow make its tables in the home, or renew them, in one process at a time."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # nothing can be made where nothing can be written
+            stack.enter_context(locked(lock))
+        MlflowClient(tracking_uri, tracking_uri).search_registered_models(max_results=1)
 
 
 def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str]:

@@ -14,15 +14,19 @@ from training.gates import GateResult
 from training.population import Population
 
 
-def not_assessed(definition: Definition, rows: Population) -> dict[str, str]:
-    """Return why a subgroup, or one group of it, has no figures, by its title."""
+def not_assessed(
+    definition: Definition, rows: Population, training: Population | None = None
+) -> dict[str, str]:
+    """Return why a subgroup, or one group of it, of the judged `rows` has no figures, by its title.
+
+    The groups of a column are those that `training` has; of a recalibration's there is none.
+    """
     empty = {
         f"{group.title}: {title}": "nobody of the judged rows belongs to it"
         for group in definition.subgroups
-        if group.feature is not None
+        if _why_absent(group, rows) is None
         for title in sorted(
-            set(group_titles(definition, group))
-            - set(subgroup_labels(definition, rows.columns)[group.name])
+            _expected(definition, group, training) - _judged(definition, group, rows)
         )
     }
     absent = {
@@ -40,12 +44,26 @@ def check_unassessed(definition: Definition, reasons: Mapping[str, str]) -> Iter
     fault of the table's and isn't asked.
     """
     stated = _stated(definition)
-    unsaid = {title: reason for title, reason in reasons.items() if title not in stated}
+    unsaid = {title: why for title, why in reasons.items() if stated.get(title) != why}
     for gate in _of_every_subgroup(definition.gates):
         for title, reason in unsaid.items():
             called = f"{figure_title(gate.metric)} of {title} [{gate.metric}]"
             words = f"{called}: not assessed, {reason}"
             yield GateResult(f"{gate.metric} of {title}", "insufficient evidence", words)
+
+
+def _expected(definition: Definition, group: Subgroup, training: Population | None) -> set[str]:
+    if group.feature is not None:
+        return set(group_titles(definition, group))
+    return set() if training is None else _judged(definition, group, training)
+
+
+def _judged(definition: Definition, group: Subgroup, rows: Population) -> set[str]:
+    """Return which groups of a subgroup have rows."""
+    if group.feature is not None:
+        return set(subgroup_labels(definition, rows.columns)[group.name])
+    names = rows.characteristics.get(group.column or "", ())
+    return {str(name) for name in names if name is not None}
 
 
 def _stated(definition: Definition) -> dict[str, str]:

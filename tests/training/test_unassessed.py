@@ -87,6 +87,36 @@ def test_an_empty_column_assesses_nobody(
     assert ("race" in groups) == (not reasons)
 
 
+def test_a_group_of_a_column_to_which_nobody_who_was_judged_belongs_is_named(
+    declared: Definition,
+) -> None:
+    frame = people(300).assign(race=["a"] * 100 + ["b"] * 200)
+    rows, _ = admit(cohort(frame), declared, NOW)
+    race = rows.characteristics["race"]
+
+    found = not_assessed(declared, rows.part(race == "a"), rows)
+
+    assert found["Race: b"] == "nobody of the judged rows belongs to it"
+    (refused,) = check_unassessed(declared, {"Race: b": found["Race: b"]})
+    assert refused.words == f"AUROC of Race: b [auroc]: not assessed, {found['Race: b']}"
+    assert not_assessed(declared, rows, rows).keys() == {"Ethnicity"}
+
+
+def test_a_subgroup_of_the_same_title_as_one_that_is_stated_as_not_assessed_is_asked(
+    declared: Definition,
+) -> None:
+    twins = tuple(
+        group.model_copy(update={"title": "Ethnicity"}) if group.name == "race" else group
+        for group in declared.subgroups
+    )
+    both = declared.model_copy(update={"subgroups": twins})
+    rows, _ = admit(cohort(people(300)), both, NOW)
+
+    (refused,) = check_unassessed(both, not_assessed(both, rows))
+
+    assert refused.words == "AUROC of Ethnicity [auroc]: not assessed, the table has no column race"
+
+
 def test_only_a_gate_on_every_subgroup_asks_of_those_without_figures(
     declared: Definition,
 ) -> None:
