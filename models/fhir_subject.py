@@ -156,10 +156,14 @@ class Subjects:
 
 def _server_of(address: str | None) -> str:
     """Return the server of an address, the host in small letters, or nothing."""
-    server, _ = server_and_resource(address or "")
+    if address is None:
+        return ""
+    server, _ = server_and_resource(address)
+    if not server:
+        return ""
     scheme, _, rest = server.partition("://")
     host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.lower()}{slash}{path}" if server else ""
+    return f"{scheme}://{host.lower()}{slash}{path}"
 
 
 def _fault(

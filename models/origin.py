@@ -23,6 +23,8 @@ def codes_of(definition: Definition, used: Used) -> dict[str, str]:
     for name, readings in used.items():
         if len(definition.by_name[name].codings) > 1:
             codes = {reading.code for reading in readings if reading.code is not None}
-            if codes:
+            if len(codes) == 1:
+                (found[name],) = codes
+            elif codes:
                 found[name] = " + ".join(sorted(codes))
     return found
