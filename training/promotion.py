@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from records.models import Tenure
 
 
+_CLOCKS_APART: Final = timedelta(seconds=1)
 _LEAST_REASON: Final = 10  # characters, as the console asks for what is signed there
 _ALIAS: Final = re.compile("[a-z][a-z0-9_-]*")  # so that no other is read as champion
 
@@ -96,7 +97,7 @@ def promote(
             "run_id": registered.run_id,
             "gates": [result.to_dict() for result in results],
         }
-        moved = now + timedelta(seconds=time.monotonic() - started)
+        moved = _time_of_move(name, to, now, started)
         _move(registered, to, by, because, evidence, overridden, settings=settings, now=moved)
     return None
 
@@ -118,6 +119,20 @@ def _check_passed(
     if open_gates:
         _check_says_enough(because, "override a gate", "what was weighed, and by whom")
     return bool(open_gates)
+
+
+def _time_of_move(name: str, alias: str, asked: datetime, started: float) -> datetime:
+    """Return the present, by when it was asked for and how long that is ago.
+
+    It is no earlier than the alias's last move, from which clocks may be a little apart.
+    """
+    from records import tenure
+
+    moved = asked + timedelta(seconds=time.monotonic() - started)
+    newest = next((one for one in tenure.history(name) if one.alias == alias), None)
+    if newest is not None and moved < newest.since <= moved + _CLOCKS_APART:
+        return newest.since
+    return moved
 
 
 def rollback(name: str, *, by: str, because: str, settings: Settings, now: datetime) -> Restored:
@@ -148,7 +163,7 @@ def rollback(name: str, *, by: str, because: str, settings: Settings, now: datet
 
     with tenure.alone(name):
         _check_unmoved(name, tenures)
-        overridden, moved = earlier.overridden, now + timedelta(seconds=time.monotonic() - started)
+        overridden, moved = earlier.overridden, _time_of_move(name, CHAMPION, now, started)
         _move(registered, CHAMPION, by, because, evidence, overridden, settings=settings, now=moved)
     return Restored(earlier.version, overridden, earlier.overridden_gates)
 
