@@ -46,7 +46,7 @@ def move_alias(
     if not because.strip():
         raise RecordError(f"say why {alias} of {model} moves to version {version}")
     with transaction.atomic():
-        last = _newest(model, alias)
+        last = newest(model, alias)
         if last is not None and last.since > now:
             raise RecordError(
                 f"{alias} of {model} moved at {last.since.isoformat()}, after {now.isoformat()}"
@@ -79,7 +79,7 @@ def move_alias(
 
 def tenure_at(model: str, alias: str, at: datetime) -> Tenure | None:
     """Return the tenure that an alias was in at a time, or None before its first."""
-    return _newest(model, alias, until=at)
+    return newest(model, alias, until=at)
 
 
 def version_at(model: str, alias: str, at: datetime) -> str | None:
@@ -99,7 +99,8 @@ def history(model: str) -> list[Tenure]:
     return list(Tenure.objects.filter(model=model).order_by("-since", "-id"))
 
 
-def _newest(model: str, alias: str, until: datetime | None = None) -> Tenure | None:
+def newest(model: str, alias: str, until: datetime | None = None) -> Tenure | None:
+    """Return an alias's last tenure, or the last that began by a time; None where there is none."""
     tenures = Tenure.objects.filter(model=model, alias=alias)
     if until is not None:
         tenures = tenures.filter(since__lte=until)

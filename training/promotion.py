@@ -129,7 +129,7 @@ def _time_of_move(name: str, alias: str, asked: datetime, started: float) -> dat
     from records import tenure
 
     moved = asked + timedelta(seconds=time.monotonic() - started)
-    newest = next((one for one in tenure.history(name) if one.alias == alias), None)
+    newest = tenure.newest(name, alias)
     if newest is not None and moved < newest.since <= moved + _CLOCKS_APART:
         return newest.since
     return moved
@@ -172,7 +172,7 @@ def _check_unmoved(name: str, tenures: Sequence["Tenure"]) -> None:
     """Raise PromotionRefused if the champion moved since these tenures were read."""
     from records import tenure
 
-    newest = next((one for one in tenure.history(name) if one.alias == CHAMPION), None)
+    newest = tenure.newest(name, CHAMPION)
     if newest is not None and newest.pk != tenures[-1].pk:
         raise PromotionRefused(
             f"meanwhile {newest.by} made version {newest.version} of {name} champion, which was "
@@ -204,8 +204,10 @@ def history(name: str, *, settings: Settings) -> list["Tenure"]:
 
 def _already(registered: RegisteredVersion, alias: str, settings: Settings) -> "Tenure | None":
     """Return the alias's tenure where both the record and the registry say that it's this one's."""
-    tenures = (one for one in history(registered.name, settings=settings) if one.alias == alias)
-    newest = next(tenures, None)
+    configure(settings)
+    from records import tenure  # Django's tables can be imported only once it is configured
+
+    newest = tenure.newest(registered.name, alias)
     if newest is None or newest.version != registered.version:
         return None
     meant = version_of_alias(registered.name, alias, settings=settings)
