@@ -119,8 +119,9 @@ def build(
     listed = msgspec.json.encode(ServedVersions(tuple(served), tuple(earlier)))
     (artefacts / SERVED).write_bytes(msgspec.json.format(listed, indent=1))
     load_models(artefacts)
+    replayed = EarlierVersions(artefacts, earlier)
     for one in earlier:
-        EarlierVersions(artefacts, earlier).find(one.name, one.artefact_digest)
+        replayed.find(one.name, one.artefact_digest)
     (tree / "bentofile.yaml").write_bytes(msgspec.yaml.encode(_options(tree, served)))
     settings.bentoml_home.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment = _environment(settings)

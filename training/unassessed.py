@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from models.definition import Definition, Subgroup
 from models.figure_names import figure_title
 from models.gate import Gate
-from models.subgroups import group_titles, subgroup_labels
+from models.subgroups import group_titles
+from training.evaluation import groups_of
 from training.gates import GateResult
 from training.population import Population
 
@@ -21,12 +22,19 @@ def not_assessed(
 
     The groups of a column are those that `training` has; of a recalibration's there is none.
     """
+    judged = groups_of(rows, definition)
+    trained = {} if training is None else groups_of(training, definition)
     empty = {
         f"{group.title}: {title}": "nobody of the judged rows belongs to it"
         for group in definition.subgroups
         if _why_absent(group, rows) is None
         for title in sorted(
-            _expected(definition, group, training) - _judged(definition, group, rows)
+            (
+                _named(trained, group)
+                if group.feature is None
+                else {*group_titles(definition, group)}
+            )
+            - _named(judged, group)
         )
     }
     absent = {
@@ -52,18 +60,9 @@ def check_unassessed(definition: Definition, reasons: Mapping[str, str]) -> Iter
             yield GateResult(f"{gate.metric} of {title}", "insufficient evidence", words)
 
 
-def _expected(definition: Definition, group: Subgroup, training: Population | None) -> set[str]:
-    if group.feature is not None:
-        return set(group_titles(definition, group))
-    return set() if training is None else _judged(definition, group, training)
-
-
-def _judged(definition: Definition, group: Subgroup, rows: Population) -> set[str]:
+def _named(groups: Mapping[str, Iterable[object]], group: Subgroup) -> set[str]:
     """Return which groups of a subgroup have rows."""
-    if group.feature is not None:
-        return set(subgroup_labels(definition, rows.columns)[group.name])
-    names = rows.characteristics.get(group.column or "", ())
-    return {str(name) for name in names if name is not None}
+    return {str(name) for name in groups.get(group.name, ()) if name is not None}
 
 
 def _stated(definition: Definition) -> dict[str, str]:
