@@ -21,7 +21,7 @@ from models.scoring.calibration import Sigmoid
 from models.scoring.linear import LinearModel, LinearTerm
 from models.scoring.scorer import save_scorer
 from monitoring.job import MonitorResult, monitor
-from records.models import Outcome, Prediction, Refusal
+from records.models import Alarm, Outcome, Prediction, Refusal, Review
 from records.settings import Settings
 
 FIRST = date(2024, 1, 1)
@@ -351,6 +351,20 @@ def older(years: float) -> Change:
         columns["age"] = columns["age"] + years
 
     return change
+
+
+def sign(alarm: Alarm, decision: str) -> None:
+    """Close an alarm by a decision; what is watched next settles it."""
+    Alarm.objects.filter(pk=alarm.pk).update(state="closed")
+    Review.objects.create(
+        alarm=alarm,
+        model=alarm.model,
+        version=alarm.version,
+        decision=decision,
+        by="reviewer",
+        because="seen",
+        signed_at=NOW,
+    )
 
 
 def both(*changes: Change) -> Change:

@@ -7,8 +7,8 @@ from monitoring import ledger
 from monitoring.evidence.state import StreamState
 from monitoring.validity import validity
 from monitoring.watchlist import watched_streams
-from records.models import Alarm, DayCount, Review, Stream
-from tests.monitoring.clinic import FIRST, NOW, Clinic, older
+from records.models import Alarm, DayCount, Stream
+from tests.monitoring.clinic import FIRST, Clinic, older, sign
 
 CALM, HIGHER = 10, 20
 OLDER_FROM = FIRST + timedelta(days=CALM)
@@ -36,20 +36,10 @@ def reference_rows(clinic: Clinic) -> int:
     return int(StreamState.from_bytes(bytes(row.state)).reference.sum() - trained.reference.sum())
 
 
-def sign(clinic: Clinic, alarm: Alarm, decision: str) -> None:
+def sign_and_watch(clinic: Clinic, alarm: Alarm, decision: str) -> None:
     """Close an alarm by a decision and watch one more day, on which it is settled."""
+    sign(alarm, decision)
     alarm.refresh_from_db()
-    alarm.state = "closed"
-    alarm.save(update_fields=["state"])
-    Review.objects.create(
-        alarm=alarm,
-        model=alarm.model,
-        version=alarm.version,
-        decision=decision,
-        by="reviewer",
-        because="seen",
-        signed_at=NOW,
-    )
     through = Stream.objects.get(name=AGE).closed_through
     assert through is not None
     clinic.record(through + timedelta(days=1), 1)
@@ -118,11 +108,11 @@ def test_a_false_turn_gives_its_days_back_to_the_alarm_before_it(clinic: Clinic)
     clinic.watch(LAST)
     first, turn = ages()
     held = reference_rows(clinic)
-    sign(clinic, turn, "false")
+    sign_and_watch(clinic, turn, "false")
     first.refresh_from_db()
     assert "until" not in first.details
     assert reference_rows(clinic) == held
-    sign(clinic, first, "false")
+    sign_and_watch(clinic, first, "false")
     days = DayCount.objects.filter(stream=AGE, day__lt=LAST + timedelta(days=3))
     counted = sum(int(ledger.unpack(bytes(row.counts)).sum()) for row in days)
     assert reference_rows(clinic) == pytest.approx(counted, abs=1)
@@ -132,7 +122,7 @@ def test_a_false_alarm_gives_up_its_own_days_and_not_those_of_its_turn(clinic: C
     record_turn(clinic)
     clinic.watch(LAST)
     first, turn = ages()
-    sign(clinic, first, "false")
+    sign_and_watch(clinic, first, "false")
     turned = date.fromisoformat(turn.details["onset"])
     assert reference_rows(clinic) == 60 * (turned - FIRST).days
 
@@ -144,13 +134,13 @@ def test_an_accepted_turn_is_the_new_reference_and_an_older_one_changes_nothing(
     clinic.watch(LAST)
     first, turn = ages()
     words = first.summary
-    sign(clinic, turn, "accept")
+    sign_and_watch(clinic, turn, "accept")
     first.refresh_from_db()
     assert first.summary == words
     days = (LAST - turn.since).days + 1
     row = Stream.objects.get(name=AGE)
     held = StreamState.from_bytes(bytes(row.state)).reference.sum()
     assert held == 60 * days
-    sign(clinic, first, "accept")
+    sign_and_watch(clinic, first, "accept")
     row.refresh_from_db()
     assert StreamState.from_bytes(bytes(row.state)).reference.sum() >= held

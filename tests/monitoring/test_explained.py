@@ -5,7 +5,7 @@ import pytest
 from monitoring.evidence.state import StreamState
 from monitoring.watchlist import watched_streams
 from records.models import Alarm, DayCount, Review, Stream
-from tests.monitoring.clinic import FIRST, NOW, Clinic, both, older, without_creatinine
+from tests.monitoring.clinic import FIRST, Clinic, both, older, sign, without_creatinine
 
 CALM, ROWS = 60, 25
 FAULT = FIRST + timedelta(days=CALM)
@@ -20,19 +20,10 @@ def record_fault(clinic: Clinic) -> None:
     clinic.record_days(FAULT, (LAST - FAULT).days + 1, ROWS, without_creatinine(0.6))
 
 
-def sign(decision: str) -> None:
+def sign_all(decision: str) -> None:
     """Close every open alarm by a decision, as signing one does with what follows from it."""
     for alarm in Alarm.objects.exclude(state="closed"):
-        Alarm.objects.filter(pk=alarm.pk).update(state="closed")
-        Review.objects.create(
-            alarm=alarm,
-            model=alarm.model,
-            version=alarm.version,
-            decision=decision,
-            by="reviewer",
-            because="seen",
-            signed_at=NOW,
-        )
+        sign(alarm, decision)
 
 
 def states() -> dict[str, bytes]:
@@ -64,7 +55,7 @@ def test_a_fault_that_goes_on_after_its_closing_is_one_alarm_again(any_clinic: C
     clinic.watch(SIGNED)
     assert not Alarm.objects.filter(stream="score").exists()
     assert gathered("score")[0] > 3
-    sign("fault")
+    sign_all("fault")
     clinic.watch(LAST)
     (cause,) = Alarm.objects.filter(stream=MISSING, state="closed")
     assert "score" in cause.details["explained"]
@@ -78,13 +69,13 @@ def test_a_fault_that_goes_on_after_its_closing_is_one_alarm_again(any_clinic: C
 def test_what_a_decision_explains_is_the_same_however_days_are_closed(clinic: Clinic) -> None:
     record_fault(clinic)
     clinic.watch(SIGNED)
-    sign("fault")
+    sign_all("fault")
     clinic.watch(LAST)
     at_once, words = states(), told()
     forget()
     for days in range((SIGNED - FIRST).days + 1):
         clinic.watch(FIRST + timedelta(days=days))
-    sign("fault")
+    sign_all("fault")
     for days in range((LAST - SIGNED).days):
         clinic.watch(SIGNED + timedelta(days=days + 1))
     assert states() == at_once
@@ -95,7 +86,7 @@ def test_what_a_decision_explains_is_the_same_however_days_are_closed(clinic: Cl
 def test_the_evidence_of_an_alarm_that_is_closed_begins_anew(clinic: Clinic, decision: str) -> None:
     record_fault(clinic)
     clinic.watch(SIGNED)
-    sign(decision)
+    sign_all(decision)
     clinic.watch(SIGNED + timedelta(days=1))
     begun = {name: gathered(name)[1] for name in (MISSING, "score", "share:creatinine")}
     assert all(day is None or day > SIGNED for day in begun.values())
@@ -104,7 +95,7 @@ def test_the_evidence_of_an_alarm_that_is_closed_begins_anew(clinic: Clinic, dec
 def test_a_false_alarm_explains_no_evidence(clinic: Clinic) -> None:
     record_fault(clinic)
     clinic.watch(SIGNED)
-    sign("false")
+    sign_all("false")
     before = gathered("score")
     clinic.watch(SIGNED + timedelta(days=1))
     assert gathered("score")[1] == before[1]
@@ -122,7 +113,7 @@ def test_a_cause_of_its_own_keeps_its_evidence_to_the_bit(clinic: Clinic) -> Non
     unsigned = states()
     forget()
     clinic.watch(SIGNED)
-    sign("fault")
+    sign_all("fault")
     clinic.watch(SIGNED + timedelta(days=1))
     signed = states()
     assert signed["value:age"] == unsigned["value:age"]
@@ -149,7 +140,7 @@ def test_what_began_when_the_fault_had_ended_keeps_its_evidence(clinic: Clinic) 
     evidence, begun = gathered("value:age")
     assert begun is not None
     assert begun > repaired
-    sign("fault")
+    sign_all("fault")
     clinic.watch(other + timedelta(days=4))
     assert gathered("value:age")[1] == begun
     assert gathered("value:age")[0] > evidence

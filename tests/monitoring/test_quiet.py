@@ -4,26 +4,13 @@ from datetime import date, timedelta
 import pytest
 
 from monitoring.quiet import quiet_spans, unquiet_days
-from records.models import Alarm, Review
-from tests.monitoring.clinic import FIRST, NOW, Clinic, without_creatinine
+from records.models import Alarm
+from tests.monitoring.clinic import FIRST, NOW, Clinic, sign, without_creatinine
 
 FAULT = FIRST + timedelta(days=25)
 SIGNED = FAULT + timedelta(days=9)
 LAST = SIGNED + timedelta(days=10)
 MISSING = "missing:creatinine"
-
-
-def sign(alarm: Alarm, decision: str) -> None:
-    Alarm.objects.filter(pk=alarm.pk).update(state="closed")
-    Review.objects.create(
-        alarm=alarm,
-        model=alarm.model,
-        version=alarm.version,
-        decision=decision,
-        by="reviewer",
-        because="seen",
-        signed_at=NOW,
-    )
 
 
 def test_the_days_of_a_fault_are_no_earlier_requests(any_clinic: Clinic) -> None:
