@@ -124,6 +124,12 @@ def _show_differences(found: "Retrained") -> None:
         if value is not None and low is not None and high is not None:
             table.add_row(title, f"{value:+z.3f}", f"{low:+z.3f} to {high:+z.3f}")
     out.print(table)
+    if found.used is not None:
+        out.print(
+            f"This comparison is no evidence, and no gate passes on it: of version "
+            f"{found.champion}, {found.used}.",
+            markup=False,
+        )
     out.print(
         "On the same people, paired. Better is above 0 for AUROC and AUPRC, below 0 for the Brier "
         "score; a difference in slope or in the large is judged by which of the two is nearer 1 "

@@ -110,7 +110,7 @@ def build(
         )
     checked = None if options.quick else pair.trees.fitted
     shown = explain_some(file.definition, parts.test, checked, explained, seed=options.seed)
-    champion = champion_risks(file.definition.name, judged.rows, cohort.digest, settings=settings)
+    champion = champion_risks(file.definition.name, judged.rows, cohort, settings=settings)
     evidence, beside = _evaluate(
         file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )

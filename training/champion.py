@@ -13,6 +13,8 @@ from models.errors import InputError, RegistryError
 from models.risk_model import RiskModel
 from records.settings import Settings
 from training.artefact import plain_json
+from training.cohort import Cohort
+from training.lineage import lineage
 from training.population import FloatArray, Population
 from training.registry import (
     RegisteredVersion,
@@ -20,6 +22,7 @@ from training.registry import (
     download,
     read_run_file,
 )
+from training.unused_people import used_for_calibration
 
 JUDGED_FILE: Final = "judged.parquet"
 FILE: Final = "champion.json"
@@ -28,25 +31,37 @@ _PERHAPS_SEEN = (
     "it was made from another cohort and may have learnt from some of these people, which would "
     "flatter it"
 )
+_LATER: Final = (
+    "these are predictions later than all that its trees learnt from; whether somebody of its "
+    "original table is among them can't be told from a pseudonym"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ChampionRisks:
-    """The champion, its risks of the judged rows, and what they rest on."""
+    """The champion, its risks of the judged rows, and what they rest on.
+
+    `used` says why these rows aren't known to be unused for its calibration; None where they are.
+    """
 
     version: RegisteredVersion
     risk: FloatArray
     basis: str
+    used: str | None = None
 
 
 def champion_risks(
-    name: str, judged: Population, cohort_digest: str, *, settings: Settings
+    name: str, judged: Population, cohort: Cohort, *, settings: Settings
 ) -> ChampionRisks | None:
-    """Return the champion's risks, None where there is none or it can't score these rows."""
+    """Return the champion's risks, None where there is none or it can't score these rows.
+
+    Raises as `find_version` and `download`, and ArtefactError where what it keeps of the rows that
+    it was made from isn't as it was registered.
+    """
     champion = champion_of(name, settings=settings)
     if champion is None:
         return None
-    if champion.cohort_digest == cohort_digest:
+    if champion.cohort_digest == cohort.digest:
         held_out = _held_out(champion, judged, settings)
         return None if held_out is None else ChampionRisks(champion, held_out, _HELD_OUT)
     place = settings.cache / "artefacts" / champion.artefact_digest
@@ -56,9 +71,13 @@ def champion_risks(
         digest=champion.artefact_digest,
     )
     try:
-        return ChampionRisks(champion, model.risks(dict(judged.columns)), _PERHAPS_SEEN)
+        risk = model.risks(dict(judged.columns))
     except InputError:  # it takes other features, or people that it refuses are among these
         return None
+    made = lineage(champion, settings=settings)
+    used = used_for_calibration(made, cohort, judged, settings=settings)
+    basis = _PERHAPS_SEEN if cohort.retraining is None else _LATER
+    return ChampionRisks(champion, risk, basis, used)
 
 
 def judged_file(judged: Population, risk: FloatArray) -> bytes:
@@ -75,13 +94,14 @@ def read_judged(text: bytes, judged: Population) -> FloatArray | None:
     return None if np.isnan(risks).any() else risks
 
 
-def comparison_file(champion: RegisteredVersion, basis: str, metrics: Mapping[str, float]) -> bytes:
+def comparison_file(champion: ChampionRisks, metrics: Mapping[str, float]) -> bytes:
     """Return what promotion needs to know of the comparison."""
     return plain_json(
         {
-            "version": champion.version,
-            "artefact_digest": champion.artefact_digest,
-            "basis": basis,
+            "version": champion.version.version,
+            "artefact_digest": champion.version.artefact_digest,
+            "basis": champion.basis,
+            "used": champion.used,
             "metrics": dict(metrics),
         }
     )

@@ -13,6 +13,7 @@ from training.against_baseline import against_baseline
 from training.champion import FILE, read_comparison
 from training.data_quality import check_data_quality
 from training.gates import ChampionMetrics, GateResult, check_gates
+from training.lineage import lineage
 from training.registry import RegisteredVersion, champion_of, read_run_file
 from training.unassessed import check_unassessed
 
@@ -60,4 +61,18 @@ def _beside_champion(registered: RegisteredVersion, settings: Settings) -> Champ
             f"it was compared with version {found['version']}, but version {champion.version} is "
             f"champion; {again}",
         )
+    used = found["used"] if "used" in found else _used_perhaps(champion, settings)
+    if used is not None:
+        words = f"it was compared with version {champion.version} on people who are no evidence"
+        return ChampionMetrics({}, f"{words}: {used}")
     return ChampionMetrics(found["metrics"], f"champion: version {champion.version}")
+
+
+def _used_perhaps(champion: RegisteredVersion, settings: Settings) -> str | None:
+    """Say of a comparison by an earlier release that it may rest on people of a calibration."""
+    if len(lineage(champion, settings=settings)) == 1:
+        return None
+    return (
+        "that version was recalibrated, and an earlier release, which made the comparison, didn't "
+        "ask whether its calibration was fitted to them; train it again to compare them"
+    )

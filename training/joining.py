@@ -14,6 +14,7 @@ from models.errors import CohortError
 from training.cohort import Cohort, Designated, input_features
 from training.recorded import Closed
 from training.split import TEST_SHARE
+from training.unused_people import later_if_enough
 
 _ORIGINAL: Final = "original cohort"
 _NOT_RECORDED: Final = "not recorded"
@@ -21,25 +22,37 @@ _NOT_RECORDED: Final = "not recorded"
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """The table, how many recorded predictions train and test, and the newest that trains."""
+    """The table, how many recorded predictions train and test, and the newest that trains.
+
+    `calibration_used` says why those that test aren't unused for the champion's calibration.
+    """
 
     cohort: Cohort
     training: int
     test: int
     learnt_through: str
+    calibration_used: str | None = None
 
 
 def join(
-    definition: Definition, original: Cohort, closed: Closed, learnt_through: datetime | None
+    definition: Definition,
+    original: Cohort,
+    closed: Closed,
+    learnt_through: datetime | None,
+    calibrated_through: datetime | None = None,
 ) -> Joined:
     """Return all of the original cohort and the closed predictions, the latest of which test.
 
-    None that the champion may have learnt from tests: those through `learnt_through` train. People
+    None that the champion may have learnt from tests: those through `learnt_through` train. Nor do
+    those through `calibrated_through`, if enough are later, to which it may be calibrated. People
     of the original cohort can't be recognised among pseudonyms, which the table's notes say.
     Raises CohortError where no later prediction is left to test.
     """
     recorded = closed.frame
-    tests = _later(definition, recorded["predicted_at"], learnt_through)
+    tests, used = _later(definition, recorded["predicted_at"], learnt_through), None
+    if calibrated_through is not None:
+        times, outcome = recorded["predicted_at"].to_numpy(), recorded["outcome"].to_numpy()
+        tests, used = later_if_enough(tests, times, outcome, calibrated_through)
     newest = recorded.loc[~tests, "predicted_at"].max()
     frame = pd.concat(
         [_original(definition, original), _recorded(definition, recorded)], ignore_index=True
@@ -61,7 +74,7 @@ def join(
         suspicions=closed.dates.suspicions,
         designated=Designated(np.r_[np.zeros(len(original.frame), dtype=bool), tests], method),
     )
-    return Joined(cohort, int((~tests).sum()), int(tests.sum()), newest.isoformat())
+    return Joined(cohort, int((~tests).sum()), int(tests.sum()), newest.isoformat(), used)
 
 
 def _later(

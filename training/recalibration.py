@@ -25,6 +25,7 @@ from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import Card, card_files
 from training.case_mix import accrual
+from training.champion import JUDGED_FILE, judged_file
 from training.cohort import Cohort
 from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
 from training.evaluation import evaluate_beside_on
@@ -151,6 +152,7 @@ def build_recalibrated(
     served = _write_scorer(artefact, examined, sigmoid, settings)
     digests = digests_of_run(examined.cohort, rows, rows)
     (files / FILE).write_bytes(digests.to_bytes())
+    (files / JUDGED_FILE).write_bytes(judged_file(rows, risk))
     values = {**_evidence(examined, beside, served, seed), **digests.evidence}
     drawn = drawings(
         beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE

@@ -5,6 +5,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -172,6 +173,12 @@ def _make(tracking_uri: str, lock: Path) -> None:
         with contextlib.suppress(OSError):  # nothing can be made where nothing can be written
             stack.enter_context(locked(lock))
         MlflowClient(tracking_uri, tracking_uri).search_registered_models(max_results=1)
+
+
+def registered_at(version: RegisteredVersion, *, settings: Settings) -> datetime:
+    """Return when a version was registered (UTC)."""
+    found = store(settings).get_model_version(version.name, version.version)
+    return datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
 
 
 def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str]:

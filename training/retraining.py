@@ -1,10 +1,9 @@
 """A challenger of the champion: fitted on what was recorded since, within the change plan."""
 
-import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from models.change_plan import ChangePlan
 from models.definition import Definition, DefinitionFile, read_definition
@@ -15,7 +14,8 @@ from training.booster import Growth
 from training.candidate import Progress
 from training.champion import FILE, read_comparison
 from training.cohort import Cohort
-from training.evidence import RECALIBRATED, RETRAINING
+from training.evidence import RETRAINING
+from training.lineage import lineage
 from training.options import TrainOptions
 from training.registry import (
     RegisteredVersion,
@@ -25,6 +25,10 @@ from training.registry import (
     read_run_file,
 )
 from training.run import TrainedVersion, train
+from training.unused_people import CALIBRATION_USED, calibrated_through
+
+if TYPE_CHECKING:
+    from training.joining import Joined
 
 _FIXED: Final = ("features", "outcome", "inclusion", "smallest_set")
 
@@ -33,7 +37,8 @@ _FIXED: Final = ("features", "outcome", "inclusion", "smallest_set")
 class Retrained:
     """The registered challenger, the champion's version, and the figures minus the champion's.
 
-    `made_from` counts the recorded predictions; `notes` say what to bear in mind.
+    `made_from` counts the recorded predictions; `notes` say what to bear in mind, and `used` why
+    the differences are no evidence, where the champion's calibration may be fitted to these people.
     """
 
     trained: TrainedVersion
@@ -41,15 +46,21 @@ class Retrained:
     made_from: dict[str, Any]
     notes: tuple[str, ...]
     differences: dict[str, float]
+    used: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class _Base:
-    """A champion, the digest of the table that it was made from, and what records it learnt."""
+    """A champion, the digest of the table that it was made from, and what records it learnt.
+
+    Those through `learnt_through` its trees, those through `calibrated_through` perhaps its
+    calibration, where that was fitted anew.
+    """
 
     version: RegisteredVersion
     original_digest: str
     learnt_through: datetime | None
+    calibrated_through: datetime | None
 
 
 def retrain(
@@ -81,8 +92,9 @@ def retrain(
     trained = train(file, cohort, bounded, settings=settings, progress=progress, now=now)
     made_from = dict(cohort.retraining or {})
     _note(trained, made_from, options.trained_by, now)
-    differences = _differences(trained, settings)
-    return Retrained(trained, champion.version, made_from, cohort.notes, differences)
+    compared = _comparison(trained, settings)
+    differences, used = compared.get("metrics", {}), compared.get("used")
+    return Retrained(trained, champion.version, made_from, cohort.notes, differences, used)
 
 
 def recorded_cohort(
@@ -110,7 +122,7 @@ def recorded_cohort(
         lambda version, digest: _is_alike(file.definition, version, digest, settings),
         known_by=known_by,
     )
-    joined = join(file.definition, original, closed, base.learnt_through)
+    joined = join(file.definition, original, closed, base.learnt_through, base.calibrated_through)
     shown = int(closed.frame["shown"].sum())
     made_from = {
         "challenges": champion.version,
@@ -127,8 +139,19 @@ def recorded_cohort(
         "events_after_horizon": closed.dates.after,
         "training": joined.training,
         "test": joined.test,
+        **_of_calibration(base, joined),
     }
     return replace(joined.cohort, retraining=made_from)
+
+
+def _of_calibration(base: _Base, joined: "Joined") -> dict[str, Any]:
+    """Return until when a champion was recalibrated, and whether on those who test."""
+    if base.calibrated_through is None:
+        return {}
+    return {
+        "calibrated_through": base.calibrated_through.isoformat(),
+        CALIBRATION_USED: joined.calibration_used,
+    }
 
 
 def growth_of(plan: ChangePlan) -> Growth:
@@ -146,25 +169,20 @@ def _plan(file: DefinitionFile) -> ChangePlan:
 
 
 def _base(file: DefinitionFile, version: RegisteredVersion, settings: Settings) -> _Base:
-    name = file.definition.name
-    artefact = _fetched(version, settings)
-    champion = read_definition(artefact / "model.toml").definition
+    champion = read_definition(_fetched(version, settings) / "model.toml").definition
     for part in _FIXED:
         if getattr(champion, part) != getattr(file.definition, part):
             raise DefinitionError(
                 f"{file.path}: {part}: another than that of the champion, version "
                 f"{version.version}; a retraining keeps it, so train anew with `auscult train`"
             )
-    evidence = _evidence(artefact)
-    base = version
-    while RECALIBRATED in evidence:  # its trees, and what they were made from, are another's
-        base = find_version(name, str(evidence[RECALIBRATED]), settings=settings)
-        evidence = _evidence(_fetched(base, settings))
-    before = evidence.get(RETRAINING)
+    made = lineage(version, settings=settings)
+    calibrated, base = calibrated_through(made, settings=settings), made[-1]
+    before = base.evidence.get(RETRAINING)
     if before is None:
-        return _Base(version, base.cohort_digest, None)
+        return _Base(version, base.version.cohort_digest, None, calibrated)
     learnt_through = datetime.fromisoformat(before["learnt_through"])
-    return _Base(version, before["original_cohort"]["digest"], learnt_through)
+    return _Base(version, before["original_cohort"]["digest"], learnt_through, calibrated)
 
 
 def _check_original(original: Cohort, champion: _Base) -> None:
@@ -193,11 +211,6 @@ def _fetched(version: RegisteredVersion, settings: Settings) -> Path:
     return download(version, place, settings=settings)
 
 
-def _evidence(artefact: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((artefact / "evidence.json").read_bytes())
-    return found
-
-
 def _note(trained: TrainedVersion, made_from: dict[str, Any], by: str, now: datetime) -> None:
     from records import audit  # Django's tables can be imported only once it's configured
 
@@ -210,8 +223,8 @@ def _note(trained: TrainedVersion, made_from: dict[str, Any], by: str, now: date
     audit.note("version.retrain", by, details, now)
 
 
-def _differences(trained: TrainedVersion, settings: Settings) -> dict[str, float]:
-    """Return the figures minus the champion's, with their intervals; none if not comparable."""
+def _comparison(trained: TrainedVersion, settings: Settings) -> dict[str, Any]:
+    """Return the run's comparison with the champion; nothing where the two aren't comparable."""
     version = find_version(trained.name, trained.version, settings=settings)
     text = read_run_file(version, FILE, settings=settings)
-    return {} if text is None else dict(read_comparison(text)["metrics"])
+    return {} if text is None else read_comparison(text)

@@ -4,7 +4,6 @@ import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from training.evidence import RunEvidence
 from training.judging import Judged
 from training.metrics import flat_differences
 from training.plots import Drawing
-from training.registry import RegisteredVersion, store
+from training.registry import RegisteredVersion, registered_at, store
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,11 @@ def write_comparisons(
     if champion is None or beside is None:
         return None
     metrics = flat_differences(beside, MINUS_CHAMPION)
-    text = comparison_file(champion.version, champion.basis, metrics)
+    text = comparison_file(champion, metrics)
     (directory / FILE).write_bytes(text)
-    return Compared(metrics, hashlib.sha256(text).hexdigest())
+    # among the run's figures stands only what is evidence
+    shown = metrics if champion.used is None else {}
+    return Compared(shown, hashlib.sha256(text).hexdigest())
 
 
 def write_pages(
@@ -90,8 +91,7 @@ def write_fits(directory: Path, evidence: RunEvidence, baseline: LinearModel) ->
 def complete_card(version: RegisteredVersion, card: Card, *, settings: Settings) -> None:
     """Put a card into a version's run that tells what only the registry knows: number and day."""
     client = store(settings)
-    at = client.get_model_version(version.name, version.version).creation_timestamp
-    day = datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+    day = registered_at(version, settings=settings).date().isoformat()
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in card(registered={"version": version.version, "at": day}).items():
             (Path(scratch) / name).write_bytes(content)

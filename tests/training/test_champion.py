@@ -86,10 +86,10 @@ def test_a_version_that_was_compared_with_none_has_no_evidence_against_the_champ
 def test_on_another_cohort_the_champion_scores_as_it_serves_and_that_is_said(
     registry: Settings, trained: Trained
 ) -> None:
-    table = cohort(people(60, seed=5))
+    table = replace(cohort(people(60, seed=5)), digest="1" * 64)
     population, _ = admit(table, trained.file.definition, NOW)
 
-    found = champion_risks("readmission", population, "1" * 64, settings=registry)
+    found = champion_risks("readmission", population, table, settings=registry)
 
     assert found is not None
     assert "may have learnt from some of these people" in found.basis
@@ -103,8 +103,8 @@ def test_a_champion_that_was_judged_on_other_rows_is_not_compared(
     population, _ = admit(trained.cohort, trained.file.definition, NOW)
     further = replace(population, row=population.row + 1)
 
-    same = champion_risks("readmission", population, trained.cohort.digest, settings=registry)
-    other = champion_risks("readmission", further, trained.cohort.digest, settings=registry)
+    same = champion_risks("readmission", population, trained.cohort, settings=registry)
+    other = champion_risks("readmission", further, trained.cohort, settings=registry)
 
     assert same is not None
     assert np.isfinite(same.risk).all()
@@ -115,23 +115,26 @@ def test_a_champion_of_other_features_is_not_compared(registry: Settings, traine
     definition = parse_definition(
         DEFINITION.replace('name = "ward"', 'name = "department"', 1).encode(), source="other"
     )
-    table = people(60, seed=5).rename(columns={"ward": "department"})
-    population, _ = admit(cohort(table), definition, NOW)
+    frame = people(60, seed=5).rename(columns={"ward": "department"})
+    table = replace(cohort(frame), digest="1" * 64)
+    population, _ = admit(table, definition, NOW)
 
-    assert champion_risks("readmission", population, "1" * 64, settings=registry) is None
-    assert champion_risks("nobody", population, "1" * 64, settings=registry) is None
+    assert champion_risks("readmission", population, table, settings=registry) is None
+    assert champion_risks("nobody", population, table, settings=registry) is None
 
 
 def test_the_comparison_says_whose_figures_it_holds(trained: Trained) -> None:
-    from training.champion import comparison_file, read_comparison
+    from training.champion import ChampionRisks, comparison_file, read_comparison
 
     version = find_version("readmission", "1", settings=trained.settings)
-    text = comparison_file(version, "same people", {"auroc_minus_champion": 0.1})
+    champion = ChampionRisks(version, np.array([0.5]), "same people")
+    text = comparison_file(champion, {"auroc_minus_champion": 0.1})
 
     assert read_comparison(text) == {
         "version": "1",
         "artefact_digest": version.artefact_digest,
         "basis": "same people",
+        "used": None,
         "metrics": {"auroc_minus_champion": 0.1},
     }
     assert json.loads(text)["version"] == "1"
