@@ -7,6 +7,8 @@ from models.figure_names import SCALAR_TITLES
 from training.evidence import RECALIBRATED
 
 _BETTER_ABOVE: Final = {"auroc": 1, "brier": -1}
+_DIGITS: Final = 3
+_MOST_DIGITS: Final = 9
 _SIMPLER: Final = "a regression is simpler to check and to explain, so say why these trees are used"
 
 
@@ -40,4 +42,10 @@ def _words(difference: Mapping[str, Any]) -> str:
     value, low, high = (difference[end] for end in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return "not estimable"
-    return f"{value:+z.3f}, {low:z.3f} to {high:z.3f}"
+    digits = _digits(min(abs(low), abs(high))) if _side(difference, 1) else _DIGITS
+    return f"{value:+z.{digits}f}, {low:z.{digits}f} to {high:z.{digits}f}"
+
+
+def _digits(nearest: float) -> int:
+    """Return how many digits show that the end of an interval that is nearest to 0 isn't 0."""
+    return next((n for n in range(_DIGITS, _MOST_DIGITS) if round(nearest, n)), _MOST_DIGITS)

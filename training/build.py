@@ -115,7 +115,8 @@ def build(
         file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )
     compared = write_comparisons(files, judged, champion, beside)
-    digest, card = _write(artefact, files, evidence, judged, pair, explained, shown)
+    digest, sealed = _write(artefact, files, evidence, judged, pair, explained, shown)
+    card = partial(sealed, champion=compared and compared.read)
     looks = Looks(file.definition.name, cohort, judged.rows, settings, files, card)
     return Built(
         digest=digest,
@@ -256,10 +257,10 @@ def _write(
     explained: Explanations,
     shown: ShapValues,
 ) -> tuple[str, Card]:
-    """Write the run's files and seal the artefact; return the artefact's digest, the run's card.
+    """Write the run's files and seal the artefact; return the artefact's digest, and its card.
 
-    The run's card is to tell of earlier runs too, and of the version once that is registered, which
-    the version's own can't: made again from the same table, it has the same bytes.
+    The run's card is to tell of earlier runs, the champion and, once it's registered, the version,
+    which the version's own can't: made again from the same table, it has the same bytes.
     """
     digests = digests_of_run(evidence.cohort, evidence.training, evidence.test)
     (files / FILE).write_bytes(digests.to_bytes())

@@ -14,7 +14,9 @@ from models.figure_names import SCALAR_TITLES, THRESHOLD_TITLES
 from models.units import unit_words
 from training.artefact import plain_json
 from training.beside_baseline import not_better
+from training.beside_champion import champion_differences
 from training.case_mix_facts import case_mix_facts
+from training.evidence import SITE
 from training.gates import shown_only
 from training.making_facts import monotone
 from training.reporting import reports
@@ -52,14 +54,15 @@ def card_files(
     drawings: Mapping[str, "Drawing"],
     earlier: str = "",
     registered: Mapping[str, str] | None = None,
+    champion: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
     """Return the model card as `card.html`, complete in one file, and as `card.json`.
 
-    `earlier` says what is to be borne in mind of earlier runs, and `registered` the version and
-    when it became that, if these are known.
+    `earlier` says what is to be borne in mind of earlier runs, `registered` the version and when it
+    became that, and `champion` how it compares with the champion, if these are known.
     """
-    if registered is not None:
-        evidence = {**evidence, "registered": dict(registered)}
+    known = {"registered": registered, "champion": champion}
+    evidence = {**evidence, **{name: dict(one) for name, one in known.items() if one is not None}}
     about = case_mix_facts(file.definition, evidence)
     page = _page(
         "card.html",
@@ -67,8 +70,10 @@ def card_files(
         evidence=evidence,
         earlier=earlier,
         beside=not_better(evidence),
+        left_out_by_quick=_left_out_by_quick(evidence),
+        champion=champion,
+        champion_differences={} if champion is None else champion_differences(champion),
         renewed=evidence.get("recalibration"),
-        terms=evidence.get("baseline_terms", {"indicators": True}),
         monotone=monotone(file.definition),
         registered=registered,
         about=[about[name] for name in ("accrual", "comparison") if about[name]],
@@ -113,6 +118,24 @@ def _card_values(file: DefinitionFile, evidence: Mapping[str, Any]) -> dict[str,
         "reporting": [report.to_dict() for report in reports(definition, evidence)],
         "not_provided": list(_not_provided(evidence)),
     }
+
+
+def _left_out_by_quick(evidence: Mapping[str, Any]) -> str:
+    """Name what this run would have done, had it not been a quick one."""
+    found = ["the comparison of contributions with shap's"]
+    if _could_leave_sites_out(evidence):
+        found.insert(0, "fits without each site")
+    if evidence.get("baseline_terms", {"indicators": True})["indicators"]:
+        found.insert(0, "the regression without indicators of missing values")
+    return f"{', '.join(found[:-1])} and {found[-1]}" if found[1:] else found[0]
+
+
+def _could_leave_sites_out(evidence: Mapping[str, Any]) -> bool:
+    """Say whether trees can be fitted without each site in turn and judged by its later rows."""
+    judged = evidence["model_evidence"]["evaluation"]["subgroups"]
+    groups = [*judged, *(evidence.get("training_groups") or ())]
+    sites = {one["group"] for one in groups if one["characteristic"] == SITE}
+    return not evidence["split"]["nested_folds"] and len(sites) > 1
 
 
 def _not_provided(evidence: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ def case_mix_facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[
     """Return each such fact by name; None where the evidence has none, as that of older runs."""
     return {
         "accrual": _accrual(evidence),
-        "representativeness": _representativeness(definition, evidence),
+        "representativeness": representativeness(definition, evidence),
         "comparison": comparison(evidence.get("case_mix"), evidence["split"]["nested_folds"] > 0),
     }
 
@@ -36,7 +36,8 @@ def _accrual(evidence: Mapping[str, Any]) -> str | None:
         return f"All rows: predictions of {_span(trained)}"
     found = []
     if "retraining" in evidence:
-        found.append(_of_records(evidence["retraining"]))
+        records = _of_records(evidence["retraining"])
+        found.append(f"trees: {records}" if records and "recalibration" in evidence else records)
     elif trained is not None:
         found.append(f"Training: predictions of {_span(trained)}")
     if judged is not None:
@@ -50,7 +51,7 @@ def _of_records(retraining: Mapping[str, Any]) -> str | None:
     if "recorded_from" not in retraining:
         return None
     return (
-        f"Recorded predictions: {retraining['recorded_from']} to {retraining['recorded_to']}; "
+        f"recorded predictions: {retraining['recorded_from']} to {retraining['recorded_to']}; "
         f"those through {retraining['learnt_through'][:10]} train, with the original table"
     )
 
@@ -60,7 +61,8 @@ def _span(part: Mapping[str, str]) -> str:
     return f"{part['first']} to {part['last']}{followed}"
 
 
-def _representativeness(definition: Definition, evidence: Mapping[str, Any]) -> str | None:
+def representativeness(definition: Definition, evidence: Mapping[str, Any]) -> str | None:
+    """Say how many of each group are among the rows that the trees learnt from."""
     groups = evidence.get("training_groups")
     if not groups:
         return None

@@ -43,7 +43,9 @@ class ChampionMetrics:
 
 _WHOLE: Final = "all who were judged have"
 _NOT_OF_PEOPLE: Final = "data_suspicions"
-NOT_COMPARED: Final = ChampionMetrics({}, "compared with the champion when it is promoted")
+NOT_COMPARED: Final = ChampionMetrics(
+    {}, "held against the champion of the day when it is promoted"
+)
 
 
 def check_gates(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from models.definition import Definition
 
+TREES_MISSING: Final = "Trees take a missing value as one"
 _ALL_TERMS: Final = {"splines": True, "indicators": True}  # of evidence that doesn't tell
 
 
@@ -17,21 +18,34 @@ def baseline_title(terms: Mapping[str, bool]) -> str:
 
 def predictor_handling(definition: Definition, evidence: Mapping[str, Any]) -> str:
     """Say how trees and regression take numbers and categories, as far as there are such."""
-    kinds = {feature.kind for feature in definition.features}
-    trees = {"numeric": "numbers as they are", "categorical": "categories as 0 and 1"}
-    taken = ", ".join(words for kind, words in trees.items() if kind in kinds)
     splined = "numbers by restricted cubic splines; " if _terms(evidence)["splines"] else ""
-    return f"Trees: {taken}. Regression: {splined}all columns standardised"
+    return f"Trees: {trees_handling(definition)}. Regression: {splined}all columns standardised"
 
 
-def missing_handling(evidence: Mapping[str, Any]) -> str:
-    """Say what the models do with a missing value."""
-    if _terms(evidence)["indicators"]:
-        return "Trees take a missing value as one; the regression takes the median and an indicator"
-    return (
-        "Trees take a missing value as one; the regression, which met none in training, has no "
-        "indicators and takes the median"
+def trees_handling(definition: Definition) -> str:
+    """Say how trees take numbers and categories, as far as there are such."""
+    return _of_kinds(
+        definition, {"numeric": "numbers as they are", "categorical": "categories as 0 and 1"}
     )
+
+
+def missing_handling(definition: Definition, evidence: Mapping[str, Any]) -> str:
+    """Say what the models do with a missing value."""
+    filled = _of_kinds(
+        definition,
+        {"numeric": "the median", "categorical": "of each category the commoner of 0 and 1"},
+    )
+    if _terms(evidence)["indicators"]:
+        return f"{TREES_MISSING}; the regression takes {filled}, and an indicator"
+    return (
+        f"{TREES_MISSING}; the regression, which met none in training, has no indicators and takes "
+        f"{filled}"
+    )
+
+
+def _of_kinds(definition: Definition, words: Mapping[str, str]) -> str:
+    kinds = {feature.kind for feature in definition.features}
+    return ", ".join(said for kind, said in words.items() if kind in kinds)
 
 
 def monotone(definition: Definition) -> str:

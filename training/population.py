@@ -92,7 +92,7 @@ class Population:
     def effective_size(self) -> int:
         """Return how many people of known outcome these rows are worth, under censoring."""
         weighter = self.censoring()
-        return len(self) if weighter is None else int(weighter.weights().effective_n)
+        return len(self) if weighter is None else round(weighter.weights().effective_n)
 
 
 def admit(

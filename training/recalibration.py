@@ -3,46 +3,39 @@
 In the large and slope: logit(risk) = a logit(risk as it was) + b, so that explanations stay exact.
 """
 
-import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from models.errors import CohortError
-from models.evaluation.evaluation import Beside, Evaluation
+from models.evaluation.evaluation import Evaluation
 from models.scoring.calibration import Sigmoid, risk_of_margin
 from models.scoring.scorer import load_scorer
 from records.settings import Settings
-from training.against_baseline import OF_TREES, against_baseline, of_trees
 from training.artefact import seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import Card, card_files
-from training.case_mix import accrual
 from training.champion import JUDGED_FILE, judged_file
 from training.cohort import Cohort
 from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
 from training.evaluation import evaluate_beside_on
-from training.evidence import RECALIBRATED, asked, describe_part
-from training.metrics import flat_metrics
+from training.evidence import RECALIBRATED
 from training.plots import drawings
 from training.population import FloatArray, Population
+from training.recalibrated_evidence import BEFORE, recalibrated_evidence
 from training.registration import RunRecord
 from training.row_digests import FILE, digests_of_run
 from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
 from training.run_record import typical_row
-from training.split import FOLDS, folds
-from training.unassessed import not_assessed
-from training.validation import Examined, beside_development, examine
-
-_BEFORE: Final = "before"
+from training.split import folds
+from training.validation import Examined, examine
 
 
 def recalibrate(
@@ -143,7 +136,7 @@ def build_recalibrated(
     rows, before = examined.rows, examined.explained.margin
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
     log_odds = _cross_fitted(rows, before, seed)
-    risk, others = risk_of_margin(log_odds), {_BEFORE: examined.explained.risk}
+    risk, others = risk_of_margin(log_odds), {BEFORE: examined.explained.risk}
     progress("Evaluating", 0, 1)
     beside = evaluate_beside_on(
         rows, risk, others, examined.file.definition, draws=draws, seed=seed
@@ -153,9 +146,12 @@ def build_recalibrated(
     digests = digests_of_run(examined.cohort, rows, rows)
     (files / FILE).write_bytes(digests.to_bytes())
     (files / JUDGED_FILE).write_bytes(judged_file(rows, risk))
-    values = {**_evidence(examined, beside, served, seed), **digests.evidence}
+    values = {
+        **recalibrated_evidence(examined, beside, sigmoid, served, seed),
+        **digests.evidence,
+    }
     drawn = drawings(
-        beside.own, beside.others[_BEFORE], rows, risk, values["importance"], other=_BEFORE
+        beside.own, beside.others[BEFORE], rows, risk, values["importance"], other=BEFORE
     )
     card = card_files(examined.file, values, drawn)
     write_pages(files, examined.file, values, card, drawn)
@@ -197,68 +193,6 @@ def _write_scorer(
         check_on=examined.rows.inputs,
     )
     return composed
-
-
-def _evidence(examined: Examined, beside: Beside, sigmoid: Sigmoid, seed: int) -> dict[str, Any]:
-    """Return the first version's evidence, all that the new population says put in its place."""
-    first: Mapping[str, Any] = json.loads((examined.artefact / "evidence.json").read_bytes())
-    definition, rows = examined.file.definition, examined.rows
-    own = {
-        **first["model_evidence"],
-        "calibration": {"a": sigmoid.a, "b": sigmoid.b},
-        "evaluation": beside.own.to_dict(),
-    }
-    metrics = flat_metrics(beside.own)
-    quality = examined.quality.to_dict()
-    part = describe_part(rows)
-    version, trees = examined.version.version, examined.made[-1]
-    values = {
-        **first,
-        RECALIBRATED: version,
-        OF_TREES: of_trees(trees.version.version, trees.evidence),
-        "recalibration": {
-            "trees": {**trees.evidence["cohort"], "version": trees.version.version},
-            "same_people": f"Known of people who are in both tables: {examined.seen_before.words}"
-            if examined.seen_before
-            else "Nothing tells of people who are in both tables; that some are can't be ruled out",
-        },
-        "seed": seed,
-        "cohort": {"source": examined.cohort.source, "digest": examined.cohort.digest},
-        "data_quality": quality,
-        "split": {
-            "method": f"the trees are those of version {version}; their calibration was fitted to "
-            f"this population, and is judged by {FOLDS}-fold cross-validation by patient",
-            "training": trees.evidence["split"]["training"],
-            "calibrating": part,
-            "test": part,
-            "left_out": 0,
-            "nested_folds": FOLDS,
-            "nested_trials": [],
-        },
-        "accrual": {
-            "training": (trees.evidence.get("accrual") or {}).get("training"),
-            "test": accrual(rows),
-        },
-        "case_mix": beside_development(examined),
-        "model_evidence": own,
-        "baseline_title": f"version {version} as it was",
-        "baseline_evidence": {**first["model_evidence"], "evaluation": _before(beside)},
-        "difference_to_baseline": beside.comparisons[_BEFORE].to_dict(),
-        "without_indicators": None,
-        "calibrations": {},
-        "formulas": [],
-        "stability": None,
-        "left_out_sites": None,
-        "metrics": metrics,
-        "not_assessed": not_assessed(definition, rows),
-    }
-    baseline = against_baseline(values)
-    found = asked(definition, metrics, own["evaluation"], quality, baseline, values["not_assessed"])
-    return values | {"gates": found}
-
-
-def _before(beside: Beside) -> dict[str, Any]:
-    return beside.others[_BEFORE].to_dict()
 
 
 def _record(

@@ -5,10 +5,17 @@ from typing import Any
 
 from models.amounts import counted
 from models.definition import Definition
-from training.case_mix_facts import case_mix_facts, registration_facts
+from training.case_mix_facts import case_mix_facts, registration_facts, representativeness
 from training.gates import shown_only
 from training.making_facts import missing_handling, monotone, predictor_handling
 from training.recalibrated_facts import recalibrated_facts
+from training.retrained_facts import limits_of_records, retrained_facts
+from training.table_facts import (
+    counts_words,
+    left_out_words,
+    missing_words,
+    suspicions_words,
+)
 
 _SHOWN = {
     "auroc": "AUROC",
@@ -17,6 +24,7 @@ _SHOWN = {
     "calibration_in_the_large": "calibration in the large",
     "ici": "ICI",
 }
+_AUTHORS_TEXT = "See the authors' own text"
 _EXPLAINED = (
     "Every risk is answered with the contribution of each feature to the log-odds; they add up "
     "to the risk exactly"
@@ -32,7 +40,8 @@ def facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str 
         **_of_performance(evidence),
         **case_mix_facts(definition, evidence),
         **registration_facts(evidence.get("registered")),
-        **recalibrated_facts(evidence),
+        **retrained_facts(definition, evidence),
+        **recalibrated_facts(definition, evidence),
     }
     held = monotone(definition)
     return known | ({"model": f"{known['model']}. {held}"} if held else {})
@@ -82,13 +91,9 @@ def _monitoring(definition: Definition) -> str:
 
 def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
     features, quality = definition.features, evidence["data_quality"]
-    missing = "; ".join(
-        f"{one['title']} {one['missing_share']:.1%}"
-        for one in quality["features"]
-        if one["missing"]
-    )
     without = [feature.title for feature in features if feature.if_unusable == "score_without"]
-    exclusions = [f"{reason}: {rows}" for reason, rows in quality["exclusions"]]
+    exclusions = left_out_words(quality["exclusions"])
+    handled = missing_handling(definition, evidence)
     kinds = {feature.kind for feature in features}
     return {
         "eligibility": "; ".join([*(rule.rule for rule in definition.inclusion), *exclusions])
@@ -100,9 +105,8 @@ def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "protected": _protected(definition),
         "data_types": f"Input: {' and '.join(sorted(kinds))} values; output: a probability",
         "preparation": "Rows are checked as requests are; what is suspicious: "
-        + ("; ".join(quality["suspicions"]) or "nothing"),
-        "missing": (f"Missing in all rows: {missing}. " if missing else "Nothing was missing. ")
-        + missing_handling(evidence),
+        + suspicions_words(quality),
+        "missing": f"Missing in all rows: {missing_words(quality)}. {handled}",
         "unusable": "A value that can't be right is refused"
         + (f", save for these, which are scored without: {', '.join(without)}" if without else ""),
     }
@@ -125,7 +129,8 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     size = evidence["sample_size"]
     parameters = ", ".join(f"{name} {value:g}" for name, value in own["parameters"].items())
     sites = [g for g in own["evaluation"]["subgroups"] if g["characteristic"] == "site"]
-    counts = f"{quality['rows']} rows of {quality['patients']} patients, {quality['events']} events"
+    counts = counts_words(quality)
+    trained = representativeness(definition, evidence)
     return {
         "data_source": f"{evidence['cohort']['source']} (SHA-256 {evidence['cohort']['digest']})",
         "sample_size": f"The cohort as it was. The regression's {size['parameters']} candidate "
@@ -138,6 +143,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "measures": "AUROC, AUPRC, Brier score, calibration (slope, in the large, ICI, smoothed "
         "curve), net benefit and the decision curve, all with bootstrap intervals",
         "updating": None,
+        "updating_results": None,
         "calculation": "By the code that serves them, from the sealed artefact"
         if not split["nested_folds"]
         else "By makings of the model that had not seen the person",
@@ -145,8 +151,9 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "differences": None if split["nested_folds"] else f"Same source; {split['method']}",
         "code": "Auscult, open source (Apache-2.0)",
         "flow": f"{counts}; left out: "
-        + ("; ".join(f"{why}: {rows}" for why, rows in quality["exclusions"]) or "nobody"),
+        + ("; ".join(left_out_words(quality["exclusions"])) or "nobody"),
         "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
+        "development": f"{counts}. {trained}" if trained else counts,
         "analyses": "; ".join(
             f"{part}: {split[part]['rows']} rows, {split[part]['events']} events"
             for part in ("training", "calibrating", "test")
@@ -157,10 +164,18 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         if own["evaluation"]["subgroups"]
         else "No subgroup has figures; nothing in the making evens performance out",
         "bias_approach": "None in the making; differences are reported",
-        "limitations": "; ".join(quality["suspicions"]) + ". See also the authors' own text"
-        if quality["suspicions"]
-        else "See the authors' own text",
+        "limitations": _limitations(evidence),
     }
+
+
+def _limitations(evidence: Mapping[str, Any]) -> str:
+    trees = evidence["recalibration"]["trees"] if "recalibration" in evidence else {}
+    found = [
+        *evidence["data_quality"]["suspicions"],
+        *(f"where the trees learnt: {words}" for words in trees.get("suspicions", ())),
+        *limits_of_records(evidence),
+    ]
+    return f"{'; '.join(found)}. See also the authors' own text" if found else _AUTHORS_TEXT
 
 
 def _clusters(evidence: Mapping[str, Any], sites: list[Any]) -> str | None:

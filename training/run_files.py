@@ -20,6 +20,7 @@ from training.champion import (
     ChampionRisks,
     comparison_file,
     judged_file,
+    read_comparison,
 )
 from training.evidence import RunEvidence
 from training.judging import Judged
@@ -30,10 +31,14 @@ from training.registry import RegisteredVersion, registered_at, store
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The figures minus the champion's, and the SHA-256 of the file that holds them."""
+    """The figures minus the champion's that are evidence, and the file of the comparison.
+
+    `read` is what that file says, `digest` its SHA-256.
+    """
 
     metrics: Mapping[str, float]
     digest: str
+    read: Mapping[str, Any]
 
 
 def write_comparisons(
@@ -51,7 +56,7 @@ def write_comparisons(
     (directory / FILE).write_bytes(text)
     # among the run's figures stands only what is evidence
     shown = metrics if champion.used is None else {}
-    return Compared(shown, hashlib.sha256(text).hexdigest())
+    return Compared(shown, hashlib.sha256(text).hexdigest(), read_comparison(text))
 
 
 def write_pages(

@@ -174,9 +174,16 @@ def beside_development(examined: Examined) -> dict[str, Any]:
         examined.file.definition,
         examined.developed,
         examined.rows.columns,
-        of=f"the table of version {trees.version.version}, {trees.evidence['cohort']['source']}",
+        of=f"{_whole(trees)} of version {trees.version.version}, "
+        f"{trees.evidence['cohort']['source']}",
         event_rates=(trees.evidence["data_quality"]["event_rate"], event_rate(examined.rows)),
     )
+
+
+def _whole(trees: Made) -> str:
+    """Name the rows of which a version keeps a sample: all, those that judged it among them."""
+    nested = trees.evidence["split"]["nested_folds"] > 0
+    return "the table" if nested else "the whole table, judged part included,"
 
 
 def _values(examined: Examined, evaluation: Evaluation) -> Mapping[str, Any]:

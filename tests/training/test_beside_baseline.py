@@ -48,6 +48,19 @@ def test_the_figures_of_the_difference_are_in_the_words() -> None:
     assert "AUROC -0.017, -0.030 to -0.003" in str(said)
 
 
+@pytest.mark.parametrize(
+    ("auroc", "words"),
+    [
+        ((-0.0004, -0.0003, -0.0001), "AUROC -0.0003, -0.0004 to -0.0001"),
+        ((-2e-7, -1.2e-7, -1e-7), "AUROC -0.0000001, -0.0000002 to -0.0000001"),
+        ((-0.0004, 0.0003, 0.0004), "AUROC +0.000, 0.000 to 0.000"),
+        ((-0.02, -0.01, -0.0006), "AUROC -0.010, -0.020 to -0.001"),
+    ],
+)
+def test_a_difference_that_is_shown_is_never_rounded_to_none(auroc: Any, words: str) -> None:
+    assert words in str(not_better(evidence(auroc, (-0.01, 0.0, 0.01))))
+
+
 @given(auroc=ENDS, brier=ENDS)
 @example(auroc=[0.1, 0.2, 0.3], brier=[-0.3, -0.2, -0.1])
 def test_nothing_is_said_only_where_one_is_better_and_none_worse(auroc: Any, brier: Any) -> None:

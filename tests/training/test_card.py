@@ -30,7 +30,10 @@ def test_a_demonstration_says_that_it_is_not_for_clinical_use(page: str, artefac
 def test_a_quick_training_says_so_with_its_draws(page: str) -> None:
     assert "Quick training:" in page
     assert "40 bootstrap draws" in page
-    assert "Left out: the regression without indicators of missing values" in page
+    assert (
+        "Left out: the regression without indicators of missing values and the comparison of "
+        "contributions with shap&#39;s.</p>" in page
+    )
 
 
 def test_the_figures_on_the_card_are_those_of_the_run(page: str, trained: Trained) -> None:
@@ -235,7 +238,8 @@ def test_a_card_says_only_what_its_own_fits_had(tmp_path: Path) -> None:
     assert "Read calibration and net benefit first" not in page
     assert known["12b"] == ("Trees: categories as 0 and 1. Regression: all columns standardised")
     assert known["11"].endswith(
-        "which met none in training, has no indicators and takes the median"
+        "which met none in training, has no indicators and takes of each category the commoner of "
+        "0 and 1"
     )
     assert "onotone" not in page
 
@@ -261,6 +265,49 @@ def test_the_card_tells_of_splines_indicators_and_directions_where_there_are_suc
     assert '<td class="number">0 %</td></tr>' in crp[: crp.index("</tr>") + 5]
     training = frame["outcome"].iloc[:720].mean()
     assert f"At an event rate of {100 * training:.3g} %" in page
+
+
+def test_fits_without_each_site_are_said_to_be_left_out_only_where_there_are_sites_to_leave(
+    trained: Trained, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+
+    def said(names: list[str], nested_folds: int) -> bool:
+        sites = [{"characteristic": "site", "group": name, "n": 300} for name in names]
+        split = {**evidence["split"], "nested_folds": nested_folds}
+        changed = {**evidence, "training_groups": sites, "split": split}
+        page = card_files(trained.file, changed, {})["card.html"].decode()
+        return "values, fits without each site and the comparison" in page
+
+    assert said(["North", "South"], 0)
+    assert not said(["North"], 0)
+    assert not said(["North", "South"], 2)  # each site was left out of the whole making
+
+
+def test_the_median_and_the_commoner_of_0_and_1_are_told_of_what_has_them(
+    trained: Trained, artefact: Path
+) -> None:
+    values = json.loads((artefact / "card.json").read_bytes())
+    (tripod,) = (one for one in values["reporting"] if one["key"] == "tripod_ai")
+    (missing,) = (one["answer"] for one in tripod["answers"] if one["item"] == "11")
+
+    assert missing.endswith(
+        "the regression takes the median, of each category the commoner of 0 and 1, and an "
+        "indicator"
+    )
+
+
+def test_without_a_subgroup_fairness_is_not_said_to_be_reported_by_subgroups(
+    trained: Trained, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    evidence["model_evidence"]["evaluation"]["subgroups"] = []
+
+    values = json.loads(card_files(trained.file, evidence, {})["card.json"])
+
+    answers = [one["answer"] for report in values["reporting"] for one in report["answers"]]
+    assert not [answer for answer in answers if "Every subgroup" in answer]
+    assert [answer for answer in answers if answer.startswith("No subgroup has figures")]
 
 
 def _card_of_quick_run(

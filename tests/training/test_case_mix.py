@@ -219,7 +219,8 @@ def test_another_population_is_compared_with_that_of_the_trees(
     show_validated(found)
     renewed = recalibrate(version.name, version.version, elsewhere, by="Bo", **asked)
 
-    assert f"in the table of version {version.version}, readmissions.csv" in str(found.compared)
+    whole = f"the whole table, judged part included, of version {version.version}, readmissions.csv"
+    assert f"in {whole}. Standardised" in str(found.compared)
     assert "Age +0.4" in str(found.compared)
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Beside those it was made from: {found.compared}." in shown

@@ -139,7 +139,7 @@ def test_so_is_one_on_the_difference_to_the_champion() -> None:
 
     (found,) = check_gates([gate], {})
 
-    assert found.words.startswith("Brier score minus the champion's [brier_minus_champion]: comp")
+    assert found.words.startswith("Brier score minus the champion's [brier_minus_champion]: held")
 
 
 @pytest.mark.parametrize("few", ["events", "non_events"])

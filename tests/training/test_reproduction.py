@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from models.encoding import encode_table
 from models.errors import CohortError, PromotionRefused
 from models.risk_model import RiskModel
 from records.settings import Settings
 from tests.training.conftest import NOW, Trained, share_registry
 from tests.training.readmissions import cohort, people
 from training import search
+from training.card import card_files
 from training.cohort import Cohort
 from training.options import TrainOptions
 from training.recalibration import recalibrate
@@ -168,6 +170,62 @@ def test_the_card_of_a_recalibrated_version_tells_the_trees_people_from_those_th
     assert answers["hti_1", "Quantitative measures 1"] == "not provided"
     assert answers["hti_1", "Quantitative measures 3"].startswith("AUROC")
     assert "700 rows" in answers["tripod_ai", "21"]
+    assert answers["tripod_ai", "11"].startswith("Missing where the trees learnt: Creatinine")
+    assert (
+        "in readmissions.csv, the recalibration's table: Creatinine" in answers["tripod_ai", "11"]
+    )
+    assert answers["tripod_ai", "11"].endswith(". Trees take a missing value as one")
+    assert answers["tripod_ai", "12b"] == (
+        "As in version 1: numbers as they are, categories as 0 and 1"
+    )
+    assert answers["tripod_ai", "24"].startswith(
+        "Minus version 1 as it was, on readmissions.csv: Brier score -"
+    )
+    development = answers["chai", "AISystemFacts/DevelopmentDataCharacterization"]
+    assert development.startswith("Trees: readmissions.csv, 700 rows of 700 patients, ")
+    assert "Training: 700 rows; Sex: Female" in development
+    assert "Recalibration: readmissions.csv, 900 rows of 900 patients, " in development
+    assert answers["hti_1", "Development and inputs 1"] == (
+        "Age 18 years or more. Left out of the trees' table: nobody; of the recalibration's: nobody"
+    )
+
+
+def test_the_card_of_a_recalibrated_version_says_nothing_of_fits_that_it_has_not(
+    recalibrated: TrainedVersion, trained: Trained, elsewhere: Cohort
+) -> None:
+    card = " ".join((recalibrated.directory / "card.html").read_text().split())
+    evidence = json.loads((recalibrated.directory / "evidence.json").read_bytes())
+
+    assert (
+        "<strong>Quick training of the trees:</strong> those of version 1 have fixed parameters "
+        "without a search.</p>"
+    ) in card
+    assert "<th>Version 1 as it was</th>" in card
+    assert "Baseline" not in card
+    assert "the regression takes" not in card
+    assert "a calibration changes nobody's rank" in card
+    # what moves the risks is that of these people, under the calibration that is served
+    model = RiskModel.load(recalibrated.directory, version=recalibrated.version)
+    columns = {name: elsewhere.frame[name].to_numpy() for name in elsewhere.frame}
+    served = model.scorer.explain_batch(encode_table(model.definition, columns))
+    mean = np.abs(served.contributions).mean(axis=0)
+    assert list(evidence["importance"].values()) == pytest.approx(mean.tolist())
+
+
+def test_suspicions_of_the_table_that_the_trees_learnt_from_stay_on_a_recalibrated_card(
+    recalibrated: TrainedVersion, trained: Trained
+) -> None:
+    evidence = json.loads((recalibrated.directory / "evidence.json").read_bytes())
+    evidence["recalibration"]["trees"]["suspicions"] = ["Ward: missing in 60% of rows"]
+    evidence["recalibration"]["trees"]["exclusions"] = [["Age below 18", 3], ["Unknown ward", None]]
+
+    values = json.loads(card_files(trained.file, evidence, {})["card.json"])
+    (tripod,) = (one for one in values["reporting"] if one["key"] == "tripod_ai")
+    said = {one["item"]: one["answer"] for one in tripod["answers"]}
+
+    assert "where the trees learnt: Ward: missing in 60% of rows" in said["26"]
+    assert "readmissions.csv, the trees' table: Ward: missing in 60% of rows; in" in said["7"]
+    assert "of the trees' table: Age below 18: 3; Unknown ward: withheld; of the" in said["6b"]
 
 
 def test_recalibration_says_how_often_its_people_were_looked_at_before(

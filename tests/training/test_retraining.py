@@ -17,7 +17,7 @@ from tests.training.readmissions import DEFINITION, cohort, followed, people, wr
 from tests.training.records import FIRST, record, report
 from training.options import TrainOptions
 from training.promotion import promote
-from training.registry import find_version, set_alias
+from training.registry import find_version, read_run_file, set_alias
 from training.reproduction import reproduce
 from training.retraining import Retrained, retrain
 
@@ -99,6 +99,50 @@ def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves
     assert event.by == "Ada"
     assert event.details["version"] == found.trained.version
     assert event.details["challenges"] == "1"
+
+
+def test_the_card_of_a_challenger_says_that_it_is_one_and_how_it_stands_to_the_champion(
+    registry: Settings, trained: Trained, planned: DefinitionFile
+) -> None:
+    _recorded(trained)
+    found = _retrain(planned, trained, registry)
+    version = find_version("readmission", found.trained.version, settings=registry)
+
+    card = " ".join(str(read_run_file(version, "card.html", settings=registry), "utf-8").split())
+    said = _tripod(read_run_file(version, "card.json", settings=registry))
+
+    assert said["4"].startswith("Updating of version 1, the champion, by a retraining, with int")
+    assert said["12f"] == (
+        "Made anew from readmissions.csv, the table of version 1, and recorded predictions through "
+        "2025-03-02, of the last 400 days (shown and silent), by trees of depth 2 to 2 and a "
+        "learning rate of 0.05 to 0.06, as the change plan allows; features, outcome and inclusion "
+        "limits stayed as they were"
+    )
+    assert said["16"] == (
+        "Training: readmissions.csv and recorded predictions through 2025-03-02. Evaluation: "
+        "recorded predictions after that, of other patients, so far as pseudonyms tell"
+    )
+    value, low, high = (
+        found.differences[f"auroc_minus_champion{end}"] for end in ("", "_low", "_high")
+    )
+    of_champion = "Minus version 1, the champion, on the same people: AUROC "
+    assert said["24"].startswith(f"{of_champion}{value:+.3f} ({low:z.3f} to {high:z.3f}); Brier")
+    assert "predictions later than all that its trees learnt from" in said["24"]
+    assert "of the retraining's rows, 400 are recorded predictions" in said["26"]
+    assert "400 of them were shown, so what was done about them may have changed" in said["26"]
+    assert "<h3>Beside the champion</h3> <p>Version 1 was champion when this one was made" in card
+    assert f'<td>AUROC</td><td class="number">{value:z.3f} ({low:z.3f} to {high:z.3f})' in card
+    # what is sealed has to be made again whoever is champion then
+    sealed = _tripod((found.trained.directory / "card.json").read_bytes())
+    assert sealed["24"] == "not provided"
+    assert {item: sealed[item] for item in ("4", "12f", "16", "26")} == {
+        item: said[item] for item in ("4", "12f", "16", "26")
+    }
+
+
+def _tripod(card: bytes | None) -> dict[str, str]:
+    (report,) = (one for one in json.loads(card or b"")["reporting"] if one["key"] == "tripod_ai")
+    return {one["item"]: one["answer"] for one in report["answers"]}
 
 
 @pytest.mark.parametrize("maker", ["Ada", "Rita"])
