@@ -25,7 +25,7 @@ from models.coherence import check_coherence
 from models.errors import DefinitionError
 from models.feature import Feature
 from models.gate import Gate
-from models.measured import Measured, measured
+from models.measured import Measured, by_coding, measured
 from models.misfit import faults_in_words
 from models.retraining_triggers import RetrainingTriggers
 
@@ -214,16 +214,12 @@ class Definition(Part):
     @cached_property
     def by_coding(self) -> Mapping[tuple[str, str], tuple[Feature, ...]]:
         """The observed features by each system and code under which they are reported."""
-        found: dict[tuple[str, str], tuple[Feature, ...]] = {}
-        for feature in self.features:
-            for coding in feature.codings if feature.source == "observation" else ():
-                found[coding] = (*found.get(coding, ()), feature)
-        return found
+        return by_coding(self.features)
 
     @cached_property
     def given(self) -> frozenset[str]:
         """The names of the features that are given, not derived from others."""
-        return frozenset(feature.name for feature in self.features if feature.derived is None)
+        return frozenset(one.name for one in self.measured)
 
     @cached_property
     def measured(self) -> tuple[Measured, ...]:

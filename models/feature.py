@@ -67,16 +67,23 @@ class Plain(Struct, frozen=True):
     """What makes a value plain: a finite number in this range, or a category; its unit and codes.
 
     Without a range `low` is above `high`. Under `codes` a number in the unit is the value itself.
+    `is_text` is a category that a text names, which those of `category_systems` aren't;
+    `is_birth_date` is one that makes an age in years.
     """
 
+    name: str
     low: float
     high: float
     whole: bool
     unit: str | None
     unit_mandatory: bool
+    is_category: bool
+    is_text: bool
+    is_birth_date: bool
     categories: frozenset[str]
     look_back: timedelta | None
     codes: frozenset[str]
+    has_several_codes: bool
 
 
 class Feature(BaseModel):
@@ -176,16 +183,22 @@ class Feature(BaseModel):
         unit, observed = self.unit or "1", self.source == "observation"
         codes = {code for _, code in self.codings} if observed else set()
         low, high = self.plausible or (math.inf, -math.inf)
+        is_category = self.kind == "categorical"
         return Plain(
+            self.name,
             # so that the comparison itself refuses what isn't finite
             max(low, math.nextafter(-math.inf, 0)),
             min(high, math.nextafter(math.inf, 0)),
             self.is_whole,
             self.unit,
             self.unit_mandatory,
+            is_category,
+            is_category and not self.category_systems,
+            self.source == "birth_date" and unit == "a",
             frozenset(self.categories),
             self.look_back,
             frozenset(code for code in codes if is_as_it_is(unit, self.analyte, code)),
+            len(self.codings) > 1,
         )
 
     @cached_property

@@ -18,7 +18,7 @@ from models.errors import MalformedInput, OutOfScope, TooLittleData, UnusableVal
 from models.feature import Derived, Feature
 from models.origin import codes_of, sources_of
 from models.other_readings import cautions, doubts
-from models.readings import Finding, Given, Reading, Readings
+from models.readings import Finding, Reading, Readings
 from models.values import amount, check_plausible, plain_value, unusable, value_of
 
 __all__ = ["FeatureSet", "assemble", "check_inclusion", "encode", "encode_table"]
@@ -52,19 +52,10 @@ def assemble(definition: Definition, readings: Readings, predicted_at: datetime)
     without an offset.
     """
     _check_form(definition, readings, predicted_at)
-    values: dict[str, Value] = {}
     findings: list[Finding] = []
     used: dict[str, Sequence[Reading]] = {}
     sent: dict[str, Sequence[Reading]] = {}
-    for feature, name, low, high, whole, absent in definition.measured:
-        given = readings.get(name)
-        if given is None:
-            findings.append(absent)
-            values[name] = None
-        elif type(given) is float and low <= given <= high and not (whole and given % 1):
-            values[name] = given
-        else:
-            values[name] = _given_value(feature, given, predicted_at, findings, used, sent)
+    values = _values(definition, readings, predicted_at, findings, used, sent)
     check_inclusion(definition, values)
     if len(values) < len(definition.features):
         values = _with_derived(definition, values, findings)
@@ -124,22 +115,48 @@ def _check_form(definition: Definition, readings: Readings, predicted_at: dateti
             )
 
 
-def _given_value(
+def _values(
+    definition: Definition,
+    readings: Readings,
+    predicted_at: datetime,
+    findings: list[Finding],
+    used: dict[str, Sequence[Reading]],
+    sent: dict[str, Sequence[Reading]],
+) -> dict[str, Value]:
+    """Return the value of each feature that isn't derived.
+
+    `findings`, and the readings that were `used` and `sent` of resources, are filled.
+    """
+    values: dict[str, Value] = {}
+    for feature, plain, name, low, high, whole, absent in definition.measured:
+        given = readings.get(name)
+        if given is None:
+            findings.append(absent)
+            values[name] = None
+        elif type(given) is float and low <= given <= high and not (whole and given % 1):
+            values[name] = given
+        else:
+            sequence = (Reading(given),) if isinstance(given, float) else given
+            value = None
+            if len(sequence) == 1:
+                value = plain_value(plain, sequence[0], predicted_at)
+            if value is None:
+                value = _looked_at(feature, sequence, predicted_at, findings, used, sent)
+            elif sequence[0].source is not None:
+                used[name] = sent[name] = sequence
+            values[name] = value
+    return values
+
+
+def _looked_at(
     feature: Feature,
-    given: Given,
+    readings: Sequence[Reading],
     predicted_at: datetime,
     findings: list[Finding],
     used: dict[str, Sequence[Reading]],
     sent: dict[str, Sequence[Reading]],
 ) -> Value:
-    readings = (Reading(given),) if isinstance(given, float) else given
-    if len(readings) == 1:
-        reading = readings[0]
-        value = plain_value(feature.plain, reading, predicted_at)
-        if value is not None:
-            if reading.source is not None:
-                used[feature.name] = sent[feature.name] = readings
-            return value
+    """Return the value of readings that aren't one plain value, or None without a usable one."""
     if any(reading.source is not None for reading in readings):
         sent[feature.name] = keepable(feature, readings)
     return _measured(feature, readings, predicted_at, findings, used)

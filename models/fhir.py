@@ -44,6 +44,7 @@ _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
 AnyResource = Observation | Patient | Encounter | OperationOutcome
+_A_PATIENT = b'{"resourceType":"Patient"'  # as is no Observation, but not all Patients begin
 _OBSERVATIONS = msgspec.json.Decoder(Observation)
 
 
@@ -192,14 +193,15 @@ def _resource(entry: AnyEntry, index: int) -> AnyResource | None:
     """Return what an entry holds, or None where it's nothing that is read here."""
     resource, search = entry.resource, entry.search
     if isinstance(resource, msgspec.Raw):
-        observation = _observation(resource)
+        raw = bytes(resource)
+        observation = None if raw.startswith(_A_PATIENT) else _observation(raw)
         if observation is None:
-            return _any_resource(bytes(resource), place_of(index), search)
+            return _any_resource(raw, place_of(index), search)
         resource = observation
     return resource if search is None or search.mode != "outcome" else None
 
 
-def _observation(raw: msgspec.Raw) -> Observation | None:
+def _observation(raw: bytes) -> Observation | None:
     """Return an Observation, as nearly all are; what isn't one needs a closer look."""
     try:
         return _OBSERVATIONS.decode(raw)

@@ -39,6 +39,18 @@ def server_and_resource(name: str) -> tuple[str, str]:
     return server, name[len(server) + 1 :]
 
 
+def server_of(address: str | None) -> str:
+    """Return the server of an address, the host in small letters, or nothing."""
+    if address is None:
+        return ""
+    server, _ = server_and_resource(address)
+    if not server:
+        return ""
+    scheme, _, rest = server.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.lower()}{slash}{path}"
+
+
 def uuid_in(text: str | None, field: str) -> UUID | None:
     """Return a UUID as FHIR writes it, urn:uuid:..., or bare as was taken from the beginning."""
     if text is None:

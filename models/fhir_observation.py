@@ -5,10 +5,12 @@ from datetime import datetime
 
 from models.errors import MalformedInput
 from models.feature import Feature
+from models.fhir_names import is_id
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
-from models.fhir_value import absent_because, other_unit, plain_value, value_in, values_differ
+from models.fhir_usual import usual_value
+from models.fhir_value import absent_because, other_unit, value_in, values_differ
 from models.fhir_versions import FoundObservation
 from models.readings import Fault, Reading
 
@@ -37,7 +39,7 @@ class ObservationReader:
         `fault` is what already speaks against all of it. Raises as `readings` does, and
         MalformedInput for names that couldn't be quoted, unless nothing is wanted.
         """
-        found = self._plain(one, fault)
+        found = self._usual(one, fault)
         if found is None:
             wanted = self.wanted(one.observation)
             if not wanted:
@@ -48,7 +50,7 @@ class ObservationReader:
             )
         return found
 
-    def _plain(
+    def _usual(
         self, one: FoundObservation, fault: Fault | None
     ) -> Sequence[tuple[Feature, Reading]] | None:
         """Return what `readings` would of an Observation with one code and one usual value.
@@ -65,25 +67,21 @@ class ObservationReader:
         features = self._codes.get((system, code), ())
         if len(features) != 1:
             return None if features else ()
-        if observation.implicit_rules or observation.focus or _has_several_times(observation):
+        usual = usual_value(observation, features[0])
+        if usual is None:
             return None
-        if observation.effective_period is not None and _is_untimed(observation):
-            return None
-        plain = plain_value(observation, features[0])
-        if plain is None:
-            return None
-        one.check_names()
-        value, unit, comparator = plain
-        date_time = observation.effective_date_time
-        known = self._times.get(date_time) if date_time is not None else None
+        source = self._source(one)
+        value, unit, comparator = usual
+        text, issued = observation.effective_date_time, observation.issued
+        known = self._times.get(text) if text is not None else None
         taken_at, time_fault = known or self._effective(observation, one.index)
-        issued_at, issue_fault = _issued(observation.issued, one.index)
+        issued_at, issue_fault = (None, None) if issued is None else _issued(issued, one.index)
         reading = Reading(
             value,
             unit,
             taken_at,
             code,
-            one.source,
+            source,
             issued_at,
             comparator,
             observation.status or "unknown",
@@ -91,6 +89,14 @@ class ObservationReader:
             fault or time_fault or issue_fault,
         )
         return ((features[0], reading),)
+
+    def _source(self, one: FoundObservation) -> str:
+        """Return what an Observation is called; raise MalformedInput where that is no name."""
+        own = one.observation.id
+        if own is not None and one.full_url is None and one.observation.meta is None and is_id(own):
+            return f"Observation/{own}"
+        one.check_names()
+        return one.source
 
     def readings(
         self,

@@ -125,14 +125,14 @@ class Quantity(Primitive, frozen=True, kw_only=True):
     """A measured amount; `code` is the unit in `system`, `unit` its text."""
 
     value: float | None = None
-    value_beside: Primitive | None = msgspec.field(default=None, name="_value")
     comparator: str | None = None
-    comparator_beside: Primitive | None = msgspec.field(default=None, name="_comparator")
     unit: str | None = None
-    unit_beside: Primitive | None = msgspec.field(default=None, name="_unit")
     system: str | None = None
-    system_beside: Primitive | None = msgspec.field(default=None, name="_system")
     code: str | None = None
+    value_beside: Primitive | None = msgspec.field(default=None, name="_value")
+    comparator_beside: Primitive | None = msgspec.field(default=None, name="_comparator")
+    unit_beside: Primitive | None = msgspec.field(default=None, name="_unit")
+    system_beside: Primitive | None = msgspec.field(default=None, name="_system")
     code_beside: Primitive | None = msgspec.field(default=None, name="_code")
 
 
@@ -161,8 +161,8 @@ class Measured(Element, frozen=True):
 
     code: CodeableConcept | None = None
     value_quantity: Quantity | None = None
-    value_codeable_concept: CodedValue | None = None
     value_string: str | None = None
+    value_codeable_concept: CodedValue | None = None
     value_boolean: bool | None = None
     value_integer: int | None = None
     value_range: Any = None
@@ -226,11 +226,8 @@ class Measured(Element, frozen=True):
 
 
 class Observation(Measured, frozen=True, kw_only=True):
-    """A measurement of a patient, or a panel of them as components."""
+    """A measurement of a patient, or a panel of them as components; what most have comes last."""
 
-    resource_type: Literal["Observation"]
-    id: str | None = None
-    meta: Meta | None = None
     status_beside: Primitive | None = msgspec.field(default=None, name="_status")
     effective_date_time_beside: Primitive | None = msgspec.field(
         default=None, name="_effectiveDateTime"
@@ -240,15 +237,18 @@ class Observation(Measured, frozen=True, kw_only=True):
     )
     issued_beside: Primitive | None = msgspec.field(default=None, name="_issued")
     implicit_rules: str | None = None
-    status: str | None = None
-    subject: Reference | None = None
     focus: tuple[Reference, ...] = ()
-    effective_date_time: str | None = None
     effective_instant: str | None = None
     effective_period: Period | None = None
     effective_timing: Any = None
-    issued: str | None = None
     component: tuple[Measured, ...] = ()
+    resource_type: Literal["Observation"]
+    id: str | None = None
+    meta: Meta | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    effective_date_time: str | None = None
+    issued: str | None = None
 
     @property
     def known_status(self) -> str | None:

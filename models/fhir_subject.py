@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from models.errors import MalformedInput, OutOfScope, UnusableValue
-from models.fhir_names import check_id, check_reference, server_and_resource
+from models.fhir_names import check_id, check_reference, server_and_resource, server_of
 from models.fhir_resources import Identifier, Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
@@ -115,9 +115,10 @@ class Subjects:
         self._person = person
         self._others: list[str] = []
         # the server whose patient it is, as soon as an address says so
-        self._server = "" if person is None else _server_of(person.full_url)
+        self._server = "" if person is None else server_of(person.full_url)
         # nearly all have one and the same reference
         self._told: dict[tuple[str, str], Literal["no_subject"] | None] = {}
+        self._faultless: Reference | None = None
 
     @property
     def context(self) -> PatientContext:
@@ -135,16 +136,20 @@ class Subjects:
         Raises UnusableValue for an Observation of somebody else, MalformedInput where there is no
         Patient and its reference is none.
         """
+        if full_url is None and subject is not None and subject == self._faultless:
+            return None
         reference = None if subject is None else subject.reference
         if subject is None or reference is None or _needs_a_look(subject):
             return _fault(subject, self._person, self._others, index)
         is_relative = reference.startswith("Patient/")
-        server = _server_of(full_url if is_relative else reference)
+        server = server_of(full_url if is_relative else reference)
         key, told = (reference, server), self._told
         if key not in told:
             told[key] = _fault(subject, self._person, self._others, index)
             if told[key] is None:
                 self._check_server(server, index)
+        if full_url is None and told[key] is None:
+            self._faultless = subject
         return told[key]
 
     def _check_server(self, server: str, index: int) -> None:
@@ -152,18 +157,6 @@ class Subjects:
         if server and self._server not in ("", server):
             raise _foreign(place_of(index))
         self._server = server or self._server
-
-
-def _server_of(address: str | None) -> str:
-    """Return the server of an address, the host in small letters, or nothing."""
-    if address is None:
-        return ""
-    server, _ = server_and_resource(address)
-    if not server:
-        return ""
-    scheme, _, rest = server.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.lower()}{slash}{path}"
 
 
 def _fault(
@@ -217,7 +210,7 @@ def subject_named(subject: Reference | None, address: str) -> str:
     """
     if subject is None or subject.reference is None or subject.identifier is not None:
         return ""
-    if not _can_be_told(subject) or _server_of(subject.reference) not in ("", _server_of(address)):
+    if not _can_be_told(subject) or server_of(subject.reference) not in ("", server_of(address)):
         return ""
     return patient_named(subject.reference)
 

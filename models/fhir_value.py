@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from math import isclose
 from typing import Any, Final
 
-from msgspec.structs import astuple
-
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_resources import (
     UCUM,
     CodedValue,
     Measured,
-    Observation,
     Primitive,
     Quantity,
     is_absent,
@@ -25,13 +22,6 @@ from models.readings import Fault, Reading
 from models.units import contradicts_unit, convert, is_text_only
 
 Value = tuple[float | str | None, str | None, str | None, Fault | None]
-_NOTHING_BESIDE = (None,) * 5
-# of Observation, by the order of its fields: what stands behind the text of a value, ...
-_ELSE = slice(4, 21)
-_NOTHING_ELSE = (*(None,) * 16, ())
-# ... and beside its status, times and issue
-_BESIDES = slice(24, 28)
-_NOTHING_BESIDES = (None,) * 4
 _WITHHELD = frozenset(("masked", "not-permitted"))
 # a category is named by a code of any system, but never by what can't be a code of its own
 _FORMS: Final = {
@@ -50,34 +40,6 @@ def absent_because(part: Measured) -> str | None:
         reasons += [known_reason(one.code) for one in coding if one.code] or [known_reason(None)]
     given = [reason for reason in reasons if reason is not None]
     return next((one for one in given if one in _WITHHELD), next(iter(given), None))
-
-
-def plain_value(
-    observation: Observation, feature: Feature
-) -> tuple[float | str, str | None, str | None] | None:
-    """Return value, unit and comparator of a quantity in UCUM or of a category's text.
-
-    None is for whatever else is given, or given beside.
-    """
-    given = astuple(observation)
-    quantity, text = given[1], given[3]
-    if given[2] is not None or given[_ELSE] != _NOTHING_ELSE:
-        return None
-    if given[_BESIDES] != _NOTHING_BESIDES:
-        return None
-    if feature.kind == "categorical":
-        is_plain = text is not None and quantity is None and not feature.category_systems
-        return (text, None, None) if is_plain else None
-    if quantity is None or text is not None or quantity.value is None:
-        return None
-    code = quantity.code
-    if not code or quantity.system != UCUM or is_text_only(code):
-        return None
-    if quantity.extension or _besides(quantity) != _NOTHING_BESIDE:
-        return None
-    if quantity.unit and _contradicts(quantity, feature):
-        return None
-    return quantity.value, code, quantity.comparator
 
 
 def value_in(part: Measured, feature: Feature, index: int) -> Value:
@@ -106,7 +68,7 @@ def value_in(part: Measured, feature: Feature, index: int) -> Value:
 def other_unit(quantity: Quantity, feature: Feature) -> str | None:
     """Return the text of a unit that UCUM's code beside it contradicts."""
     text = quantity.unit
-    if not text or quantity.system != UCUM or not _contradicts(quantity, feature):
+    if not text or quantity.system != UCUM or not contradicts(quantity, feature):
         return None
     return text
 
@@ -193,7 +155,7 @@ def _quantity(quantity: Quantity, feature: Feature) -> Value:
         fault = "unknown_unit" if is_text_only(quantity.code) else None
         return quantity.value, quantity.code, quantity.comparator, fault
     unit = quantity.unit or quantity.code
-    if quantity.system is None and _contradicts(quantity, feature):
+    if quantity.system is None and contradicts(quantity, feature):
         fault = "contradictory_unit"
     elif quantity.system is not None and quantity.system != UCUM:
         fault = "unit_system"
@@ -202,7 +164,7 @@ def _quantity(quantity: Quantity, feature: Feature) -> Value:
     return quantity.value, unit or None, quantity.comparator, fault
 
 
-def _contradicts(quantity: Quantity, feature: Feature) -> bool:
+def contradicts(quantity: Quantity, feature: Feature) -> bool:
     """Say whether the text and the code of a unit are different units."""
     text, code = quantity.unit, quantity.code
     if not text or not code or text == code:

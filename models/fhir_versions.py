@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import msgspec
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from models.corrections import LONGEST
 from models.fhir_names import check_id, check_reference, server_and_resource
 from models.fhir_resources import Observation, place_of
 
+_OWN_ID = attrgetter("observation.id")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -71,8 +73,11 @@ def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]
     Newer is what was updated later or, where that doesn't tell, has the higher number as
     `versionId`. Versions that differ and of which that can't be told are all returned, undecided.
     """
-    if len({one.observation.id or one.full_url or one.index for one in found}) == len(found):
-        return sorted(found, key=_order)
+    ids = [one.observation.id for one in found]
+    if all(ids) and len(set(ids)) == len(ids):
+        # as nearly all are: one version of each
+        is_undated = all(one.observation.meta is None for one in found)
+        return sorted(found, key=_OWN_ID if is_undated else _order)
     single: dict[str | int, FoundObservation] = {}
     several: dict[str | int, list[FoundObservation]] = {}
     for one in found:

@@ -20,9 +20,9 @@ def codes_of(definition: Definition, used: Used) -> dict[str, str]:
     A value that several readings make, such as a mean, has all of their codes, joined by " + ".
     """
     found: dict[str, str] = {}
-    for name, readings in used.items():
-        if len(definition.by_name[name].codings) > 1:
-            codes = {reading.code for reading in readings if reading.code is not None}
+    for _, plain, name, *_ in definition.measured:
+        if plain.has_several_codes and name in used:
+            codes = {reading.code for reading in used[name] if reading.code is not None}
             if len(codes) == 1:
                 (found[name],) = codes
             elif codes:

@@ -27,7 +27,8 @@ _FULL_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _COMPARATORS = frozenset(("<", "<=", ">=", ">"))
 _HAIR = 1e-9
 CLOCKS_APART: Final = timedelta(minutes=15)
-_CURRENT = astuple(Reading(0.0))[2:]
+_NOTHING_BESIDE = astuple(Reading(0.0))[1:]
+_CURRENT = _NOTHING_BESIDE[1:]
 _FAULTS = {
     "no_unit": "the value has no unit",
     "unit_system": "the unit is coded in a system other than UCUM",
@@ -52,6 +53,8 @@ def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float
     Nearly every reading is such a one. None is for all others, which need a closer look.
     """
     value, unit = reading.value, reading.unit
+    if plain.is_birth_date and type(value) is str:
+        return _usual_age(plain, value, reading, predicted_at)
     if type(value) is float:
         known = (
             plain.low <= value <= plain.high
@@ -86,6 +89,18 @@ def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float
         )
     )
     return value if usable else None
+
+
+def _usual_age(plain: Plain, text: str, reading: Reading, predicted_at: datetime) -> float | None:
+    """Return the age of a plausible date of birth that has nothing beside it, else None."""
+    if astuple(reading)[1:] != _NOTHING_BESIDE or _FULL_DATE.match(text) is None:
+        return None
+    try:
+        years = completed_years(date.fromisoformat(text), predicted_at)
+    except ValueError:
+        return None
+    # before birth it would be less than nought
+    return float(years) if max(plain.low, 0) <= years <= plain.high else None
 
 
 def is_issued_early(reading: Reading) -> bool:

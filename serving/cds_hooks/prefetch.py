@@ -51,6 +51,10 @@ class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
     entry: tuple[ResultEntry, ...] = ()
 
 
+Sent = Results | msgspec.Raw | msgspec.UnsetType | None
+"""What came under a key: what a search found, anything else, or nothing."""
+
+
 class Supplied(msgspec.Struct, frozen=True):
     """What is known of one key; of a Bundle, how many it should have and where it goes on.
 
@@ -64,6 +68,7 @@ class Supplied(msgspec.Struct, frozen=True):
     because: str = ""
 
 
+NAMED = msgspec.json.Decoder(Named)
 _SEARCHES = msgspec.json.Decoder(Searched)
 _NONE = Supplied("none")
 _NOTHING = Supplied("data")  # a search that found nothing, as most do where there are many codes
@@ -122,15 +127,23 @@ def _why_unknown(supplied: Supplied | None) -> str:
     return f"was prefetched, but {supplied.because or FIRST_PAGE}"
 
 
-def read_value(
-    value: Results | msgspec.Raw | msgspec.UnsetType | None, template: Template
-) -> Supplied | None:
-    """Return what came under a key, of which results were read already; None if nothing came."""
+def read_values(values: Sequence[Sent], asked: Sequence[Template]) -> list[Supplied | None]:
+    """Return what came under each key, of which results were read already; None if nothing came."""
+    return [
+        _NOTHING
+        # as most searches find where there are many codes
+        if type(value) is Results and not (value.entry or value.total or value.link)
+        else _read_value(value, template)
+        for value, template in zip(values, asked, strict=True)
+    ]
+
+
+def _read_value(value: Sent, template: Template) -> Supplied | None:
     if type(value) is Results:
         entries = value.entry
         if not value.total and not value.link and len(entries) < template.count:
-            # as nearly all are: complete, or empty
-            return Supplied("data", entries) if entries else _NOTHING
+            # as nearly all are: complete
+            return Supplied("data", entries)
         return _found(value, template.count)
     if isinstance(value, msgspec.Raw):
         raw = bytes(value)
@@ -147,7 +160,7 @@ def read_supplied(raw: bytes, template: Template, count: int | None = None) -> S
         return _NONE
     try:
         if template.feature is None:
-            fault = _kind_fault(msgspec.json.decode(raw, type=Named).resource_type, template)
+            fault = _kind_fault(NAMED.decode(raw).resource_type, template)
         else:
             bundle = _SEARCHES.decode(raw)
             fault = bundle_fault(bundle)

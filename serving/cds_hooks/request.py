@@ -10,7 +10,7 @@ import msgspec
 from models.errors import MalformedInput
 from models.fhir_names import is_id
 from serving.cds_hooks.discovery import Template
-from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_value
+from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_values
 from serving.contract import read_json
 from serving.outbound import read_url
 from serving.problems import BadHookRequest, NotJson
@@ -88,7 +88,7 @@ class HookForm:
         if request.prefetch is None:
             return request, [None] * len(self._asked)
         values = msgspec.structs.astuple(request.prefetch)
-        return request, [read_value(*one) for one in zip(values, self._asked, strict=True)]
+        return request, read_values(values, self._asked)
 
     def _read_closely(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]]:
         try:

@@ -25,7 +25,7 @@ from records.rows import AuditRow
 from serving.cds_hooks.cards import CardForm, no_score_card
 from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
 from serving.cds_hooks.feedback import Feedback, read_reports, rows_of
-from serving.cds_hooks.prefetch import Gathered, Named, Supplied, gather
+from serving.cds_hooks.prefetch import NAMED, Gathered, Supplied, gather
 from serving.cds_hooks.readback import read_back
 from serving.cds_hooks.request import HookForm, HookRequest, check_server
 from serving.cds_hooks.stay import keep_encounter
@@ -247,7 +247,7 @@ def _check_patient(gathered: Gathered, request: HookRequest) -> None:
 
 
 def _id(entry: Entry) -> str | None:
-    return msgspec.json.decode(entry.resource, type=Named).id
+    return NAMED.decode(entry.resource).id
 
 
 def _foreign(place: str) -> UnusableValue:

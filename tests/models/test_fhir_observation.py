@@ -9,7 +9,7 @@ from models.errors import MalformedInput
 from models.feature import Feature, LocalCode
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import DATA_ABSENT, UCUM, Observation
-from models.fhir_value import plain_value
+from models.fhir_usual import usual_value
 from models.fhir_versions import FoundObservation
 from models.loinc import LOINC
 
@@ -155,5 +155,5 @@ def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
 )
 def test_only_a_result_that_is_not_as_nearly_all_are_takes_a_close_look(change, is_usual):
     observation = msgspec.convert(COMMON | {"valueQuantity": QUANTITY} | change, Observation)
-    found = plain_value(observation, LACTATE)
+    found = usual_value(observation, LACTATE)
     assert found == ((2.1, "mmol/L", None) if is_usual else None)

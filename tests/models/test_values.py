@@ -1,5 +1,5 @@
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -77,6 +77,41 @@ def test_a_number_that_is_refused_is_no_plain_one(feature, reading):
         converted = reading.unit == "mg/dL"
         expected = value if kept and not converted else None
         assert plain_value(feature.plain, reading, NOW) == expected
+
+
+AGE = Feature(
+    name="age", title="Age", kind="numeric", source="birth_date", unit="a", plausible=(18, 110)
+)
+BIRTHS = st.builds(
+    Reading,
+    value=st.dates(date(1890, 1, 1), date(2026, 4, 1)).map(str)
+    | st.sampled_from(["1950", "1950-02", "1950-02-30", "19500203", "", "2008-03-02", None, 70.0]),
+    unit=st.sampled_from([None, None, "a"]),
+    taken_at=st.sampled_from([None, None, NOW]),
+    comparator=st.sampled_from([None, None, "<"]),
+    status=st.sampled_from(["final", "final", "cancelled"]),
+    absent_because=st.sampled_from([None, None, "masked"]),
+    source=st.sampled_from([None, None, "Patient/p1"]),
+)
+
+
+@given(BIRTHS)
+def test_the_plain_age_of_a_date_of_birth_is_what_a_closer_look_would_give(reading):
+    years, findings = plain_value(AGE.plain, reading, NOW), []
+    if years is not None:
+        assert choose(AGE, [reading], NOW)[0] == [reading]
+        assert value_of(AGE, reading, NOW, findings) == years
+        assert findings == []
+
+
+@given(st.dates(date(1890, 1, 1), date(2026, 4, 1)))
+def test_a_date_of_birth_is_plain_unless_the_age_is_refused(born):
+    reading = Reading(born.isoformat())
+    try:
+        age = value_of(AGE, reading, NOW, [])
+    except InputError:
+        age = None
+    assert plain_value(AGE.plain, reading, NOW) == age
 
 
 @pytest.mark.parametrize(
