@@ -23,7 +23,7 @@ from training.candidate import Progress
 from training.card import Card, card_files
 from training.champion import JUDGED_FILE, judged_file
 from training.cohort import Cohort
-from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
+from training.earlier_runs import Looks, people_tags
 from training.evaluation import evaluate_beside_on
 from training.evidence import RECALIBRATED
 from training.plots import drawings
@@ -220,7 +220,7 @@ def _record(
             "definition_digest": examined.version.definition_digest,
             "cohort_digest": examined.cohort.digest,
             "trained_by": by,
-            JUDGED_PEOPLE: people_digest(examined.cohort, examined.rows),
+            **people_tags(examined.cohort, examined.rows),
         },
         begun=looks,
     )

@@ -11,7 +11,7 @@ import pandas as pd
 from models.definition import DefinitionFile
 from models.figure_names import MINUS_BASELINE
 from training.cohort import input_features
-from training.earlier_runs import JUDGED_PEOPLE, Looks, people_digest
+from training.earlier_runs import Looks, people_tags
 from training.evidence import RunEvidence
 from training.metrics import flat_differences, flat_metrics
 from training.options import TrainOptions
@@ -54,7 +54,7 @@ def run_record(
             "definition_digest": evidence.file.digest,
             "cohort_digest": evidence.cohort.digest,
             "trained_by": options.trained_by,
-            JUDGED_PEOPLE: people_digest(evidence.cohort, evidence.test),
+            **people_tags(evidence.cohort, evidence.test),
             **({} if options.requested_by is None else {"requested_by": options.requested_by}),
             **({} if compared is None else {"champion_digest": compared.digest}),
         },

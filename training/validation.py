@@ -22,7 +22,7 @@ from training.case_mix import accrual, compare_rows, event_rate
 from training.case_mix_facts import comparison
 from training.cohort import Cohort
 from training.data_quality import DataQuality, assess_quality
-from training.earlier_runs import JUDGED_PEOPLE, people_digest
+from training.earlier_runs import people_tags
 from training.evaluation import evaluate_on
 from training.lineage import Familiar, Made, lineage, seen_before, untold
 from training.metrics import flat_metrics
@@ -111,7 +111,7 @@ def validate(
                     "validates": examined.version.version,
                     "artefact_digest": examined.version.artefact_digest,
                     "cohort_digest": cohort.digest,
-                    JUDGED_PEOPLE: people_digest(cohort, examined.rows),
+                    **people_tags(cohort, examined.rows),
                 },
             ),
             settings=settings,

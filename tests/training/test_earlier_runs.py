@@ -176,6 +176,56 @@ def test_runs_that_begin_in_the_same_moment_are_counted_one_after_the_other(
     assert sorted(counts) == [0, 1, 2, 3]
 
 
+def test_a_table_that_has_grown_is_known_by_the_people_whom_it_shares_with_an_earlier_run(
+    definition_file: DefinitionFile, tmp_path: Path
+) -> None:
+    home = Settings(home=tmp_path)
+    frame = people(1600, seed=6).assign(time=np.arange(1600))
+    _train(replace(cohort(frame.iloc[:1000]), digest="1" * 64), definition_file, home)
+
+    grown = _train(replace(cohort(frame.iloc[:1200]), digest="2" * 64), definition_file, home)
+    later = _train(replace(cohort(frame.iloc[:1600]), digest="3" * 64), definition_file, home)
+
+    today = datetime.now(UTC).date()
+    # 600 to 999 judged first, then 720 to 1,199, then 960 to 1,599: 58 %, and 6 % and 37 % again
+    assert grown.earlier == EarlierRuns(1, today, sharing=1)
+    assert later.earlier == EarlierRuns(1, today, sharing=1)
+    card = _cards(grown, home)[0]
+    assert "A tenth or more of these people, by their ids, judged an earlier run of this" in card
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    run = client.get_run(later.run_id)
+    kept = run.data.tags["auscult.judged_sketch"]
+    assert not [one for one in frame["patient_id"] if one in kept]
+    untouched = replace(cohort(people(300, seed=9)), digest="4" * 64)  # P00000 to P00299
+    population, _ = admit(untouched, definition_file.definition, NOW)
+    found = earlier_runs("readmission", untouched, population, home)
+    assert (found.count, found.untold) == (0, 0)
+    assert "none of this model by a tenth or more of these people, so far as" in found.words
+
+    # as runs of an earlier release are, which kept no sketch
+    for one in client.search_runs([run.info.experiment_id]):
+        client.delete_tag(one.info.run_id, "auscult.judged_sketch")
+    before = earlier_runs("readmission", untouched, population, home)
+    assert (before.count, before.untold) == (0, 3)
+    assert before.words.endswith(
+        "; of 3 runs of this model by an earlier release it can't be told who they share"
+    )
+
+
+def test_it_is_said_by_what_earlier_runs_are_known() -> None:
+    day = date(2026, 3, 2)
+
+    both = EarlierRuns(3, day, sharing=1).words
+    shared = EarlierRuns(2, day, sharing=2, untold=1).words
+
+    assert both.startswith("These people, others of this table, or a tenth or more of these people")
+    assert "by their ids, judged 3 earlier runs of this model, the first on 2026-03-02" in both
+    assert shared.startswith("A tenth or more of these people, by their ids, judged 2 earlier")
+    assert shared.endswith(
+        "; of one run of this model by an earlier release it can't be told who they share"
+    )
+
+
 def test_one_earlier_run_is_told_as_one() -> None:
     words = EarlierRuns(1, date(2026, 3, 2)).words
 
