@@ -26,14 +26,12 @@ def against_baseline(evidence: Mapping[str, Any]) -> BaselineMetrics:
     """Return the differences to the regression of sealed evidence.
 
     A recalibrated version is compared with itself as it was, so that the differences are those of
-    its trees as they were made; there are none where its evidence is older than these gates.
+    its trees as they were made, which its evidence holds as `of_trees` returns them.
     """
-    if "recalibration" not in evidence:
-        judged = evidence["model_evidence"]["evaluation"]
-        return baseline_metrics(evidence["difference_to_baseline"], judged)
     made = evidence.get(OF_TREES)
     if made is None:
-        return NO_BASELINE
+        judged = evidence["model_evidence"]["evaluation"]
+        return baseline_metrics(evidence["difference_to_baseline"], judged)
     words = f"of version {made['version']}, whose trees these are, as it was judged"
     return baseline_metrics(made["difference"], made["judged"], words)
 

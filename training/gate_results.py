@@ -9,9 +9,10 @@ from models.definition import parse_definition
 from models.errors import ArtefactError
 from models.gate import gates_asked
 from records.settings import Settings
-from training.against_baseline import against_baseline
+from training.against_baseline import OF_TREES, against_baseline, of_trees
 from training.champion import FILE, read_comparison
 from training.data_quality import check_data_quality
+from training.evidence import RECALIBRATED
 from training.gates import ChampionMetrics, GateResult, check_gates
 from training.lineage import lineage
 from training.registry import RegisteredVersion, champion_of, read_run_file
@@ -33,7 +34,7 @@ def gate_results(
         judged = evidence["model_evidence"]["evaluation"]
         subgroups = judged["subgroups"]
         metrics: dict[str, Any] = evidence["metrics"]
-        baseline = against_baseline(evidence)
+        baseline = against_baseline(_with_trees(evidence, registered, settings))
         unassessed = check_unassessed(definition, evidence["not_assessed"])
         quality = check_data_quality(evidence["data_quality"])
     except (OSError, ValueError, KeyError) as error:
@@ -41,6 +42,20 @@ def gate_results(
     gates = gates_asked(definition)
     found = check_gates(gates, metrics, subgroups, champion, judged, baseline)
     return (*found, *unassessed, quality)
+
+
+def _with_trees(
+    evidence: dict[str, Any], registered: RegisteredVersion, settings: Settings
+) -> dict[str, Any]:
+    """Return a version's evidence with how its trees stand to the regression.
+
+    What an earlier release recalibrated keeps that in the evidence of the version whose trees it
+    has.
+    """
+    if RECALIBRATED not in evidence or OF_TREES in evidence:
+        return evidence
+    trees = lineage(registered, settings=settings)[-1]
+    return {**evidence, OF_TREES: of_trees(trees.version.version, trees.evidence)}
 
 
 def _beside_champion(registered: RegisteredVersion, settings: Settings) -> ChampionMetrics:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.training.readmissions import cohort, people
 from training import search
 from training.card import card_files
 from training.cohort import Cohort
+from training.gate_results import gate_results
 from training.options import TrainOptions
 from training.recalibration import recalibrate
 from training.registry import find_version
@@ -210,6 +212,26 @@ def test_the_card_of_a_recalibrated_version_says_nothing_of_fits_that_it_has_not
     served = model.scorer.explain_batch(encode_table(model.definition, columns))
     mean = np.abs(served.contributions).mean(axis=0)
     assert list(evidence["importance"].values()) == pytest.approx(mean.tolist())
+
+
+def test_a_version_that_an_earlier_release_recalibrated_is_held_against_the_regression_too(
+    home: Settings, recalibrated: TrainedVersion, tmp_path: Path
+) -> None:
+    registered = find_version("readmission", recalibrated.version, settings=home)
+    older = tmp_path / "older"
+    shutil.copytree(recalibrated.directory, older)
+    evidence = json.loads((older / "evidence.json").read_bytes())
+    del evidence["trees_against_baseline"]
+    (older / "evidence.json").write_text(json.dumps(evidence))
+
+    now = gate_results(registered, recalibrated.directory, settings=home)
+    found = gate_results(registered, older, settings=home)
+
+    assert found == now
+    beside = [gate for gate in found if gate.metric.endswith("_minus_baseline")]
+    assert len(beside) == 2
+    assert all("of version 1, whose trees these are, as it was judged" in g.words for g in beside)
+    assert all(gate.passed for gate in beside)
 
 
 def test_suspicions_of_the_table_that_the_trees_learnt_from_stay_on_a_recalibrated_card(
