@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +23,8 @@ ROWS_AT_ONCE = 100_000
 # what streams count beside features and scores
 COUNTED = ("site", "contributions", "findings")
 DAYS_AT_ONCE = 92
+# before the first request came in; what is dated earlier counts as what comes late does
+LONGEST_BACKFILL = timedelta(days=3653)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def plan(model: str, version: str, closed_through: date | None, through: date) -
     recorded = requests_a_day(model, version, through)
     if not recorded:
         return Plan((), {})
-    first = closed_through + ONE_DAY if closed_through else min(recorded)
+    first = closed_through + ONE_DAY if closed_through else _begin(model, version, recorded)
     counted = dict(
         DayCount.objects.filter(model=model, version=version, stream=TRAFFIC).values_list(
             "day", "total"
@@ -64,6 +66,20 @@ def plan(model: str, version: str, closed_through: date | None, through: date) -
             "recorded; restore them, or register the version anew to begin its evidence again"
         )
     return Plan(tuple(_batches(recorded, first, through)), late)
+
+
+def _begin(model: str, version: str, recorded: Collection[date]) -> date:
+    """Return the first day to close: that of the first request, if it isn't dated too far back.
+
+    Otherwise one prediction of the past would open decades of days in which nobody was seen.
+    """
+    came_in = [
+        row.recorded_at.astimezone(UTC).date()
+        for table in (Prediction, Refusal)
+        # their keys are in the order of their times
+        if (row := table.objects.filter(model=model, version=version).order_by("pk").first())
+    ]
+    return max(min(recorded), min(came_in) - LONGEST_BACKFILL)
 
 
 def requests_a_day(model: str, version: str, through: date) -> Counter[date]:
