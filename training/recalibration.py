@@ -3,7 +3,6 @@
 In the large and slope: logit(risk) = a logit(risk as it was) + b, so that explanations stay exact.
 """
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -34,6 +33,7 @@ from training.row_digests import FILE, digests_of_run
 from training.run import TrainedVersion, register_version
 from training.run_files import write_pages
 from training.run_record import typical_row
+from training.scratch import scratch
 from training.split import folds
 from training.validation import Examined, examine
 
@@ -67,8 +67,8 @@ def recalibrate(
             f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
             f"{examined.untold}; train it again, and recalibrate that version"
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
+    with scratch(settings) as place:
+        artefact, files = place / "artefact", place / "run"
         artefact.mkdir()
         files.mkdir()
         built = build_recalibrated(

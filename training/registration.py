@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from training.registry import (
     store,
     use,
 )
+from training.scratch import scratch
 
 _PYFUNC = Path(__file__).with_name("pyfunc.py")
 
@@ -61,7 +63,7 @@ def register_run(
     tags = {f"{TAG}{name}": value for name, value in record.tags.items()}
     _open_store(definition.name, settings)
     with _started(definition, cohort, record, settings, context="training") as (run, counts):
-        with _import_path_kept():
+        with _import_path_kept(), _temporary_files_in_home(settings):
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(_PYFUNC),
@@ -134,6 +136,18 @@ def _open_store(name: str, settings: Settings) -> None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
         client.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
     end_dead_runs(mlflow.set_experiment(name).experiment_id, settings)
+
+
+@contextlib.contextmanager
+def _temporary_files_in_home(settings: Settings) -> Iterator[None]:
+    """Let MLflow, which copies the model to be logged, do so where dead runs' files are removed."""
+    before = tempfile.tempdir
+    with scratch(settings) as directory:
+        tempfile.tempdir = str(directory)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextlib.contextmanager

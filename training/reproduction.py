@@ -1,7 +1,6 @@
 """Whether a version can be made again, byte for byte, from its cohort and its record."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +25,7 @@ from training.registry import (
     run_tags,
 )
 from training.retraining import growth_of, recorded_cohort
+from training.scratch import scratch
 from training.validation import examine
 
 _CIRCUMSTANCES: Final = {"lock_digest": "the lock", "code_version": "Auscult's version"}
@@ -67,8 +67,8 @@ def reproduce(
     evidence: dict[str, Any] = json.loads((first / "evidence.json").read_bytes())
     if RETRAINING in evidence and RECALIBRATED not in evidence:
         cohort = _with_records(file, cohort, evidence[RETRAINING], settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        again, files = Path(scratch) / "artefact", Path(scratch) / "run"
+    with scratch(settings) as directory:
+        again, files = directory / "artefact", directory / "run"
         again.mkdir()
         files.mkdir()
         if RECALIBRATED in evidence:

@@ -1,7 +1,6 @@
 """One training run: from a definition and its cohort to a registered version with its evidence."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,6 +21,7 @@ from training.options import TrainOptions
 from training.registration import RunRecord, register_run
 from training.registry import download, store
 from training.run_files import complete_card
+from training.scratch import scratch
 from training.stages import Stages
 
 
@@ -58,8 +58,8 @@ def train(
     if settings.root.is_dir():  # rather now than when all is made
         check_artefact_root(store(settings), file.definition.name, settings)
     stages = Stages(progress)
-    with tempfile.TemporaryDirectory() as scratch:
-        artefact, files = Path(scratch) / "artefact", Path(scratch) / "run"
+    with scratch(settings) as place:
+        artefact, files = place / "artefact", place / "run"
         artefact.mkdir()
         files.mkdir()
         with before_registration():

@@ -200,7 +200,8 @@ def test_a_bad_cohort_leaves_nothing_registered(trained: Trained, tmp_path: Path
         )
 
     assert stages == ["Checking the cohort"]
-    assert not settings.root.exists()
+    files = [path for path in settings.root.rglob("*") if path.is_file()]
+    assert files == [settings.root / "scratch.lock"]
 
 
 def test_a_run_that_fails_while_it_is_logged_leaves_no_version(
