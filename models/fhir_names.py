@@ -8,7 +8,7 @@ from models.errors import MalformedInput
 from models.fhir_resources import place_of
 
 _ID: Final = r"[A-Za-z0-9.\-]{1,64}"
-_IS_ID = re.compile(_ID)
+IS_ID: Final = re.compile(_ID).fullmatch
 # what FHIR puts between a resource's name and its version
 VERSION: Final = "/_history/"
 _ADDRESS: Final = r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]\-]+"
@@ -20,7 +20,7 @@ _IS_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9
 
 def is_id(text: str) -> bool:
     """Say whether a text is an id as FHIR R4 has it."""
-    return _IS_ID.fullmatch(text) is not None
+    return IS_ID(text) is not None
 
 
 def is_reference(text: str) -> bool:

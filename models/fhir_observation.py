@@ -5,7 +5,7 @@ from datetime import datetime
 
 from models.errors import MalformedInput
 from models.feature import Feature
-from models.fhir_names import is_id
+from models.fhir_names import IS_ID
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
@@ -39,37 +39,19 @@ class ObservationReader:
         `fault` is what already speaks against all of it. Raises as `readings` does, and
         MalformedInput for names that couldn't be quoted, unless nothing is wanted.
         """
-        found = self._usual(one, fault)
-        if found is None:
-            wanted = self.wanted(one.observation)
-            if not wanted:
-                return ()
-            one.check_names()
-            found = self.readings(
-                one.observation, wanted, index=one.index, source=one.source, fault=fault
-            )
-        return found
-
-    def _usual(
-        self, one: FoundObservation, fault: Fault | None
-    ) -> Sequence[tuple[Feature, Reading]] | None:
-        """Return what `readings` would of an Observation with one code and one usual value.
-
-        Nearly every Observation is such a one. None is for all others, which need a closer look.
-        """
         observation = one.observation
         concept = observation.code
         if concept is None or len(concept.coding) != 1 or observation.component:
-            return None
+            return self._close_look(one, fault)
         system, code = concept.coding[0].system, concept.coding[0].code
         if system is None or code is None:
             return ()
         features = self._codes.get((system, code), ())
         if len(features) != 1:
-            return None if features else ()
+            return self._close_look(one, fault) if features else ()
         usual = usual_value(observation, features[0])
         if usual is None:
-            return None
+            return self._close_look(one, fault)
         source = self._source(one)
         value, unit, comparator = usual
         text, issued = observation.effective_date_time, observation.issued
@@ -90,10 +72,21 @@ class ObservationReader:
         )
         return ((features[0], reading),)
 
+    def _close_look(
+        self, one: FoundObservation, fault: Fault | None
+    ) -> Sequence[tuple[Feature, Reading]]:
+        wanted = self.wanted(one.observation)
+        if not wanted:
+            return ()
+        one.check_names()
+        return self.readings(
+            one.observation, wanted, index=one.index, source=one.source, fault=fault
+        )
+
     def _source(self, one: FoundObservation) -> str:
         """Return what an Observation is called; raise MalformedInput where that is no name."""
         own = one.observation.id
-        if own is not None and one.full_url is None and one.observation.meta is None and is_id(own):
+        if own is not None and one.full_url is None and one.observation.meta is None and IS_ID(own):
             return f"Observation/{own}"
         one.check_names()
         return one.source

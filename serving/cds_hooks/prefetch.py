@@ -129,22 +129,20 @@ def _why_unknown(supplied: Supplied | None) -> str:
 
 def read_values(values: Sequence[Sent], asked: Sequence[Template]) -> list[Supplied | None]:
     """Return what came under each key, of which results were read already; None if nothing came."""
-    return [
-        _NOTHING
-        # as most searches find where there are many codes
-        if type(value) is Results and not (value.entry or value.total or value.link)
-        else _read_value(value, template)
-        for value, template in zip(values, asked, strict=True)
-    ]
+    supplied: list[Supplied | None] = []
+    for value, template in zip(values, asked, strict=True):
+        if not isinstance(value, Results):
+            supplied.append(_read_other(value, template))
+        elif value.total or value.link or len(value.entry) >= template.count:
+            supplied.append(_found(value, template.count))
+        else:  # as nearly all are: complete, and empty where a feature has many codes
+            supplied.append(Supplied("data", value.entry) if value.entry else _NOTHING)
+    return supplied
 
 
-def _read_value(value: Sent, template: Template) -> Supplied | None:
-    if type(value) is Results:
-        entries = value.entry
-        if not value.total and not value.link and len(entries) < template.count:
-            # as nearly all are: complete
-            return Supplied("data", entries)
-        return _found(value, template.count)
+def _read_other(
+    value: msgspec.Raw | msgspec.UnsetType | None, template: Template
+) -> Supplied | None:
     if isinstance(value, msgspec.Raw):
         raw = bytes(value)
         return read_supplied(raw, template) if raw else None
