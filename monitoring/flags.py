@@ -21,8 +21,8 @@ FLAGGED = {
     "code_unit": "in a unit that its code isn't for",
     "doubtful": "flagged as doubtful",
 }
-# of these no value is doubtful: only the ward isn't known
-OF_NO_VALUE = frozenset(("encounter_unread",))
+# of these no value is doubtful: the ward isn't known, or whom an order is for
+OF_NO_VALUE = frozenset(("encounter_unread", "draft_unread"))
 KINDS = ("excluded", "converted", "flagged")
 # cheaper than reading the JSON of every prediction that only lacks a value
 _MARKS = tuple(f'"{kind}"' for kind in KINDS)

@@ -95,6 +95,17 @@ class Gathered:
                 entries += supplied.entries
         return entries
 
+    def place_of(self, index: int) -> str:
+        """Return where the entry at an index of `entries` came from, as an error names it."""
+        for key, supplied in self.by_key.items():
+            if index < len(supplied.entries):
+                if key in (PATIENT_KEY, ENCOUNTER_KEY):
+                    return f"prefetch.{key}"
+                place = "fhirServer" if key in self.because else f"prefetch.{key}"
+                return f"{place}.entry[{index}].resource"
+            index -= len(supplied.entries)
+        raise IndexError("there are fewer entries")
+
 
 def gather(
     asked: Sequence[Template],

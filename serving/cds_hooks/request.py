@@ -10,6 +10,7 @@ import msgspec
 from models.errors import MalformedInput
 from models.fhir_names import is_id
 from serving.cds_hooks.discovery import Template
+from serving.cds_hooks.drafts import ORDERS, SIGNING
 from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_values
 from serving.contract import read_json
 from serving.outbound import read_url
@@ -22,7 +23,7 @@ _VIEWERS = (*_USERS, "Patient", "RelatedPerson")
 _FROM_NEEDED = {
     "patient-view": ("userId", "patientId"),
     "encounter-discharge": ("userId", "patientId", "encounterId"),
-    "order-sign": ("userId", "patientId", "draftOrders"),
+    SIGNING: ("userId", "patientId", ORDERS),
 }
 
 
@@ -127,7 +128,7 @@ def _usual_request(asked: Sequence[Template]) -> Any:
 def _check_context(request: HookRequest) -> None:
     context = request.context
     for name in _FROM_NEEDED[request.hook]:
-        if not context.get(name):
+        if context.get(name) in (None, ""):
             raise _bad(f"context.{name} is missing", f"context.{name}", "missing_field")
     patient = context["patientId"]
     # FHIR's rule for ids allows for the two that are steps in an address
@@ -141,11 +142,6 @@ def _check_context(request: HookRequest) -> None:
     encounter = context.get("encounterId")
     if encounter is not None and not (isinstance(encounter, str) and is_id(encounter)):
         raise _bad("context.encounterId is no FHIR id", "context.encounterId", "wrong_type")
-    orders = context.get("draftOrders", {})
-    if request.hook == "order-sign" and (
-        not isinstance(orders, dict) or orders.get("resourceType") != "Bundle"
-    ):
-        raise _bad("context.draftOrders must be a Bundle", "context.draftOrders", "wrong_type")
 
 
 def _check_authorization(request: HookRequest) -> None:

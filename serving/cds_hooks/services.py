@@ -16,19 +16,17 @@ from models.errors import (
     ModelSuspended,
     RecordError,
     SettingsError,
-    UnusableValue,
 )
-from models.fhir import read_entries
-from models.fhir_bundle import Entry
 from models.risk_model import RiskModel
 from records.rows import AuditRow
+from serving.cds_hooks.ask import ask_of
 from serving.cds_hooks.cards import CardForm, no_score_card
-from serving.cds_hooks.discovery import PATIENT_KEY, Template, describe, templates
+from serving.cds_hooks.discovery import Template, describe, templates
+from serving.cds_hooks.drafts import DraftEntry, read_drafts
 from serving.cds_hooks.feedback import Feedback, read_reports, rows_of
-from serving.cds_hooks.prefetch import NAMED, Gathered, Supplied, gather
+from serving.cds_hooks.prefetch import Gathered, Supplied, gather
 from serving.cds_hooks.readback import read_back
 from serving.cds_hooks.request import HookForm, HookRequest, check_server
-from serving.cds_hooks.stay import keep_encounter
 from serving.feedback import NO_SCORE_CARD, count_feedback
 from serving.message import Answer
 from serving.operation import Call, Operation
@@ -44,7 +42,7 @@ from serving.problems import (
     kind_of,
     told,
 )
-from serving.subject import check_bound, identifier_of
+from serving.subject import check_bound
 
 PROTOCOL = "cds-hooks"
 JSON_ONLY = ("application/json",)
@@ -108,8 +106,9 @@ class Services:
         until = loop.time() + call.premises.settings.request_timeout_s
         check_server(request, plain_http=call.caller.is_test)
         check_bound(call.scope, f"Patient/{request.patient_id}")
+        drafts = read_drafts(request.hook, request.context)
         try:
-            cards = await self._risk_cards(call, service, request, supplied)
+            cards = await self._risk_cards(call, service, request, drafts, supplied)
         except AuscultError as error:
             silent = service.model.definition.status is Status.SILENT
             if isinstance(error, _CALLERS_FAULT) or silent or service.about.no_score == "error":
@@ -141,6 +140,7 @@ class Services:
         call: Call,
         service: Service,
         request: HookRequest,
+        drafts: Sequence[DraftEntry],
         supplied: Sequence[Supplied | None],
     ) -> list[dict[str, Any]]:
         found = await self._gather(call, service, request, supplied)
@@ -148,7 +148,7 @@ class Services:
         def read() -> Ask:
             if isinstance(found, InputError):
                 raise found
-            return _ask(call, service, request, found)
+            return ask_of(request, drafts, found, service.model.definition, call.now)
 
         prediction = await predict(call, service.model, PROTOCOL, read)
         if service.model.definition.status is Status.SILENT:
@@ -216,46 +216,6 @@ def operations(models: Mapping[str, Served], outbound: Outbound) -> list[Operati
             summary="The services and their prefetch",
         ),
     ]
-
-
-def _ask(call: Call, service: Service, request: HookRequest, gathered: Gathered) -> Ask:
-    reference = f"Patient/{request.patient_id}"
-    _check_patient(gathered, request)
-    unread = keep_encounter(gathered, request.context.get("encounterId"))
-    server = (request.fhir_server or "").rstrip("/")
-    entries = gathered.entries(f"{server}/{reference}" if server else reference)
-    bundle = read_entries(entries, service.model.definition, call.now, server)
-    subject = bundle.patient.reference
-    if subject and not f"/{subject}".endswith(f"/{reference}"):
-        raise _foreign("prefetch")
-    identifier = identifier_of(bundle.patient) or ("", reference)
-    return Ask(
-        bundle.readings,
-        call.now,
-        patient=identifier,
-        ward=bundle.ward,
-        findings=(*bundle.findings, *unread),
-        subject=reference,
-    )
-
-
-def _check_patient(gathered: Gathered, request: HookRequest) -> None:
-    """Raise UnusableValue where the Patient isn't the one of the context."""
-    for entry in gathered.by_key[PATIENT_KEY].entries if gathered.by_key else ():
-        if not isinstance(entry, Entry) or _id(entry) != request.patient_id:
-            raise _foreign(f"prefetch.{PATIENT_KEY}")
-
-
-def _id(entry: Entry) -> str | None:
-    return NAMED.decode(entry.resource).id
-
-
-def _foreign(place: str) -> UnusableValue:
-    return UnusableValue(
-        f"{place} is of another patient than context.patientId",
-        field=place,
-        reason="foreign_subject",
-    )
 
 
 async def _no_score(

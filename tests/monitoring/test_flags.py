@@ -2,13 +2,14 @@ import json
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitoring.flags import FLAGGED, flag_group, flags_of, groups_of
 from monitoring.validity import validity
 from records.models import Alarm, DayCount
-from serving.cds_hooks.stay import UNREAD
+from serving.cds_hooks import drafts, stay
 from tests.monitoring.clinic import FIRST, Clinic
 
 findings = st.lists(
@@ -40,8 +41,9 @@ def test_a_value_that_is_only_missing_is_no_flag() -> None:
     assert flag_group("flagged", "censored") == "doubtful"
 
 
-def test_an_encounter_that_was_not_read_makes_no_value_doubtful() -> None:
-    assert flag_group("flagged", UNREAD) is None
+@pytest.mark.parametrize("reason", [stay.UNREAD, drafts.UNREAD])
+def test_what_was_not_read_beside_the_values_makes_none_of_them_doubtful(reason: str) -> None:
+    assert flag_group("flagged", reason) is None
 
 
 def test_values_that_begin_to_come_in_another_unit_raise_an_alarm_that_names_them(

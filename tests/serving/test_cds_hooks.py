@@ -425,6 +425,38 @@ def test_without_a_risk_there_is_a_card_that_says_so(service, ehr, request_, say
     assert 'auscult_problems_total{operation="services.answer"' in ehr.get("/metrics").text
 
 
+NAMELESS = {name: one for name, one in PATIENT.items() if name != "id"}
+FOREIGN = {**O1, "subject": {"reference": "Patient/p2"}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field", "says"),
+    [
+        (prefetched(patient=NAMELESS), "prefetch.patient.id", "has no id"),
+        (
+            prefetched(lactate=searchset(O1, FOREIGN)),
+            f"prefetch.{LACTATE}.entry[1].resource.subject",
+            "is of another patient than context.patientId",
+        ),
+        (
+            prefetched(creatinine=searchset({**O2, "status": 7})),
+            f"prefetch.{CREATININE}.entry[0].resource",
+            "can't be read as Observation",
+        ),
+    ],
+)
+def test_a_refusal_names_the_prefetch_key_and_no_bundle_that_nobody_sent(
+    service, ehr, request_, field, says
+):
+    """FHIR-10."""
+    from records.models import Refusal
+
+    detail = card_of(ehr.post(PATH, json=request_))["detail"].replace("\\", "")
+    assert f"{field.removesuffix('.id')} {says}" in detail
+    assert "Bundle" not in detail
+    assert Refusal.objects.get().field == field
+
+
 def test_a_card_without_a_risk_comes_by_the_deadline_though_nothing_can_be_recorded(
     serve, sqlite_db
 ):

@@ -93,6 +93,14 @@ def test_all_codes_are_read_on_until_each_is_known(reading, fhir):
     assert len(fhir.asked) == 4
 
 
+def test_another_patients_result_that_was_read_back_is_said_to_be_the_servers(reading, fhir):
+    """FHIR-10."""
+    fhir.pages["2524-7"] = [searchset({**O1, "subject": {"reference": "Patient/p2"}})]
+    card = card_of(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    said = card["detail"].replace("\\", "")
+    assert "fhirServer.entry[0].resource.subject is of another patient" in said
+
+
 def test_pages_are_followed_until_the_latest_usable_result(reading, fhir):
     """CDS-8."""
     cancelled = {**O1, "id": "c", "status": "cancelled"}

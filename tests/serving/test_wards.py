@@ -256,6 +256,20 @@ def test_the_one_encounter_of_a_search_is_that_of_a_context_that_names_none(plac
         ({"resourceType": "Bundle", "type": "searchset", "entry": 7}, "can't be read"),
         ({**encounter("7B"), "id": 7}, "can't be read"),
         (7, "can't be read"),
+        (encounter("7B", location="x"), "can't be read"),
+        (encounter("7B", period={"start": "yesterday"}), "can't be read"),
+        (encounter("7B", implicitRules="urn:x"), "isn't known here"),
+        (encounter("7B", modifierExtension=[{"url": "urn:x"}]), "isn't known here"),
+        (
+            encounter("7B", location=[{"modifierExtension": [{"url": "urn:x"}]}]),
+            "has a location that carries",
+        ),
+        (encounter("7B", status="entered-in-error"), "was entered in error"),
+        (encounter("7B", status="bogus"), "has no status that FHIR R4 knows"),
+        (encounter("7B", status=None), "has no status that FHIR R4 knows"),
+        (encounter("7B", subject=None), "doesn't say whose it is"),
+        (encounter("7B", subject={"display": "x"}), "doesn't say whose it is"),
+        (encounter("7B", subject={"reference": "Group/p1"}), "doesn't say whose it is"),
     ],
 )
 def test_an_encounter_that_is_not_read_is_named_with_the_reason(placed, found, why, names_one):
@@ -263,6 +277,19 @@ def test_an_encounter_that_is_not_read_is_named_with_the_reason(placed, found, w
     if not names_one:
         del request["context"]["encounterId"]
     assert why in unread(card_of(placed.post(HOOK, json=request)))
+
+
+def test_an_encounter_without_an_id_is_not_said_to_be_another(placed):
+    nameless = encounter("7B")
+    del nameless["id"]
+    assert "has no id" in unread(card_of(placed.post(HOOK, json=hook(nameless))))
+
+
+@pytest.mark.parametrize("status", ["planned", "in-progress", "finished", "cancelled", "unknown"])
+def test_an_encounter_that_says_where_the_patient_is_not_is_read(placed, status):
+    card = card_of(placed.post(HOOK, json=hook(encounter("7B", status=status))))
+    assert "isn't recorded" not in card["detail"]
+    assert kept()[0] == ("7B" if status == "in-progress" else "")
 
 
 def test_of_several_encounters_none_is_taken_where_the_context_names_none(placed):
@@ -325,8 +352,24 @@ def test_a_hook_that_asks_for_no_encounter_reads_none(ehr, recorded):
     assert recorded()[0].ward == ""
 
 
-def test_a_hook_with_an_encounter_of_somebody_else_gets_no_score(placed):
-    stay = encounter("7B", subject={"reference": "Patient/p2"})
+FOREIGN = {"subject": {"reference": "Patient/p2"}}
+
+
+@pytest.mark.parametrize(
+    "stay",
+    [
+        encounter("7B", **FOREIGN),
+        encounter("7B", id="e2", **FOREIGN),
+        encounter("7B", location="x", **FOREIGN),
+        encounter("7B", status="bogus", **FOREIGN),
+        searchset(encounter("7B"), encounter("ICU", id="e2", **FOREIGN)),
+        searchset(encounter("ICU", id="e2", **FOREIGN), encounter("7B")),
+        searchset(encounter("7B"), encounter("ICU", **FOREIGN)),
+    ],
+)
+def test_a_hook_with_an_encounter_of_somebody_else_gets_no_score(placed, stay):
+    """FHIR-10."""
     card = card_of(placed.post(HOOK, json=hook(stay)))
     assert card["summary"].startswith("Risk not calculated")
+    assert "prefetch.encounter.subject is of another patient" in card["detail"]
     assert not read_predictions()
