@@ -9,7 +9,16 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput, TooMuchData, UnusableValue
-from models.fhir_bundle import AnyEntry, Kind, Search, SentBundle, check_complete, check_entries
+from models.fhir_bundle import (
+    OUTCOME,
+    AnyEntry,
+    Kind,
+    Search,
+    SentBundle,
+    check_complete,
+    check_entries,
+)
+from models.fhir_demographics import demographics
 from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import (
@@ -26,6 +35,7 @@ from models.fhir_subject import (
     check_names,
     check_rules,
 )
+from models.fhir_unread import check_type, seen_again
 from models.fhir_versions import FoundObservation, newest_versions
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
@@ -93,9 +103,11 @@ def read_entries(
         or ("undecided_version" if one.is_undecided else None)
         for one in found
     ]
-    readings = _demographics(definition, person)
+    readings = demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
         for feature, reading in reader.read(one, fault):
+            if reading.value is None:
+                reading = seen_again(entries[one.index].resource, reading)
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":
                 words = f"{feature.title}: a value carries a rule that isn't known here"
@@ -198,7 +210,9 @@ def _resource(entry: AnyEntry, index: int) -> AnyResource | None:
         if observation is None:
             return _any_resource(raw, place_of(index), search)
         resource = observation
-    return resource if search is None or search.mode != "outcome" else None
+    if search is not None and search.mode == OUTCOME:
+        raise _no_message(place_of(index))
+    return resource
 
 
 def _observation(raw: bytes) -> Observation | None:
@@ -211,7 +225,11 @@ def _observation(raw: bytes) -> Observation | None:
 
 def _any_resource(raw: bytes, place: str, search: Search | None) -> AnyResource | None:
     if not raw:
-        return None
+        raise MalformedInput(
+            f"{place} is missing: an entry without a resource holds no data",
+            field=place,
+            reason="no_resource",
+        )
     kind = _read(raw, Kind, place).resource_type
     if kind == "Bundle":
         raise MalformedInput(
@@ -221,13 +239,22 @@ def _any_resource(raw: bytes, place: str, search: Search | None) -> AnyResource 
         )
     if kind == "OperationOutcome":
         return _read(raw, OperationOutcome, place)
-    if search is not None and search.mode == "outcome":
-        return None
+    check_type(kind, place)
+    if search is not None and search.mode == OUTCOME:
+        raise _no_message(place)
     if kind == "Patient":
         return _read(raw, Patient, place)
     if kind == "Encounter":
         return read_encounter(raw)
     return _read(raw, Observation, place) if kind == "Observation" else None
+
+
+def _no_message(place: str) -> MalformedInput:
+    return MalformedInput(
+        f"{place} is data, but its entry's search.mode says that it's a message on the search",
+        field=place,
+        reason="not_data",
+    )
 
 
 def _the_person(people: Sequence[Person]) -> Person | None:
@@ -238,29 +265,6 @@ def _the_person(people: Sequence[Person]) -> Person | None:
             reason="several_patients",
         )
     return people[0] if people else None
-
-
-def _demographics(definition: Definition, person: Person | None) -> dict[str, list[Reading]]:
-    readings: dict[str, list[Reading]] = {}
-    if person is None:
-        return readings
-    patient = person.patient
-    for feature in definition.features:
-        if feature.source == "birth_date":
-            name, value, beside = "birthDate", patient.birth_date, patient.birth_date_beside
-        elif feature.source == "gender":
-            name, value, beside = "gender", patient.gender, patient.gender_beside
-        else:
-            continue
-        because = beside.absent_because if beside is not None else None
-        if value is not None and because is not None:
-            raise MalformedInput(
-                f"Patient.{name} has a value and a reason for its absence; give one",
-                field=f"Patient.{name}",
-                reason="contradictory_value",
-            )
-        readings[feature.name] = [Reading(value, absent_because=because)]
-    return readings
 
 
 def _messages(outcome: OperationOutcome) -> list[Finding]:

@@ -1,14 +1,16 @@
 """What a Bundle says about itself: that it's incomplete, that an entry is no data, or failed."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from models.errors import MalformedInput
 from models.fhir_resources import Element, Observation
+from models.fhir_unread import seems_empty
 
 # what is sent in order to be stored carries data; the others delete, patch or ask for them
 _CARRY_DATA = ("POST", "PUT")
+OUTCOME: Final = "outcome"  # of the modes of a search, that of a message on it
 
 
 class Kind(Element, frozen=True):
@@ -32,11 +34,19 @@ class Entry(Element, frozen=True):
 
 
 class ObservationEntry(Element, frozen=True, kw_only=True):
-    """An Observation in a Bundle, and its address."""
+    """An Observation in a Bundle that seems to say something, and its address.
+
+    One without a value that is read here is no such entry: its text has to be looked at again.
+    """
 
     full_url: str | None = None
     resource: Observation
     search: Search | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an Observation that seems to have no value."""
+        if self.resource.value_quantity is None and seems_empty(self.resource):
+            raise ValueError("no value is read")
 
 
 AnyEntry = Entry | ObservationEntry

@@ -6,11 +6,12 @@ from datetime import datetime
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_names import IS_ID
+from models.fhir_panel import beside_whole, check_components
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
 from models.fhir_usual import usual_value
-from models.fhir_value import absent_because, other_unit, value_in, values_differ
+from models.fhir_value import absent_because, other_unit, value_in
 from models.fhir_versions import FoundObservation
 from models.readings import Fault, Reading
 
@@ -148,7 +149,11 @@ class ObservationReader:
             )
             found.append((feature, reading))
         if observation.component:
-            _check_components(observation, wanted, found, index)
+            found = [
+                (feature, beside_whole(reading, observation, part))
+                for (part, _, _), (feature, reading) in zip(wanted, found, strict=True)
+            ]
+            check_components(observation, [part for part, _, _ in wanted], found, index)
         return found
 
     def _effective(self, observation: Observation, index: int) -> Time:
@@ -235,27 +240,3 @@ def _code_fault(part: Measured, codes: Codes) -> Fault | None:
     known = [names for names in stand_for if names]
     disjoint = any(names.isdisjoint(others) for names in known for others in known)
     return "contradictory_code" if disjoint else None
-
-
-def _check_components(
-    observation: Observation,
-    wanted: Sequence[Wanted],
-    found: Sequence[tuple[Feature, Reading]],
-    index: int,
-) -> None:
-    """Raise MalformedInput where a component says another value than the whole Observation."""
-    own = {
-        feature.name: reading
-        for (part, _, _), (feature, reading) in zip(wanted, found, strict=True)
-        if part is observation
-    }
-    for feature, reading in found:
-        whole = own.get(feature.name)
-        if whole is not None and whole is not reading and values_differ(feature, whole, reading):
-            place = place_of(index)
-            raise MalformedInput(
-                f"{place}: {feature.title} has one value as a whole and another as a component; "
-                "give one",
-                field=f"{place}.value",
-                reason="contradictory_value",
-            )

@@ -22,7 +22,8 @@ from models.readings import Fault, Reading
 from models.units import contradicts_unit, convert, is_text_only
 
 Value = tuple[float | str | None, str | None, str | None, Fault | None]
-_WITHHELD = frozenset(("masked", "not-permitted"))
+MASKED: Final = "masked"
+WITHHELD: Final = frozenset((MASKED, "not-permitted"))
 # a category is named by a code of any system, but never by what can't be a code of its own
 _FORMS: Final = {
     "http://snomed.info/sct": re.compile(r"[0-9]{6,18}"),
@@ -34,12 +35,18 @@ _SAME: Final = 0.01
 
 def absent_because(part: Measured) -> str | None:
     """Return why a value is absent, wherever it's said; that it's withheld comes first."""
-    reasons: list[str | None] = [_said_beside(part)]
+    given = absent_reasons(part)
+    return next((one for one in given if one in WITHHELD), next(iter(given), None))
+
+
+def absent_reasons(part: Measured) -> list[str]:
+    """Return every reason for which a value is said to be absent, wherever it's said."""
+    beside = _said_beside(part)
+    reasons = [] if beside is None else [beside]
     if part.data_absent_reason is not None:
         coding = part.data_absent_reason.coding
         reasons += [known_reason(one.code) for one in coding if one.code] or [known_reason(None)]
-    given = [reason for reason in reasons if reason is not None]
-    return next((one for one in given if one in _WITHHELD), next(iter(given), None))
+    return reasons
 
 
 def value_in(part: Measured, feature: Feature, index: int) -> Value:
@@ -96,7 +103,7 @@ def _said_beside(part: Measured) -> str | None:
     """Return why a value is absent as its own extensions say it."""
     reasons = [place.absent_because for place in part.beside]
     given = [reason for reason in reasons if reason is not None]
-    return next((one for one in given if one in _WITHHELD), next(iter(given), None))
+    return next((one for one in given if one in WITHHELD), next(iter(given), None))
 
 
 def _check_one_value(

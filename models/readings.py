@@ -24,6 +24,7 @@ Fault = Literal[
     "category_system",
     "text_value",
     "not_a_value",
+    "absent_whole",
 ]
 
 

@@ -42,9 +42,10 @@ _FAULTS = {
     "text_value": "a text stands where a number is needed",
     "not_a_value": "the value is of a kind that can't be used",
     "undecided_version": "its versions differ, and it can't be told which is the newer",
+    "absent_whole": "the panel that it's part of is said to have failed or not to have been done",
 }
 
-_NOT_OF_UNITS = frozenset(("undecided_version", "contradictory_code"))
+_NOT_OF_UNITS = frozenset(("undecided_version", "contradictory_code", "absent_whole"))
 
 
 def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float | str | None:

@@ -439,6 +439,79 @@ fault(
     "a value and a reason for its absence",
     fhir=(c.lactate(dataAbsentReason=ABSENT), "refused contradictory_value"),
 )
+# a panel has no value of its own, so that these say nothing of its components
+for code in ("not-applicable", "unknown"):
+    fault(
+        ABSENCE,
+        f"a component of a panel without a value of its own, {code}",
+        fhir=(c.panel(code), "unchanged"),
+    )
+for code, reason in (
+    ("masked", "masked"),
+    ("not-permitted", "masked"),
+    ("error", "absent_whole"),
+    ("not-performed", "absent_whole"),
+):
+    fault(
+        ABSENCE,
+        f"a component of a panel that is absent as a whole, {code}",
+        fhir=(c.panel(code), f"refused {reason}"),
+    )
+for kind, wrong in (
+    ("valueDecimal", 3.1),
+    ("valueMoney", {"value": 3.1, "currency": "EUR"}),
+    ("valueAttachment", {"contentType": "text/plain", "data": "My4x"}),
+    ("valuequantity", {"value": 3.1, "system": UCUM, "code": "mmol/L"}),
+    ("_valueDecimal", {"id": "a"}),
+):
+    fault(
+        ABSENCE,
+        f"{kind} in the place of the quantity",
+        fhir=(c.other_value(**{kind: wrong}), "refused not_a_value"),
+    )
+fault(
+    ABSENCE,
+    "valueDecimal in a component",
+    fhir=(
+        c.other_value(
+            code={"coding": [c.loinc("85354-9")]},
+            component=[{"code": {"coding": [c.loinc("2524-7")]}, "valueDecimal": 3.1}],
+        ),
+        "refused not_a_value",
+    ),
+)
+fault(
+    ABSENCE,
+    "valueDecimal beside a reason for the absence of a value",
+    fhir=(
+        c.other_value(dataAbsentReason=ABSENT, valueDecimal=3.1),
+        "refused not_a_value",
+    ),
+)
+for kind in ("observation", "OBSERVATION", "Observations"):
+    fault(
+        ABSENCE,
+        f"a result whose resourceType is {kind}",
+        fhir=(c.lactate(resourceType=kind), "refused unknown_resource"),
+    )
+for name, change in (
+    ("an entry without anything", c.entry(c.LACTATE_AT, resource=..., fullUrl=...)),
+    ("a resource under a key in large letters", c.capital("resource")),
+):
+    fault(
+        ABSENCE,
+        name,
+        fhir=(change, "refused no_resource"),
+        hook=(c.first_result(change), "status 412"),
+    )
+fault(
+    ABSENCE,
+    "a result that is said to be a message on the search",
+    fhir=(
+        c.both(c.member(type="searchset"), c.entry(c.LACTATE_AT, search={"mode": "outcome"})),
+        "refused not_data",
+    ),
+)
 fault(
     ABSENCE,
     "two values at once",

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from tests.serving.faults.requests import UCUM, Change
+from tests.serving.hooks import LACTATE
 
 PATIENT, LACTATE_AT, CREATININE_AT = 0, 1, 2
 
@@ -78,6 +79,37 @@ def part(number: float) -> dict[str, Any]:
     """FHIR: a component that is a lactate."""
     amount = {"value": number, "system": UCUM, "code": "mmol/L"}
     return {"code": {"coding": [loinc("2524-7")]}, "valueQuantity": amount}
+
+
+def panel(because: str) -> Change:
+    """FHIR: the lactate as a component of a panel that is said to be absent as a whole."""
+    reason = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+    return lactate(
+        valueQuantity=...,
+        code={"coding": [loinc("24338-6")]},
+        component=[part(3.1)],
+        dataAbsentReason={"coding": [{"system": reason, "code": because}]},
+    )
+
+
+def capital(name: str) -> Change:
+    """FHIR: a key of the lactate's entry with a capital letter."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        entry = bundle["entry"][LACTATE_AT]
+        entry[name.capitalize()] = entry.pop(name)
+
+    return change
+
+
+def first_result(change: Change) -> Change:
+    """CDS Hooks: a change of the lactate's entry in a Bundle, made in what a search found."""
+
+    def changed(request: dict[str, Any]) -> None:
+        entries = [None, *request["prefetch"][LACTATE]["entry"]]
+        change({"entry": entries})
+
+    return changed
 
 
 def without(*places: int) -> Change:
