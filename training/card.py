@@ -16,7 +16,7 @@ from training.artefact import plain_json
 from training.beside_baseline import not_better
 from training.beside_champion import champion_differences
 from training.case_mix_facts import case_mix_facts
-from training.evidence import SITE
+from training.evidence import RECALIBRATED, SITE
 from training.gates import shown_only
 from training.making_facts import monotone
 from training.reporting import reports
@@ -103,6 +103,7 @@ def quality_page(file: DefinitionFile, evidence: Mapping[str, Any]) -> bytes:
     return _page(
         "quality.html",
         title=file.definition.title,
+        made="recalibrated to" if RECALIBRATED in evidence else "trained on",
         source=evidence["cohort"]["source"],
         quality=evidence["data_quality"],
     )

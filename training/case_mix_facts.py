@@ -7,6 +7,10 @@ from models.definition import Definition
 
 NOTICED: Final = 0.1  # standardised differences below are negligible (Austin 2009)
 _SITE: Final = "Site"
+_SAME_ROWS: Final = (
+    "The judged rows are the training rows, each with the risk from fits that had not seen its "
+    "patient"
+)
 
 
 def case_mix_facts(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
@@ -88,7 +92,7 @@ def _counts(definition: Definition, groups: Sequence[Mapping[str, Any]], rows: i
 def comparison(case_mix: Mapping[str, Any] | None, same_rows: bool = False) -> str | None:
     """Say how the judged rows differ from those of development, the largest difference first."""
     if case_mix is None:
-        return "The judged rows are the training rows" if same_rows else None
+        return _SAME_ROWS if same_rows else None
     rates = case_mix["event_rate"]
     differ = sorted(_differences(case_mix["features"]), key=lambda one: -abs(one[1]))
     noticed = [f"{name} {value:+.2f}" for name, value in differ if abs(value) >= NOTICED]

@@ -9,9 +9,9 @@ from training.case_mix_facts import representativeness
 from training.making_facts import TREES_MISSING, trees_handling
 from training.table_facts import (
     counts_words,
-    left_out_words,
     missing_in_training_words,
     missing_words,
+    not_as_given_words,
     suspicions_words,
 )
 
@@ -35,23 +35,22 @@ def _of_tables(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     """Return what both tables were like, that of the trees and that of the recalibration."""
     trees, quality = evidence["recalibration"]["trees"], evidence["data_quality"]
     source = evidence["cohort"]["source"]
-    out = [
-        f"{whose}: {'; '.join(left_out_words(of['exclusions'])) or 'nobody'}"
-        for whose, of in (("of the trees' table", trees), ("of the recalibration's", quality))
-    ]
+    out = "; ".join(
+        f"of {whose} table {not_as_given_words(of['exclusions'])}"
+        for whose, of in (("the trees'", trees), ("the recalibration's", quality))
+    )
     rules = "; ".join(rule.rule for rule in definition.inclusion) or "No limits are stated"
     trained = representativeness(definition, evidence)
     missing = missing_in_training_words(definition, evidence["missing_in_training"])
     return {
         "data_source": f"Trees: {_fitted(evidence)}. Calibration and figures: {_renewed(evidence)}",
-        "eligibility": f"{rules}. Left out {'; '.join(out)}",
+        "eligibility": f"{rules}; {out}",
         "preparation": "Rows are checked as requests are; what is suspicious in "
         f"{trees['source']}, the trees' table: {suspicions_words(trees)}; in {source}, that of the "
         f"recalibration: {suspicions_words(quality)}",
         "missing": f"Missing where the trees learnt: {missing}; in {source}, the recalibration's "
         f"table: {missing_words(quality)}. {TREES_MISSING}",
-        "flow": f"Trees: {counts_words(trees)}. Recalibration: {counts_words(quality)}. "
-        f"Left out {'; '.join(out)}",
+        "flow": f"Trees: {counts_words(trees)}. Recalibration: {counts_words(quality)}; {out}",
         "development": f"Trees: {trees['source']}, {counts_words(trees)}"
         + (f". {trained}" if trained else "")
         + f". Recalibration: {source}, {counts_words(quality)}",
@@ -69,8 +68,8 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     return {
         "objectives": f"Updating of version {first} for another population, with its validation "
         "there",
-        "sample_size": f"The table as it was. The {size['available']} people that the trees were "
-        f"fitted to, and not these, stand against the {size['needed']} that a regression's "
+        "sample_size": f"The table as it was. The {size['available']:,} people that the trees were "
+        f"fitted to, and not these, stand against the {size['needed']:,} that a regression's "
         f"{size['parameters']} candidate parameters need (Riley 2020)",
         "predictor_handling": f"As in version {trees['version']}: {trees_handling(definition)}",
         "model": f"Gradient-boosted trees ({parameters}), those of version {trees['version']}, "
@@ -84,7 +83,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
 def _of_evaluation(evidence: Mapping[str, Any]) -> dict[str, str | None]:
     made, source = evidence["recalibration"], evidence["cohort"]["source"]
     groups = evidence["model_evidence"]["evaluation"]["subgroups"]
-    counts = [f"{one['group']} {one['n']}" for one in groups if one["n"] is not None]
+    counts = [f"{one['group']} {one['n']:,}" for one in groups if one["n"] is not None]
     return {
         "external_data": f"{_renewed(evidence)}. {made['same_people']}",
         "external_representativeness": ", ".join(counts) or None,
@@ -102,8 +101,8 @@ def _fitted(evidence: Mapping[str, Any]) -> str:
     """Return the table and the rows that the trees were fitted to."""
     trees, part = evidence["recalibration"]["trees"], evidence["split"]["training"]
     return (
-        f"{trees['source']} (SHA-256 {trees['digest']}; {part['rows']} rows, "
-        f"{part['events']} events)"
+        f"{trees['source']} (SHA-256 {trees['digest']}; {part['rows']:,} rows, "
+        f"{part['events']:,} events)"
     )
 
 
@@ -111,6 +110,6 @@ def _renewed(evidence: Mapping[str, Any]) -> str:
     """Return the table and the rows that the calibration was fitted to."""
     table, part = evidence["cohort"], evidence["split"]["calibrating"]
     return (
-        f"{table['source']} (SHA-256 {table['digest']}; {part['rows']} rows, "
-        f"{part['events']} events)"
+        f"{table['source']} (SHA-256 {table['digest']}; {part['rows']:,} rows, "
+        f"{part['events']:,} events)"
     )

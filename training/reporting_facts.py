@@ -5,6 +5,7 @@ from typing import Any
 
 from models.amounts import counted
 from models.definition import Definition
+from models.units import unit_words
 from training.case_mix_facts import case_mix_facts, registration_facts, representativeness
 from training.gates import shown_only
 from training.making_facts import missing_handling, monotone, predictor_handling
@@ -12,8 +13,8 @@ from training.recalibrated_facts import recalibrated_facts
 from training.retrained_facts import limits_of_records, retrained_facts
 from training.table_facts import (
     counts_words,
-    left_out_words,
     missing_words,
+    not_as_given_words,
     suspicions_words,
 )
 
@@ -92,14 +93,18 @@ def _monitoring(definition: Definition) -> str:
 def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str, str | None]:
     features, quality = definition.features, evidence["data_quality"]
     without = [feature.title for feature in features if feature.if_unusable == "score_without"]
-    exclusions = left_out_words(quality["exclusions"])
     handled = missing_handling(definition, evidence)
     kinds = {feature.kind for feature in features}
     return {
-        "eligibility": "; ".join([*(rule.rule for rule in definition.inclusion), *exclusions])
-        or None,
+        "eligibility": "; ".join(
+            [
+                *(rule.rule for rule in definition.inclusion),
+                not_as_given_words(quality["exclusions"]),
+            ]
+        ),
         "predictors": "; ".join(
-            feature.title + (f" ({feature.unit})" if feature.unit else "") for feature in features
+            feature.title + (f" ({unit})" if (unit := unit_words(feature.unit or "")) else "")
+            for feature in features
         ),
         "predictor_choice": "Those of the definition, fixed before any fit; none was selected",
         "protected": _protected(definition),
@@ -134,7 +139,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     return {
         "data_source": f"{evidence['cohort']['source']} (SHA-256 {evidence['cohort']['digest']})",
         "sample_size": f"The cohort as it was. The regression's {size['parameters']} candidate "
-        f"parameters need {size['needed']} people; there are {size['available']} (Riley 2020)",
+        f"parameters need {size['needed']:,} people; there are {size['available']:,} (Riley 2020)",
         "partition": split["method"],
         "predictor_handling": predictor_handling(definition, evidence),
         "model": f"Gradient-boosted trees ({parameters}; {own['trials']} trials searched), "
@@ -150,12 +155,11 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "imbalance": "None was used",
         "differences": None if split["nested_folds"] else f"Same source; {split['method']}",
         "code": "Auscult, open source (Apache-2.0)",
-        "flow": f"{counts}; left out: "
-        + ("; ".join(left_out_words(quality["exclusions"])) or "nobody"),
+        "flow": f"{counts}; {not_as_given_words(quality['exclusions'])}",
         "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
         "development": f"{counts}. {trained}" if trained else counts,
         "analyses": "; ".join(
-            f"{part}: {split[part]['rows']} rows, {split[part]['events']} events"
+            f"{part}: {split[part]['rows']:,} rows, {split[part]['events']:,} events"
             for part in ("training", "calibrating", "test")
         ),
         "specification": "trees.ubj and scorer.json of the version's artefact",
@@ -187,7 +191,7 @@ def _clusters(evidence: Mapping[str, Any], sites: list[Any]) -> str | None:
 
 def _groups(own: Mapping[str, Any]) -> str:
     shown = [
-        f"{group['group']} {group['n']}"
+        f"{group['group']} {group['n']:,}"
         for group in own["evaluation"]["subgroups"]
         if group["n"] is not None
     ]

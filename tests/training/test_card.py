@@ -267,6 +267,31 @@ def test_the_card_tells_of_splines_indicators_and_directions_where_there_are_suc
     assert f"At an event rate of {100 * training:.3g} %" in page
 
 
+def test_what_is_kept_is_not_said_to_be_left_out_nor_a_rare_gap_to_be_none(
+    trained: Trained, artefact: Path
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    kept = "Glucose: implausible, taken as unknown (the rows are kept)"
+    quality = evidence["data_quality"]
+    quality["exclusions"] = [[kept, 1_234]]
+    (crp,) = (one for one in quality["features"] if one["feature"] == "crp")
+    crp |= {"missing": 1, "missing_share": 0.0001}
+
+    files = card_files(trained.file, evidence, {})
+
+    (tripod,) = (
+        one for one in json.loads(files["card.json"])["reporting"] if one["key"] == "tripod_ai"
+    )
+    said = {one["item"]: one["answer"] for one in tripod["answers"]}
+    assert said["6b"] == f"Age 18 years or more; not taken as given: {kept}: 1,234"
+    assert said["20a"].endswith(f"; not taken as given: {kept}: 1,234")
+    assert "C-reactive protein under 0.1%" in said["11"]
+    page = files["card.html"].decode()
+    assert f"<th>Not taken as given</th><th>Rows</th></tr>\n<tr><td>{kept}" in page
+    assert "Left out</th>" not in page + quality_page(trained.file, evidence).decode()
+    assert "Age (years); Sex; Creatinine in serum (mg/dL)" in said["9b"]
+
+
 def test_fits_without_each_site_are_said_to_be_left_out_only_where_there_are_sites_to_leave(
     trained: Trained, artefact: Path
 ) -> None:

@@ -188,7 +188,8 @@ def test_the_card_of_a_recalibrated_version_tells_the_trees_people_from_those_th
     assert "Training: 700 rows; Sex: Female" in development
     assert "Recalibration: readmissions.csv, 900 rows of 900 patients, " in development
     assert answers["hti_1", "Development and inputs 1"] == (
-        "Age 18 years or more. Left out of the trees' table: nobody; of the recalibration's: nobody"
+        "Age 18 years or more; of the trees' table no row was left out; of the recalibration's "
+        "table no row was left out"
     )
 
 
@@ -247,7 +248,10 @@ def test_suspicions_of_the_table_that_the_trees_learnt_from_stay_on_a_recalibrat
 
     assert "where the trees learnt: Ward: missing in 60% of rows" in said["26"]
     assert "readmissions.csv, the trees' table: Ward: missing in 60% of rows; in" in said["7"]
-    assert "of the trees' table: Age below 18: 3; Unknown ward: withheld; of the" in said["6b"]
+    assert (
+        "of the trees' table not taken as given: Age below 18: 3; Unknown ward: withheld; of the "
+        "recalibration's table no row was left out"
+    ) in said["6b"]
 
 
 def test_recalibration_says_how_often_its_people_were_looked_at_before(
