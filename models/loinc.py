@@ -1,8 +1,16 @@
 """LOINC codes and their check digits."""
 
 import re
+from collections.abc import Mapping
+from typing import Final
 
 LOINC = "http://loinc.org"  # how FHIR names the system
+# the panel as whose component a value is stored: https://loinc.org/85354-9 and its children
+PANELS: Final[Mapping[str, str]] = {
+    "8480-6": "85354-9",
+    "8462-4": "85354-9",
+    "8478-0": "85354-9",
+}
 _FORM = re.compile(r"^(\d{1,7})-(\d)$")
 
 

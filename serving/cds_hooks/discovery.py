@@ -6,6 +6,7 @@ from typing import Any
 
 from models.definition import NOT_FOR_CLINICAL_USE, Definition
 from models.feature import Feature
+from models.loinc import LOINC, PANELS
 
 PATIENT_KEY = "patient"
 ENCOUNTER_KEY = "encounter"
@@ -48,7 +49,9 @@ def url_of(asked: Sequence[Template], server: str, patient_id: str) -> str:
     first = asked[0]
     query = first.query
     if len(asked) > 1:
-        query = _search(",".join(one.token for one in asked), count_of(asked))
+        # two features may be components of one panel
+        tokens = dict.fromkeys(one.token for one in asked)
+        query = _search(",".join(tokens), count_of(asked))
     query = query.replace(PATIENT_ID, patient_id)
     return f"{server.rstrip('/')}/{query.replace('|', '%7C')}"
 
@@ -59,7 +62,10 @@ def count_of(asked: Sequence[Template]) -> int:
 
 
 def templates(definition: Definition) -> tuple[Template, ...]:
-    """Return a definition's prefetch: patient, encounter if wanted, a key each code (CDS-5)."""
+    """Return a definition's prefetch: patient, encounter if wanted, a key each code (CDS-5).
+
+    A panel has a key, too: a search by the code of one of its components doesn't find it.
+    """
     about = definition.cds_hooks
     keys = [PATIENT_KEY, *([ENCOUNTER_KEY] if about and about.prefetch_encounter else [])]
     return (*map(Template, keys), *_observations(definition))
@@ -98,8 +104,15 @@ def _observations(definition: Definition) -> Iterator[Template]:
         if feature.source != "observation" or feature.derived is not None:
             continue
         count = _LATEST_COUNT if feature.reduce == "latest" else _ALL_COUNT
-        for system, code in feature.codings:
+        for system, code in _searched(feature):
             yield Template(f"{feature.name}_{code}", feature, f"{system}|{code}", count)
+
+
+def _searched(feature: Feature) -> Iterator[tuple[str, str]]:
+    """Yield the codes of a feature, and those of the panels that hold it as a component."""
+    yield from feature.codings
+    panels = {PANELS[code]: None for code in feature.loinc if code in PANELS}
+    yield from ((LOINC, panel) for panel in panels if panel not in feature.loinc)
 
 
 def _search(tokens: str, count: int) -> str:

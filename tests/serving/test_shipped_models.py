@@ -129,7 +129,9 @@ def test_every_shipped_model_is_a_service_at_the_hook_of_its_decision(client, sh
         asked = next(s for s in services if s["id"] == definition.cds_hooks.id)["prefetch"]
         observed = [f for f in definition.features if f.source == "observation"]
         assert all(feature.codings for feature in observed)
-        assert len(asked) == 1 + sum(len(feature.codings) for feature in observed)
+        panels = {"hospital_mortality": {"mean_blood_pressure_85354-9"}}
+        keys = {f"{one.name}_{code}" for one in observed for _, code in one.codings}
+        assert set(asked) == {"patient"} | keys | panels.get(definition.name, set())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,6 +161,27 @@ def test_a_complete_request_is_the_same_risk_by_card_and_by_bundle(client, shipp
         assert "Not for clinical use" in card["detail"]
 
 
+def test_a_pressure_that_is_a_component_of_its_panel_is_used(client, shipped):
+    """CDS-5: no search by the code of a component finds it."""
+    from records.models import Prediction
+
+    definition = shipped["hospital_mortality"].definition
+    request = hook_request(definition, datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+    alone, panel = (f"mean_blood_pressure_{code}" for code in ("8478-0", "85354-9"))
+    result = request["prefetch"][alone]["entry"][0]["resource"]
+    component = {name: result.pop(name) for name in ("code", "valueQuantity")}
+    coding = {"system": "http://loinc.org", "code": "85354-9"}
+    result |= {"code": {"coding": [coding]}, "component": [component]}
+    request["prefetch"][panel] = request["prefetch"][alone]
+    request["prefetch"][alone] = None
+    assert hook(client, definition, request).status_code == 200
+    row = Prediction.objects.filter(model=definition.name).latest("recorded_at")
+    assert row.features["mean_blood_pressure"] == component["valueQuantity"]["value"]
+    del request["prefetch"][panel]
+    refused = hook(client, definition, request)
+    assert (refused.status_code, panel in refused.text) == (412, True)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_data_a_card_says_what_to_do_instead(client, shipped, name):
     """CDS-6, CDS-10: null for every key but the patient is that there are none."""
@@ -180,7 +203,7 @@ def test_each_deleted_result_is_named_on_the_card_or_there_is_no_risk(client, sh
     now = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
     for feature in definition.features:
         request = hook_request(definition, now)
-        keys = [f"{feature.name}_{code}" for _, code in feature.codings]
+        keys = [one for one in request["prefetch"] if one.startswith(f"{feature.name}_")]
         for key in keys:
             request["prefetch"][key] = None
         if keys:
