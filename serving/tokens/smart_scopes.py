@@ -19,10 +19,14 @@ URI_PATH = "/scope/"
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Our scopes that a token grants; `wide` for every patient, `narrow` for the token's own."""
+    """Our scopes that a token grants; `wide` for every patient, `narrow` for the token's own.
+
+    It is `for_one` where it has any scope of a patient's, of whatever type of resource (AUTH-7).
+    """
 
     wide: frozenset[str]
     narrow: frozenset[str]
+    for_one: bool = False
 
 
 def granted(scope: str, public_url: str) -> Granted:
@@ -32,6 +36,7 @@ def granted(scope: str, public_url: str) -> Granted:
     """
     wide: set[str] = set()
     narrow: set[str] = set()
+    for_one = False
     prefix = public_url.rstrip("/") + URI_PATH
     for one in scope.split():
         name = one.removeprefix(prefix)
@@ -39,11 +44,14 @@ def granted(scope: str, public_url: str) -> Granted:
             wide.add(name)
             continue
         found = _GRAMMAR.fullmatch(one)
-        if found is None or not found["rights"] or found["query"]:
+        if found is None or not found["rights"]:
+            continue
+        for_one = for_one or found["context"] == "patient"
+        if found["query"]:
             continue
         if found["type"] not in ("RiskAssessment", "*"):
             continue
         rights = _V1.get(found["rights"], found["rights"])
         ours = {_OURS[letter] for letter in rights if letter in _OURS}
         (narrow if found["context"] == "patient" else wide).update(ours)
-    return Granted(frozenset(wide), frozenset(narrow - wide))
+    return Granted(frozenset(wide), frozenset(narrow - wide), for_one)

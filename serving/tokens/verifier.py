@@ -18,7 +18,7 @@ from serving.tokens.introspection import Introspector
 from serving.tokens.issuers import ALGORITHMS, IssuedClient, Issuer
 from serving.tokens.key_sets import IssuerKeys
 from serving.tokens.refusal import TokenRefused
-from serving.tokens.smart_scopes import BY_URI, Granted, granted
+from serving.tokens.smart_scopes import Granted, granted
 
 if TYPE_CHECKING:
     from records.models import Client
@@ -129,12 +129,7 @@ class Verifier:
         client = _registered(issuer, claims.client_id or "")
         given = granted(claims.scope, self._public_url)
         scopes = _allowed(client, given)
-        patient = None
-        if given.narrow and not given.wide - set(BY_URI):
-            # every grant of data is for the token's own patient
-            patient = claims.patient or ""
-        else:
-            scopes = tuple(name for name in scopes if name in given.wide)
+        patient = (claims.patient or "") if given.for_one else None
         return Bearer(_client(client, scopes, claims, now), patient)
 
 

@@ -284,6 +284,17 @@ def test_a_patients_token_is_for_that_patient_only(service, access_key):
     assert values.status_code == 403
 
 
+@pytest.mark.parametrize("beside", ["patient/RiskAssessment.c", "patient/Observation.rs"])
+def test_a_scope_for_all_patients_widens_no_patients_token(service, access_key, beside):
+    """AUTH-7."""
+    scope = f"{beside} system/RiskAssessment.crs user/*.crs {PUBLIC}/scope/explain"
+    for patient, status in (("p1", 200), ("p2", 403), (None, 403)):
+        token = token_for(access_key, scope, patient=patient)
+        assert send_bundle(service, token).status_code == status
+    token = token_for(access_key, scope, patient="p1")
+    assert calling(service, token).get("/fhir/RiskAssessment").status_code == 403
+
+
 @pytest.mark.parametrize(
     ("scope", "wide", "narrow"),
     [
