@@ -13,6 +13,7 @@ from models.fhir_names import is_id, is_reference
 from models.fhir_risk import MODEL_SYSTEM
 from serving.media_type import check_format
 from serving.operation import Call
+from serving.query import OF_FORM, WHOLE
 
 DEFAULT_COUNT, MAX_COUNT = 50, 500
 BY_PATIENT = ("subject", "patient")
@@ -82,10 +83,10 @@ def read_criteria(call: Call, given: Sequence[tuple[str, str]]) -> Criteria:
             once[name] = value
         elif name == "_format":
             check_format(value)
-        else:
+        elif name not in OF_FORM:
             raise MalformedInput(
                 "search by date, method, subject, subject:identifier and, once, _count "
-                f"(at most {MAX_COUNT})",
+                f"(at most {MAX_COUNT}); {WHOLE}",
                 field=name if name in ("_count", "_page") else "query",
                 reason="bad_count" if name == "_count" else "unknown_parameter",
             )

@@ -146,7 +146,7 @@ class Operation(APIRoute):
     route nobody thought about can't be written. PUBLIC is for what everybody may see. `request`
     and `answer` are the msgspec types to document; `known` are what the path's one part may be.
     `query` are the parameters of the address; others are refused under /v1 and /fhir, where
-    FHIR's own (`_...`) are taken besides, unless the handler `sees_to_query` itself.
+    FHIR's own of the answer's form are taken besides, unless the handler `sees_to_query` itself.
     What is `in_browser` may be opened in one, which asks for the key as a password.
     """
 

@@ -5,6 +5,10 @@ from urllib.parse import parse_qsl
 
 from models.errors import MalformedInput
 
+# of FHIR's own parameters those that leave what is answered as it is
+OF_FORM = ("_format", "_pretty")
+WHOLE = "what is answered is whole, without _summary or _elements"
+
 
 def read_query(text: bytes) -> list[tuple[str, str]]:
     """Return what a query or a form asks, each name as often as it's given.
@@ -25,18 +29,20 @@ def read_query(text: bytes) -> list[tuple[str, str]]:
 def check_query(text: bytes, known: Sequence[str], *, of_fhir: bool) -> None:
     """Raise MalformedInput for a parameter that wouldn't be heeded, or is given twice.
 
-    FHIR's own (`_...`) are taken beside those that are known.
+    Of FHIR's own, those of the answer's form are taken beside those that are known.
     """
     names = [name for name, _ in read_query(text)]
     if not of_fhir and not known:
         raise _unknown(
             "the address has a query, which isn't read; send all of the request in the body"
         )
+    taken = [*known, *OF_FORM] if of_fhir else [*known]
     for name in names:
-        if names.count(name) > 1 or not (name in known or (of_fhir and name.startswith("_"))):
-            taken = [*known, "FHIR's own (_...)"] if of_fhir else [*known]
+        if names.count(name) > 1 or name not in taken:
+            whole = f"; {WHOLE}" if of_fhir else ""
             raise _unknown(
                 f"each of {', '.join(taken)} may be given once in the address, and nothing else"
+                + whole
             )
 
 

@@ -86,6 +86,29 @@ def test_a_parameter_that_is_not_heeded_is_refused_everywhere(ehr):
     assert asked >= 3 * 19
 
 
+def test_how_an_answer_is_written_out_is_passed_over_everywhere_under_fhir(ehr):
+    """`_pretty` changes nothing of what is said; a summary would, and isn't made."""
+    paths = ehr.get("/openapi.json").json()["paths"]
+    asked = 0
+    for path, methods in paths.items():
+        if not path.startswith("/fhir/"):
+            continue
+        for method in methods:
+            address = path.replace("{id}", NO_ID)
+            form = path.endswith("_search")
+            body = {"headers": FORM} if form else {"json": {}} if method == "post" else {}
+            taken = ehr.request(method, f"{address}?_pretty=true&_format=json", **body)
+            assert "unknown_parameter" not in taken.text, address
+            for query in ("_summary=true", "_elements=status"):
+                refused = ehr.request(method, f"{address}?{query}", **body)
+                assert refused.status_code == 422, address
+                assert "without _summary or _elements" in refused.text
+                asked += 1
+    assert asked >= 2 * 9
+    found = ehr.get("/fhir/RiskAssessment?_pretty=true")
+    assert (found.status_code, found.json()["type"]) == (200, "searchset")
+
+
 def test_what_is_heeded_or_fhirs_own_is_not_refused(ehr):
     assert ehr.get("/fhir/metadata?mode=full&_pretty=true").status_code == 200
     assert ehr.get("/fhir/OperationDefinition/predict?_format=json").status_code == 200
