@@ -20,6 +20,7 @@ from serving.earlier import definer_of
 from serving.fhir_capability import operation_definition, withdrawal_definition
 from serving.fhir_form import fhir_answer, wanted_form
 from serving.message import Answer
+from serving.no_body import NoParameters, check_no_body
 from serving.operation import Call, Operation
 from serving.past import REPLACING, WITHDRAWN, Standing, find_own, find_standing
 from serving.prediction import Prediction, record
@@ -49,6 +50,7 @@ async def withdraw(call: Call) -> Answer:
     answered with an OperationOutcome that says what was done.
     """
     form = wanted_form(call)
+    await check_no_body(call, NoParameters)
     found = await find_own(call)
     standing = await find_standing(found)
     await record(call.premises, _amendment(call, found.id, WITHDRAWN, None))

@@ -14,6 +14,7 @@ from serving.contract import Aware, read_json
 from serving.feedback import ReasonTold, Report, count_feedback, feedback_row, reason_told
 from serving.json_api import PROTOCOL, answer_of, ask_of
 from serving.message import Answer
+from serving.no_body import Nothing, check_no_body
 from serving.operation import Call, Operation
 from serving.past import find_own, find_standing
 from serving.prediction import (
@@ -122,6 +123,7 @@ async def _check_in_use(call: Call, served: Served, count: int) -> None:
 
 async def replay_prediction(call: Call) -> Answer:
     """Recompute a past prediction of this client, and say whether it's the same bit for bit."""
+    await check_no_body(call, Nothing)
     found = await find_own(call)
     standing = await find_standing(found)
     return Answer(msgspec.json.encode(await replay(found, standing, call.premises)))

@@ -1,11 +1,13 @@
 """Batches, replays, feedback, limits and examples, over real HTTP."""
 
+import asyncio
 import copy
 import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +17,7 @@ from models.errors import ArtefactError
 from monitoring.corrections import list_affected
 from records.clients import SCOPES
 from records.settings import Settings
-from serving.earlier import EarlierVersions
+from serving.earlier import EarlierVersions, maker_of
 from serving.loading import EARLIER, ServedVersion
 from tests.factories import BUNDLE, DEFINITION, NAME, NOW, VALUES, make_artefact
 from tests.serving.conftest import read_predictions
@@ -77,6 +79,18 @@ def test_a_replay_says_whether_the_same_version_gives_the_same_bits(serve, sqlit
     assert client.post(f"/v1/predictions/{uuid4()}/replay").status_code == 404
 
 
+def test_a_replay_asks_nothing_in_its_body(service):
+    """API-3: what stood there would go unheeded."""
+    client = service.client(*SCOPES)
+    made = service.predict(client, {"values": VALUES}).json()["prediction_id"]
+    path = f"/v1/predictions/{made}/replay"
+    problem = client.post(path, json={"x": 1}).json()
+    assert (problem["status"], problem["field"], problem["reason"]) == (422, "x", "unknown_field")
+    assert client.post(path, json=[]).status_code == 422
+    assert client.post(path, content=b"{").status_code == 400
+    assert client.post(path, json={}).json()["identical"] is True
+
+
 def test_a_version_that_is_served_no_more_replays_what_it_predicted_as_long_as_it_is_packaged(
     serve, sqlite_db, artefacts, model_directory, model
 ):
@@ -98,6 +112,28 @@ def test_a_version_that_is_served_no_more_replays_what_it_predicted_as_long_as_i
     refused = without.post(f"{path}/replay")
     assert refused.status_code == 409
     assert f"{NAME} version 1 made this prediction" in refused.json()["detail"]
+
+
+def test_only_to_load_an_earlier_version_takes_a_thread(
+    artefacts, model_directory, model, monkeypatch
+):
+    """A search may ask for hundreds of predictions of one version, or of one that isn't there."""
+    listed = ServedVersion(NAME, "1", model.artefact_digest)
+    shutil.copytree(model_directory, artefacts / EARLIER / listed.artefact_digest)
+    premises = SimpleNamespace(models={}, earlier=EarlierVersions(artefacts, [listed]))
+    made = SimpleNamespace(model=NAME, artefact_digest=listed.artefact_digest)
+    gone = SimpleNamespace(model=NAME, artefact_digest="0" * 64)
+    in_threads = []
+
+    async def run_sync(find, *asked):
+        in_threads.append(asked)
+        return find(*asked)
+
+    monkeypatch.setattr("serving.earlier.to_thread.run_sync", run_sync)
+    for _ in range(3):
+        assert asyncio.run(maker_of(gone, premises)) is None
+        assert asyncio.run(maker_of(made, premises)).artefact_digest == listed.artefact_digest
+    assert in_threads == [(NAME, listed.artefact_digest)]
 
 
 def test_an_earlier_version_whose_files_were_changed_replays_nothing(
