@@ -17,6 +17,8 @@ from serving.prediction import Prediction
 SUMMARY_LENGTH = 139  # CDS-11: below 140 characters
 TOP = 3
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&])")
+# signs that say much the same, and begin no HTML
+_NO_HTML = str.maketrans("<>&", "\u2039\u203a+")
 _INCOMPLETE = ("missing", "excluded")
 
 
@@ -95,11 +97,11 @@ def no_score_card(model: RiskModel, about: CdsHooks, because: str, card_id: UUID
     reason = " ".join(because.removesuffix(".").split())
     whole = f"Risk not calculated: {reason}. This does not mean low risk. Do: {about.fallback}"
     # a summary is plain text, which an EHR may show as HTML nevertheless
-    plain = not {"<", ">", "&"} & set(whole)
+    plain = whole.translate(_NO_HTML)
     short = f"Risk not calculated: {definition.title}. This does not mean low risk."
     return {
         "uuid": str(card_id),
-        "summary": whole if plain and len(whole) <= SUMMARY_LENGTH else _shortened(short),
+        "summary": plain if len(plain) <= SUMMARY_LENGTH else _shortened(short),
         "indicator": "info",
         "detail": escape(whole) + _not_for_clinical_use(definition),
         "source": {"label": f"{definition.title}, version {model.version}"},

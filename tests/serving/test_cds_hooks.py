@@ -129,6 +129,17 @@ def test_a_good_request_gives_one_card_of_the_risk_that_was_recorded(service, eh
     assert row.sources == ["Observation/o1/_history/2", "Observation/o2"]
 
 
+def test_a_card_names_what_contributed_most_whichever_scopes_its_client_has(service):
+    """All contributions, on JSON and FHIR, need the scope `explain`."""
+    client = service.client("predict")
+    assert (
+        "Lactate in blood 3.1 mmol/L contributed"
+        in card_of(client.post(PATH, json=hook_request()))["detail"]
+    )
+    by_fhir = client.post("/fhir/RiskAssessment/$predict", params={"model": NAME}, json=BUNDLE)
+    assert "contributed" not in by_fhir.text
+
+
 def test_the_same_patient_has_the_same_risk_as_by_fhir(service, ehr):
     ehr.post(PATH, json=hook_request())
     ehr.post("/fhir/RiskAssessment/$predict", params={"model": NAME}, json=BUNDLE)

@@ -44,7 +44,9 @@ def test_the_lists_of_models_and_services_say_what_is_suspended(serve, sqlite_db
     assert told()[2] == descriptions
 
 
-def test_a_reason_that_could_be_taken_for_html_stands_in_no_summary(serve, sqlite_db, artefacts):
+def test_a_reason_that_could_be_taken_for_html_stands_in_the_summary_without_being_any(
+    serve, sqlite_db, artefacts
+):
     """CDS-12: nor one of several lines, which older versions took."""
     from records.models import Suspension
 
@@ -59,8 +61,9 @@ def test_a_reason_that_could_be_taken_for_html_stands_in_no_summary(serve, sqlit
     one.save()
     time.sleep(1.2)
     card = card_of(client.post(PATH, json=hook_request()))
-    assert not {"<", "&", "\n"} & set(card["summary"])
-    assert card["summary"].startswith("Risk not calculated: Made-up risk of sepsis")
+    assert not {"<", ">", "&", "\n"} & set(card["summary"])
+    wanted = f"Risk not calculated: {NAME} is suspended: ‹img src=x› + more. This does not mean"
+    assert card["summary"] == f"{wanted} low risk. Do: look"
     assert r"\<img src=x\> \& more" in card["detail"]
 
 
