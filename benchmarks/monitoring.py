@@ -225,6 +225,7 @@ def in_memory(home: str, artefact: str, rows: int, days: int) -> Found:
     from monitoring import ledger as books
     from monitoring.cases import Cases
     from monitoring.closing import Job, close_rows
+    from monitoring.late_rows import LateRows
     from monitoring.watchlist import watched_streams
 
     assert settings
@@ -239,7 +240,7 @@ def in_memory(home: str, artefact: str, rows: int, days: int) -> Found:
     anew = [replace(day) for day in made]  # what a day has counted, it keeps
     both = cpu_of(
         lambda: [
-            close_rows(job, ledger, FIRST + timedelta(days=number), day, {})
+            close_rows(job, ledger, FIRST + timedelta(days=number), day, LateRows())
             for number, day in enumerate(anew)
         ]
     )

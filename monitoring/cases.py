@@ -95,8 +95,7 @@ class Cases:
         else:
             reference = state.reference
         if not twin and "against" not in alarm.details:
-            held = chapters.held_from(alarm)
-            joined = local([row for row in days if row[0] < held], watched.stream.bins)
+            joined = local(chapters.had_joined(alarm, days), watched.stream.bins)
             # a late row may have been kept out of the reference: no more can leave than is in
             less = np.maximum(reference - joined, 0)
             # a stream without a reference of its own: all there is
@@ -108,7 +107,7 @@ class Cases:
             onset,
             before,
             _placed(days),
-            alarm.raised_on,
+            chapters.weighed_through(alarm),
             alarm.details.get("log_limit", budget_of(self.definition, self.watched).log_limit),
             lambda day: _compared(reference, before, day, fixed=bool(twin)),
             state.dispersion.divisor(watched.stream.tau),

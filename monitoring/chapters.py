@@ -62,6 +62,21 @@ def held_from(alarm: Alarm) -> date:
     return _day(alarm, "held_from") or alarm.raised_on
 
 
+def had_joined(alarm: Alarm, days: Days) -> Days:
+    """Return which of an alarm's days had joined the reference before it was raised.
+
+    None had whose rows came late, and raised it: what joined on those days came in time.
+    """
+    held = held_from(alarm)
+    return [] if "late" in alarm.details else [row for row in days if row[0] < held]
+
+
+def weighed_through(alarm: Alarm) -> date:
+    """Return the last day whose rows raised an alarm, which may have come late."""
+    came_late = alarm.details.get("late")
+    return date.fromisoformat(came_late["through"]) if came_late else alarm.raised_on
+
+
 def last_day(alarm: Alarm, through: date) -> date:
     """Return the last day of an alarm's chapter, no later than `through`."""
     until = _day(alarm, "until")

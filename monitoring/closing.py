@@ -13,6 +13,7 @@ from monitoring.cases import Cases
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.detector import Budget, Closing, alike, close_alike, own_stratum
 from monitoring.evidence.state import Counts, Rows, with_rows
+from monitoring.late_rows import MOST_OF_IT, LateRows
 from monitoring.ledger import Ledger
 from monitoring.streams import TRAFFIC, DayRows, Seen, Watched
 from monitoring.traffic import silent_since
@@ -45,9 +46,9 @@ class Job:
         return self.definition.name
 
 
-def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str, Counts]:
+def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> LateRows:
     """Return what closed days hold more than was counted of them, and correct their counts."""
-    extra: dict[str, Counts] = {}
+    extra = LateRows()
     for day in late:
         for _, rows in windows.rows_by_day(job.definition, job.version, day, day):
             for one in job.watched:
@@ -59,7 +60,7 @@ def late_counts(job: Job, ledger: Ledger, late: Mapping[date, int]) -> dict[str,
     return extra
 
 
-def late_reports(job: Job, ledger: Ledger, before: date, extra: dict[str, Counts]) -> None:
+def late_reports(job: Job, ledger: Ledger, before: date, extra: LateRows) -> None:
     """Add to `extra` what clinicians reported since on days before one, and correct the counts."""
     streams = [one for one in job.watched if one.subject == "overrides"]
     for day in overrides.late_days(job.model, job.version, before):
@@ -73,20 +74,15 @@ def late_reports(job: Job, ledger: Ledger, before: date, extra: dict[str, Counts
             _add_late(ledger, one, day, one.see(rows), extra)
 
 
-def _add_late(
-    ledger: Ledger, one: Watched, day: date, seen: Seen, extra: dict[str, Counts]
-) -> None:
-    known = strata.local(books.day_counts(ledger, one.key, day, day), one.stream.bins)
+def _add_late(ledger: Ledger, one: Watched, day: date, seen: Seen, extra: LateRows) -> None:
+    known = sum(counts for _, counts in books.day_counts(ledger, one.key, day, day))
     # a late row may come before the one of its stay that was counted, which stays counted
-    more = np.maximum(strata.local([(day, seen.counts)], one.stream.bins) - known, 0)
-    extra[one.key] = extra.get(one.key, 0) + more
+    extra.add(one.key, day, np.maximum(seen.counts - known, 0))
     books.note_day(ledger, one.key, day, seen, -np.inf)
 
 
-def close_rows(
-    job: Job, ledger: Ledger, day: date, rows: DayRows, late: Mapping[str, Counts]
-) -> list[Alarm]:
-    """Weigh a day's rows in every stream; return the alarms that this raises."""
+def close_rows(job: Job, ledger: Ledger, day: date, rows: DayRows, late: LateRows) -> list[Alarm]:
+    """Weigh a day's rows and late ones in every stream; return the alarms that this raises."""
     seen = {one.key: one.see(rows) for one in job.watched if not one.is_twin}
     counts = dict(_with_rows(day, seen, late))
     closings = _weigh(job, ledger, day, counts)
@@ -105,37 +101,31 @@ def close_rows(
         elif seen[one.key].total:
             books.note_day(ledger, one.key, day, seen[one.key], closing.log_total)
         if closing.alarm:
-            raised += _alarmed(job, ledger, one, closing)
+            raised += _alarmed(job, ledger, one, closing, late)
     return raised
 
 
-def _with_rows(
-    day: date, seen: Mapping[str, Seen], late: Mapping[str, Counts]
-) -> Iterator[tuple[str, Rows]]:
+def _with_rows(day: date, seen: Mapping[str, Seen], late: LateRows) -> Iterator[tuple[str, Rows]]:
     """Yield each stream that has rows or late ones with its rows of both."""
     own = strata.stratum(day)
     for key, one in seen.items():
-        rows: Rows = {own: one.counts} if one.counts.any() else {}
-        if key in late:
-            rows = _joined(rows, late[key])
+        rows: dict[int, Counts] = {own: one.counts} if one.counts.any() else {}
+        for at, counts in late.rows(key).items():
+            rows[at] = rows[at] + counts if at in rows else counts
         if rows:
             yield key, rows
 
 
-def _joined(rows: Rows, late: Counts) -> Rows:
-    """Return rows with late ones, [strata, bins]."""
-    more = {at: late[at] for at in np.flatnonzero(late.any(axis=1)).tolist()}
-    both = {at: rows[at] + more[at] for at in rows.keys() & more.keys()}
-    return {**rows, **more, **both}
-
-
-def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[Alarm]:
+def _alarmed(
+    job: Job, ledger: Ledger, one: Watched, closing: Closing, late: LateRows
+) -> list[Alarm]:
     """Return the alarm that a closing raised, if it isn't of a change that has one already."""
     if closing.leading is None or closing.onset is None:
         return []
     earlier = ledger.open_alarms.get(one.base, [])
     if not earlier:
         details = details_of(one, closing.leading, closing.onset)
+        details |= _of_late_rows(one, closing, closing.leading, late)
         return [_raise(job, ledger, one.base, closing.day, details)]
     if not chapters.may_turn(earlier[-1], one.stream, closing.leading, closing.onset):
         return []
@@ -152,6 +142,23 @@ def _alarmed(job: Job, ledger: Ledger, one: Watched, closing: Closing) -> list[A
     ledger.turned.append(earlier[-1])
     earlier.append(turn)
     return [turn]
+
+
+def _of_late_rows(
+    one: Watched, closing: Closing, leading: Bet, late: LateRows
+) -> dict[str, object]:
+    """Return since when an alarm is of rows that came late, nothing where most came in time."""
+
+    def compared(day: date) -> Counts:
+        choose = own_stratum if one.is_twin else strata.bag
+        return choose(closing.state.reference, strata.stratum(day))
+
+    divisor = closing.state.dispersion.divisor(one.stream.tau)
+    found = late.change(one.base, one.stream, leading, compared, divisor)
+    if found is None or found.log_evidence < MOST_OF_IT * closing.log_total:
+        return {}
+    came_late = {"rows": found.rows, "through": found.last.isoformat()}
+    return {"onset": found.first.isoformat(), "late": came_late}
 
 
 def _weigh(job: Job, ledger: Ledger, day: date, counts: Mapping[str, Rows]) -> dict[str, Closing]:

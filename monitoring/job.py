@@ -21,10 +21,10 @@ from monitoring.closing import Job, close_rows, late_counts, late_reports, watch
 from monitoring.consequences import Consequences
 from monitoring.dossier import keep_dossier
 from monitoring.due_outcomes import Weighed
-from monitoring.evidence.state import Counts
 from monitoring.explained import settle
 from monitoring.followed import follow
 from monitoring.heartbeat import EACH_DAY
+from monitoring.late_rows import LateRows
 from monitoring.ledger import Ledger
 from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
 from monitoring.over_time import performance_over_time, windows_in
@@ -201,7 +201,7 @@ def _close(
     seen = done = 0
     for first, last in plan.batches:
         settled: list[Alarm] = []
-        late: dict[str, Counts] = {}
+        late = LateRows()
         if not done:
             settled = settle(job, ledger)
             late = late_counts(job, ledger, plan.late)
@@ -217,7 +217,7 @@ def _close(
             reports += wards.note_wards(ledger, day, rows.reports)
             news += close_rows(job, ledger, day, rows, late)
             news += watch_traffic(job, ledger, day, rows, requests)
-            late = {}
+            late = LateRows()
             seen += rows.answered
             done += 1
             progress("closing days", done, plan.days)

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -164,7 +163,7 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]
         if watched.is_twin:
             kept_out = _of_first_year(ledger, watched.base, kept_out)
         return strata.admitted(state, strata.local(kept_out, watched.stream.bins))
-    joined = [one for one in days if one[0] < held]
+    joined = chapters.had_joined(alarm, days)
     if watched.is_twin:
         joined = _of_first_year(ledger, watched.base, joined)
     state = strata.withdrawn(state, strata.local(joined, watched.stream.bins))
@@ -173,9 +172,7 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]
     return state.forget(state.run_start <= chapters.changed_through(alarm, last).toordinal())
 
 
-def _of_first_year(
-    ledger: Ledger, stream: str, days: Sequence[tuple[date, Counts]]
-) -> list[tuple[date, Counts]]:
+def _of_first_year(ledger: Ledger, stream: str, days: chapters.Days) -> list[tuple[date, Counts]]:
     """Return the days that belong to a fixed reference."""
     began = ledger.began.get(stream, date.max - strata.YEAR)
     return [one for one in days if one[0] < began + strata.YEAR]
