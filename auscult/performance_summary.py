@@ -48,8 +48,13 @@ def show_performance(report: Mapping[str, Any]) -> None:
         for row in one["apart"]
     ]
     _show("Apart", apart, FIGURES)
-    made, shown = (sum(one[name] for one in windows) for name in ("predictions", "shown"))
-    out.print(f"{shown:,} predictions were shown, {made - shown:,} recorded in silence.")
+    told = [one for one in windows if one["shown"] is not None]
+    made, shown = (sum(one[name] for one in told) for name in ("predictions", "shown"))
+    others = sum(one["predictions"] for one in windows) - made
+    if made:
+        out.print(f"{shown:,} predictions were shown, {made - shown:,} recorded in silence.")
+    if others:
+        out.print(f"How many of {others:,}{' others' if made else ''} were shown is withheld.")
     late = sum(one.get("after_horizon", 0) for one in windows)
     if late:
         are = "is" if late == 1 else "are"

@@ -16,10 +16,9 @@ from models.evaluation.subgroups import NOT_RECORDED
 from models.evaluation.suppression import ReportingLimits, withheld
 from monitoring.followed import Followed, group_names
 from monitoring.heartbeat import per_cent
-from monitoring.performance import Judged, judge
+from monitoring.performance import SHOWN, Judged, judge
 from records.follow_up import LARGEST_UNREPORTED
 
-SHOWN = "shown"
 SHOWN_TITLE, OF_SHOWN = "Shown or silent", ("Silent", "Shown")
 TREATMENT = (
     "What clinicians do about a shown risk changes the outcome. Effective treatment and decay of "

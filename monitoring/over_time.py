@@ -67,8 +67,13 @@ def performance_report(run: MonitorRun) -> dict[str, Any]:
         "window": chosen.get("length", "window"),
         "because": chosen.get("because", "the run is of an earlier format; watch it again"),
         "treatment": TREATMENT,
-        "windows": [window.to_dict() for window in windows_in(run.summary)],
+        "windows": [_told(window) for window in windows_in(run.summary)],
     }
+
+
+def _told(window: WindowPerformance) -> dict[str, Any]:
+    """Return a window as plain values, without how many were shown where that is withheld."""
+    return {**window.to_dict(), **({"shown": None} if window.withholds_shown else {})}
 
 
 def _digest(rows: Followed, period: Period, *, closed: bool) -> str:

@@ -23,6 +23,8 @@ from monitoring.followed import Followed
 from monitoring.periods import Period
 from records.follow_up import LARGEST_UNREPORTED
 
+# the characteristic by which shown and silent predictions are judged apart
+SHOWN = "shown"
 DRAWS = 200
 SEED = 20261
 # of more rows than these, figures come from a histogram, which is the faster then
@@ -86,6 +88,12 @@ class WindowPerformance:
     def figures(self) -> Mapping[str, Figure]:
         """Return what is claimed of all of its predictions."""
         return self.judged.figures
+
+    @property
+    def withholds_shown(self) -> bool:
+        """Whether shown and silent predictions are withheld, and so how many of each there are."""
+        of_shown = (one for one in self.apart if one["characteristic"] == SHOWN)
+        return any(one["predictions"] is None for one in of_shown)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""

@@ -72,7 +72,16 @@ def _apart(windows: Sequence[WindowPerformance]) -> dict[str, list[dict[str, Any
 
 
 def _shown_words(windows: Sequence[WindowPerformance]) -> str:
-    made, shown = sum(w.judged.predictions for w in windows), sum(w.shown for w in windows)
+    told = [window for window in windows if not window.withholds_shown]
+    made, shown = sum(w.judged.predictions for w in told), sum(w.shown for w in told)
+    others = sum(w.judged.predictions for w in windows) - made
+    if others and not made:
+        return f"How many of {others:,} predictions were shown is withheld."
+    if others:
+        return (
+            f"{shown:,} predictions were shown, {made - shown:,} recorded in silence. "
+            f"How many of {others:,} others were shown is withheld."
+        )
     if shown in (0, made):
         return f"All {made:,} predictions were {'shown' if shown else 'recorded in silence'}."
     return f"{shown:,} predictions were shown, {made - shown:,} recorded in silence."

@@ -109,3 +109,22 @@ def test_the_report_is_json_and_a_run_of_an_earlier_format_has_no_windows() -> N
     assert json.loads(json.dumps(found))["windows"][0]["figures"]["auroc"] == FIGURE
     old = MonitorRun(model="sepsis", version="3", summary={"performance": [{"year": 2024}]})
     assert performance_report(old)["windows"] == []
+
+
+def test_how_many_were_shown_is_not_told_where_the_silent_ones_are_withheld(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auscult.performance_summary.out", Console(width=200))
+    too_few = window("2024-02", None)
+    withheld = {"predictions": None, "reason": "withheld: fewer than 10 patients", "figures": {}}
+    groups = ("Silent", "Shown")
+    named = {"characteristic": "shown", "title": "Shown or silent"}
+    too_few |= {"shown": 493, "apart": [{**named, "group": one, **withheld} for one in groups]}
+    report = performance_report(run(window("2024-01", None), too_few))
+    assert [one["shown"] for one in report["windows"]] == [300, None]
+    show_performance(report)
+    words = " ".join(capsys.readouterr().out.split())
+    assert (
+        "300 predictions were shown, 200 recorded in silence. How many of 500 others were shown is "
+        "withheld." in words
+    )

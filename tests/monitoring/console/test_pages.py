@@ -320,12 +320,11 @@ def test_the_model_page_says_what_is_expected_and_that_it_is_blind(
     assert "without allowance for chance, the AUROC lies between 0.00 and 1.00" in page
 
 
-def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
-    watched: Clinic, browse: Browse
-) -> None:
+def judged_apart(watched: Clinic, browse: Browse, silent: int) -> str:
+    """Return a model's page whose only window has 600 predictions, so many of them silent."""
     made = watched.record(FIRST, 600)
     watched.report_outcomes(made, [one.risk > 0.1 for one in made], days=90)
-    Prediction.objects.filter(pk__in=[one.pk for one in made[:250]]).update(shown=False)
+    Prediction.objects.filter(pk__in=[one.pk for one in made[:silent]]).update(shown=False)
     Prediction.objects.exclude(pk__in=[one.pk for one in made]).delete()
     run = MonitorRun.objects.latest("pk")
     with follow(watched.definition, "1", watched.settings.cache) as months:
@@ -334,7 +333,13 @@ def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
     run.summary["performance"] = [window.to_dict() for window in windows]
     run.summary["performance_window"] = vars(choice)
     run.save()
-    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    return text_of(browse("vera"), f"/models/{watched.model}/")
+
+
+def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = judged_apart(watched, browse, silent=250)
     assert "Performance by quarter of prediction" in page
     assert "Why by quarter: the test asks for it" in page
     apart = page.split("Shown and silent predictions apart")[1]
@@ -342,6 +347,14 @@ def test_the_model_page_shows_performance_by_window_and_shown_and_silent_apart(
     assert ">Silent</td>" in apart
     assert "Net benefit" in page
     assert "Effective treatment and decay of the model can" in page
+
+
+def test_the_model_page_does_not_say_how_many_were_silent_where_that_is_withheld(
+    watched: Clinic, browse: Browse
+) -> None:
+    page = judged_apart(watched, browse, silent=7)
+    assert "How many of 600 predictions were shown is withheld." in page
+    assert "593" not in page
 
 
 def test_transportability_has_a_page_and_json(watched: Clinic, browse: Browse) -> None:
