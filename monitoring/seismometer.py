@@ -66,10 +66,13 @@ def export(
     """Write a version's predictions from the first to the last day into a new directory.
 
     It appears whole or not at all, readable for its owner alone. Raises RecordError where the
-    directory is there already, or where no outcome is settled, since nothing could be judged.
+    directory is there already or can't be made, or where no outcome is settled, since nothing could
+    be judged.
     """
     if target.exists():
         raise RecordError(f"{target} is there already; name a directory that isn't")
+    if not target.parent.is_dir():
+        raise RecordError(f"{target}: {target.parent} is no directory; make it first")
     if first > last:
         raise RecordError(f"{first} comes after {last}")
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

@@ -119,4 +119,6 @@ def _form(target: Path) -> str:
     form = FORMS.get(target.suffix.lower())
     if form is None:
         raise AuscultError(f"{target}: name a .csv, or a .json for a FHIR Bundle")
+    if not target.parent.is_dir():
+        raise AuscultError(f"{target}: {target.parent} is no directory; make it first")
     return form

@@ -273,6 +273,10 @@ def test_the_command_writes_a_private_bundle_and_says_so_in_the_audit_record(
     assert len(rows) == sum(one.site == "north" for one in used)
     last = AuditEvent.objects.filter(action="lookback").latest("recorded_at")
     assert last.details["only"] == {"site": "north"}
-    for name, words in ((target, "there already"), (target.with_suffix(".xml"), "FHIR Bundle")):
+    for name, words in (
+        (target, "there already"),
+        (target.with_suffix(".xml"), "FHIR Bundle"),
+        (target.parent / "nowhere" / target.name, "nowhere is no directory; make it first"),
+    ):
         again = run(any_clinic.settings, registry, *asked, str(name))
         assert (again.returncode, words in again.stderr) == (1, True), again.stderr

@@ -182,6 +182,8 @@ def test_only_its_owner_may_read_it_and_nothing_is_left_of_a_failed_one(
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
     with pytest.raises(RecordError, match="is there already"):
         written(clinic, tmp_path / "out")
+    with pytest.raises(RecordError, match="nowhere is no directory; make it first"):
+        written(clinic, tmp_path / "nowhere" / "out")
 
 
 def test_test_clients_other_versions_and_other_days_stay_out(
