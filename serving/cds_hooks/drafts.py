@@ -41,6 +41,7 @@ class Draft(Element, frozen=True):
     modifier_extension: tuple[Any, ...] = ()
     subject: Reference | None = None
     patient: Reference | None = None
+    beneficiary: Reference | None = msgspec.field(default=None, name="for")  # of a Task
     encounter: Reference | None = None
 
 
@@ -138,7 +139,8 @@ def _is_for_nobody(entry: DraftEntry, place: str, subjects: Subjects) -> bool:
     """Say whether it can't be told whom an order is for; raise UnusableValue for somebody else."""
     draft = entry.resource
     told = []
-    for name, one in (("subject", draft.subject), ("patient", draft.patient)):
+    given = {"subject": draft.subject, "patient": draft.patient, "for": draft.beneficiary}
+    for name, one in given.items():
         if one is None:
             continue
         try:

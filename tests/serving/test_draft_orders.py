@@ -41,7 +41,8 @@ def about(orders: Any) -> dict[str, Any]:
         ([entry(resourceType="NutritionOrder", patient=FOREIGN)], "entry[0].resource.patient"),
         ([entry(resourceType="VisionPrescription", patient=FOREIGN)], "entry[0].resource.patient"),
         # of what kind it is doesn't matter
-        ([entry(resourceType="Task", subject=FOREIGN)], "entry[0].resource.subject"),
+        ([entry(resourceType="Flag", subject=FOREIGN)], "entry[0].resource.subject"),
+        ([entry(resourceType="Task", **{"for": FOREIGN})], "entry[0].resource.for"),
         ([entry(subject=OWN, patient=FOREIGN)], "entry[0].resource.patient"),
         ([entry(subject={"reference": f"{SERVER}/Patient/p2"})], "entry[0].resource.subject"),
         ([entry(subject={"reference": "Patient/p2/_history/1"})], "entry[0].resource.subject"),
@@ -89,7 +90,9 @@ def test_the_same_id_on_another_server_is_somebody_else(service: Any, ehr: httpx
         entry(subject=OWN, encounter={"reference": "Encounter/e1"}),
         entry(subject=OWN, encounter={"reference": f"{SERVER}/Encounter/e1/_history/2"}),
         {**entry(subject=OWN), "fullUrl": "urn:uuid:5a2a0b63-6d0f-4c3e-9f0e-1a2b3c4d5e6f"},
-        # a resource that needs no subject
+        entry(resourceType="Task", **{"for": OWN}),
+        # resources that need no subject
+        entry(resourceType="Task"),
         {"resource": {"resourceType": "Medication"}},
     ],
 )
