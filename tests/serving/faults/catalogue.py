@@ -880,6 +880,28 @@ fault(
         "refused foreign_subject",
     ),
 )
+OF_P1 = {"subject": {"reference": "Patient/p1"}}
+ELSEWHERE = {"encounter": {"reference": "Encounter/e2"}}
+for name, order, outcome in (
+    ("an order to be signed of the patient", c.signing(OF_P1), "unchanged"),
+    ("an order of another patient", c.signing({"subject": OF_P2}), "refused foreign_subject"),
+    (
+        "an order of another patient beside one of ours",
+        c.signing(OF_P1, {"subject": OF_P2}),
+        "refused foreign_subject",
+    ),
+    ("an order that doesn't say whom it is for", c.signing({}), "flagged draft_unread"),
+    ("an order of another encounter", c.signing({**OF_P1, **ELSEWHERE}), "flagged draft_unread"),
+    (
+        "an order with a modifierExtension",
+        c.signing({**OF_P1, "modifierExtension": MODIFIER}),
+        "flagged draft_unread",
+    ),
+    ("orders with unknown rules", c.signing(OF_P1, implicitRules="urn:x"), "status 400"),
+    ("an entry of the orders that is null", c.signing(entry=[None]), "status 400"),
+    ("orders that are no Bundle", c.signing(resourceType="List"), "status 400"),
+):
+    fault(IDENTITY, name, hook=(order, outcome))
 HERE, THERE = "https://ehr.example.org/fhir", "https://other.example.org/fhir"
 for name, changed, outcome in (
     (

@@ -185,6 +185,14 @@ def member(**fields: Any) -> Change:
     return change
 
 
+def signing(*orders: Any, **more: Any) -> Change:
+    """CDS Hooks: the same at the signing of these orders, in a Bundle with other members."""
+    entries = [{"resource": {"resourceType": "ServiceRequest", **one}} for one in orders]
+    bundle = {"resourceType": "Bundle", "entry": entries, **more}
+    context = {"userId": "Practitioner/x", "patientId": "p1", "encounterId": "e1"}
+    return member(hook="order-sign", context={**context, "draftOrders": bundle})
+
+
 def prefetch(key: str, to: Any) -> Change:
     """CDS Hooks: another value of a prefetch key; `...` leaves it out."""
 
