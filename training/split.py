@@ -160,7 +160,7 @@ def _by_time(population: Population, test_share: float) -> Split:
         )
     tests = times > cut
     share = float(tests.mean())
-    method = f"by time: rows after {cut} test ({share:.0%} of all), earlier ones train"
+    method = f"by time: {_later(times, cut)} test ({share:.0%} of all), earlier ones train"
     divided = _apart(population, tests, method)
     if share >= LEAST_OF_TEST_SHARE * test_share:
         return divided
@@ -169,6 +169,13 @@ def _by_time(population: Population, test_share: float) -> Split:
         f"time {cut}; do the times order the rows?"
     )
     return replace(divided, suspicions=(few,))
+
+
+def _later(times: npt.NDArray[np.generic], cut: np.generic) -> str:
+    """Say which rows test; a number that only orders may be that of somebody's encounter."""
+    if times.dtype.kind == "M":
+        return f"rows after {cut}"
+    return "the latest rows, by numbers that only order them,"
 
 
 def _apart(population: Population, tests: npt.NDArray[np.bool_], method: str) -> Split:

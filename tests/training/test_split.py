@@ -115,9 +115,23 @@ def test_a_part_that_tests_says_its_true_share_and_where_tied_times_leave_it_sma
     parts = split(replace(population, time=times), 3)
 
     assert len(parts.test) == 105
-    assert "rows after 200.0 test (15% of all)" in parts.method
+    assert "by numbers that only order them, test (15% of all)" in parts.method
     (words,) = parts.suspicions
     assert "15.0% of rows test, where 40% were to, since so many have the time 200.0" in words
+
+
+def test_a_number_that_orders_rows_and_may_be_an_encounters_is_not_told(
+    population: Population,
+) -> None:
+    numbers = 252_000_000.0 + np.arange(len(population))
+    dates = np.datetime64("2024-01-01") + np.arange(len(population)).astype("timedelta64[D]")
+
+    told = split(replace(population, time=numbers), 3).method
+    dated = split(replace(population, time=dates), 3).method
+
+    assert "252" not in told
+    assert told.startswith("by time: the latest rows, by numbers that only order them, test (40%")
+    assert dated.startswith("by time: rows after 2025-02-23 test (40%")
 
 
 def test_later_rows_of_patients_who_are_in_training_are_left_out_and_counted(
