@@ -114,7 +114,7 @@ def build(
     evidence, beside = _evaluate(
         file, cohort, parts, makings[0], pair, judged, shown, options, progress, champion
     )
-    compared = write_comparisons(files, judged, champion, beside)
+    compared = write_comparisons(files, judged.rows, judged.risk, champion, beside)
     digest, sealed = _write(artefact, files, evidence, judged, pair, explained, shown)
     card = partial(sealed, champion=compared and compared.read)
     looks = Looks(file.definition.name, cohort, judged.rows, settings, files, card)

@@ -63,7 +63,7 @@ def _beside_champion(registered: RegisteredVersion, settings: Settings) -> Champ
     champion = champion_of(registered.name, settings=settings)
     if champion is None or champion.version == registered.version:
         return ChampionMetrics({}, "there is no other champion to compare with", needed=False)
-    again = "train it again to compare them"
+    again = "make it again to compare them"
     if registered.champion_digest is None:
         return ChampionMetrics({}, f"it was not compared with version {champion.version}; {again}")
     text = read_run_file(registered, FILE, settings=settings)
@@ -89,5 +89,5 @@ def _used_perhaps(champion: RegisteredVersion, settings: Settings) -> str | None
         return None
     return (
         "that version was recalibrated, and an earlier release, which made the comparison, didn't "
-        "ask whether its calibration was fitted to them; train it again to compare them"
+        "ask whether its calibration was fitted to them; make it again to compare them"
     )

@@ -20,7 +20,7 @@ from training.artefact import seal_artefact, write_scorer
 from training.calibration import fit_sigmoid
 from training.candidate import Progress
 from training.card import Card, card_files
-from training.champion import JUDGED_FILE, judged_file
+from training.champion import ChampionRisks, champion_risks
 from training.cohort import Cohort
 from training.earlier_runs import Looks, people_tags
 from training.evaluation import evaluate_beside_on
@@ -29,9 +29,10 @@ from training.plots import drawings
 from training.population import FloatArray, Population
 from training.recalibrated_evidence import BEFORE, recalibrated_evidence
 from training.registration import RunRecord
+from training.registry import CHAMPION
 from training.row_digests import FILE, digests_of_run
 from training.run import TrainedVersion, register_version
-from training.run_files import write_pages
+from training.run_files import Compared, write_comparisons, write_pages
 from training.run_record import typical_row
 from training.scratch import scratch
 from training.split import folds
@@ -79,6 +80,7 @@ def recalibrate(
             seed=seed,
             settings=settings,
             progress=progress,
+            champion=champion_risks(name, examined.rows, cohort, settings=settings),
         )
         looks = Looks(name, cohort, examined.rows, settings, files, built.card)
         trained = register_version(
@@ -111,12 +113,16 @@ def _why_refused(learnt: bool) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Recalibrated:
-    """A sealed artefact of a version recalibrated, its evidence, and how it did."""
+    """A sealed artefact of a version recalibrated, its evidence, and how it did.
+
+    `compared` is that with the champion, and `card` of the run, which tells of it.
+    """
 
     digest: str
     evidence: dict[str, Any]
     evaluation: Evaluation
     card: Card
+    compared: Compared | None
 
 
 def build_recalibrated(
@@ -128,6 +134,7 @@ def build_recalibrated(
     seed: int,
     settings: Settings,
     progress: Progress,
+    champion: ChampionRisks | None = None,
 ) -> Recalibrated:
     """Calibrate the examined version to these people; write its artefact and its run's files.
 
@@ -137,6 +144,8 @@ def build_recalibrated(
     sigmoid = fit_sigmoid(before, rows.outcome, rows.weights())
     log_odds = _cross_fitted(rows, before, seed)
     risk, others = risk_of_margin(log_odds), {BEFORE: examined.explained.risk}
+    if champion is not None:
+        others[CHAMPION] = champion.risk
     progress("Evaluating", 0, 1)
     beside = evaluate_beside_on(
         rows, risk, others, examined.file.definition, draws=draws, seed=seed
@@ -145,7 +154,8 @@ def build_recalibrated(
     served = _write_scorer(artefact, examined, sigmoid, settings)
     digests = digests_of_run(examined.cohort, rows, rows)
     (files / FILE).write_bytes(digests.to_bytes())
-    (files / JUDGED_FILE).write_bytes(judged_file(rows, risk))
+    against = beside.comparisons.get(CHAMPION)
+    compared = write_comparisons(files, rows, risk, champion, against)
     values = {
         **recalibrated_evidence(examined, beside, sigmoid, served, seed),
         **digests.evidence,
@@ -164,8 +174,9 @@ def build_recalibrated(
         card=card,
         seed=seed,
     )
-    card_of_run = partial(card_files, examined.file, values, drawn)
-    return Recalibrated(digest, values, beside.own, card_of_run)
+    read = None if compared is None else compared.read
+    card_of_run = partial(card_files, examined.file, values, drawn, champion=read)
+    return Recalibrated(digest, values, beside.own, card_of_run, compared)
 
 
 def _cross_fitted(rows: Population, before: FloatArray, seed: int) -> FloatArray:
@@ -213,7 +224,10 @@ def _record(
             "draws": draws,
             "seed": seed,
         },
-        metrics=built.evidence["metrics"],
+        metrics={
+            **built.evidence["metrics"],
+            **({} if built.compared is None else built.compared.metrics),
+        },
         files=files,
         tags={
             "artefact_digest": built.digest,
@@ -221,6 +235,7 @@ def _record(
             "cohort_digest": examined.cohort.digest,
             "trained_by": by,
             **people_tags(examined.cohort, examined.rows),
+            **({} if built.compared is None else {"champion_digest": built.compared.digest}),
         },
         begun=looks,
     )

@@ -23,9 +23,9 @@ from training.champion import (
     read_comparison,
 )
 from training.evidence import RunEvidence
-from training.judging import Judged
 from training.metrics import flat_differences
 from training.plots import Drawing
+from training.population import FloatArray, Population
 from training.registry import RegisteredVersion, registered_at, store
 
 
@@ -43,12 +43,13 @@ class Compared:
 
 def write_comparisons(
     directory: Path,
-    judged: Judged,
+    judged: Population,
+    risk: FloatArray,
     champion: ChampionRisks | None,
     beside: Comparison | None,
 ) -> Compared | None:
-    """Write the judged risks for versions to come, and the comparison with the champion."""
-    (directory / JUDGED_FILE).write_bytes(judged_file(judged.rows, judged.risk))
+    """Write the judged rows' risks for versions to come, and the comparison with the champion."""
+    (directory / JUDGED_FILE).write_bytes(judged_file(judged, risk))
     if champion is None or beside is None:
         return None
     metrics = flat_differences(beside, MINUS_CHAMPION)

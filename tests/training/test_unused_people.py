@@ -1,8 +1,10 @@
 """A recalibrated champion is compared on people to whom its calibration was not fitted."""
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -61,8 +63,8 @@ def _table(last_day: str | None, rows: int = 900) -> Cohort:
     return replace(cohort(frame), digest="4" * 64)
 
 
-def _recalibrated_champion(table: Cohort, settings: Settings) -> str:
-    version = recalibrate(
+def _recalibrate(table: Cohort, settings: Settings) -> str:
+    return recalibrate(
         "readmission",
         "1",
         table,
@@ -73,6 +75,10 @@ def _recalibrated_champion(table: Cohort, settings: Settings) -> str:
         progress=lambda *_: None,
         now=NOW,
     ).version
+
+
+def _recalibrated_champion(table: Cohort, settings: Settings) -> str:
+    version = _recalibrate(table, settings)
     set_alias("readmission", "champion", version, settings=settings)
     return version
 
@@ -200,6 +206,32 @@ def test_a_champion_is_compared_on_its_own_recalibrations_table_by_the_folds_tha
     held_out = read_judged(text or b"", rows)
     assert held_out is not None
     assert held_out.mean() == pytest.approx(table.frame["outcome"].mean(), abs=0.01)
+
+
+def test_a_recalibrated_version_is_compared_with_the_champion_on_the_people_who_judge_it(
+    registry: Settings, trained: Trained, file: DefinitionFile, tmp_path: Path
+) -> None:
+    set_alias("readmission", "champion", "1", settings=registry)
+    version = _recalibrate(_table(ENOUGH), registry)
+
+    registered = find_version("readmission", version, settings=registry)
+    compared = read_comparison(read_run_file(registered, FILE, settings=registry) or b"")
+    directory = registry.cache / "artefacts" / registered.artefact_digest
+    evidence = json.loads((directory / "evidence.json").read_bytes())
+    as_it_was = evidence["difference_to_baseline"]["differences"]["brier"]
+    assert (compared["version"], compared["used"]) == ("1", None)
+    assert compared["metrics"]["brier_minus_champion"] == as_it_was["value"]
+    assert compared["metrics"]["brier_minus_champion_high"] == as_it_was["high"]
+    asking = tmp_path / "asking"  # version 1's own definition asks for no difference
+    shutil.copytree(directory, asking)
+    (asking / "model.toml").write_bytes(file.path.read_bytes())
+    found = gate_results(registered, asking, settings=registry)
+    (gate,) = (one for one in found if one.metric == "auroc_minus_champion")
+    assert gate.passed
+    assert gate.words.endswith("(champion: version 1)")
+    card = str(read_run_file(registered, "card.html", settings=registry), "utf-8")
+    assert "Version 1 was champion when this one was made" in card
+    assert "Beside the champion" not in (directory / "card.html").read_text("utf-8")
 
 
 def test_a_comparison_by_an_earlier_release_with_a_recalibrated_champion_is_none(
