@@ -15,6 +15,7 @@ from models.fhir_bundle import (
     Kind,
     Search,
     SentBundle,
+    check_addresses,
     check_complete,
     check_entries,
 )
@@ -160,13 +161,7 @@ def _bundle(body: bytes) -> SentBundle:
             field="Bundle.implicitRules",
             reason="unknown_modifier",
         )
-    urls = [entry.full_url for entry in bundle.entry if entry.full_url is not None]
-    if len(set(urls)) < len(urls):
-        raise MalformedInput(
-            f"{len(urls) - len(set(urls))} entries repeat the fullUrl of another",
-            field="Bundle.entry.fullUrl",
-            reason="duplicate_entry",
-        )
+    check_addresses(bundle)
     check_entries(bundle)
     return bundle
 
@@ -284,15 +279,15 @@ def _read(raw: bytes, kind: type[T], place: str) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise _unreadable(error, kind.__name__, place) from error
+        raise _unreadable(error, raw, kind.__name__, place) from error
 
 
-def _unreadable(error: Exception, kind: str, place: str) -> MalformedInput:
+def _unreadable(error: Exception, raw: bytes, kind: str, place: str) -> MalformedInput:
     words = "it is nested too deeply"
     if isinstance(error, msgspec.ValidationError):
         words = str(misfit(str(error)))
     elif not isinstance(error, RecursionError):
-        words = json_fault(error)
+        words = json_fault(error, raw)
     return MalformedInput(
         f"{place} can't be read as {kind.removeprefix('Sent')}: {words}",
         field=place,

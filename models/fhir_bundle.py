@@ -3,13 +3,17 @@
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import astuple
 
 from models.errors import MalformedInput
+from models.fhir_names import VERSION
 from models.fhir_resources import Element, Observation
 from models.fhir_unread import seems_empty
 
 # what is sent in order to be stored carries data; the others delete, patch or ask for them
 _CARRY_DATA = ("POST", "PUT")
+SEARCHSET: Final = "searchset"
+_OF_REQUESTS: Final = ("transaction", "batch")
 OUTCOME: Final = "outcome"  # of the modes of a search, that of a message on it
 
 
@@ -98,6 +102,10 @@ class SentEntry(Entry, frozen=True):
         return None
 
 
+# of an entry with its address and its resource only, what stands behind these
+_USUAL: Final = astuple(SentEntry())[2:]
+
+
 class SentBundle(Element, frozen=True):
     """A set of resources, with what it says of itself."""
 
@@ -110,29 +118,79 @@ class SentBundle(Element, frozen=True):
 
 
 def check_entries(bundle: SentBundle) -> None:
-    """Raise MalformedInput for an entry that isn't data, or that a modifier may change (FHIR-8)."""
+    """Raise MalformedInput for an entry that isn't data, or that a modifier may change (FHIR-8).
+
+    And for what an entry of the Bundle's type has to have, or can't have (FHIR-9).
+    """
+    are_requests = bundle.type in _OF_REQUESTS
     for index, entry in enumerate(bundle.entry):
-        fault = entry.fault
+        if not are_requests and astuple(entry)[2:] == _USUAL:
+            continue  # as nearly all are
+        fault = entry.fault or _misplaced(entry, bundle.type)
         if fault is not None:
             field, words, reason = fault
             place = f"Bundle.entry[{index}]"
             raise MalformedInput(f"{place} {words}", field=f"{place}.{field}", reason=reason)
 
 
+def _misplaced(entry: SentEntry, kind: str | None) -> tuple[str, str, str] | None:
+    """Return the field, the words and the reason where an entry isn't one of its Bundle's type."""
+    if entry.search is not None and kind != SEARCHSET:
+        words = "was found by a search, as entries of a searchset only are; name the type it is"
+        return "search", words, "bundle_form"
+    if kind in _OF_REQUESTS and entry.request is None:
+        words = "has no request, as each of a transaction or batch has; send a collection"
+        return "request", words, "bundle_form"
+    if kind not in _OF_REQUESTS and entry.request is not None:
+        words = "is a request, as entries of a transaction or batch only are; name the type it is"
+        return "request", words, "bundle_form"
+    return None
+
+
+def check_addresses(bundle: SentBundle) -> None:
+    """Raise MalformedInput for an address that stands twice, or is that of a version (FHIR-9)."""
+    urls = [entry.full_url for entry in bundle.entry if entry.full_url is not None]
+    if len(set(urls)) < len(urls):
+        raise MalformedInput(
+            f"{len(urls) - len(set(urls))} entries repeat the fullUrl of another",
+            field="Bundle.entry.fullUrl",
+            reason="duplicate_entry",
+        )
+    if VERSION in " ".join(urls):
+        raise MalformedInput(
+            f"a fullUrl names a version by {VERSION}; give the resource's own address, and the "
+            "version as meta.versionId",
+            field="Bundle.entry.fullUrl",
+            reason="versioned_address",
+        )
+
+
 def check_complete(bundle: SentBundle) -> None:
-    """Raise MalformedInput for the first page of several, or for fewer matches than its total."""
+    """Raise MalformedInput for the first page of several, or for another total than its matches."""
     if any(link.relation == "next" for link in bundle.link):
         raise MalformedInput(
             "the Bundle has a next page; send all of its pages in one Bundle, without that link",
             field="Bundle.link",
             reason="incomplete_bundle",
         )
+    total = bundle.total
+    if total is None:
+        return
+    if bundle.type != SEARCHSET:
+        words = f"the Bundle is a {bundle.type} with a total, which only a searchset has; leave it"
+        raise MalformedInput(f"{words} out", field="Bundle.total", reason="bundle_form")
     found = len(matches(bundle.entry))
-    if bundle.total is not None and bundle.total > found:
+    if total > found:
         raise MalformedInput(
-            f"the Bundle holds {found} of the {bundle.total} resources that were found; send all",
+            f"the Bundle holds {found} of the {total} resources that were found; send all",
             field="Bundle.total",
             reason="incomplete_bundle",
+        )
+    if total < found:
+        raise MalformedInput(
+            f"the Bundle holds {found} resources, but its total says {total}; correct it",
+            field="Bundle.total",
+            reason="contradictory_total",
         )
 
 

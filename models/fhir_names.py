@@ -15,6 +15,7 @@ _ADDRESS: Final = r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]\-]+"
 _IS_REFERENCE = re.compile(
     rf"[A-Z][A-Za-z]+/{_ID}(?:/_history/{_ID})?|{_ADDRESS}|urn:(?:uuid|oid):{_ID}"
 )
+_NAMED = re.compile(r"(?:https?://.+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/]+)\Z")
 _IS_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
 
 
@@ -74,6 +75,28 @@ def check_id(text: str, name: str, index: int | None = None) -> None:
             f"{field} is no FHIR id; give 1 to 64 letters, digits, hyphens and full stops",
             field=field,
             reason="bad_id",
+        )
+
+
+def check_address(address: str, kind: str, own: str | None, index: int) -> None:
+    """Raise MalformedInput for a fullUrl that names another resource than that of the entry.
+
+    Only what ends in a type and an id says so; `urn:uuid:` says neither. Nor may it name a
+    version (FHIR-9), since a correction names the resource.
+    """
+    if VERSION in address:
+        raise MalformedInput(
+            f"{place_of(index)} has a fullUrl that names a version by {VERSION}; give the "
+            "resource's own address, and the version as meta.versionId",
+            field=f"Bundle.entry[{index}].fullUrl",
+            reason="versioned_address",
+        )
+    found = _NAMED.match(address)
+    if found is not None and (found["type"] != kind or own not in (None, found["id"])):
+        raise MalformedInput(
+            f"{place_of(index)} is another resource than its entry's fullUrl names; correct one",
+            field=f"{place_of(index)}.id",
+            reason="contradictory_id",
         )
 
 

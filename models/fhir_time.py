@@ -2,14 +2,16 @@
 
 import re
 from datetime import date, datetime
+from typing import Final
 
 from models.errors import MalformedInput
 from models.fhir_resources import place_of
 
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})?$"
 )
+_FARTHEST: Final = "14:00"  # of the offsets of a dateTime in FHIR
 _PARTIAL = re.compile(r"^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
 
 
@@ -21,6 +23,13 @@ def moment(text: str, name: str, index: int | None = None) -> datetime | None:
     """
     found = _MOMENT.match(text)
     if found is not None and found[1] is not None:
+        if found[1] != "Z" and found[1][1:] > _FARTHEST:
+            raise MalformedInput(
+                f"{_field(name, index)} has an offset beyond 14:00, which FHIR's dateTime hasn't; "
+                "correct it",
+                field=_field(name, index),
+                reason="bad_offset",
+            )
         try:
             return datetime.fromisoformat(text)
         except ValueError as error:

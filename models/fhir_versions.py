@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from models.corrections import LONGEST
-from models.fhir_names import check_id, check_reference, server_and_resource
+from models.fhir_names import check_address, check_id, check_reference, server_and_resource
 from models.fhir_resources import Observation, place_of
 
 _OWN_ID = attrgetter("observation.id")
@@ -57,14 +57,19 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
         return f"{self.name}/_history/{meta.version_id}"
 
     def check_names(self) -> None:
-        """Raise MalformedInput where what a prediction would quote it by is no name in FHIR."""
-        own, meta = self.observation.id, self.observation.meta
+        """Raise MalformedInput where what a prediction would quote it by is no name in FHIR.
+
+        Or where its id and its address are two: a correction of the one wouldn't find the other.
+        """
+        own, meta, address = self.observation.id, self.observation.meta, self.full_url
         if own is not None:
             check_id(own, "id", self.index)
             if meta is not None and meta.version_id:
                 check_id(meta.version_id, "meta.versionId", self.index)
-        elif self.full_url is not None:
-            check_reference(self.full_url, f"Bundle.entry[{self.index}].fullUrl")
+        elif address is not None:
+            check_reference(address, f"Bundle.entry[{self.index}].fullUrl")
+        if address is not None and (own is None or not address.endswith(f"/Observation/{own}")):
+            check_address(address, "Observation", own, self.index)
 
 
 def newest_versions(found: Sequence[FoundObservation]) -> list[FoundObservation]:

@@ -18,6 +18,10 @@ _NO_LINE_BREAK = re.compile(r"\(\?!\\+n\)")
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
 # a feature's name may look so; what has more digits may be somebody's number
 _NAME = re.compile(r"(?!.*\d{4})[a-z][a-z0-9_]{0,62}")
+# an escape of the first half of a surrogate pair with another text behind it than the second half
+_HALF = re.compile(
+    rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})(?=.)(?!\\u[dD][c-fC-F])", re.DOTALL
+)
 _TIME = "2026-01-05T10:15:00Z"
 _NOUNS = {
     "array": "a list",
@@ -100,8 +104,12 @@ def misfit(text: str, *, taken: Mapping[str, Sequence[str]] | None = None) -> Ma
     return MalformedInput(f"{field}: is not of the agreed form", field=field, reason="wrong_type")
 
 
-def json_fault(error: Exception) -> str:
+def json_fault(error: Exception, body: bytes = b"") -> str:
     """Say in which way a text isn't JSON."""
+    half = _HALF.search(body) if "truncated" in str(error) else None
+    if half is not None:
+        # the reader looks for the other half beyond the end
+        return f"it has half of a surrogate pair at byte {half.start(1)}, which is no letter"
     at = re.search(r"\(byte (\d+)\)$", str(error))
     if isinstance(error, UnicodeDecodeError):
         return "it isn't text in UTF-8"

@@ -65,10 +65,11 @@ def doubts(
     predicted_at: datetime,
 ) -> Iterator[Finding]:
     """Yield what readings beside those that are used give to think: contradicting or left out."""
-    if len(used) == 1 and (
-        doubt := _contradiction(feature, used[0], values[0], found.candidates, predicted_at)
-    ):
-        yield doubt
+    if len(used) == 1:
+        given = (feature, used[0], values[0], found.candidates, predicted_at)
+        doubt = _contradiction(*given) or _untimed(*given)
+        if doubt is not None:
+            yield doubt
     if found.lacks:
         words = f"{feature.title}: another value was left out: {found.lacks}"
         yield Finding(feature.name, "excluded", "set_aside", words)
@@ -139,25 +140,52 @@ def _contradiction(
     for other in candidates:
         if other is used or (other.taken_at or predicted_at) != moment:
             continue
-        words = _against(feature, value, other, predicted_at)
+        words = _otherwise(feature, value, other, predicted_at)
         if words is not None:
-            said = f"{feature.title}: {words}; {_said(feature, value)} is used"
+            same = f"another value of the same time {words}"
+            said = f"{feature.title}: {same}; {_said(feature, value)} is used"
             return Finding(feature.name, "flagged", "contradictory", said)
     return None
 
 
-def _against(
+def _untimed(
+    feature: Feature,
+    used: Reading,
+    value: float | str,
+    candidates: Sequence[Reading],
+    predicted_at: datetime,
+) -> Finding | None:
+    """Return what flags a value that is taken as current, without a time, before dated ones.
+
+    The newest of these tells whether they are of one opinion.
+    """
+    dated = [one for one in candidates if one.taken_at is not None]
+    if used.taken_at is not None or not dated:
+        return None
+    newest = max(dated, key=lambda one: one.taken_at or predicted_at)
+    other = _otherwise(feature, value, newest, predicted_at)
+    if other is None:
+        return None
+    words = (
+        f"{feature.title}: {_said(feature, value)} has no time and is taken as current; the newest "
+        f"that has one {other}"
+    )
+    return Finding(feature.name, "flagged", "untimed_used", words)
+
+
+def _otherwise(
     feature: Feature, value: float | str, other: Reading, predicted_at: datetime
 ) -> str | None:
+    """Return how another reading differs from a value, or None where it says the same."""
     try:
         second = value_of(feature, other, predicted_at, [])
     except UnusableValue:
-        return "another value of the same time can't be used"
+        return "can't be used"
     if isinstance(value, float) and isinstance(second, float):
         same = abs(value - second) <= _TOLERANCE * max(abs(value), abs(second))
     else:
         same = value == second
-    return None if same else f"another value of the same time is {_said(feature, second)}"
+    return None if same else f"is {_said(feature, second)}"
 
 
 def _said(feature: Feature, value: float | str) -> str:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -21,6 +21,7 @@ from serving.problems import NotJson
 
 T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+FARTHEST = timedelta(hours=14)
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 # in Python the end is before a last new line too
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+(?!\n)$")]
@@ -96,7 +97,7 @@ class Contract:
             raise
         values = zip(self._names, msgspec.structs.astuple(given.values), strict=True)
         readings = {
-            name: value if type(value) is float else _readings(value)
+            name: value if type(value) is float else _readings(value, name)
             for name, value in values
             if value is not None
         }
@@ -147,8 +148,20 @@ class Contract:
         return msgspec.json.schema(self.type)
 
 
+def check_offset(at: datetime, field: str) -> None:
+    """Raise MalformedInput for an offset that no place on earth has, nor FHIR's dateTime."""
+    offset = at.utcoffset()
+    if offset is not None and abs(offset) > FARTHEST:
+        raise MalformedInput(
+            f"{field} has an offset beyond 14:00, which is none of a time on earth; correct it",
+            field=field,
+            reason="bad_offset",
+        )
+
+
 def check_time(at: datetime, field: str, latest: datetime) -> None:
     """Raise MalformedInput for a time after `latest`, or before there were any patients of now."""
+    check_offset(at, field)
     if at > latest:
         raise MalformedInput(
             f"{field} {at.isoformat()} is later than now", field=field, reason="in_the_future"
@@ -174,7 +187,7 @@ def _decode(
     except msgspec.ValidationError as error:
         raise misfit(str(error), taken=taken) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NotJson(f"the body is not JSON: {json_fault(error)}") from error
+        raise NotJson(f"the body is not JSON: {json_fault(error, body)}") from error
     except RecursionError as error:
         raise MalformedInput("body: nested too deeply", field="body", reason="too_deep") from error
 
@@ -234,14 +247,18 @@ def _description(feature: Feature) -> str:
     return "; ".join(words)
 
 
-def _readings(value: Any) -> tuple[Reading, ...]:
+def _readings(value: Any, name: str) -> tuple[Reading, ...]:
     if isinstance(value, (float, str)):
         return (Reading(value),)
+    if isinstance(value, list):
+        return tuple(
+            one for at, item in enumerate(value) for one in _readings(item, f"{name}[{at}]")
+        )
+    if value.time is not None and value.time.tzinfo is not UTC:
+        check_offset(value.time, f"values.{name}.time")
     if isinstance(value, Measured):
         return (Reading(value.value, value.unit, value.time, comparator=value.comparator),)
-    if isinstance(value, Stated):
-        return (Reading(value.value, None, value.time),)
-    return tuple(reading for item in value for reading in _readings(item))
+    return (Reading(value.value, None, value.time),)
 
 
 def _finite(text: str) -> float:

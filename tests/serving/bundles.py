@@ -86,7 +86,8 @@ def with_added(body: bytes, definition: Definition, names: tuple[str, ...]) -> b
     for entry in fhir_bundle(definition, newest(bundle))["entry"]:
         if entry["resource"]["id"] in wanted:
             resource = {**entry["resource"], "subject": {"reference": patient["fullUrl"]}}
-            bundle["entry"].append({"resource": resource})
+            request = {"method": "POST", "url": "Observation"}
+            bundle["entry"].append({"resource": resource, "request": request})
     return json.dumps(bundle).encode()
 
 

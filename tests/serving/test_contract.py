@@ -86,6 +86,24 @@ def test_any_values_are_read_or_refused_by_name(values):
         ("[]", "body: must be an object, not a list"),
         ('{"values" {}}', "the body is not JSON: it breaks the rules at byte 10"),
         ('{"values"', "the body is not JSON: it ends too early"),
+        ('{"site": "a\\ud800"}', "it has half of a surrogate pair at byte 11"),
+        ('{"site": "\\\\\\udbffx"', "it has half of a surrogate pair at byte 12"),
+        ('{"site": "\\ud800', "it ends too early"),
+        ('{"patient": {"system": "\\\\ud800"', "it ends too early"),
+        ('{"site": "\\udc00"}', "it breaks the rules at byte "),
+        (
+            '{"values": {"lactate": {"value": 3, "time": "2026-03-02T01:02:03+15:00"}}}',
+            "values.lactate.time has an offset beyond 14:00",
+        ),
+        (
+            '{"values": {"age": [{"value": 3}, '
+            '{"value": 3, "time": "2026-03-02T01:02:03-14:01"}]}}',
+            "values.age[1].time has an offset beyond 14:00",
+        ),
+        (
+            '{"values": {"ward": {"value": "medicine", "time": "2026-03-02T01:02:03+23:59"}}}',
+            "values.ward.time has an offset beyond 14:00",
+        ),
     ],
 )
 def test_a_refusal_says_what_to_do_in_our_words(body, words):

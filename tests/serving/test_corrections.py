@@ -360,6 +360,7 @@ def test_what_used_another_version_of_the_result_is_withdrawn_and_the_right_one_
     right = predict(client, versioned("2", 3.3, "corrected"))
     other = copy.deepcopy(BUNDLE)
     other["entry"][1]["resource"]["id"] += "0"
+    other["entry"][1]["fullUrl"] += "0"
     unrelated = predict(client, other)
     report = bundle(versioned("2", 3.3, "corrected")["entry"][1]["resource"])
     assert client.post(FHIR, json=report).status_code == 201

@@ -206,6 +206,14 @@ def test_another_prediction_time_needs_the_scope_replay(service):
     assert answer["recorded_at"] == "2026-03-02T10:15:00Z"
 
 
+@pytest.mark.parametrize("offset", ["+14:01", "-15:00"])
+def test_a_prediction_time_has_an_offset_of_this_earth(service, offset):
+    body = {"values": VALUES, "predicted_at": f"2026-03-01T09:00:00{offset}"}
+    answer = service.predict(service.client("predict", "replay"), body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "predicted_at")
+    assert answer.json()["reason"] == "bad_offset"
+
+
 def test_nobody_predicts_in_the_future(service, ehr):
     body = {"values": VALUES, "predicted_at": "2026-03-02T10:15:01Z"}
     response = service.predict(ehr, body)

@@ -41,10 +41,14 @@ def fault(
     json: tuple[Change, str] | None = None,
     fhir: tuple[Change, str] | None = None,
     hook: tuple[Change, str] | None = None,
+    fhir_only: bool = False,
 ) -> None:
-    """Add a fault; without `hook` that of `fhir` is sent as a prefetch too."""
+    """Add a fault; without `hook` that of `fhir` is sent as a prefetch too.
+
+    Unless it's `fhir_only`, of a Bundle as a prefetch has none.
+    """
     given = {"json": json, "fhir": fhir, "cds-hooks": hook}
-    if hook is None and fhir is not None:
+    if hook is None and fhir is not None and not fhir_only:
         given["cds-hooks"] = (through_bundle(fhir[0]), fhir[1])
     FAULTS.append(
         Fault(
@@ -679,6 +683,56 @@ everywhere(
     c.lactate(effectiveDateTime="2026-03-02T10:00:00+02:00"),
     "unchanged",
 )
+for offset in ("+15:00", "-14:01", "+23:59"):
+    everywhere(
+        TIME,
+        f"an offset of {offset}",
+        c.lactate_json(time=f"2026-03-02T08:00:00{offset}"),
+        c.lactate(effectiveDateTime=f"2026-03-02T08:00:00{offset}"),
+        "refused bad_offset",
+    )
+everywhere(
+    TIME,
+    "an offset of +14:00",
+    c.lactate_json(time="2026-03-02T22:00:00+14:00"),
+    c.lactate(effectiveDateTime="2026-03-02T22:00:00+14:00"),
+    "unchanged",
+)
+everywhere(
+    TIME,
+    "a fraction of a second with twelve digits",
+    c.lactate_json(time="2026-03-02T08:00:00.123456789012Z"),
+    c.lactate(effectiveDateTime="2026-03-02T08:00:00.123456789012Z"),
+    "unchanged",
+)
+fault(
+    TIME,
+    "a value without a time, before another an hour later",
+    json=(
+        c.value(
+            "lactate",
+            [
+                {"value": 3.1, "unit": "mmol/L"},
+                {"value": 9.9, "unit": "mmol/L", "time": "2026-03-02T09:00:00Z"},
+            ],
+        ),
+        "flagged untimed_used",
+    ),
+)
+fault(
+    TIME,
+    "a value without a time, and the same an hour later",
+    json=(
+        c.value(
+            "lactate",
+            [
+                {"value": 3.1, "unit": "mmol/L"},
+                {"value": 3.1, "unit": "mmol/L", "time": "2026-03-02T09:00:00Z"},
+            ],
+        ),
+        "unchanged",
+    ),
+)
 everywhere(
     TIME,
     "five years old",
@@ -854,6 +908,34 @@ fault(
         c.member(context={"userId": "Practitioner/x", "patientId": "p 1"}),
         "status 400",
     ),
+)
+OBSERVATIONS = "https://ehr.example.org/fhir/Observation"
+for name, address in (
+    ("another id than its address", f"{OBSERVATIONS}/zzz"),
+    ("another type than its address", "https://ehr.example.org/fhir/Condition/o1"),
+    ("another id than its relative address", "Observation/zzz"),
+):
+    fault(
+        IDENTITY,
+        f"a result of {name}",
+        fhir=(c.entry(c.LACTATE_AT, fullUrl=address), "refused contradictory_id"),
+    )
+fault(
+    IDENTITY,
+    "a result without an id, of another type than its address",
+    fhir=(
+        c.both(
+            c.lactate(id=...),
+            c.entry(c.LACTATE_AT, fullUrl="https://ehr.example.org/fhir/Condition/o1"),
+        ),
+        "refused contradictory_id",
+    ),
+)
+versioned = c.entry(c.LACTATE_AT, fullUrl=f"{OBSERVATIONS}/o1/_history/3")
+fault(
+    IDENTITY,
+    "the address of a version",
+    fhir=(versioned, "refused versioned_address"),
 )
 fault(
     IDENTITY,
@@ -1132,8 +1214,26 @@ for name, entry, outcome in (
 fault(
     REQUEST,
     "an entry that would be stored",
-    fhir=(c.entry(1, request={"method": "PUT", "url": "Observation/o1"}), "unchanged"),
+    fhir=(c.stored("transaction"), "unchanged"),
 )
+for kind in ("batch", "transaction"):
+    fault(
+        REQUEST,
+        f"a {kind} of which one entry has no request",
+        fhir=(c.both(c.stored(kind), c.entry(c.LACTATE_AT, request=...)), "refused bundle_form"),
+        fhir_only=True,
+    )
+for name, change in (
+    ("a request in a collection", c.entry(1, request={"method": "PUT", "url": "Observation/o1"})),
+    ("a search's mode in a collection", c.entry(1, search={"mode": "match"})),
+    ("a total in a collection", c.member(total=3)),
+):
+    fault(
+        REQUEST,
+        name,
+        fhir=(change, "refused bundle_form"),
+        fhir_only=True,
+    )
 NEXT = [{"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}]
 fault(
     REQUEST,
@@ -1150,6 +1250,13 @@ fault(
     fhir=(c.member(type="searchset", total=4), "refused incomplete_bundle"),
     hook=(lambda request: request["prefetch"][LACTATE].update(total=2), "unchanged"),
 )
+for total in (2, 0, -1):
+    fault(
+        REQUEST,
+        f"more matches than their total of {total}",
+        fhir=(c.member(type="searchset", total=total), "refused contradictory_total"),
+        fhir_only=True,
+    )
 fault(
     REQUEST,
     "a Bundle with unknown rules",

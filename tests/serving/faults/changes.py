@@ -81,6 +81,19 @@ def part(number: float) -> dict[str, Any]:
     return {"code": {"coding": [loinc("2524-7")]}, "valueQuantity": amount}
 
 
+def stored(kind: str) -> Change:
+    """FHIR: the same as a Bundle that asks for its resources to be stored."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        bundle["type"] = kind
+        for one in bundle["entry"]:
+            resource = one["resource"]
+            url = f"{resource['resourceType']}/{resource['id']}"
+            one["request"] = {"method": "PUT", "url": url}
+
+    return change
+
+
 def panel(because: str) -> Change:
     """FHIR: the lactate as a component of a panel that is said to be absent as a whole."""
     reason = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
