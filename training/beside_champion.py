@@ -6,6 +6,8 @@ from typing import Any, Final
 from models.figure_names import MINUS_CHAMPION, SCALAR_TITLES
 
 _ENDS: Final = {"value": "", "low": "_low", "high": "_high"}
+_DIGITS: Final = 3
+_MORE_DIGITS: Final = 6  # where fewer would show nothing
 _SHOWN: Final = ("auroc", "brier", "calibration_slope", "calibration_in_the_large")
 
 
@@ -44,4 +46,5 @@ def _with_interval(difference: Mapping[str, float | None]) -> str:
     value, low, high = (difference[part] for part in _ENDS)
     if value is None or low is None or high is None:
         return "not estimable"
-    return f"{value:+z.3f} ({low:z.3f} to {high:z.3f})"
+    digits = _DIGITS if any(round(end, _DIGITS) for end in (value, low, high)) else _MORE_DIGITS
+    return f"{value:+z.{digits}f} ({low:z.{digits}f} to {high:z.{digits}f})"

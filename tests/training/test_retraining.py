@@ -131,6 +131,7 @@ def test_the_card_of_a_challenger_says_that_it_is_one_and_how_it_stands_to_the_c
     assert "of the retraining's rows, 400 are recorded predictions" in said["26"]
     assert "400 of them were shown, so what was done about them may have changed" in said["26"]
     assert "<h3>Beside the champion</h3> <p>Version 1 was champion when this one was made" in card
+    assert "Of the champion: these are predictions later than all that its trees learnt" in card
     assert f'<td>AUROC</td><td class="number">{value:z.3f} ({low:z.3f} to {high:z.3f})' in card
     # what is sealed has to be made again whoever is champion then
     sealed = _tripod((found.trained.directory / "card.json").read_bytes())

@@ -230,7 +230,8 @@ def test_a_recalibrated_version_is_compared_with_the_champion_on_the_people_who_
     assert gate.passed
     assert gate.words.endswith("(champion: version 1)")
     card = str(read_run_file(registered, "card.html", settings=registry), "utf-8")
-    assert "Version 1 was champion when this one was made" in card
+    assert "Version 1 was champion when this one was made, so the differences above are" in card
+    assert "Difference to version 1" not in card
     assert "Beside the champion" not in (directory / "card.html").read_text("utf-8")
 
 
