@@ -49,7 +49,9 @@ class ObservationEntry(Element, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError for an Observation that seems to have no value."""
-        if self.resource.value_quantity is None and seems_empty(self.resource):
+        one = self.resource
+        is_said = one.value_quantity is not None or one.value_string is not None
+        if (one.component or not is_said) and seems_empty(one):
             raise ValueError("no value is read")
 
 

@@ -20,11 +20,11 @@ def codes_of(definition: Definition, used: Used) -> dict[str, str]:
     A value that several readings make, such as a mean, has all of their codes, joined by " + ".
     """
     found: dict[str, str] = {}
-    for _, plain, name, *_ in definition.measured:
-        if plain.has_several_codes and name in used:
-            codes = {reading.code for reading in used[name] if reading.code is not None}
-            if len(codes) == 1:
-                (found[name],) = codes
-            elif codes:
-                found[name] = " + ".join(sorted(codes))
+    for one in definition.measured:
+        readings = used.get(one.name) if one.plain.has_several_codes else None
+        if readings is None:
+            continue
+        codes = {reading.code for reading in readings if reading.code is not None}
+        if codes:
+            found[one.name] = " + ".join(sorted(codes)) if len(codes) > 1 else codes.pop()
     return found
