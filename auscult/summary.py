@@ -1,6 +1,7 @@
 """What the commands print at their end: figures with their intervals, alarms in words."""
 
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from models.evaluation.evaluation import Evaluation
+    from monitoring.epochs import Epoch
     from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
     from records.models import Alarm
@@ -205,8 +207,14 @@ def show_alarms(found: "Sequence[Alarm]") -> None:
         out.print("No alarm is open.")
 
 
-def show_status(found: "Sequence[Heartbeat]") -> None:
-    """Show whether each model in use is watched as it should be."""
+def show_status(
+    found: "Sequence[Heartbeat]",
+    references: "Mapping[str, Sequence[tuple[str, Epoch]]]" = MappingProxyType({}),
+) -> None:
+    """Show whether each model in use is watched as it should be, and what it's compared with.
+
+    `references` has each model's streams whose reference isn't in its first epoch, by their titles.
+    """
     if not found:
         out.print("No model is in use.")
     for one in found:
@@ -217,3 +225,8 @@ def show_status(found: "Sequence[Heartbeat]") -> None:
             out.print(f"[red]NOT WATCHED[/red] {fault}")
         if one.outcomes_note:
             out.print(f"[yellow]OUTCOMES[/yellow] {one.outcomes_note}")
+        for title, epoch in references.get(one.model, ()):
+            since = f" since {epoch.since}" if epoch.since else ""
+            left_out = "; ".join(days.words for days in epoch.left_out) or "not known"
+            words = f"{title} is in epoch {epoch.number}{since}; left out: {left_out}"
+            out.print(f"[yellow]REFERENCE[/yellow] {escape(words)}")

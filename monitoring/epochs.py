@@ -36,6 +36,18 @@ class LeftOut:
     first: date | None
     last: date | None
 
+    @property
+    def words(self) -> str:
+        """Return the days, the alarm and the reason in words."""
+        if self.first and self.last:
+            only = self.first == self.last
+            days = f"{self.first}" if only else f"{self.first} to {self.last}"
+        elif self.first:
+            days = f"{self.first} and all days since"
+        else:
+            days = f"all days up to {self.last}" if self.last else "none"
+        return f"{days} (alarm {self.alarm.pk}, {self.because})"
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -74,6 +86,8 @@ def left_out(alarm: Alarm) -> LeftOut | None:
         return LeftOut(alarm, WORDS[ACCEPT], None, first - ONE_DAY)
     if closing.decision == FALSE:
         return LeftOut(alarm, WORDS[FALSE], None, None)
+    if "late" in alarm.details:  # its late rows never joined; those in time stay
+        first = chapters.held_from(alarm)
     last = _decided_through(alarm) or alarm.raised_on
     return LeftOut(alarm, WORDS[FAULT], first, chapters.last_day(alarm, last))
 

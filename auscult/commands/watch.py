@@ -92,10 +92,18 @@ def _show_status(name: str) -> int:
     if name and name not in known:
         raise AuscultError(f"there is no model {name}")
 
-    from monitoring.heartbeat import heartbeats
+    from monitoring.console.references import references
+    from monitoring.heartbeat import heartbeats, last_run
 
     found = heartbeats([name] if name else known, now())
-    show_status(found)
+    runs = {one.model: (one.version, last_run(one.model, one.version)) for one in found}
+    show_status(
+        found,
+        {
+            model: references(model, version, run.summary.get("assurance", {}) if run else {})
+            for model, (version, run) in runs.items()
+        },
+    )
     if not all(one.alive for one in found):
         return NOT_WATCHED
     return ALARMS_OPEN if any(one.alarms for one in found) else 0

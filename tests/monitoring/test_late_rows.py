@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring import epochs
 from monitoring.evidence.state import StreamState
 from monitoring.late_rows import LateRows
 from records.models import Alarm, Stream
@@ -81,6 +82,9 @@ def test_a_fault_of_late_rows_takes_nothing_from_the_reference_that_came_in_time
     more = reference(clinic, "missing:creatinine") - before
     assert (more >= 0).all()
     assert more.sum() == 60
+    left_out = epochs.left_out(Alarm.objects.get(stream="missing:creatinine"))
+    assert left_out is not None
+    assert (left_out.first, left_out.last) == (OPEN, OPEN)
 
 
 def test_late_rows_of_several_days_are_each_of_their_own_kind_of_day() -> None:

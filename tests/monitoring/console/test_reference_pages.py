@@ -8,12 +8,14 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.test import Client
 
+from auscult.summary import show_status
 from monitoring.console.alarm_pages import Signed, record_review
-from monitoring.console.references import became_of_days
+from monitoring.console.references import became_of_days, references
 from monitoring.epochs import epochs
+from monitoring.heartbeat import heartbeat
 from records.models import Alarm
 from records.settings import Settings
-from tests.monitoring.clinic import DEFINITION, FIRST, Clinic, without_creatinine
+from tests.monitoring.clinic import DEFINITION, FIRST, NOW, Clinic, without_creatinine
 from tests.monitoring.console.conftest import add_people, promote
 
 FAULT = FIRST + timedelta(days=40)
@@ -131,3 +133,21 @@ def with_definition(settings: Settings, clinic: Clinic, directory: Path) -> Sett
     (models / "model.toml").write_text(DEFINITION)
     (models / "card.md").write_text("# A made-up model\n\nFor tests only.")
     return settings.model_copy(update={"models": (directory / "models",)})
+
+
+def test_the_status_says_what_was_left_out_of_which_reference(
+    clinic: Clinic, faulty: Alarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [heartbeat(clinic.model, "1", NOW)]
+    show_status(found, {clinic.model: references(clinic.model, "1", {})})
+    words = " ".join(capsys.readouterr().out.split())
+    assert (
+        f"REFERENCE {MISSING} is in epoch 1 since {FAULT}; left out: {FAULT} and all days since "
+        f"(alarm {faulty.pk}, its alarm is open)"
+    ) in words
+    record_review(faulty.pk, "rita", Signed("fault", "Seen"))
+    clinic.record(SIGNED + timedelta(days=1))
+    clinic.watch(SIGNED + timedelta(days=1))
+    show_status(found, {clinic.model: references(clinic.model, "1", {})})
+    words = " ".join(capsys.readouterr().out.split())
+    assert f"left out: {FAULT} to {SIGNED} (alarm {faulty.pk}, closed as a fault)" in words
