@@ -118,15 +118,36 @@ class Cases:
         if case.watched.subject != "value" or case.watched.feature is None:
             return None
         feature = self.definition.by_name[case.watched.feature]
+        if not alarms.unit_changes(feature):
+            return None
         until = case.spans[0].last or case.days[-1][0]
         last = min(until, case.onset + timedelta(days=UNIT_DAYS - 1))
-        frame = self.answers(case.onset, last)
-        recent = np.asarray(frame.features[feature.name], dtype=np.float64)
-        if case.watched.site is not None:
-            recent = recent[frame.site == case.watched.site]
+        site = case.watched.site
+
+        def there(part: Answers) -> NDArray[np.bool_]:
+            everywhere = np.ones(len(part), dtype=np.bool_)
+            return everywhere if site is None else np.asarray(part.site == site, dtype=np.bool_)
+
+        recent = self._column(feature.name, case.onset, last, there)
         found = alarms.recognise(feature, self._usual(case), recent)
         some = last < (case.ended or case.days[-1][0])
         return replace(found, first_days=UNIT_DAYS) if found and some else found
+
+    def _column(
+        self, name: str, first: date, last: date, keep: Callable[[Answers], NDArray[np.bool_]]
+    ) -> NDArray[Any]:
+        """Read a feature's values, or the score, of those rows of some days that are kept.
+
+        That takes 8 bytes a row; all that is recorded of months of rows may not fit into memory.
+        """
+        start, end = start_of(first), start_of(last + ONE_DAY)
+        return np.concatenate(
+            [
+                (part.margin if name == SCORE else part.features[name])[keep(part)]
+                for part in answers(self.definition, self.version, start, end, more=("site",))
+            ]
+            or [np.zeros(0)]
+        )
 
     def _usual(self, case: Case) -> NDArray[np.float64]:
         """Return the values that a feature had before it changed, NaN where it was missing."""
@@ -171,17 +192,16 @@ class Cases:
         the reference's rows.
         """
         first, last = before - EARLIER, before - ONE_DAY
-        frame = self.answers(first, last)
         unquiet = unquiet_days(self.definition.name, self.version, stream, first, last)
         changed = np.array(sorted(unquiet), dtype="datetime64[D]")
-        days = np.asarray(frame.predicted_at, dtype="datetime64[D]")
-        chosen = (frame.site == site) & ~np.isin(days, changed)
+
+        def quiet_there(part: Answers) -> NDArray[np.bool_]:
+            days = np.asarray(part.predicted_at, dtype="datetime64[D]")
+            return np.asarray((part.site == site) & ~np.isin(days, changed), dtype=np.bool_)
 
         def column(name: str) -> NDArray[Any]:
-            if not chosen.any():
-                return self.reference_column(name)
-            values = frame.margin if name == SCORE else frame.features[name]
-            return np.asarray(values[chosen])
+            found = self._column(name, first, last, quiet_there)
+            return found if found.size else self.reference_column(name)
 
         return column
 
