@@ -71,6 +71,7 @@ def _keepable(feature: Feature, reading: Reading) -> Reading:
     kept = replace(
         reading,
         unit_text=None,
+        doubts=(),
         status=reading.status if reading.status in _STATUSES else "unknown",
         absent_because=because if because in _MASKED else "unknown",
     )

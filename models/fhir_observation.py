@@ -1,22 +1,23 @@
 """One FHIR Observation as readings of the features that its codes stand for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from models.errors import MalformedInput
 from models.feature import Feature
+from models.fhir_category import is_doubtful_category
+from models.fhir_codes import Codes, Wanted, code_fault, wanted_in
+from models.fhir_labels import UNLABELLED, labels_of
 from models.fhir_names import IS_ID
-from models.fhir_panel import beside_whole, check_components
+from models.fhir_panel import beside_whole, check_components, withheld
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
 from models.fhir_usual import usual_value
 from models.fhir_value import absent_because, other_unit, value_in
 from models.fhir_versions import FoundObservation
-from models.readings import Fault, Reading
+from models.readings import Doubt, Fault, Reading
 
-Codes = Mapping[tuple[str, str], Sequence[Feature]]
-Wanted = tuple[Measured, Feature, str]
 Time = tuple[datetime | None, Fault | None]
 
 
@@ -29,9 +30,9 @@ class ObservationReader:
 
     def wanted(self, observation: Observation) -> list[Wanted]:
         """Return every part of an Observation that a code of it says stands for a feature."""
-        wanted = _wanted(observation, self._codes)
+        wanted = wanted_in(observation, self._codes)
         for component in observation.component:
-            wanted += _wanted(component, self._codes)
+            wanted += wanted_in(component, self._codes)
         return wanted
 
     def read(self, one: FoundObservation, fault: Fault | None) -> Sequence[tuple[Feature, Reading]]:
@@ -51,7 +52,8 @@ class ObservationReader:
         if len(features) != 1:
             return self._close_look(one, fault) if features else ()
         usual = usual_value(observation, features[0])
-        if usual is None:
+        meta = observation.meta
+        if usual is None or (meta is not None and labels_of(meta, one.index) is not UNLABELLED):
             return self._close_look(one, fault)
         source = self._source(one)
         value, unit, comparator = usual
@@ -128,6 +130,7 @@ class ObservationReader:
         if focus and fault is None and is_of_another(focus, observation.subject):
             fault = "other_focus"
         status = observation.known_status or "unknown"
+        labels = labels_of(observation.meta, index)
         found: list[tuple[Feature, Reading]] = []
         for part, feature, code in wanted:
             value, unit, comparator, value_fault = value_in(part, feature, index)
@@ -144,10 +147,11 @@ class ObservationReader:
                 comparator,
                 status,
                 absent_because(part),
-                fault or modified or time_fault or _code_fault(part, self._codes) or value_fault,
+                fault or modified or time_fault or code_fault(part, self._codes) or value_fault,
                 None if part.value_quantity is None else other_unit(part.value_quantity, feature),
+                (*labels.doubts, *_doubts(part, feature, value)),
             )
-            found.append((feature, reading))
+            found.append((feature, withheld(reading) if labels.is_masked else reading))
         if observation.component:
             found = [
                 (feature, beside_whole(reading, observation, part))
@@ -167,6 +171,11 @@ class ObservationReader:
             taken_at = moment(text, "effective", index)
             self._times[text] = taken_at, "partial_time" if taken_at is None else None
         return self._times[text]
+
+
+def _doubts(part: Measured, feature: Feature, value: float | str | None) -> tuple[Doubt, ...]:
+    doubtful = is_doubtful_category(part.value_codeable_concept, feature, value)
+    return ("category_text",) if doubtful else ()
 
 
 def _issued(text: str | None, index: int) -> Time:
@@ -213,30 +222,3 @@ def _check_period(period: Period, index: int) -> None:
             field=f"{place}.effective",
             reason="contradictory_time",
         )
-
-
-def _wanted(part: Measured, codes: Codes) -> list[Wanted]:
-    """Return each feature that a part's concept stands for once, with the code that says so."""
-    wanted: list[Wanted] = []
-    for coding in part.code.coding if part.code is not None else ():
-        code = coding.code
-        if code is None or coding.system is None:
-            continue
-        for feature in codes.get((coding.system, code), ()):
-            if not wanted or all(feature is not known for _, known, _ in wanted):
-                wanted.append((part, feature, code))
-    return wanted
-
-
-def _code_fault(part: Measured, codes: Codes) -> Fault | None:
-    """Return `contradictory_code` where two codings of a part stand for different features."""
-    coding = part.code.coding if part.code is not None else ()
-    if len(coding) < 2:
-        return None
-    stand_for = [
-        {feature.name for feature in codes.get((one.system or "", one.code or ""), ())}
-        for one in coding
-    ]
-    known = [names for names in stand_for if names]
-    disjoint = any(names.isdisjoint(others) for names in known for others in known)
-    return "contradictory_code" if disjoint else None

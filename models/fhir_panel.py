@@ -5,10 +5,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from models.absent_reasons import MASKED, WITHHELD
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_resources import Measured, Observation, place_of
-from models.fhir_value import MASKED, WITHHELD, absent_reasons, values_differ
+from models.fhir_value import absent_reasons, values_differ
 from models.readings import Reading
 
 # A panel has no value of its own, so that these say nothing of its components; the others say that

@@ -5,34 +5,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import astuple
 
+from models.absent_reasons import known_reason
+
 UCUM = "http://unitsofmeasure.org"
-# FHIR-16; a code that isn't one of these may be anything, so it's never repeated
-ABSENT_REASONS = frozenset(
-    (
-        "unknown",
-        "asked-unknown",
-        "temp-unknown",
-        "not-asked",
-        "asked-declined",
-        "masked",
-        "not-applicable",
-        "unsupported",
-        "as-text",
-        "error",
-        "not-a-number",
-        "negative-infinity",
-        "positive-infinity",
-        "not-performed",
-        "not-permitted",
-    )
-)
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NOTHING_ELSE = (None,) * 18
-
-
-def known_reason(code: str | None) -> str:
-    """Return a data-absent-reason, or `unknown` for a code that is none."""
-    return code if code in ABSENT_REASONS else "unknown"
 
 
 def place_of(index: int) -> str:
@@ -66,10 +43,12 @@ class Reference(Element, frozen=True):
 
 
 class Meta(Element, frozen=True):
-    """The version of a resource and when it was made."""
+    """The version of a resource, when it was made, and its labels (see `fhir_labels`)."""
 
     version_id: str | None = None
     last_updated: str | None = None
+    security: msgspec.Raw = msgspec.Raw()
+    tag: msgspec.Raw = msgspec.Raw()
 
 
 class Extension(Element, frozen=True):
@@ -98,6 +77,12 @@ class Coding(Element, frozen=True):
     system_beside: Primitive | None = msgspec.field(default=None, name="_system")
     code: str | None = None
     code_beside: Primitive | None = msgspec.field(default=None, name="_code")
+
+
+class NamedCoding(Coding, frozen=True, kw_only=True):
+    """A code in its system, with what it's called there."""
+
+    display: str | None = None
 
 
 class CodeableConcept(Element, frozen=True):
@@ -139,7 +124,7 @@ class Quantity(Primitive, frozen=True, kw_only=True):
 class CodedValue(Primitive, frozen=True, kw_only=True):
     """A value that is a concept by one or more codings."""
 
-    coding: tuple[Coding, ...] = ()
+    coding: tuple[NamedCoding, ...] = ()
     text: str | None = None
     text_beside: Primitive | None = msgspec.field(default=None, name="_text")
 

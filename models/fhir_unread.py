@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from models.absent_reasons import WITHHELD
 from models.errors import MalformedInput
 from models.fhir_resources import Measured, Observation
 from models.readings import Reading
@@ -75,4 +76,4 @@ def _codes(part: dict[str, Any]) -> list[Any]:
 
 
 def _is_withheld(reading: Reading) -> bool:
-    return reading.absent_because in ("masked", "not-permitted")
+    return reading.absent_because in WITHHELD

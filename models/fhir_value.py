@@ -1,12 +1,13 @@
 """The value of an Observation, or of a component of one: a number with its unit, or a category."""
 
-import re
 from collections.abc import Sequence
 from math import isclose
 from typing import Any, Final
 
+from models.absent_reasons import WITHHELD, known_reason
 from models.errors import MalformedInput
 from models.feature import Feature
+from models.fhir_category import Value, category_in
 from models.fhir_resources import (
     UCUM,
     CodedValue,
@@ -14,22 +15,11 @@ from models.fhir_resources import (
     Primitive,
     Quantity,
     is_absent,
-    known_reason,
     place_of,
 )
-from models.loinc import LOINC
 from models.readings import Fault, Reading
 from models.units import contradicts_unit, convert, is_text_only
 
-Value = tuple[float | str | None, str | None, str | None, Fault | None]
-MASKED: Final = "masked"
-WITHHELD: Final = frozenset((MASKED, "not-permitted"))
-# a category is named by a code of any system, but never by what can't be a code of its own
-_FORMS: Final = {
-    "http://snomed.info/sct": re.compile(r"[0-9]{6,18}"),
-    LOINC: re.compile(r"(?:[0-9]{1,7}|L[AP][0-9]+)-[0-9]"),
-    UCUM: re.compile(r"(?!)"),
-}
 _SAME: Final = 0.01
 
 
@@ -61,7 +51,7 @@ def value_in(part: Measured, feature: Feature, index: int) -> Value:
     if not values or beside is not None:
         return None, None, None, None
     if feature.kind == "categorical":
-        return _category(part, feature)
+        return category_in(part, feature)
     if quantity is not None:
         return _quantity(quantity, feature)
     if part.value_integer is not None:
@@ -183,48 +173,3 @@ def _is_bare(feature: Feature) -> bool:
     """Say whether a feature is a pure number, which needs no unit."""
     unit = feature.unit or "1"
     return unit in ("1", "[pH]") or (unit.startswith("{") and not feature.unit_mandatory)
-
-
-def _category(part: Measured, feature: Feature) -> Value:
-    concept = part.value_codeable_concept
-    if part.value_string is not None:
-        fault = _text_fault(feature)
-        return None if fault else part.value_string, None, None, fault
-    if part.value_boolean is not None:
-        return "true" if part.value_boolean else "false", None, None, None
-    category, fault = (None, None) if concept is None else _coded(concept, feature)
-    return category, None, None, fault or ("not_a_value" if category is None else None)
-
-
-def _coded(concept: CodedValue, feature: Feature) -> tuple[str | None, Fault | None]:
-    """Return the category that a concept's codings name, and what speaks against it.
-
-    Codings of other systems than the categories' are translations, and alone they name nothing.
-    Nor does a text where the categories are codes: it may be another system's code, or a word.
-    """
-    own = feature.category_systems
-    stated = [(coding.system, coding.code) for coding in concept.coding if coding.code]
-    sound = [
-        code for system, code in stated if (system in own if own else _may_be_of(system, code))
-    ]
-    known = {code for code in sound if code in feature.categories}
-    if known and concept.text in feature.categories:
-        known.add(concept.text)
-    if len(known) > 1:
-        return None, "contradictory_category"
-    if stated and not sound:
-        return None, "category_system"
-    if not stated and concept.text is not None:
-        fault = _text_fault(feature)
-        return None if fault else concept.text, fault
-    return next(iter(known or sound), None), None
-
-
-def _text_fault(feature: Feature) -> Fault | None:
-    """Return what speaks against a category that is stated without a code."""
-    return "category_system" if feature.category_systems else None
-
-
-def _may_be_of(system: str | None, code: str) -> bool:
-    form = _FORMS.get(system or "")
-    return form is None or form.fullmatch(code) is not None

@@ -27,6 +27,8 @@ Fault = Literal[
     "absent_whole",
 ]
 
+Doubt = Literal["category_text", "test_data", "subsetted", "altered"]
+
 
 class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One value as it was reported; `taken_at` is when it was true of the patient.
@@ -35,7 +37,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     `status` is FHIR's observation status, `comparator` one of <, <=, >=, >, `source` names the
     resource that it came from, `absent_because` FHIR's data-absent-reason where there is no
     value. `fault` is what a protocol found wrong with it; `unit_text` is what stands beside the
-    coded unit where it says another one.
+    coded unit where it says another one. `doubts` flag a value that is used all the same.
     """
 
     value: float | str | None
@@ -49,6 +51,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     absent_because: str | None = None
     fault: Fault | None = None
     unit_text: str | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 Given = float | Sequence[Reading]

@@ -36,7 +36,7 @@ _FAULTS = {
     "unknown_unit": "{unit} is coded in UCUM, where that code is no such unit",
     "absent_unit": "a part of its unit is said to be absent, so it can't be told which it is",
     "absent_comparator": "its comparator is said to be absent, so it may be a limit only",
-    "contradictory_code": "its Observation has codes of several features",
+    "contradictory_code": "its Observation has codes of several features or analytes",
     "contradictory_category": "several categories are given at once",
     "category_system": "the category isn't coded in a system in which it has a code",
     "text_value": "a text stands where a number is needed",
@@ -44,7 +44,12 @@ _FAULTS = {
     "undecided_version": "its versions differ, and it can't be told which is the newer",
     "absent_whole": "the panel that it's part of is said to have failed or not to have been done",
 }
-
+_DOUBTS = {
+    "category_text": "the text beside its code names another category; the code was taken",
+    "test_data": "the value is labelled as test data",
+    "subsetted": "only a part of its resource was sent, so what else it says isn't known",
+    "altered": "the value is labelled as altered before it was sent",
+}
 _NOT_OF_UNITS = frozenset(("undecided_version", "contradictory_code", "absent_whole"))
 
 
@@ -75,6 +80,7 @@ def plain_value(plain: Plain, reading: Reading, predicted_at: datetime) -> float
         and reading.fault is None
         and reading.comparator is None
         and reading.unit_text is None
+        and not reading.doubts
         and code in plain.codes
         and taken_at is not None
         and taken_at.tzinfo is not None
@@ -123,6 +129,9 @@ def value_of(
         wanted = "" if reading.fault in _NOT_OF_UNITS else _wanted(feature)
         words = _FAULTS[reading.fault].format(unit=_shown(reading.unit or ""))
         raise unusable(feature, reading.fault, words + wanted)
+    for doubt in reading.doubts:
+        words = f"{feature.title}: {_DOUBTS[doubt]}"
+        findings.append(Finding(feature.name, "flagged", doubt, words))
     if feature.kind == "categorical":
         return _category(feature, reading.value)
     if feature.source == "birth_date":

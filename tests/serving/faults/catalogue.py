@@ -1142,6 +1142,39 @@ fault(
         "refused contradictory_code",
     ),
 )
+for name, code in (("another analyte", "2951-2"), ("the analyte in another specimen", "2161-8")):
+    fault(
+        REQUEST,
+        f"the code of a feature and one of {name}",
+        fhir=(
+            c.resource(c.CREATININE_AT, code={"coding": [c.loinc("2160-0"), c.loinc(code)]}),
+            "refused contradictory_code",
+        ),
+    )
+fault(
+    REQUEST,
+    "the codes of one analyte in serum and in blood",
+    fhir=(
+        c.resource(c.CREATININE_AT, code={"coding": [c.loinc("2160-0"), c.loinc("38483-4")]}),
+        "unchanged",
+    ),
+)
+for label, where, outcome in (
+    ("MASKED", "security", "refused masked"),
+    ("HTEST", "security", "flagged test_data"),
+    ("HTEST", "tag", "flagged test_data"),
+    ("SUBSETTED", "tag", "flagged subsetted"),
+    ("REDACTED", "security", "flagged altered"),
+    ("other", "tag", "unchanged"),
+):
+    labels = [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": label}
+    ]
+    fault(
+        REQUEST,
+        f"a value with the {where} label {label}",
+        fhir=(c.lactate(meta={where: labels}), outcome),
+    )
 fault(
     REQUEST,
     "the code in another system",
