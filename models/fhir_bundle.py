@@ -104,8 +104,8 @@ class SentEntry(Entry, frozen=True):
         return None
 
 
-# of an entry with its address and its resource only, what stands behind these
-_USUAL: Final = astuple(SentEntry())[2:]
+_NO_ENTRY: Final = astuple(SentEntry())
+_SEARCH: Final = SentEntry.__struct_fields__.index("search")  # behind the address and the resource
 
 
 class SentBundle(Element, frozen=True):
@@ -125,8 +125,11 @@ def check_entries(bundle: SentBundle) -> None:
     And for what an entry of the Bundle's type has to have, or can't have (FHIR-9).
     """
     are_requests = bundle.type in _OF_REQUESTS
+    # of a searchset the entries' search is as it should be
+    behind = slice(_SEARCH + (bundle.type == SEARCHSET), None)
+    nothing = _NO_ENTRY[behind]
     for index, entry in enumerate(bundle.entry):
-        if not are_requests and astuple(entry)[2:] == _USUAL:
+        if not are_requests and astuple(entry)[behind] == nothing:
             continue  # as nearly all are
         fault = entry.fault or _misplaced(entry, bundle.type)
         if fault is not None:

@@ -3,15 +3,17 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
 
 from models.corrections import LONGEST
-from models.fhir_names import check_address, check_id, check_reference, server_and_resource
+from models.fhir_names import check_address, check_id, check_reference
 from models.fhir_resources import Observation, place_of
 
 _OWN_ID = attrgetter("observation.id")
+_ADDRESSES: Final = ("https://", "http://")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -45,8 +47,8 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
         resource, address = f"Observation/{own}", self.full_url
         if address is None:
             return resource
-        _, there = server_and_resource(address)
-        return address if there == resource and len(address) <= LONGEST else resource
+        states_server = address.startswith(_ADDRESSES) and address.endswith(f"/{resource}")
+        return address if states_server and len(address) <= LONGEST else resource
 
     @property
     def source(self) -> str:
