@@ -95,6 +95,37 @@ def test_another_analyte_by_a_code_of_another_system_than_loinc_is_not_known() -
     assert assess(document).values["creatinine"] == 1.4
 
 
+UREA = parse_definition(
+    WARD.replace('analyte = "creatinine"', 'analyte = "urea_nitrogen"')
+    .replace('["2160-0", "38483-4", "14682-9"]', '["3094-0", "3091-6", "14937-7", "22664-7"]')
+    .replace("plausible = [0.1, 30]", "plausible = [1, 300]")
+    .encode(),
+    source="ward",
+)
+
+
+@pytest.mark.parametrize(
+    ("codes", "unit", "is_refused"),
+    [
+        (("3094-0", "3091-6"), "mg/dL", True),
+        (("3091-6", "3094-0"), "mg/dL", True),
+        (("3094-0", "3091-6"), "mmol/L", False),
+        (("14937-7", "22664-7"), "mmol/L", False),
+        (("3094-0", "14937-7"), "mg/dL", False),
+        (("3094-0", "3091-6"), "furlong", False),
+    ],
+)
+def test_a_mass_of_urea_and_of_the_nitrogen_in_it_is_not_one_result(
+    codes: tuple[str, ...], unit: str, is_refused: bool
+) -> None:
+    """UNIT-3"""
+    coded = [{"system": LOINC, "code": one} for one in codes]
+    resource = observation("u", codes[0], valueQuantity=quantity(30, unit))
+    body = json.dumps(bundle({**resource, "code": {"coding": coded}})).encode()
+    (reading,) = read_bundle(body, UREA, NOW).readings["creatinine"]
+    assert reading.fault == ("contradictory_code" if is_refused else None)
+
+
 def ward(concept: dict[str, Any]) -> dict[str, Any]:
     return bundle(
         *(one["resource"] for one in good()["entry"] if one["resource"]["id"] != "ward"),
