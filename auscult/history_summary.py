@@ -13,7 +13,14 @@ from models.errors import AuscultError
 if TYPE_CHECKING:
     from records.models import Tenure
 
-_SECOND: Final = timedelta(seconds=1)
+# what a time names that ends in a day, an hour, a minute or a second, as ISO 8601 has them
+_DAY: Final = re.compile(r"\d{4}-?(?:\d\d-?\d\d|W\d\d(?:-?\d)?)")
+_NAMED: Final = (
+    (re.compile(r"\d\d"), timedelta(hours=1), "hour"),
+    (re.compile(r"\d\d:?\d\d"), timedelta(minutes=1), "minute"),
+    (re.compile(r"\d\d:?\d\d:?\d\d"), timedelta(seconds=1), "second"),
+)
+_OFFSET: Final = re.compile(r"(?:Z|[+-][\d:.]+)\Z", re.IGNORECASE)
 
 
 def show_history(name: str, at: str) -> None:
@@ -45,7 +52,7 @@ def show_history(name: str, at: str) -> None:
 
 
 def _champions_at(name: str, at: str) -> "list[Tenure]":
-    """Return the champion's tenure at a time, after any that began within the second it names."""
+    """Return the champion's tenure at a time, after any that began within the day or less it names."""
     from records import tenure  # Django's tables can be imported only once it is configured
 
     moment = parse_time(at)
@@ -53,16 +60,27 @@ def _champions_at(name: str, at: str) -> "list[Tenure]":
         raise AuscultError(f"{at} hasn't come yet; name a time up to now")
     found = tenure.tenure_at(name, "champion", moment)
     standing = [] if found is None else [found]
-    if re.search(r"[.,]", at):
+    named = _period(at)
+    if named is None:
         return standing
-    began = tenure.began(name, "champion", after=moment, before=moment + _SECOND)
+    length, unit = named
+    began = tenure.began(name, "champion", after=moment, before=moment + length)
     if began:
         out.print(
-            f"The champion changed within the second {at}, so that there are several answers; name "
+            f"The champion changed within the {unit} {at}, so that there are several answers; name "
             "the time with its fraction for one of them:",
             markup=False,
         )
     return [*began, *standing]
+
+
+def _period(at: str) -> tuple[timedelta, str] | None:
+    """Return how long what a text names is, and what it is called; None for a moment of its own."""
+    if _DAY.fullmatch(at):
+        return timedelta(days=1), "day"
+    clock = _OFFSET.sub("", re.split(r"[T ]", at, maxsplit=1, flags=re.IGNORECASE)[-1])
+    found = (one for one in _NAMED if one[0].fullmatch(clock))
+    return next(((length, unit) for _, length, unit in found), None)
 
 
 def _because(row: "Tenure") -> str:

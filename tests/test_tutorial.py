@@ -66,6 +66,12 @@ def numbers(text: str) -> list[float]:
     return [float(found.replace(",", "")) for found in NUMBER.findall(plain)]
 
 
+def decimals(text: str) -> list[int]:
+    """Return how many decimals each number has: a figure printed shorter is another text."""
+    plain = RUN.sub("", TIME.sub("", text))
+    return [len(found.partition(".")[2]) for found in NUMBER.findall(plain)]
+
+
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     """Words are held exactly; figures to within what another processor's rounding may change."""
     kept = {name: os.environ[name] for name in ("PYTHONPATH", "HOME") if name in os.environ}
@@ -84,6 +90,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         if cell.printed is not None:
             without = [NUMBER.sub("#", word) for word in words(cell.printed)]
             assert [NUMBER.sub("#", word) for word in words(printed)] == without, printed
+            assert decimals(printed) == decimals(cell.printed), printed
             assert numbers(printed) == pytest.approx(numbers(cell.printed), rel=0.02, abs=0.02)
     assert seen.count("sh") >= 6
     assert seen.count("python") >= 4

@@ -135,8 +135,9 @@ def _suspicions(quality: FeatureQuality, published: FeatureQuality) -> list[str]
     strength = _strength(quality.missingness_auroc)
     if strength > MISSINGNESS_AUROC:
         words = _auroc_words(quality.missingness_auroc, published.missingness_auroc)
+        tells = LEAKS if strength > LEAKAGE_AUROC else "tells the outcome"
         found.append(
-            f"{quality.title}: whether it is missing tells the outcome ({words}); why is it "
+            f"{quality.title}: whether it is missing {tells} ({words}); why is it "
             "measured in some people only?"
         )
     elif _missing_by_outcome(quality):

@@ -20,3 +20,5 @@ By = Annotated[
     typer.Option(help="Who does it; the operating system's user by default.", callback=_not_empty),
 ]
 Because = Annotated[str, typer.Option(help="Why; it stays in the record.")]
+# no more is taken by XGBoost and scikit-learn alike
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1)]

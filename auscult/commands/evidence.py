@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from auscult.commands.arguments import By, Name
+from auscult.commands.arguments import By, Name, Seed
 from auscult.commands.model import Number
 from auscult.database import open_records
 from auscult.screen import out, progress
 
 Draws = Annotated[int, typer.Option(min=50, help="Bootstrap draws.")]
-Seed = Annotated[int, typer.Option(min=0)]
 
 
 def reproduce(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from auscult.commands.arguments import Because, By, Name, Version
+from auscult.commands.arguments import Because, By, Name, Seed, Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
 from models.catalogue import find_definition
@@ -24,7 +24,7 @@ def train(
     quick: Annotated[bool, typer.Option(help="Fixed parameters, 200 bootstrap draws.")] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 50,
     draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0)] = 20261,
+    seed: Seed = 20261,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which no new trial is begun.")
     ] = None,
@@ -70,7 +70,7 @@ def retrain(
     quick: Annotated[bool, typer.Option(help="Fixed parameters, 200 bootstrap draws.")] = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the search.")] = 50,
     draws: Annotated[int, typer.Option(min=50, help="Bootstrap draws.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0)] = 20261,
+    seed: Seed = 20261,
     by: By = "",
 ) -> None:
     """Fit a challenger on closed predictions too, and compare it with the champion.

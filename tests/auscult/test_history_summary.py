@@ -90,6 +90,27 @@ def test_whenever_the_first_promotion_was_its_printed_time_finds_it(
     assert "ada" in _shown(capsys, printed.partition(".")[0])
 
 
+@pytest.mark.parametrize(
+    ("at", "unit"),
+    [
+        ("2026-03-01", "day"),
+        ("20260301", "day"),
+        ("2026-03-01T12", "hour"),
+        ("2026-03-01T12Z", "hour"),
+        ("2026-03-01 12:30", "minute"),
+        ("2026-03-01T14:30+02:00", "minute"),
+        ("2026-03-01T12:30:17Z", "second"),
+    ],
+)
+def test_a_day_or_less_in_which_the_champion_changed_has_all_its_answers(
+    replaced: None, capsys: pytest.CaptureFixture[str], at: str, unit: str
+) -> None:
+    shown = " ".join(_shown(capsys, at).split())
+
+    assert f"The champion changed within the {unit} {at}" in shown
+    assert "mary" in shown
+
+
 def test_before_the_first_promotion_no_version_is_named(
     promoted: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,23 @@ def test_missingness_that_tells_the_outcome_is_suspected(
     assert any(words.startswith("Creatinine in serum: missing in ") for words in suspicions)
 
 
+@pytest.mark.parametrize(("known_without_event", "result"), [(0.05, "failed"), (0.6, "passed")])
+def test_missingness_that_tells_the_outcome_alone_fails_the_gate_on_the_data(
+    definition: Definition, now: datetime, known_without_event: float, result: str
+) -> None:
+    frame = people()
+    known = np.random.default_rng(1).random(len(frame)) < known_without_event
+    everybodys = frame["creatinine"].fillna(1.0)
+    frame["creatinine"] = everybodys.where(known | (frame["outcome"] == 1))
+
+    quality = _assess(frame, definition, now)
+    gate = check_data_quality(quality.to_dict())
+
+    assert any("whether it is missing tells the outcome" in words for words in quality.suspicions)
+    assert gate.result == result
+    assert ("whether it is missing tells the outcome alone" in gate.words) is (result == "failed")
+
+
 def test_a_feature_that_is_missing_twice_as_often_without_the_event_is_named(
     definition: Definition, now: datetime
 ) -> None:
