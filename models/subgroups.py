@@ -1,15 +1,13 @@
 """The subgroups that a definition names, as labels of a table's rows."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.definition import Definition, Subgroup
-
-UNKNOWN = "unknown"
+from models.groups import UNKNOWN, cut_titles
 
 
 def subgroup_labels(
@@ -24,22 +22,6 @@ def subgroup_labels(
         for group in definition.subgroups
         if group.feature is not None
     }
-
-
-def group_titles(definition: Definition, group: Subgroup) -> tuple[str, ...]:
-    """Name the groups into which a feature divides people, whether anybody is there or not."""
-    if group.feature is None:
-        return ()
-    feature = definition.by_name[group.feature]
-    if feature.kind == "categorical":
-        return tuple(feature.categories.values())
-    return cut_titles(group.cuts)
-
-
-def cut_titles(cuts: tuple[float, ...]) -> tuple[str, ...]:
-    """Name the ranges between cuts: a row at a cut belongs to the range above it."""
-    between = [f"{low:g} to under {high:g}" for low, high in pairwise(cuts)]
-    return f"under {cuts[0]:g}", *between, f"{cuts[-1]:g} or more"
 
 
 def _labels(

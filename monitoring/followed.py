@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.definition import Definition
-from models.subgroups import group_titles, subgroup_labels
+from models.groups import group_titles
+from models.subgroups import subgroup_labels
 from monitoring.periods import Tally
 from records.answers import decoded
 from records.followed import FollowedRows, followed

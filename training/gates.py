@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from models.evaluation.suppression import FEWEST_OF_EACH, assessable, why_not_assessable
 from models.figure_names import MINUS_BASELINE, MINUS_CHAMPION, at_threshold, figure_title
 from models.gate import Gate
+from models.groups import metric_form
 from training.against_baseline import NO_BASELINE, BaselineMetrics
 from training.metrics import group_names
 
@@ -64,8 +65,7 @@ def check_gates(
     group the definition permits to be shown, no gate passes on one of fewer than 100 events or
     non-events, nor do those of the whole where `judged`, the evaluation, counts fewer.
     """
-    pairs = [(group["characteristic"], group["group"]) for group in subgroups]
-    groups = dict(zip(group_names(pairs), subgroups, strict=True))
+    groups = _by_name(subgroups)
     found: list[GateResult] = []
     for gate in gates:
         if gate.every_subgroup:
@@ -75,15 +75,48 @@ def check_gates(
         elif gate.metric.endswith(MINUS_BASELINE):
             results = [_of_enough(_check_baseline(gate, baseline), baseline.judged, _WHOLE)]
         else:
-            result = _check(gate, gate.metric, _called(gate), _figure(gate.metric, metrics))
-            group = groups.get(gate.metric.partition("/")[2])
-            of_people = not gate.metric.startswith(_NOT_OF_PEOPLE)
-            whole = judged if of_people else None
-            results = [
-                _of_enough(result, whole, _WHOLE) if group is None else _of_enough(result, group)
-            ]
+            results = [_check_one(gate, metrics, groups, judged)]
         found += [_with_reason(gate, result) for result in results]
     return tuple(found)
+
+
+def _by_name(subgroups: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return each group by the name that its metrics have after that of the figure."""
+    pairs = [(group["characteristic"], group["group"]) for group in subgroups]
+    return dict(zip(group_names(pairs), subgroups, strict=True))
+
+
+def _check_one(
+    gate: Gate,
+    metrics: Mapping[str, float],
+    groups: Mapping[str, Mapping[str, Any]],
+    judged: Mapping[str, Any] | None,
+) -> GateResult:
+    """Hold a gate against the figure of the whole or of one group, which is named by its title."""
+    figure, _, written = gate.metric.partition("/")
+    if not written:
+        result = _check(gate, figure, _called(gate), _figure(figure, metrics))
+        return result if figure == _NOT_OF_PEOPLE else _of_enough(result, judged, _WHOLE)
+    name = _group_written(written, groups)
+    group, metric = groups.get(name), f"{figure}/{name}"
+    titled = gate.metric if group is None else f"{figure}/{_title(group)}"
+    result = _check(gate, metric, f"{figure_title(titled)} [{metric}]", _figure(metric, metrics))
+    return _of_enough(result, judged, _WHOLE) if group is None else _of_enough(result, group)
+
+
+def _group_written(written: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name that metrics have for a group, which is written by its title or by that."""
+    for name, group in groups.items():
+        if written == _title(group):
+            return name
+    if written in groups:
+        return written
+    characteristic, _, title = written.partition("/")
+    return f"{characteristic}/{metric_form(title)}"
+
+
+def _title(group: Mapping[str, Any]) -> str:
+    return f"{group['characteristic']}/{group['group']}"
 
 
 def _with_reason(gate: Gate, result: GateResult) -> GateResult:

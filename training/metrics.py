@@ -1,16 +1,12 @@
 """An evaluation as the flat names and numbers that MLflow keeps and compares."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
 
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.comparison import Comparison
 from models.evaluation.evaluation import Evaluation
 from models.figure_names import at_threshold
-
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
-_LONGEST_NAME: Final = 100
+from models.groups import metric_form
 
 
 def flat_metrics(evaluation: Evaluation, prefix: str = "") -> dict[str, float]:
@@ -52,8 +48,7 @@ def group_names(groups: Iterable[tuple[str, str]]) -> list[str]:
     """Return a name that MLflow takes for each (characteristic, group), no two of them alike."""
     names: list[str] = []
     for characteristic, group in groups:
-        plain = _NOT_IN_NAMES.sub("_", group)[:_LONGEST_NAME]
-        wanted = f"{characteristic}/{plain}"
+        wanted = f"{characteristic}/{metric_form(group)}"
         again = sum(name == wanted or name.startswith(f"{wanted}:") for name in names)
         names.append(f"{wanted}:{again + 1}" if again else wanted)
     return names

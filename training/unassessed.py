@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from models.definition import Definition, Subgroup
 from models.figure_names import figure_title
 from models.gate import Gate
-from models.subgroups import group_titles
+from models.groups import group_titles
 from training.evaluation import groups_of
 from training.gates import GateResult
 from training.population import Population

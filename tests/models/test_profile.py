@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.definition import Definition, parse_definition
 from models.encoding import complete_columns
 from models.errors import ArtefactError, CohortError
+from models.groups import cut_titles
 from models.profile import (
     CategoricalProfile,
     NumericProfile,
@@ -21,7 +22,7 @@ from models.profile import (
     read_profile,
     to_json,
 )
-from models.subgroups import cut_titles, subgroup_labels
+from models.subgroups import subgroup_labels
 from tests.models.ward import WARD
 
 BANDED = parse_definition(

@@ -1,6 +1,11 @@
+from dataclasses import asdict
+
 import pytest
 
-from models.gate import Gate
+from models.definition import parse_definition
+from models.gate import Gate, gates_asked
+from tests.training.conftest import Trained
+from tests.training.readmissions import DEFINITION
 from training.against_baseline import (
     BaselineMetrics,
     against_baseline,
@@ -8,6 +13,7 @@ from training.against_baseline import (
     of_trees,
 )
 from training.gates import ChampionMetrics, check_gates, shown_only
+from training.metrics import flat_metrics
 
 AUROC = Gate(metric="auroc", at_least=0.75)
 ENDS = ("", "_low", "_high")
@@ -115,11 +121,6 @@ def test_no_gate_passes_on_a_group_of_fewer_than_100_that_the_definition_lets_be
     [
         ("net_benefit_at_0.25", "Net benefit at a risk of 25 % [net_benefit_at_0.25] 0.500"),
         ("ici", "Integrated calibration index [ici] 0.500"),
-        (
-            "observed_expected/age_band/80 or more",
-            "Observed over expected of age band: 80 or more [observed_expected/age_band/80 or "
-            "more] 0.500",
-        ),
         ("data_suspicions", "Suspicions about the data [data_suspicions] 0.500"),
     ],
 )
@@ -132,6 +133,73 @@ def test_a_gate_is_named_in_a_readers_words_with_its_name_in_brackets(
 
     assert found.words.startswith(words)
     assert found.metric == metric
+
+
+@pytest.mark.parametrize("written", ["80 or more", "80_or_more"])
+def test_so_is_one_of_a_group_whether_it_is_written_by_its_title_or_as_metrics_have_it(
+    written: str,
+) -> None:
+    old = {**GROUPS[0], "characteristic": "age_band", "group": "80 or more"}
+    figures = {f"ici/age_band/80_or_more{end}": 0.5 for end in ENDS}
+
+    (found,) = check_gates([Gate(metric=f"ici/age_band/{written}", at_least=0.1)], figures, [old])
+
+    assert found.passed
+    assert found.metric == "ici/age_band/80_or_more"
+    assert found.words.startswith(
+        "Integrated calibration index of age band: 80 or more [ici/age_band/80_or_more] 0.500"
+    )
+
+
+def test_of_two_groups_whose_metrics_would_be_named_alike_the_title_tells_which_is_meant() -> None:
+    titles = ("Failure, or sepsis", "Failure; or sepsis")
+    groups = [{**GROUPS[0], "characteristic": "diagnosis", "group": title} for title in titles]
+    names = ("Failure__or_sepsis", "Failure__or_sepsis:2")
+    figures = {
+        f"ici/diagnosis/{name}{end}": value
+        for name, value in zip(names, (0.1, 0.9), strict=True)
+        for end in ENDS
+    }
+    gates = [Gate(metric=f"ici/diagnosis/{one}", at_most=0.5) for one in (*titles, *names)]
+
+    found = check_gates(gates, figures, groups)
+
+    assert [one.result for one in found] == ["passed", "failed"] * 2
+    assert [one.metric for one in found] == [f"ici/diagnosis/{name}" for name in names] * 2
+
+
+def test_a_group_that_the_run_lacks_is_no_evidence_by_the_name_that_its_metric_would_have() -> None:
+    gate = Gate(metric="auroc/race/Not said", at_least=0.5)
+
+    (found,) = check_gates([gate], {"auroc": 0.9}, GROUPS)
+
+    assert (found.result, found.metric) == ("insufficient evidence", "auroc/race/Not_said")
+    assert found.words.startswith("AUROC of race: Not said [auroc/race/Not_said]: the run has no")
+
+
+def test_every_group_of_a_run_can_be_asked_as_its_definition_may_write_it(
+    trained: Trained,
+) -> None:
+    judged = asdict(trained.version.evaluation)
+    shown = [f"{one['characteristic']}/{one['group']}" for one in judged["subgroups"]]
+    written = [*shown, *(one.replace(" ", "_") for one in shown), "sex/female", "sex/male"]
+    gates = ", ".join(f'{{ metric = "event_rate/{one}", at_least = 0 }}' for one in written)
+    text = DEFINITION.replace("gates = [", f"gates = [{gates},", 1)
+
+    asked = gates_asked(parse_definition(text.encode(), source="readmission"))[: len(written)]
+    found = check_gates(asked, flat_metrics(trained.version.evaluation), judged["subgroups"])
+
+    without = {
+        f"{one['characteristic']}/{one['group']}"
+        for one in judged["subgroups"]
+        if not one["figures"]
+    }
+    assert "age_band/65 to under 110" in shown
+    assert len(without) < len(shown)
+    for one, result in zip(written, found, strict=True):
+        lacks = one.replace("_", " ").replace("age band", "age_band") in without
+        assert ("the run has no such figure" in result.words) == lacks, one
+    assert found[-2].metric == "event_rate/sex/Female"
 
 
 def test_so_is_one_on_the_difference_to_the_champion() -> None:
