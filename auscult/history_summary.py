@@ -52,7 +52,7 @@ def show_history(name: str, at: str) -> None:
 
 
 def _champions_at(name: str, at: str) -> "list[Tenure]":
-    """Return the champion's tenure at a time, after those that began within the day or less it is."""
+    """Return the champion's tenure at a time, after those that began within the day it names."""
     from records import tenure  # Django's tables can be imported only once it is configured
 
     moment = parse_time(at)

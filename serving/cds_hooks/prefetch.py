@@ -21,6 +21,7 @@ _NULL = b"null"
 _ABSENT = "wasn't prefetched"
 UNREADABLE = "can't be read"
 FIRST_PAGE = "is only the first page of more results"
+_MORE_THAN_TOTAL = "holds more results than its total says"
 _FULL_PAGE = "holds as many results as were asked for, without a total or a link that says it's all"
 
 
@@ -144,7 +145,7 @@ def read_values(values: Sequence[Sent], asked: Sequence[Template]) -> list[Suppl
     for value, template in zip(values, asked, strict=True):
         if not isinstance(value, Results):
             supplied.append(_read_other(value, template))
-        elif value.total or value.link or len(value.entry) >= template.count:
+        elif value.total is not None or value.link or len(value.entry) >= template.count:
             supplied.append(_found(value, template.count))
         else:  # as nearly all are: complete, and empty where a feature has many codes
             supplied.append(Supplied("data", value.entry) if value.entry else _NOTHING)
@@ -196,6 +197,8 @@ def _found(bundle: Searched | Results, count: int) -> Supplied:
     """Return what a search for so many results at most found."""
     if not bundle.entry and not bundle.total and not bundle.link:
         return _NOTHING
+    if bundle.total is not None and bundle.total < len(matches(bundle.entry)):
+        return Supplied("error", because=_MORE_THAN_TOTAL)
     next_page = None
     if bundle.link:
         following = [one.url for one in bundle.link if one.relation == "next"]

@@ -1290,6 +1290,15 @@ for total in (2, 0, -1):
         fhir=(c.member(type="searchset", total=total), "refused contradictory_total"),
         fhir_only=True,
     )
+for total in (0, -1):
+    fault(
+        REQUEST,
+        f"a search's result beside a total of {total}",
+        hook=(
+            lambda request, total=total: request["prefetch"][LACTATE].update(total=total),
+            "status 412",
+        ),
+    )
 fault(
     REQUEST,
     "a Bundle with unknown rules",
