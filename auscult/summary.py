@@ -72,7 +72,12 @@ def _show_evidence(evidence: "Mapping[str, Any]") -> None:
     quality = evidence["data_quality"]
     for reason, rows in quality["exclusions"]:
         count = "withheld" if rows is None else counted(rows, "row")
-        out.print(f"Not taken as given, {count}: {reason}", markup=False)
+        out.print(f"Left out, {count}: {reason}", markup=False)
+    for title, values in quality["set_to_missing"]:
+        count = counted(values, "value")
+        out.print(
+            f"Set to missing, {count}: {title}, implausible (the rows are kept)", markup=False
+        )
     for words in quality["suspicions"]:
         out.print(f"To be looked into: {words}", markup=False)
     for title, reason in evidence["not_assessed"].items():

@@ -135,8 +135,8 @@ def _prepare(
     now: datetime,
 ) -> _Parts:
     progress("Checking the cohort", 0, 1)
-    population, exclusions = admit(cohort, file.definition, now)
-    quality = assess_quality(file.definition, population, exclusions, cohort)
+    population, not_as_given = admit(cohort, file.definition, now)
+    quality = assess_quality(file.definition, population, not_as_given, cohort)
     refuse_lost(file.definition, population, cohort.source, cohort.retraining)
     refuse_leaks(file.definition, population, cohort.source)
     divided = split(

@@ -20,6 +20,7 @@ from training.evidence import RECALIBRATED, SITE
 from training.gates import shown_only
 from training.making_facts import monotone
 from training.reporting import reports
+from training.table_facts import left_out, set_to_missing
 
 if TYPE_CHECKING:
     from training.plots import Drawing
@@ -70,6 +71,8 @@ def card_files(
         evidence=evidence,
         earlier=earlier,
         beside=not_better(evidence),
+        left_out=left_out(evidence["data_quality"]),
+        set_to_missing=set_to_missing(evidence["data_quality"]),
         left_out_by_quick=_left_out_by_quick(evidence),
         champion=champion,
         champion_differences={} if champion is None else champion_differences(champion),
@@ -106,6 +109,8 @@ def quality_page(file: DefinitionFile, evidence: Mapping[str, Any]) -> bytes:
         made="recalibrated to" if RECALIBRATED in evidence else "trained on",
         source=evidence["cohort"]["source"],
         quality=evidence["data_quality"],
+        left_out=left_out(evidence["data_quality"]),
+        set_to_missing=set_to_missing(evidence["data_quality"]),
     )
 
 

@@ -14,7 +14,7 @@ from training.feature_quality import FeatureQuality, measure_feature
 from training.follow_up import suspect_lost
 from training.gates import GateResult
 from training.mixed_units import MIXED, mixtures
-from training.population import Population
+from training.population import NotAsGiven, Population
 
 LEAKAGE_AUROC = 0.95
 LEAKS = "tells the outcome alone"
@@ -29,7 +29,10 @@ _STRONGEST = 3
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """The rows that entered, those that didn't, each feature, and every suspicion in words."""
+    """The rows that entered and those that didn't, each feature, and every suspicion in words.
+
+    `set_to_missing` are implausible values of rows that entered, by feature's title.
+    """
 
     rows: int
     patients: int
@@ -38,6 +41,7 @@ class DataQuality:
     unknown: int
     event_rate: float
     exclusions: tuple[tuple[str, int], ...]
+    set_to_missing: tuple[tuple[str, int], ...]
     notes: tuple[str, ...]
     features: tuple[FeatureQuality, ...]
     suspicions: tuple[str, ...]
@@ -50,7 +54,7 @@ class DataQuality:
 def assess_quality(
     definition: Definition,
     population: Population,
-    exclusions: tuple[tuple[str, int], ...],
+    not_as_given: NotAsGiven,
     cohort: Cohort,
 ) -> DataQuality:
     """Describe a cohort's admitted rows; suspicions don't stop a run, faults did so before."""
@@ -74,7 +78,8 @@ def assess_quality(
         non_events=int(counted.sum()) - events,
         unknown=int((~counted).sum()),
         event_rate=float(np.average(population.outcome, weights=weights)),
-        exclusions=exclusions,
+        exclusions=not_as_given.left_out,
+        set_to_missing=not_as_given.set_to_missing,
         notes=cohort.notes,
         features=tuple(published for _, published in measured),
         suspicions=(

@@ -95,24 +95,37 @@ class Population:
         return len(self) if weighter is None else round(weighter.weights().effective_n)
 
 
-def admit(
-    cohort: Cohort, definition: Definition, now: datetime
-) -> tuple[Population, tuple[tuple[str, int], ...]]:
-    """Return the rows that serving would score too, and how many were left out and why.
+@dataclass(frozen=True, slots=True)
+class NotAsGiven:
+    """What of a table was not taken as it was given.
+
+    `left_out` are the rows that aren't in the population, by reason; `set_to_missing` the
+    population's values that are taken as unknown because they are implausible, by feature's title.
+    """
+
+    left_out: tuple[tuple[str, int], ...]
+    set_to_missing: tuple[tuple[str, int], ...]
+
+
+def admit(cohort: Cohort, definition: Definition, now: datetime) -> tuple[Population, NotAsGiven]:
+    """Return the rows that serving would score too, and what was left out or set to missing.
 
     Raises CohortError that lists every fault of the table.
     """
     found = faults(cohort.frame, definition, now)
     if found:
         raise CohortError(f"{cohort.source} can't be used:\n" + "\n".join(f"- {f}" for f in found))
-    frame, set_aside = _without_unusable(_typed(cohort.frame, definition), definition)
+    frame, implausible = _without_unusable(_typed(cohort.frame, definition), definition)
     columns = {name: frame[name].to_numpy() for name in input_features(definition)}
     kept, refused = _admissible(definition, columns, len(frame))
-    exclusions = (*cohort.exclusions, *set_aside, *refused)
+    left_out = (*cohort.exclusions, *refused)
     if not kept.any():
-        reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in exclusions)
+        emptied = ((f"{title}: implausible", int(rows.sum())) for title, rows in implausible)
+        reasons = "; ".join(f"{reason}: {rows:,}" for reason, rows in (*left_out, *emptied))
         raise CohortError(f"{cohort.source}: no row is left to train on ({reasons})")
-    return _population(frame[kept], np.flatnonzero(kept), definition), exclusions
+    emptied = ((title, int((rows & kept).sum())) for title, rows in implausible)
+    not_as_given = NotAsGiven(left_out, tuple((title, rows) for title, rows in emptied if rows))
+    return _population(frame[kept], np.flatnonzero(kept), definition), not_as_given
 
 
 def _population(
@@ -167,18 +180,20 @@ def _typed(frame: pd.DataFrame, definition: Definition) -> pd.DataFrame:
 
 def _without_unusable(
     frame: pd.DataFrame, definition: Definition
-) -> tuple[pd.DataFrame, list[tuple[str, int]]]:
-    """Empty the implausible values of features that the definition permits scoring without."""
-    set_aside = []
+) -> tuple[pd.DataFrame, list[tuple[str, npt.NDArray[np.bool_]]]]:
+    """Empty the implausible values of features that the definition permits scoring without.
+
+    Return in which rows these are, too, by the feature's title.
+    """
+    emptied = []
     for name in input_features(definition):
         feature = definition.by_name[name]
         if feature.kind == "numeric" and feature.if_unusable == "score_without":
             outside = outside_range(frame[name], feature)
             if outside.any():
                 frame = frame.assign(**{name: frame[name].mask(outside)})
-                words = f"{feature.title}: implausible, taken as unknown (the rows are kept)"
-                set_aside.append((words, int(outside.sum())))
-    return frame, set_aside
+                emptied.append((feature.title, np.asarray(outside, dtype=np.bool_)))
+    return frame, emptied
 
 
 def _admissible(

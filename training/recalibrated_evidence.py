@@ -17,7 +17,7 @@ from training.unassessed import not_assessed
 from training.validation import Examined, beside_development
 
 BEFORE: Final = "before"
-_OF_TABLE: Final = ("rows", "patients", "events", "exclusions", "suspicions")
+_OF_TABLE: Final = ("rows", "patients", "events", "exclusions", "set_to_missing", "suspicions")
 
 
 def recalibrated_evidence(
@@ -72,7 +72,7 @@ def recalibrated_evidence(
 def _of_trees(trees: Made) -> dict[str, Any]:
     """Return which version the trees are from, and what its table was like."""
     quality = trees.evidence["data_quality"]
-    of_table = {name: quality[name] for name in _OF_TABLE}
+    of_table = {name: quality[name] for name in _OF_TABLE if name in quality}
     return {**trees.evidence["cohort"], "version": trees.version.version, **of_table}
 
 

@@ -9,9 +9,10 @@ from training.case_mix_facts import representativeness
 from training.making_facts import TREES_MISSING, trees_handling
 from training.table_facts import (
     counts_words,
+    left_out_words,
     missing_in_training_words,
     missing_words,
-    not_as_given_words,
+    set_to_missing_words,
     suspicions_words,
 )
 
@@ -35,17 +36,16 @@ def _of_tables(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     """Return what both tables were like, that of the trees and that of the recalibration."""
     trees, quality = evidence["recalibration"]["trees"], evidence["data_quality"]
     source = evidence["cohort"]["source"]
-    out = "; ".join(
-        f"of {whose} table {not_as_given_words(of['exclusions'])}"
-        for whose, of in (("the trees'", trees), ("the recalibration's", quality))
-    )
+    tables = (("the trees'", trees), ("the recalibration's", quality))
+    out = "; ".join(f"of {whose} table {left_out_words(of)}" for whose, of in tables)
+    emptied = "; ".join(f"in {whose} table {set_to_missing_words(of)}" for whose, of in tables)
     rules = "; ".join(rule.rule for rule in definition.inclusion) or "No limits are stated"
     trained = representativeness(definition, evidence)
     missing = missing_in_training_words(definition, evidence["missing_in_training"])
     return {
         "data_source": f"Trees: {_fitted(evidence)}. Calibration and figures: {_renewed(evidence)}",
         "eligibility": f"{rules}; {out}",
-        "preparation": "Rows are checked as requests are; what is suspicious in "
+        "preparation": f"Rows are checked as requests are; {emptied}; what is suspicious in "
         f"{trees['source']}, the trees' table: {suspicions_words(trees)}; in {source}, that of the "
         f"recalibration: {suspicions_words(quality)}",
         "missing": f"Missing where the trees learnt: {missing}; in {source}, the recalibration's "

@@ -13,8 +13,10 @@ from training.recalibrated_facts import recalibrated_facts
 from training.retrained_facts import limits_of_records, retrained_facts
 from training.table_facts import (
     counts_words,
+    left_out_words,
     missing_words,
-    not_as_given_words,
+    set_to_missing,
+    set_to_missing_words,
     suspicions_words,
 )
 
@@ -95,12 +97,11 @@ def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     without = [feature.title for feature in features if feature.if_unusable == "score_without"]
     handled = missing_handling(definition, evidence)
     kinds = {feature.kind for feature in features}
+    emptied = set_to_missing_words(quality)
+    among = f"; among these, {emptied}" if set_to_missing(quality) else ""
     return {
         "eligibility": "; ".join(
-            [
-                *(rule.rule for rule in definition.inclusion),
-                not_as_given_words(quality["exclusions"]),
-            ]
+            [*(rule.rule for rule in definition.inclusion), left_out_words(quality)]
         ),
         "predictors": "; ".join(
             feature.title + (f" ({unit})" if (unit := unit_words(feature.unit or "")) else "")
@@ -109,9 +110,9 @@ def _of_inputs(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "predictor_choice": "Those of the definition, fixed before any fit; none was selected",
         "protected": _protected(definition),
         "data_types": f"Input: {' and '.join(sorted(kinds))} values; output: a probability",
-        "preparation": "Rows are checked as requests are; what is suspicious: "
-        + suspicions_words(quality),
-        "missing": f"Missing in all rows: {missing_words(quality)}. {handled}",
+        "preparation": f"Rows are checked as requests are; {emptied}; what "
+        f"is suspicious: {suspicions_words(quality)}",
+        "missing": f"Missing in all rows: {missing_words(quality)}{among}. {handled}",
         "unusable": "A value that can't be right is refused"
         + (f", save for these, which are scored without: {', '.join(without)}" if without else ""),
     }
@@ -155,7 +156,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "imbalance": "None was used",
         "differences": None if split["nested_folds"] else f"Same source; {split['method']}",
         "code": "Auscult, open source (Apache-2.0)",
-        "flow": f"{counts}; {not_as_given_words(quality['exclusions'])}",
+        "flow": f"{counts}; {left_out_words(quality)}",
         "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
         "development": f"{counts}. {trained}" if trained else counts,
         "analyses": "; ".join(

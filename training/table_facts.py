@@ -1,11 +1,13 @@
 """What is said of a table: its rows, those left out, what is missing and what is suspicious."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from models.definition import Definition
 
 _LEAST_SHOWN: Final = 0.001
+# how the evidence of earlier releases has these among the rows that were left out
+_ROWS_KEPT: Final = ": implausible, taken as unknown (the rows are kept)"
 
 
 def counts_words(quality: Mapping[str, Any]) -> str:
@@ -16,10 +18,34 @@ def counts_words(quality: Mapping[str, Any]) -> str:
     )
 
 
-def not_as_given_words(exclusions: Iterable[Sequence[Any]]) -> str:
-    """Return each reason for which rows, or values in them, were left out, and of how many."""
-    found = [f"{why}: {'withheld' if rows is None else f'{rows:,}'}" for why, rows in exclusions]
-    return f"not taken as given: {'; '.join(found)}" if found else "no row was left out"
+def left_out(quality: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """Return each reason for which rows of a table were left out, and how many; None: withheld."""
+    return [(why, rows) for why, rows in quality["exclusions"] if not why.endswith(_ROWS_KEPT)]
+
+
+def set_to_missing(quality: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """Return of which features implausible values in rows that were kept are taken as unknown."""
+    earlier = (one for one in quality["exclusions"] if one[0].endswith(_ROWS_KEPT))
+    return [
+        *((why.removesuffix(_ROWS_KEPT), rows) for why, rows in earlier),
+        *((title, rows) for title, rows in quality.get("set_to_missing", ())),
+    ]
+
+
+def left_out_words(quality: Mapping[str, Any]) -> str:
+    """Return why rows were left out, and how many, or that none was."""
+    found = [f"{why}: {_count(rows)}" for why, rows in left_out(quality)]
+    return f"left out: {'; '.join(found)}" if found else "no row was left out"
+
+
+def set_to_missing_words(quality: Mapping[str, Any]) -> str:
+    """Return how many implausible values of each feature are taken as unknown, or that none is."""
+    found = [f"{title} {_count(rows)}" for title, rows in set_to_missing(quality)]
+    return (
+        f"implausible values set to missing, the rows being kept: {', '.join(found)}"
+        if found
+        else "no value was set to missing"
+    )
 
 
 def missing_words(quality: Mapping[str, Any]) -> str:
@@ -40,6 +66,10 @@ def missing_in_training_words(definition: Definition, shares: Mapping[str, float
         if shares[feature.name] > 0
     ]
     return "; ".join(found) or "nothing"
+
+
+def _count(rows: int | None) -> str:
+    return "withheld" if rows is None else f"{rows:,}"
 
 
 def _share(share: float | None) -> str:

@@ -138,8 +138,8 @@ def examine(
     place = settings.cache / "artefacts" / registered.artefact_digest
     artefact = download(registered, place, settings=settings)
     file = read_definition(artefact / "model.toml")
-    rows, exclusions = admit(cohort, file.definition, now)
-    quality = assess_quality(file.definition, rows, exclusions, cohort)
+    rows, not_as_given = admit(cohort, file.definition, now)
+    quality = assess_quality(file.definition, rows, not_as_given, cohort)
     digest = registered.artefact_digest
     model = RiskModel.load(artefact, version=registered.version, digest=digest)
     explained = model.scorer.explain_batch(np.ascontiguousarray(rows.inputs))

@@ -267,13 +267,52 @@ def test_the_card_tells_of_splines_indicators_and_directions_where_there_are_suc
     assert f"At an event rate of {100 * training:.3g} %" in page
 
 
-def test_what_is_kept_is_not_said_to_be_left_out_nor_a_rare_gap_to_be_none(
+@pytest.mark.parametrize("release", ["this one", "an earlier one"])
+def test_values_set_to_missing_are_no_rows_left_out_and_no_criterion_of_eligibility(
+    trained: Trained, artefact: Path, release: str
+) -> None:
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    quality = evidence["data_quality"]
+    quality["exclusions"] = [["Fewer than 4 of the features are known", 35]]
+    if release == "this one":
+        quality["set_to_missing"] = [["Glucose", 1_234]]
+    else:
+        kept = "Glucose: implausible, taken as unknown (the rows are kept)"
+        quality["exclusions"].append([kept, 1_234])
+        del quality["set_to_missing"]
+
+    files = card_files(trained.file, evidence, {})
+
+    said = {
+        report["key"]: {one["item"]: one["answer"] for one in report["answers"]}
+        for report in json.loads(files["card.json"])["reporting"]
+    }
+    tripod, page = said["tripod_ai"], files["card.html"].decode()
+    out = "left out: Fewer than 4 of the features are known: 35"
+    emptied = "implausible values set to missing, the rows being kept: Glucose 1,234"
+    assert tripod["6b"] == f"Age 18 years or more; {out}"
+    assert said["hti_1"]["Development and inputs 1"] == tripod["6b"]
+    assert tripod["20a"].endswith(f" events; {out}")
+    assert f"Rows are checked as requests are; {emptied}; what is suspicious" in tripod["7"]
+    assert f"; among these, {emptied}. Trees" in tripod["11"]
+    for shown in (page, quality_page(trained.file, evidence).decode()):
+        assert '<td>Fewer than 4 of the features are known</td><td class="number">35<' in shown
+        before, _, after = shown.partition("Set to missing as implausible")
+        assert '<td>Glucose</td><td class="number">1,234</td>' in after
+        assert "Glucose" not in before
+
+
+def test_where_nothing_was_set_to_missing_only_the_preparation_says_so(page: str) -> None:
+    assert "Rows are checked as requests are; no value was set to missing; what is" in page
+    assert "Set to missing as implausible" not in page
+    assert "among these, implausible values" not in page
+
+
+def test_a_rare_gap_is_not_said_to_be_none_and_units_are_those_that_people_read(
     trained: Trained, artefact: Path
 ) -> None:
     evidence = json.loads((artefact / "evidence.json").read_bytes())
-    kept = "Glucose: implausible, taken as unknown (the rows are kept)"
     quality = evidence["data_quality"]
-    quality["exclusions"] = [[kept, 1_234]]
     (crp,) = (one for one in quality["features"] if one["feature"] == "crp")
     crp |= {"missing": 1, "missing_share": 0.0001}
 
@@ -283,12 +322,7 @@ def test_what_is_kept_is_not_said_to_be_left_out_nor_a_rare_gap_to_be_none(
         one for one in json.loads(files["card.json"])["reporting"] if one["key"] == "tripod_ai"
     )
     said = {one["item"]: one["answer"] for one in tripod["answers"]}
-    assert said["6b"] == f"Age 18 years or more; not taken as given: {kept}: 1,234"
-    assert said["20a"].endswith(f"; not taken as given: {kept}: 1,234")
     assert "C-reactive protein under 0.1%" in said["11"]
-    page = files["card.html"].decode()
-    assert f"<th>Not taken as given</th><th>Rows</th></tr>\n<tr><td>{kept}" in page
-    assert "Left out</th>" not in page + quality_page(trained.file, evidence).decode()
     assert "Age (years); Sex; Creatinine in serum (mg/dL)" in said["9b"]
 
 

@@ -21,8 +21,8 @@ from training.population import admit
 
 
 def _assess(frame: pd.DataFrame, definition: Definition, now: datetime) -> DataQuality:
-    population, exclusions = admit(cohort(frame), definition, now)
-    return assess_quality(definition, population, exclusions, cohort(frame))
+    population, not_as_given = admit(cohort(frame), definition, now)
+    return assess_quality(definition, population, not_as_given, cohort(frame))
 
 
 def _feature(quality: DataQuality, name: str) -> FeatureQuality:

@@ -238,6 +238,7 @@ def test_training_ends_with_what_is_to_be_looked_into_and_how_the_gates_stand(
     frame = people(800, seed=6)
     frame.loc[:9, "age"] = 12.0
     frame.loc[np.random.default_rng(3).random(800) < 0.6, "crp"] = np.nan
+    frame.loc[20:21, "crp"] = 900.0
     times = np.arange(800)
     times[300:560] = 300  # so that few rows are later than the time of most
     table = replace(cohort(frame.assign(time=times)), digest="e" * 64)
@@ -245,8 +246,9 @@ def test_training_ends_with_what_is_to_be_looked_into_and_how_the_gates_stand(
     show_trained(_train(table, definition_file, home))
 
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Not taken as given, 10 rows: " in shown
-    assert "'Age 18 years or more' To be looked into" in shown
+    assert "Left out, 10 rows: " in shown
+    assert "'Age 18 years or more' Set to missing, 2 values: C-reactive protein, " in shown
+    assert "implausible (the rows are kept) To be looked into" in shown
     assert "To be looked into: C-reactive protein: missing in 6" in shown
     assert "Gates: 1 of 5 passed. insufficient evidence: AUROC [auroc] 0." in shown
     assert "100 events and non-events, of which all who were judged have 86 and 154" in shown

@@ -60,9 +60,9 @@ def test_the_outcome_is_death_within_five_years_and_the_rest_is_censored(path: P
 def test_the_report_says_that_missing_creatinine_goes_with_survival(path: Path) -> None:
     definition = find_definition("mortality_5y", []).definition
     cohort = flchain.development(path)
-    population, exclusions = admit(cohort, definition, NOW)
+    population, not_as_given = admit(cohort, definition, NOW)
 
-    quality = assess_quality(definition, population, exclusions, cohort)
+    quality = assess_quality(definition, population, not_as_given, cohort)
 
     assert quality.suspicions == (
         "Creatinine in serum: missing in 6.8% of people with the event and 16.7% without; a model "

@@ -84,9 +84,9 @@ def test_nothing_is_said_where_all_are_followed_or_the_definition_claims_nothing
         (claiming, lost.assign(follow_up_days=ends)),
         (definition_file, lost),
     ):
-        rows, exclusions = admit(cohort(frame), file.definition, NOW)
+        rows, not_as_given = admit(cohort(frame), file.definition, NOW)
         refuse_lost(file.definition, rows, "a table")
-        quality = assess_quality(file.definition, rows, exclusions, cohort(frame))
+        quality = assess_quality(file.definition, rows, not_as_given, cohort(frame))
         assert not [words for words in quality.suspicions if "follow_up_days" in words]
 
 

@@ -102,9 +102,9 @@ def test_a_skewed_tail_is_no_other_unit(
 
 def test_mixed_units_fail_the_gate_of_data_quality(definition: Definition) -> None:
     table = cohort(_mixed("creatinine", 88.42, 30))
-    population, exclusions = admit(table, definition, NOW)
+    population, not_as_given = admit(table, definition, NOW)
 
-    quality = assess_quality(definition, population, exclusions, table)
+    quality = assess_quality(definition, population, not_as_given, table)
     gate = check_data_quality(quality.to_dict())
 
     assert gate.result == "failed"

@@ -31,10 +31,11 @@ def test_rows_that_serving_would_refuse_are_left_out_and_counted(
     frame.loc[4:6, "age"] = np.nan
     frame.loc[7:8, "creatinine"] = 45
 
-    population, exclusions = admit(cohort(frame), definition, now)
+    population, not_as_given = admit(cohort(frame), definition, now)
 
     assert len(population) == 691
-    assert dict(exclusions) == {
+    assert not_as_given.set_to_missing == ()
+    assert dict(not_as_given.left_out) == {
         "Outside the rule 'Age 18 years or more'": 4,
         "Age is required and missing": 3,
         "Creatinine in serum is outside the plausible range 0.1-30 mg/dL": 2,
@@ -46,14 +47,14 @@ def test_an_implausible_value_is_emptied_where_the_definition_scores_without_it(
 ) -> None:
     frame = people()
     frame.loc[:4, "crp"] = 900
+    frame.loc[4, "age"] = 17  # so that this row isn't kept
 
-    population, exclusions = admit(cohort(frame), definition, now)
+    population, not_as_given = admit(cohort(frame), definition, now)
 
-    assert len(population) == 700
-    assert np.isnan(population.columns["crp"][:5].astype(float)).all()
-    assert exclusions == (
-        ("C-reactive protein: implausible, taken as unknown (the rows are kept)", 5),
-    )
+    assert len(population) == 699
+    assert np.isnan(population.columns["crp"][:4].astype(float)).all()
+    assert not_as_given.left_out == (("Outside the rule 'Age 18 years or more'", 1),)
+    assert not_as_given.set_to_missing == (("C-reactive protein", 4),)
 
 
 def test_a_cohort_of_nobody_in_scope_is_refused_with_the_counts(

@@ -242,14 +242,18 @@ def test_suspicions_of_the_table_that_the_trees_learnt_from_stay_on_a_recalibrat
     evidence["recalibration"]["trees"]["suspicions"] = ["Ward: missing in 60% of rows"]
     evidence["recalibration"]["trees"]["exclusions"] = [["Age below 18", 3], ["Unknown ward", None]]
 
+    evidence["recalibration"]["trees"]["set_to_missing"] = [["Ward", 4]]
+
     values = json.loads(card_files(trained.file, evidence, {})["card.json"])
     (tripod,) = (one for one in values["reporting"] if one["key"] == "tripod_ai")
     said = {one["item"]: one["answer"] for one in tripod["answers"]}
 
+    emptied = "in the trees' table implausible values set to missing, the rows being kept: Ward 4; "
+    assert f"{emptied}in the recalibration's table no value was set to missing" in said["7"]
     assert "where the trees learnt: Ward: missing in 60% of rows" in said["26"]
     assert "readmissions.csv, the trees' table: Ward: missing in 60% of rows; in" in said["7"]
     assert (
-        "of the trees' table not taken as given: Age below 18: 3; Unknown ward: withheld; of the "
+        "of the trees' table left out: Age below 18: 3; Unknown ward: withheld; of the "
         "recalibration's table no row was left out"
     ) in said["6b"]
 

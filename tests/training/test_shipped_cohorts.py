@@ -128,9 +128,9 @@ def test_nothing_that_leaks_the_outcome_is_a_feature(seriously_ill: Cohort) -> N
 
 def test_the_smallest_set_leaves_few_of_the_seriously_ill_out(seriously_ill: Cohort) -> None:
     definition = find_definition("hospital_mortality", []).definition
-    population, exclusions = admit(seriously_ill, definition, NOW)
+    population, not_as_given = admit(seriously_ill, definition, NOW)
 
-    few = {words[:12]: rows for words, rows in exclusions if words.startswith("Fewer than")}
+    few = {words[:12]: rows for words, rows in not_as_given.left_out}
     assert few == {"Fewer than 4": 35, "Fewer than 2": 42}
     assert len(population) == 9105 - 35 - 42
 
@@ -140,14 +140,14 @@ def test_trees_learn_death_in_hospital_calibrated_on_people_they_had_not_seen(
 ) -> None:
     definition = find_definition("hospital_mortality", []).definition
     half = replace(seriously_ill, frame=seriously_ill.frame.iloc[::2])
-    population, exclusions = admit(half, definition, NOW)
+    population, not_as_given = admit(half, definition, NOW)
     learning, held_out = split(population, 1).outer[0]
     judged = population.part(held_out)
 
     pair = make(Making(definition, trials=0, seed=1), population.part(learning), lambda *_: None)
     found = evaluate_on(judged, pair.trees.fitted.risk(judged.inputs), definition, draws=50, seed=1)
 
-    assert dict(exclusions)["Heart rate: implausible, taken as unknown (the rows are kept)"] > 20
+    assert dict(not_as_given.set_to_missing)["Heart rate"] > 20
     assert found.figures["auroc"].value == pytest.approx(0.81, abs=0.04)
     slope = found.figures["calibration_slope"]
     assert slope.low is not None
