@@ -40,12 +40,7 @@ from training.row_digests import FILE, digests_of_run
 from training.run_files import write_comparisons, write_fits, write_pages
 from training.run_record import run_record, typical_row
 from training.sample_size import SampleSize, candidate_parameters, least_sample
-from training.shap_values import (
-    ShapValues,
-    dependence,
-    explain_some,
-    mean_sizes,
-)
+from training.shap_values import ShapValues, dependence, explain_some, mean_sizes
 from training.split import Split, split
 
 _BASELINE = "baseline"

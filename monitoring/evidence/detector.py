@@ -16,14 +16,7 @@ from numpy.typing import ArrayLike
 from models.errors import EvidenceError, StatisticsError
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.dispersion import Dispersion, after_day
-from monitoring.evidence.state import (
-    Counts,
-    Floats,
-    Rows,
-    StreamState,
-    opened,
-    with_rows,
-)
+from monitoring.evidence.state import Counts, Floats, Rows, StreamState, opened, with_rows
 from monitoring.evidence.stream import CountedStream, Stream
 
 DAYS_A_YEAR = 365
