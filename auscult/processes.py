@@ -1,5 +1,6 @@
 """The servers as processes of their own: what runs them, when they're ready, how they stop."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from auscult.installation import exports
 from auscult.packaging import BENTO
 from models.errors import AuscultError
 from records.settings import Settings
+from training.locks import locked
 
 
 class ServerFailed(AuscultError):
@@ -25,20 +27,38 @@ class ServerFailed(AuscultError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to run a server: its arguments, environment and the address that says it's ready."""
+    """How to run a server: its arguments, environment and the address that says it's ready.
+
+    `alone` is a file that is locked while it runs, where there may be one such server at a time.
+    """
 
     name: str
     arguments: tuple[str, ...]
     address: str
     ready: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    alone: Path | None = None
 
     def run(self) -> int:
         """Run in the foreground until it ends; Ctrl-C and SIGTERM are passed on to it.
 
-        Returns its exit code. Raises ServerFailed where something listens on its port already.
+        Returns its exit code. Raises ServerFailed where something listens on its port already, and
+        where it has to be alone and isn't.
         """
         self._check_port()
+        if self.alone is None:
+            return self._run()
+        try:
+            with locked(self.alone, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                return self._run()
+        except BlockingIOError as error:
+            raise ServerFailed(
+                f"{self.name} runs in {self.alone.parent} already, and a second would empty its "
+                "metrics; stop it, set AUSCULT_WORKERS for more workers, or give this one another "
+                "AUSCULT_HOME"
+            ) from error
+
+    def _run(self) -> int:
         process = subprocess.Popen(self.arguments, env=os.environ | dict(self.environment))  # noqa: S603 - our own arguments
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -139,7 +159,10 @@ def serve_command(bento: str, settings: Settings, *, port: int | None = None) ->
     arguments = (program, "serve", bento or f"{BENTO}:latest", "--host", settings.host)
     environment = exports(settings) | {"AUSCULT_PORT": str(port), "AUSCULT_HOST": settings.host}
     ready = f"{address}/readyz"
-    return Server("serving", (*arguments, "--port", str(port)), address, ready, environment)
+    # BentoML keeps all workers' figures in one directory of the home, which it empties at its start
+    alone = settings.root / "serving.lock"
+    with_port = (*arguments, "--port", str(port))
+    return Server("serving", with_port, address, ready, environment, alone)
 
 
 def console_command(
