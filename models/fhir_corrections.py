@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
+
+from models.absent_reasons import WITHHELD
 from models.candidates import SET_ASIDE, set_aside
 from models.corrections import CORRECTED, IN_ERROR, LONGEST, Correction, contradictions
 from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import read_observations
+from models.fhir_bundle import SentBundle, check_complete
 from models.fhir_observation import ObservationReader
 from models.fhir_subject import subject_named
+from models.fhir_unread import seen_again
 from models.fhir_versions import FoundObservation
 from models.readings import Finding, Reading
 from models.values import value_of
@@ -22,15 +27,29 @@ _NOT_TOLD: Final = (
     "whose it is can't be told by more than the reference of a Patient, on the server that the "
     "entry's fullUrl states; predictions that used it are withdrawn without a new risk"
 )
+_WITHHELD: Final = (
+    "its corrected value is withheld for privacy; predictions that used it are withdrawn without a "
+    "new risk"
+)
 
 
-def read_corrected(body: bytes) -> Sequence[FoundObservation]:
+class CorrectedObservation(NamedTuple):
+    """An Observation as it is now, and its text, which may hold what isn't read."""
+
+    found: FoundObservation
+    text: msgspec.Raw
+
+
+def read_corrected(body: bytes) -> Sequence[CorrectedObservation]:
     """Read a Bundle of Observations of any patients, every one of them corrected or in error.
 
-    Raises MalformedInput for what isn't such a Bundle, and for an Observation of another status,
-    or without a sound id or fullUrl by which predictions could have named it.
+    Raises MalformedInput for what isn't such a Bundle or isn't the whole of one, and for an
+    Observation of another status, or without a sound id or fullUrl by which predictions could have
+    named it.
     """
     found = read_observations(body)
+    bundle = msgspec.json.decode(body, type=SentBundle)  # again, for what it says of itself
+    check_complete(bundle)
     if not found:
         raise MalformedInput(
             "the Bundle holds no Observation", field="Bundle.entry", reason="missing_field"
@@ -56,12 +75,12 @@ def read_corrected(body: bytes) -> Sequence[FoundObservation]:
                 field=f"{one.place}.meta",
                 reason="undecided_version",
             )
-    return found
+    return [CorrectedObservation(one, bundle.entry[one.index].resource) for one in found]
 
 
 def corrections_for(
     definition: Definition,
-    found: Sequence[FoundObservation],
+    found: Sequence[CorrectedObservation],
     now: datetime,
     flagged: list[str],
     pseudonym: Callable[[str], str],
@@ -70,19 +89,20 @@ def corrections_for(
 
     Each is of the whole Observation, with its time and patient, as the pseudonym of `Patient/id`.
     A corrected Observation without a value leaves the feature out: what used it is listed all the
-    same, without a new risk. What is taken but doubtful is appended to `flagged`, in words that
-    name the Observation. Raises UnusableValue, which names its place, for a value that a
-    prediction wouldn't take, and MalformedInput as reading an Observation does, or where the parts
-    of one contradict each other.
+    same, without a new risk. One whose value is withheld does so too, whatever value stands there
+    (FHIR-16): what used it isn't right any more, and no value may be guessed. What is taken but
+    doubtful is appended to `flagged`, in words that name the Observation. Raises UnusableValue,
+    which names its place, for a value that a prediction wouldn't take, and MalformedInput as
+    reading an Observation does, or where the parts of one contradict each other.
     """
     reports: list[Correction] = []
-    for one in found:
+    for one, text in found:
         named = one.observation.subject
         patient = subject_named(named, one.name)
         if named is not None and named.reference and not patient:
             flagged.append(f"{one.name}: {_NOT_TOLD}")
         subject = pseudonym(patient) if patient else ""
-        own = list(_reports(definition, one, now, flagged, subject))
+        own = list(_reports(definition, one, text, now, flagged, subject))
         for _, fault in contradictions(own):
             raise MalformedInput(f"{one.place}: {fault}", field=one.place, reason=fault.reason)
         reports += own
@@ -92,6 +112,7 @@ def corrections_for(
 def _reports(
     definition: Definition,
     one: FoundObservation,
+    text: msgspec.Raw,
     now: datetime,
     flagged: list[str],
     subject: str,
@@ -106,6 +127,10 @@ def _reports(
         if status == IN_ERROR:
             yield Correction(one.name, status, feature.name)
             continue
+        if reading.value is None:
+            reading = seen_again(text, reading)
+            if reading.absent_because in WITHHELD:
+                flagged.append(f"{one.name}: {feature.title}: {_WITHHELD}")
         findings: list[Finding] = []
         try:
             value = _value(feature, reading, now, findings)
