@@ -9,13 +9,14 @@ from models.fhir_category import is_doubtful_category
 from models.fhir_codes import Codes, Wanted, code_fault, wanted_in
 from models.fhir_labels import UNLABELLED, labels_of
 from models.fhir_names import IS_ID
-from models.fhir_panel import beside_whole, check_components, withheld
+from models.fhir_panel import beside_whole, check_components, not_given, withheld
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
 from models.fhir_usual import usual_value
 from models.fhir_value import absent_because, other_unit, value_in
 from models.fhir_versions import FoundObservation
+from models.loinc import HELD_BY
 from models.readings import Doubt, Fault, Reading
 
 Time = tuple[datetime | None, Fault | None]
@@ -50,7 +51,7 @@ class ObservationReader:
             return ()
         features = self._codes.get((system, code), ())
         if len(features) != 1:
-            return self._close_look(one, fault) if features else ()
+            return self._close_look(one, fault) if features or code in HELD_BY else ()
         usual = usual_value(observation, features[0])
         meta = observation.meta
         if usual is None or (meta is not None and labels_of(meta, one.index) is not UNLABELLED):
@@ -78,13 +79,13 @@ class ObservationReader:
     def _close_look(
         self, one: FoundObservation, fault: Fault | None
     ) -> Sequence[tuple[Feature, Reading]]:
-        wanted = self.wanted(one.observation)
+        observation = one.observation
+        wanted = self.wanted(observation)
+        wanted += not_given(observation, wanted, self._codes, one.index)
         if not wanted:
             return ()
         one.check_names()
-        return self.readings(
-            one.observation, wanted, index=one.index, source=one.source, fault=fault
-        )
+        return self.readings(observation, wanted, index=one.index, source=one.source, fault=fault)
 
     def _source(self, one: FoundObservation) -> str:
         """Return what an Observation is called; raise MalformedInput where that is no name."""

@@ -8,8 +8,11 @@ from msgspec.structs import replace
 from models.absent_reasons import MASKED, WITHHELD
 from models.errors import MalformedInput
 from models.feature import Feature
+from models.fhir_codes import Codes, Wanted
+from models.fhir_labels import labels_of
 from models.fhir_resources import Measured, Observation, place_of
 from models.fhir_value import absent_reasons, values_differ
+from models.loinc import HELD_BY, LOINC
 from models.readings import Reading
 
 # A panel has no value of its own, so that these say nothing of its components; the others say that
@@ -17,6 +20,48 @@ from models.readings import Reading
 _OF_THE_WHOLE_ONLY: Final = frozenset(
     ("unknown", "asked-unknown", "temp-unknown", "not-applicable", "unsupported", "as-text")
 )
+
+
+def not_given(
+    observation: Observation, wanted: Sequence[Wanted], codes: Codes, index: int
+) -> list[Wanted]:
+    """Return the features that a panel could hold, has no part for, and says not to have.
+
+    A filter for privacy strips a panel of its components, so that a withheld one would seem to
+    have been none (FHIR-16). `wanted` are the parts that stand for a feature by themselves; `index`
+    is its place in the Bundle. Raises MalformedInput for labels that are no codings.
+    """
+    held = _held_by(observation, codes)
+    if not held:
+        return []
+    if not (_is_absent(observation) or labels_of(observation.meta, index).is_masked):
+        return []
+    given = [feature for _, feature, _ in wanted]
+    return [
+        (observation, feature, code)
+        for feature, code in held
+        if all(feature is not one for one in given)
+    ]
+
+
+def _held_by(observation: Observation, codes: Codes) -> list[tuple[Feature, str]]:
+    """Return the features that the components of a panel stand for, each with the panel's code."""
+    held: list[tuple[Feature, str]] = []
+    for coding in observation.code.coding if observation.code is not None else ():
+        panel = coding.code if coding.system == LOINC else None
+        for part in HELD_BY.get(panel or "", ()):
+            for feature in codes.get((LOINC, part), ()):
+                if panel is not None and all(feature is not known for known, _ in held):
+                    held.append((feature, panel))
+    return held
+
+
+def _is_absent(observation: Observation) -> bool:
+    """Say whether a panel's reasons speak of the parts that it hasn't: any does if it has none."""
+    reasons = absent_reasons(observation)
+    if not observation.component:
+        return bool(reasons)
+    return any(one not in _OF_THE_WHOLE_ONLY for one in reasons)
 
 
 def beside_whole(reading: Reading, observation: Observation, part: Measured) -> Reading:

@@ -11,6 +11,15 @@ PANELS: Final[Mapping[str, str]] = {
     "8462-4": "85354-9",
     "8478-0": "85354-9",
 }
+_PRESSURES: Final = tuple(PANELS)
+# what a panel may hold, of those that are read wherever they come from: https://loinc.org/35094-2
+# is the older one, and the components of https://loinc.org/96607-7 may have these codes beside
+# those of means: https://hl7.org/fhir/us/core/2024Jan/Observation-average-blood-pressure.html
+HELD_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "85354-9": _PRESSURES,
+    "35094-2": _PRESSURES,
+    "96607-7": (*_PRESSURES, "96608-5", "96609-3"),
+}
 _FORM = re.compile(r"^(\d{1,7})-(\d)$")
 
 
