@@ -19,29 +19,49 @@ ORDERS = "draftOrders"
 PLACE = f"context.{ORDERS}"
 UNREAD = "draft_unread"
 MOST_LISTED = 3
-# of which R4 asks whom they are for; others, such as a Task, may be for nobody
-_FOR_SOMEBODY = frozenset(
+# what an order may bring along that is nobody's; of all else it has to be told whose it is
+_OF_NOBODY = frozenset(
     (
-        "DeviceRequest",
-        "MedicationRequest",
-        "NutritionOrder",
-        "ServiceRequest",
-        "VisionPrescription",
+        "ActivityDefinition",
+        "Device",
+        "DeviceDefinition",
+        "Endpoint",
+        "HealthcareService",
+        "Location",
+        "Medication",
+        "MedicationKnowledge",
+        "ObservationDefinition",
+        "Organization",
+        "PlanDefinition",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "SpecimenDefinition",
+        "Substance",
     )
 )
 
 T = TypeVar("T")
 
 
+class Participant(Element, frozen=True):
+    """Somebody or something that takes part in an appointment, the patient among them."""
+
+    actor: Reference | None = None
+
+
 class Draft(Element, frozen=True):
     """An order: of what it holds, only whom it is for and in which encounter."""
 
     resource_type: str
+    id: str | None = None
     implicit_rules: str | None = None
     modifier_extension: tuple[Any, ...] = ()
     subject: Reference | None = None
     patient: Reference | None = None
     beneficiary: Reference | None = msgspec.field(default=None, name="for")  # of a Task
+    participant: tuple[Participant, ...] = ()
+    deliver_to: Reference | None = None
     encounter: Reference | None = None
 
 
@@ -81,6 +101,12 @@ def _entry(given: Any, place: str) -> DraftEntry:
     entry = _read(given, DraftEntry, place)
     if entry.modifier_extension:
         raise _modified(f"{place}.modifierExtension")
+    if entry.resource.resource_type.lower() == "bundle":
+        raise BadHookRequest(
+            f"{place}.resource is a Bundle itself; send its resources as entries of {PLACE}",
+            field=f"{place}.resource",
+            reason="nested_bundle",
+        )
     return entry
 
 
@@ -137,12 +163,8 @@ def _faults(
 
 def _is_for_nobody(entry: DraftEntry, place: str, subjects: Subjects) -> bool:
     """Say whether it can't be told whom an order is for; raise UnusableValue for somebody else."""
-    draft = entry.resource
     told = []
-    given = {"subject": draft.subject, "patient": draft.patient, "for": draft.beneficiary}
-    for name, one in given.items():
-        if one is None:
-            continue
+    for name, one in _named(entry.resource):
         try:
             told.append(subjects.fault(one, 0, entry.full_url) is None)
         except UnusableValue as error:
@@ -151,7 +173,25 @@ def _is_for_nobody(entry: DraftEntry, place: str, subjects: Subjects) -> bool:
                 field=f"{place}.{name}",
                 reason=error.reason,
             ) from error
-    return not all(told) if told else draft.resource_type in _FOR_SOMEBODY
+    return not all(told) if told else entry.resource.resource_type not in _OF_NOBODY
+
+
+def _named(draft: Draft) -> Iterator[tuple[str, Reference]]:
+    """Yield whom an order says that it's for, each with its place; a Patient is its own."""
+    given = {"subject": draft.subject, "patient": draft.patient, "for": draft.beneficiary}
+    if draft.resource_type == "Patient" and draft.id is not None:
+        given["id"] = Reference(reference=f"Patient/{draft.id}")
+    yield from ((name, one) for name, one in given.items() if one is not None)
+    actors = ((f"participant[{at}].actor", one.actor) for at, one in enumerate(draft.participant))
+    for name, one in (*actors, ("deliverTo", draft.deliver_to)):
+        if one is not None and _is_of_patient(one):
+            yield name, one
+
+
+def _is_of_patient(one: Reference) -> bool:
+    """Say whether a reference that may name anything names a patient."""
+    _, named = server_and_resource((one.reference or "").partition(VERSION)[0])
+    return "Patient" in (named.partition("/")[0], (one.type or "").rpartition("/")[2])
 
 
 def _is_elsewhere(encounter: Reference | None, wanted: object) -> bool:

@@ -18,6 +18,18 @@ def entry(**fields: Any) -> dict[str, Any]:
     return {"resource": {**REQUEST, **fields}}
 
 
+def appointment(*actors: Any) -> dict[str, Any]:
+    participants = [{"status": "accepted"} | ({"actor": one} if one else {}) for one in actors]
+    return entry(resourceType="Appointment", participant=participants)
+
+
+def nested(kind: str) -> Any:
+    """Orders among which one is a Bundle with another patient's."""
+    inner = {"resourceType": "MedicationRequest", "subject": FOREIGN}
+    held = {"resourceType": kind, "type": "collection", "entry": [{"resource": inner}]}
+    return signing(entry(subject=OWN), {"resource": held})["context"]["draftOrders"]
+
+
 def signing(*entries: Any, **more: Any) -> dict[str, Any]:
     """An order-sign request about these orders."""
     return about({"resourceType": "Bundle", "entry": list(entries), **more})
@@ -48,6 +60,15 @@ def about(orders: Any) -> dict[str, Any]:
         ([entry(subject={"reference": "Patient/p2/_history/1"})], "entry[0].resource.subject"),
         ([entry(subject={"identifier": {"system": "urn:s", "value": "9"}})], "entry[0]"),
         ([entry(subject={**OWN, "identifier": {"system": "urn:s", "value": "9"}})], "entry[0]"),
+        ([appointment(FOREIGN)], "entry[0].resource.participant[0].actor"),
+        ([appointment(OWN, FOREIGN)], "entry[0].resource.participant[1].actor"),
+        (
+            [appointment({"identifier": {"system": "urn:s", "value": "9"}, "type": "Patient"})],
+            "entry[0].resource.participant[0].actor",
+        ),
+        ([entry(resourceType="SupplyRequest", deliverTo=FOREIGN)], "entry[0].resource.deliverTo"),
+        ([{"resource": {"resourceType": "Patient", "id": "p2"}}], "entry[0].resource.id"),
+        ([entry(resourceType="medicationrequest", subject=FOREIGN)], "entry[0].resource.subject"),
         # not read, but whose they are is
         ([entry(subject=FOREIGN, implicitRules="urn:x")], "entry[0].resource.subject"),
     ],
@@ -91,9 +112,12 @@ def test_the_same_id_on_another_server_is_somebody_else(service: Any, ehr: httpx
         entry(subject=OWN, encounter={"reference": f"{SERVER}/Encounter/e1/_history/2"}),
         {**entry(subject=OWN), "fullUrl": "urn:uuid:5a2a0b63-6d0f-4c3e-9f0e-1a2b3c4d5e6f"},
         entry(resourceType="Task", **{"for": OWN}),
-        # resources that need no subject
-        entry(resourceType="Task"),
+        appointment({"reference": "Practitioner/9"}, OWN, {"reference": "urn:uuid:a"}, None),
+        entry(resourceType="SupplyRequest", deliverTo=OWN),
+        {"resource": {"resourceType": "Patient", "id": "p1"}},
+        # resources that are nobody's
         {"resource": {"resourceType": "Medication"}},
+        {"resource": {"resourceType": "Practitioner", "id": "p2"}},
     ],
 )
 def test_an_order_of_the_patient_leaves_the_card_as_it_is(
@@ -117,6 +141,17 @@ def test_an_order_of_the_patient_leaves_the_card_as_it_is(
         (entry(), "it can't be told whom these are for"),
         (entry(subject={"reference": "Group/1"}), "it can't be told whom these are for"),
         (entry(subject={"display": "x"}), "it can't be told whom these are for"),
+        (entry(resourceType="Task"), "it can't be told whom these are for"),
+        (entry(resourceType="RequestGroup"), "it can't be told whom these are for"),
+        (entry(resourceType="medicationrequest"), "it can't be told whom these are for"),
+        (entry(resourceType="patient", id="p2"), "it can't be told whom these are for"),
+        ({"resource": {"resourceType": "Patient"}}, "it can't be told whom these are for"),
+        (appointment(), "it can't be told whom these are for"),
+        (appointment({"reference": "Location/p2"}), "it can't be told whom these are for"),
+        (
+            entry(resourceType="SupplyRequest", deliverTo={"reference": "Location/1"}),
+            "it can't be told whom these are for",
+        ),
         (entry(subject=OWN, implicitRules="urn:x"), "these carry a rule that isn't known here"),
         (entry(subject=OWN, modifierExtension=[{"url": "urn:x"}]), "these carry a rule"),
         (
@@ -150,6 +185,8 @@ def test_an_order_that_is_not_read_is_named_on_the_card_and_in_the_record(
             "context.draftOrders.implicitRules",
             "unknown_modifier",
         ),
+        (nested("Bundle"), "context.draftOrders.entry[1].resource", "nested_bundle"),
+        (nested("bundle"), "context.draftOrders.entry[1].resource", "nested_bundle"),
         (signing(1)["context"]["draftOrders"], "context.draftOrders.entry[0]", "wrong_type"),
         (
             signing(entry(subject=OWN), None)["context"]["draftOrders"],
