@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from models.basis import read_basis
 from models.corrections import Correction, check_correction, contradictions
@@ -30,7 +31,8 @@ LONGEST_REASON = 300
 class Listed:
     """What one run listed: reports, predictions that they affect, and band changes.
 
-    Of `unscored` predictions it isn't known what the risk would be, or there would be none.
+    A prediction that several reports affect is one. Of `unscored` predictions it isn't known what
+    the risk would be, or there would be none.
     """
 
     reports: int
@@ -79,7 +81,9 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
         return Listed(0, 0, 0)
     said = corrections.reported(name)
     sources = Sources({report.source for report in said})
-    total, changes, unscored = 0, 0, 0
+    used: set[UUID] = set()
+    changed: set[UUID] = set()
+    unscored: set[UUID] = set()
     users = corrections.users_of(name, {report.source for report in new})
     for report in new:
         affected = []
@@ -88,10 +92,10 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
             if not stays(model, found, _reports_on(one, said, sources)):
                 affected.append(found)
         corrections.list_affected(report, affected, now)
-        total += len(affected)
-        changes += sum(one.band_changed for one in affected)
-        unscored += sum(one.corrected_risk is None for one in affected)
-    return Listed(len(new), total, changes, unscored)
+        used.update(one.prediction_id for one in affected)
+        changed.update(one.prediction_id for one in affected if one.band_changed)
+        unscored.update(one.prediction_id for one in affected if one.corrected_risk is None)
+    return Listed(len(new), len(used), len(changed), len(unscored))
 
 
 def _correction(row: dict[str, Any], definition: Definition, now: datetime) -> Correction:

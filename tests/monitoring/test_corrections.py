@@ -69,6 +69,20 @@ def test_listing_withdraws_them_in_the_chain_and_once(any_clinic: Clinic) -> Non
     assert withdrawn.count() == len(made)
 
 
+def test_a_prediction_that_several_reports_affect_is_counted_once(any_clinic: Clinic) -> None:
+    used(any_clinic)
+    sources = (SOURCE, "Observation/171")
+    found = listed(any_clinic, *(Correction(one, "corrected") for one in sources))
+    rows = AffectedPrediction.objects.all()
+    affected = {row.prediction_id for row in rows}
+    assert rows.count() > len(affected)
+    changed = {row.prediction_id for row in rows if row.band_changed}
+    assert found == Listed(2, len(affected), len(changed), len(affected))
+    assert Amendment.objects.count() == found.predictions
+    notice = affected_notice(found, any_clinic.model, "1", any_clinic.settings, NOW)
+    assert notice["summary"].startswith(f"{len(affected)} predictions used")
+
+
 @pytest.mark.parametrize("name", ['urn:lab:"7"', "Observation/ö%_", "a\\b"])
 def test_a_source_of_any_name_is_found_and_no_other(any_clinic: Clinic, name: str) -> None:
     first, second, third, *_ = any_clinic.record(FIRST, 5)
