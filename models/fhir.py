@@ -22,12 +22,7 @@ from models.fhir_bundle import (
 from models.fhir_demographics import demographics
 from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
 from models.fhir_observation import ObservationReader
-from models.fhir_resources import (
-    Observation,
-    OperationOutcome,
-    Patient,
-    place_of,
-)
+from models.fhir_resources import Observation, OperationOutcome, Patient, place_of
 from models.fhir_subject import (
     PatientContext,
     Person,
@@ -36,7 +31,7 @@ from models.fhir_subject import (
     check_names,
     check_rules,
 )
-from models.fhir_unread import check_type, seen_again
+from models.fhir_unread import check_type, other_values, seen_again
 from models.fhir_versions import FoundObservation, newest_versions
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
@@ -78,16 +73,22 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
     """
     bundle = _bundle(body)
     check_complete(bundle)
-    return read_entries(bundle.entry, definition, predicted_at)
+    return read_entries(bundle.entry, definition, predicted_at, closely=other_values(body) > 0)
 
 
 def read_entries(
-    entries: Sequence[AnyEntry], definition: Definition, predicted_at: datetime, server: str = ""
+    entries: Sequence[AnyEntry],
+    definition: Definition,
+    predicted_at: datetime,
+    server: str = "",
+    *,
+    closely: bool = True,
 ) -> BundleReadings:
     """Read the entries of one Bundle or of several, which may hold a resource more than once.
 
-    `server` is where an Observation stands that has no address of its own, if that's known.
-    Raises as `read_bundle` does.
+    `server` is where an Observation stands that has no address of its own, if that's known;
+    `closely`, whether one with a value may have another that is read nowhere. Raises as
+    `read_bundle` does.
     """
     _check_size(entries, "send those of the look-backs, the newest of each code")
     findings: list[Finding] = []
@@ -107,7 +108,7 @@ def read_entries(
     readings = demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
         for feature, reading in reader.read(one, fault):
-            if reading.value is None:
+            if closely or reading.value is None:
                 reading = seen_again(entries[one.index].resource, reading)
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":

@@ -1,5 +1,6 @@
 """What a Bundle holds that would go unread: a value of no known type, a type spelt otherwise."""
 
+import re
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +19,21 @@ _TOLD: Final = frozenset(("text_value", "not_a_value", "contradictory_category",
 _VALUES: Final = frozenset(
     name for name in Measured.__struct_encode_fields__ if name.lower().lstrip("_")[:5] == "value"
 )
+# a key that begins as that of a value and is none of R4's; in an extension it may be in order
+_OTHER_VALUE: Final = re.compile(
+    rb'value(?!"|Quantity"|%s)[A-Za-z]'  # the two of nearly all values first
+    % "|".join(f'{name[5:]}"' for name in sorted(_VALUES) if name.startswith("value")).encode()
+)
 _OBSERVATIONS: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+def other_values(text: bytes | msgspec.Raw) -> int:
+    """Return how many keys of a JSON text may be those of a value that R4's Observation lacks.
+
+    It's none in most texts, and quickly told: one scan of the bytes. Words and the values of
+    extensions are among them, so that what has any needs `seen_again`.
+    """
+    return len(_OTHER_VALUE.findall(text))
 
 
 def check_type(kind: str, place: str) -> None:
@@ -52,12 +67,14 @@ def seems_empty(observation: Observation) -> bool:
 
 
 def seen_again(raw: msgspec.Raw | Observation, reading: Reading) -> Reading:
-    """Return a reading without a value, refused where its Observation has one of another type.
+    """Return a reading, refused where its Observation has a value of another type.
 
     R4 knows some types of values only. Another one would be passed over, as all fields are that
-    aren't known, so that there would seem to be none (FHIR-7).
+    aren't known, so that there would seem to be none, or only the one beside it (FHIR-7).
     """
     if not isinstance(raw, msgspec.Raw) or reading.fault in _TOLD or _is_withheld(reading):
+        return reading
+    if reading.value is not None and (reading.fault is not None or not other_values(raw)):
         return reading
     given = _OBSERVATIONS.decode(raw)
     parts = [one for one in given.get("component") or () if reading.code in _codes(one)]

@@ -9,9 +9,10 @@ import msgspec
 
 from models.errors import MalformedInput
 from models.fhir_names import is_id
+from models.fhir_unread import other_values
 from serving.cds_hooks.discovery import Template
 from serving.cds_hooks.drafts import ORDERS, SIGNING
-from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_values
+from serving.cds_hooks.prefetch import Results, Sent, Supplied, read_supplied, read_values
 from serving.contract import read_json
 from serving.outbound import read_url
 from serving.problems import BadHookRequest, NotJson
@@ -58,6 +59,15 @@ class HookRequest(msgspec.Struct, frozen=True, rename="camel"):
         return str(self.context["patientId"])
 
 
+class Texts(msgspec.Struct, frozen=True):
+    """The prefetch of a request as the texts that came under its keys."""
+
+    prefetch: dict[str, msgspec.Raw]
+
+
+_TEXTS = msgspec.json.Decoder(Texts)
+
+
 class HookForm:
     """Reads the requests of one service, and what came under each key of its prefetch."""
 
@@ -89,7 +99,18 @@ class HookForm:
         if request.prefetch is None:
             return request, [None] * len(self._asked)
         values = msgspec.structs.astuple(request.prefetch)
+        odd = other_values(body)
+        if odd and odd > sum(other_values(one) for one in values if isinstance(one, msgspec.Raw)):
+            values = self._unread(values, body)
         return request, read_values(values, self._asked)
+
+    def _unread(self, values: Sequence[Sent], body: bytes) -> list[Sent]:
+        """Return the values, of those results that may have a value which isn't read their text."""
+        texts = _TEXTS.decode(body).prefetch
+        return [
+            texts[one.key] if isinstance(value, Results) and other_values(texts[one.key]) else value
+            for value, one in zip(values, self._asked, strict=True)
+        ]
 
     def _read_closely(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]]:
         try:

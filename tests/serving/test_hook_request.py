@@ -9,12 +9,21 @@ from hypothesis import given
 from models.definition import parse_definition
 from models.errors import InputError
 from models.fhir import read_entries
+from models.fhir_bundle import SentEntry
 from serving.cds_hooks.discovery import templates
-from serving.cds_hooks.prefetch import gather
+from serving.cds_hooks.prefetch import ResultEntry, gather
 from serving.cds_hooks.request import HookForm
 from tests.factories import DEFINITION, NOW
 from tests.serving.fuzz.requests import whatever
-from tests.serving.hooks import CREATININE, LACTATE, O1, hook_request, prefetched, searchset
+from tests.serving.hooks import (
+    CREATININE,
+    LACTATE,
+    O1,
+    PATIENT,
+    hook_request,
+    prefetched,
+    searchset,
+)
 
 MODEL = parse_definition(DEFINITION.replace("STATUS", "demonstration").encode(), source="made up")
 ASKED = templates(MODEL)
@@ -54,6 +63,23 @@ def test_the_usual_request_is_read_at_once():
     assert FORM._read_at_once(body_of(hook_request())) is not None
     assert FORM._read_at_once(body_of(prefetched(lactate=None, creatinine=...))) is not None
     assert FORM._read_at_once(body_of(hook_request(prefetch=None))) is not None
+
+
+def test_only_results_that_may_have_another_value_are_read_again():
+    """FHIR-7: an extension's value is none of the Observation's."""
+    extended = [{"url": "https://example.org/a", "valueCoding": {"code": "b"}}]
+    odd = searchset(O1 | {"valueMoney": {"value": 9}})
+    request = prefetched(lactate=odd, patient=PATIENT | {"extension": extended})
+    found = FORM._read_at_once(body_of(request))
+    _, supplied = found
+    by_key = dict(zip((one.key for one in ASKED), supplied, strict=True))
+    kinds = {key: type(by_key[key].entries[0]) for key in (LACTATE, CREATININE)}
+    assert kinds == {LACTATE: SentEntry, CREATININE: ResultEntry}
+    readings = said_by(found)[-3]
+    assert [one.fault for one in readings["lactate"]] == ["not_a_value"]
+    assert [one.fault for one in readings["creatinine"]] == [None]
+    request["prefetch"][LACTATE] = searchset(O1 | {"extension": extended})
+    assert said_by(FORM._read_at_once(body_of(request)))[-3]["lactate"][0].fault is None
 
 
 def test_what_is_not_an_observation_is_looked_at_closely():

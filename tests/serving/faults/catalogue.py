@@ -473,6 +473,39 @@ for kind, wrong in (
         f"{kind} in the place of the quantity",
         fhir=(c.other_value(**{kind: wrong}), "refused not_a_value"),
     )
+for kind, other in (
+    ("valueDecimal", 9.0),
+    ("valueMoney", {"value": 9}),
+    ("valueFoo", 3),
+    ("valuequantity", {"value": 9, "system": UCUM, "code": "mmol/L"}),
+):
+    fault(
+        ABSENCE,
+        f"{kind} beside the quantity",
+        fhir=(c.lactate(**{kind: other}), "refused not_a_value"),
+    )
+fault(
+    ABSENCE,
+    "valueMoney beside the quantity of a component",
+    fhir=(
+        c.other_value(
+            code={"coding": [c.loinc("24338-6")]},
+            component=[c.part(3.1) | {"valueMoney": {"value": 9}}],
+        ),
+        "refused not_a_value",
+    ),
+)
+fault(
+    ABSENCE,
+    "valueDecimal and valueMoney in extensions",
+    fhir=(
+        c.both(
+            c.lactate(extension=[{"url": "https://example.org/a", "valueDecimal": 9.0}]),
+            c.patient(extension=[{"url": "https://example.org/b", "valueMoney": {"value": 9}}]),
+        ),
+        "unchanged",
+    ),
+)
 fault(
     ABSENCE,
     "valueDecimal in a component",
