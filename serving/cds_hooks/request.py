@@ -98,7 +98,7 @@ class HookForm:
             return None
         if request.prefetch is None:
             return request, [None] * len(self._asked)
-        values = msgspec.structs.astuple(request.prefetch)
+        values: Sequence[Sent] = msgspec.structs.astuple(request.prefetch)
         odd = other_values(body)
         if odd and odd > sum(other_values(one) for one in values if isinstance(one, msgspec.Raw)):
             values = self._unread(values, body)
