@@ -12,6 +12,7 @@ _MOMENT = re.compile(
     r"(Z|[+-][0-9]{2}:[0-9]{2})?$"
 )
 _FARTHEST: Final = "14:00"  # of the offsets of a dateTime in FHIR
+_LAST_MINUTE: Final = "59"
 _PARTIAL = re.compile(r"^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
 
 
@@ -23,10 +24,10 @@ def moment(text: str, name: str, index: int | None = None) -> datetime | None:
     """
     found = _MOMENT.match(text)
     if found is not None and found[1] is not None:
-        if found[1] != "Z" and found[1][1:] > _FARTHEST:
+        if found[1] != "Z" and (found[1][1:] > _FARTHEST or found[1][4:] > _LAST_MINUTE):
             raise MalformedInput(
-                f"{_field(name, index)} has an offset beyond 14:00, which FHIR's dateTime hasn't; "
-                "correct it",
+                f"{_field(name, index)} has an offset beyond 14:00, or of more than 59 minutes "
+                "beside its hours, which FHIR's dateTime hasn't; correct it",
                 field=_field(name, index),
                 reason="bad_offset",
             )

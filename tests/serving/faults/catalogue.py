@@ -724,6 +724,13 @@ for offset in ("+15:00", "-14:01", "+23:59"):
         c.lactate(effectiveDateTime=f"2026-03-02T08:00:00{offset}"),
         "refused bad_offset",
     )
+for offset in ("+05:99", "+13:60", "+00:60"):
+    fault(
+        TIME,
+        f"an offset of {offset}",
+        json=(c.lactate_json(time=f"2026-03-02T08:00:00{offset}"), "refused wrong_type"),
+        fhir=(c.lactate(effectiveDateTime=f"2026-03-02T08:00:00{offset}"), "refused bad_offset"),
+    )
 everywhere(
     TIME,
     "an offset of +14:00",
