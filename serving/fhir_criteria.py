@@ -13,7 +13,7 @@ from models.fhir_names import is_id, is_reference
 from models.fhir_risk import MODEL_SYSTEM
 from serving.media_type import check_format
 from serving.operation import Call
-from serving.query import OF_FORM, WHOLE
+from serving.query import AS_IT_IS, OF_FORM, WHOLE
 
 DEFAULT_COUNT, MAX_COUNT = 50, 500
 BY_PATIENT = ("subject", "patient")
@@ -83,7 +83,7 @@ def read_criteria(call: Call, given: Sequence[tuple[str, str]]) -> Criteria:
             once[name] = value
         elif name == "_format":
             check_format(value)
-        elif name not in OF_FORM:
+        elif name not in OF_FORM and (name, value) != AS_IT_IS:
             raise MalformedInput(
                 "search by date, method, subject, subject:identifier and, once, _count "
                 f"(at most {MAX_COUNT}); {WHOLE}",

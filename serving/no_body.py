@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,7 @@ class NoParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     """A Parameters resource without a parameter, or nothing at all."""
 
     resource_type: Literal["Parameters"] | msgspec.UnsetType = msgspec.UNSET
+    parameter: Annotated[tuple[Any, ...], msgspec.Meta(max_length=0)] = ()
 
 
 async def check_no_body(call: Call, kind: type[Nothing] | type[NoParameters]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from models.errors import MalformedInput
+from models.errors import MalformedInput, RecordError
 from serving.access import BROWSER_CHALLENGE, as_bearer, authorise
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
@@ -28,6 +28,7 @@ from serving.problems import (
     MediaTypeNotSupported,
     NotAllowed,
     NotAuthenticated,
+    NotReadable,
     TooLarge,
 )
 from serving.query import check_query, read_query
@@ -200,6 +201,7 @@ class Operation(APIRoute):
         self.query = tuple(query)
         self.checks_query = path.startswith(("/v1/", "/fhir/")) and not sees_to_query
         self.reads_body = method == "POST" and bool(request)
+        self.only_reads = method == "GET" or form  # a form is sent by a search alone
         self.app = self._run
 
     def known_paths(self, models: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -212,6 +214,16 @@ class Operation(APIRoute):
                 yield self.path.format(**{names[0]: value}), {names[0]: value}
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+        except RecordError as error:
+            if self.only_reads:
+                raise NotReadable(str(error)) from error
+            raise
+        scope["auscult.status"] = answer.status
+        await answer.send(send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         premises: Premises = scope["app"].state.premises
         now = premises.clock()
         client = await self._client(scope, premises, now) if self.scopes else None
@@ -226,15 +238,12 @@ class Operation(APIRoute):
             _check_body(scope, self.media_types, premises.settings.max_body_bytes)
         call = Call(premises, client, now, scope, receive)
         if client is None:
-            answer = await self.handler(call)
-        else:
-            premises.limits.begin(client)
-            try:
-                answer = await self.handler(call)
-            finally:
-                premises.limits.end(client)
-        scope["auscult.status"] = answer.status
-        await answer.send(send)
+            return await self.handler(call)
+        premises.limits.begin(client)
+        try:
+            return await self.handler(call)
+        finally:
+            premises.limits.end(client)
 
     async def _client(self, scope: Scope, premises: Premises, now: datetime) -> Client:
         """Return the client that calls; raise NotAuthenticated, or NotAllowed."""

@@ -7,6 +7,7 @@ from models.errors import MalformedInput
 
 # of FHIR's own parameters those that leave what is answered as it is
 OF_FORM = ("_format", "_pretty")
+AS_IT_IS = ("_summary", "false")
 WHOLE = "what is answered is whole, without _summary or _elements"
 
 
@@ -29,9 +30,11 @@ def read_query(text: bytes) -> list[tuple[str, str]]:
 def check_query(text: bytes, known: Sequence[str], *, of_fhir: bool) -> None:
     """Raise MalformedInput for a parameter that wouldn't be heeded, or is given twice.
 
-    Of FHIR's own, those of the answer's form are taken beside those that are known.
+    Of FHIR's own, those of the answer's form are taken beside those that are known, and that the
+    answer is to be whole.
     """
-    names = [name for name, _ in read_query(text)]
+    given = read_query(text)
+    names = [one[0] for one in given if not of_fhir or one != AS_IT_IS]
     if not of_fhir and not known:
         raise _unknown(
             "the address has a query, which isn't read; send all of the request in the body"

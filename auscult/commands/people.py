@@ -84,7 +84,7 @@ def revoke(
 
     open_records()
     revoke_key(key_id, by=getpass.getuser(), now=now())
-    out.print(f"Key {key_id} is revoked; every worker knows within a second.")
+    out.print(f"Key {key_id} is revoked; every worker knows within two seconds.")
 
 
 @users.command("create")

@@ -14,7 +14,9 @@ def test_a_key_is_listed_without_its_secret_and_stops_working_once_revoked(tmp_p
     listed = run("client", "list", home=home).stdout
     assert secret not in listed
     assert re.search(rf"{key_id}\s+laboratory\s+predict\s+\S+\s+live", listed)
-    assert run("client", "revoke", key_id, home=home).returncode == 0
+    revoked = run("client", "revoke", key_id, home=home)
+    assert revoked.returncode == 0
+    assert "within two seconds" in revoked.stdout
     assert re.search(rf"{key_id}.*revoked", run("client", "list", home=home).stdout)
     again = run("client", "revoke", key_id, home=home)
     assert again.returncode == 1

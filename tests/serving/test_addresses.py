@@ -99,14 +99,19 @@ def test_how_an_answer_is_written_out_is_passed_over_everywhere_under_fhir(ehr):
             body = {"headers": FORM} if form else {"json": {}} if method == "post" else {}
             taken = ehr.request(method, f"{address}?_pretty=true&_format=json", **body)
             assert "unknown_parameter" not in taken.text, address
-            for query in ("_summary=true", "_elements=status"):
+            whole = ehr.request(method, f"{address}?_summary=false", **body)
+            assert "unknown_parameter" not in whole.text, address
+            for query in ("_summary=true", "_elements=status", "_summary=false&_summary=text"):
                 refused = ehr.request(method, f"{address}?{query}", **body)
                 assert refused.status_code == 422, address
                 assert "without _summary or _elements" in refused.text
                 asked += 1
-    assert asked >= 2 * 9
+    assert asked >= 3 * 9
     found = ehr.get("/fhir/RiskAssessment?_pretty=true")
     assert (found.status_code, found.json()["type"]) == (200, "searchset")
+    found = ehr.post("/fhir/RiskAssessment/_search", data={"_summary": "false"})
+    assert (found.status_code, found.json()["type"]) == (200, "searchset")
+    assert ehr.get("/v1/models?_summary=false").status_code == 422
 
 
 def test_what_is_heeded_or_fhirs_own_is_not_refused(ehr):

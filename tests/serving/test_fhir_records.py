@@ -480,6 +480,25 @@ def test_a_withdrawn_prediction_stays_and_shows_no_risk(service, ehr):
     assert str(Prediction.objects.get().id) == old["id"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"resourceType": "Parameters"}, 200),
+        ({"resourceType": "Parameters", "parameter": []}, 200),
+        ({"resourceType": "Parameters", "parameter": [{"name": "reason"}]}, 422),
+        ({"resourceType": "Parameters", "parameter": None}, 422),
+        ({"resourceType": "Bundle", "parameter": []}, 422),
+    ],
+)
+def test_a_withdrawal_takes_parameters_without_any_and_no_others(service, ehr, sent, status):
+    from records.models import Amendment
+
+    old = predict(ehr)
+    answer = ehr.post(f"{BASE}/{old['id']}/$withdraw", json=sent)
+    assert answer.status_code == status, answer.text
+    assert Amendment.objects.exists() == (status == 200)
+
+
 @pytest.mark.parametrize("profile", ["RiskAssessment", "Observation", "Bundle"])
 def test_a_prediction_of_what_is_not_served_any_more_can_be_withdrawn(
     serve, sqlite_db, artefacts, profile

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from models.readings import Reading
+from records import clients, suspensions
 from records.clients import SCOPES, create_client
 from records.standstill import STANDSTILL_SECONDS
 from serving.recording import input_digest
@@ -114,6 +115,31 @@ def test_the_place_of_a_database_that_was_moved_is_told_to_no_caller(service, eh
     assert answer.status_code == 503
     assert answer.json()["detail"] == "nothing can be recorded now, so nothing is answered"
     assert str(path) in caplog.text
+
+
+def test_while_the_database_does_not_tell_what_only_reads_says_so(service, ehr, monkeypatch):
+    made = service.predict(ehr, {"values": VALUES}).json()["prediction_id"]
+    for cached in (clients, suspensions):
+        monkeypatch.setattr(cached, "REFRESH_SECONDS", 0.0)
+    with sqlite3.connect(service.settings.root / "records.db", isolation_level=None) as other:
+        other.execute("ALTER TABLE records_client RENAME TO elsewhere")
+        read = [
+            ehr.get("/v1/models"),
+            ehr.get(f"/v1/predictions/{made}"),
+            ehr.get("/metrics"),
+            ehr.get(f"/fhir/RiskAssessment/{made}"),
+            ehr.post("/fhir/RiskAssessment/_search", data={"_count": "1"}),
+        ]
+        refused = service.predict(ehr, {"values": VALUES})
+        other.execute("ALTER TABLE elsewhere RENAME TO records_client")
+    for answer in read:
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
+        assert "the records can't be read now" in answer.text
+        assert "can't be recorded" not in answer.text
+    assert read[0].json()["type"].endswith("/not-readable")
+    assert refused.status_code == 503
+    assert refused.json()["type"].endswith("/not-recording")
+    assert ehr.get("/v1/models").status_code == 200
 
 
 def test_a_record_that_takes_too_long_is_no_answer(serve, sqlite_db):
