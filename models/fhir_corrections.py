@@ -127,10 +127,9 @@ def _reports(
         if status == IN_ERROR:
             yield Correction(one.name, status, feature.name)
             continue
-        if reading.value is None:
-            reading = seen_again(text, reading)
-            if reading.absent_because in WITHHELD:
-                flagged.append(f"{one.name}: {feature.title}: {_WITHHELD}")
+        reading = seen_again(text, reading)
+        if reading.value is None and reading.absent_because in WITHHELD:
+            flagged.append(f"{one.name}: {feature.title}: {_WITHHELD}")
         findings: list[Finding] = []
         try:
             value = _value(feature, reading, now, findings)

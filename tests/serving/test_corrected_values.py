@@ -35,6 +35,7 @@ def absent(code: str) -> Json:
         {"valueQuantity": None, "valuequantity": {"value": 3, "unit": "mmol/L"}},
         {"valueQuantity": None, "_valueMoney": {"id": "a"}},
         {"valueQuantity": None, "valueDecimal": 3, **absent("unknown")},
+        {"valueDecimal": 3},  # beside one that is read
     ],
 )
 def test_a_value_that_a_prediction_would_refuse_as_none_that_is_read_is_not_recorded(
