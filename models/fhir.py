@@ -1,7 +1,7 @@
 """A FHIR R4 Bundle as readings: one patient, and what the definition's codes ask for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,9 +18,11 @@ from models.fhir_bundle import (
     check_addresses,
     check_complete,
     check_entries,
+    messages,
 )
 from models.fhir_demographics import demographics
 from models.fhir_encounter import Encounter, FoundEncounter, read_encounter, ward_of
+from models.fhir_labels import findings_of
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import Observation, OperationOutcome, Patient, place_of
 from models.fhir_subject import (
@@ -68,12 +70,15 @@ def read_bundle(body: bytes, definition: Definition, predicted_at: datetime) -> 
     """Read a Bundle (collection, searchset, or the data of a transaction or batch).
 
     Raises MalformedInput for what isn't such a Bundle, TooMuchData for one of more than
-    MAX_ENTRIES, UnusableValue where it holds another patient's data, OutOfScope for a deceased
-    patient.
+    MAX_ENTRIES, UnusableValue where it holds another patient's data or is withheld, OutOfScope
+    for a deceased patient.
     """
     bundle = _bundle(body)
     check_complete(bundle)
-    return read_entries(bundle.entry, definition, predicted_at, closely=other_values(body) > 0)
+    closely = other_values(body) > 0
+    found = read_entries(bundle.entry, definition, predicted_at, closely=closely)
+    said = findings_of(bundle.meta, "Bundle")
+    return replace(found, findings=(*said, *found.findings)) if said else found
 
 
 def read_entries(
@@ -97,6 +102,7 @@ def read_entries(
     person = _the_person(people)
     if person is not None:
         check_rules(person.patient)
+        findings += findings_of(person.patient.meta, "Patient")
         check_names(person)
         check_alive(person.patient, predicted_at)
     subjects, reader = Subjects(person), ObservationReader(definition.by_coding)
@@ -193,7 +199,7 @@ def _sort_out(
         elif isinstance(resource, Encounter):
             encounters.append(FoundEncounter(index, entry.full_url, resource))
         elif isinstance(resource, OperationOutcome):
-            findings.extend(_messages(resource))
+            findings.extend(messages(resource))
     return people, newest_versions(found)
 
 
@@ -261,19 +267,6 @@ def _the_person(people: Sequence[Person]) -> Person | None:
             reason="several_patients",
         )
     return people[0] if people else None
-
-
-def _messages(outcome: OperationOutcome) -> list[Finding]:
-    return [
-        Finding(
-            "bundle",
-            "flagged",
-            "sender_issue",
-            "The sending system reported a problem while it gathered the data",
-        )
-        for issue in outcome.issue
-        if issue.severity in ("fatal", "error", "warning")
-    ]
 
 
 def _read(raw: bytes, kind: type[T], place: str) -> T:

@@ -7,8 +7,9 @@ from msgspec.structs import astuple
 
 from models.errors import MalformedInput
 from models.fhir_names import VERSION
-from models.fhir_resources import Element, Observation
+from models.fhir_resources import Element, Meta, Observation, OperationOutcome
 from models.fhir_unread import seems_empty
+from models.readings import Finding
 
 # what is sent in order to be stored carries data; the others delete, patch or ask for them
 _CARRY_DATA = ("POST", "PUT")
@@ -113,6 +114,7 @@ class SentBundle(Element, frozen=True):
 
     resource_type: str
     type: str | None = None
+    meta: Meta | None = None
     implicit_rules: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
@@ -202,3 +204,17 @@ def check_complete(bundle: SentBundle) -> None:
 def matches(entries: tuple[AnyEntry, ...]) -> list[AnyEntry]:
     """Return the entries that a search looked for, without those included beside them."""
     return [one for one in entries if one.search is None or one.search.mode in (None, "match")]
+
+
+def messages(outcome: OperationOutcome) -> list[Finding]:
+    """Return what a sender says of problems with its own search."""
+    return [
+        Finding(
+            "bundle",
+            "flagged",
+            "sender_issue",
+            "The sending system reported a problem while it gathered the data",
+        )
+        for issue in outcome.issue
+        if issue.severity in ("fatal", "error", "warning")
+    ]

@@ -1,13 +1,13 @@
 """What the labels of a resource say of it: that it's withheld, a part only, or of nobody real."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from models.errors import MalformedInput
+from models.errors import MalformedInput, UnusableValue
 from models.fhir_resources import Coding, Meta, place_of
-from models.readings import Doubt
+from models.readings import Doubt, Finding
 
 _MASKED: Final = "MASKED"
 # of HL7's ObservationValue and ActReason (v3), which FHIR's meta.security and meta.tag are from
@@ -17,6 +17,12 @@ _DOUBTS: Final[Mapping[str, Doubt]] = {
     "REDACTED": "altered",
     "ABSTRED": "altered",
     "AGGRED": "altered",
+}
+# what is said of a label of the patient, or of all that was sent; a part of a Patient is enough
+_OF_ALL: Final[Mapping[tuple[str, Doubt], str]] = {
+    ("Patient", "test_data"): "The patient is labelled as test data",
+    ("Bundle", "test_data"): "The data are labelled as test data",
+    ("Bundle", "subsetted"): "The data are labelled as a part of what there is",
 }
 _CODINGS: Final = msgspec.json.Decoder(tuple[Coding, ...] | None)
 
@@ -31,25 +37,41 @@ class Labels(NamedTuple):
 UNLABELLED: Final = Labels(False, ())
 
 
-def labels_of(meta: Meta | None, index: int) -> Labels:
-    """Return what an Observation's labels say; raise MalformedInput for what are no codings.
+def findings_of(meta: Meta | None, of: Literal["Patient", "Bundle"]) -> list[Finding]:
+    """Return what the labels of the patient, or of the whole Bundle, give to think.
 
-    `index` is its place in the Bundle, for errors.
+    Raises UnusableValue where they withhold it for privacy, MalformedInput as `labels_of` does.
+    """
+    labels = labels_of(meta, of)
+    if labels.is_masked:
+        raise UnusableValue(
+            f"the {of} is labelled as withheld for privacy, and a score must not guess it",
+            field=f"{of}.meta",
+            reason="masked",
+        )
+    said = ((doubt, _OF_ALL.get((of, doubt))) for doubt in labels.doubts)
+    return [Finding("bundle", "flagged", doubt, words) for doubt, words in said if words]
+
+
+def labels_of(meta: Meta | None, at: int | str) -> Labels:
+    """Return what a resource's labels say; raise MalformedInput for what are no codings.
+
+    `at` is its place in the Bundle or what it's called, for errors.
     """
     if meta is None or not (meta.security or meta.tag):
         return UNLABELLED
-    codes = {one.code for raw in (meta.security, meta.tag) if raw for one in _read(raw, index)}
+    codes = {one.code for raw in (meta.security, meta.tag) if raw for one in _read(raw, at)}
     doubts = dict.fromkeys(doubt for code, doubt in _DOUBTS.items() if code in codes)
     if not doubts and _MASKED not in codes:
         return UNLABELLED
     return Labels(_MASKED in codes, tuple(doubts))
 
 
-def _read(raw: msgspec.Raw, index: int) -> tuple[Coding, ...]:
+def _read(raw: msgspec.Raw, at: int | str) -> tuple[Coding, ...]:
     try:
         return _CODINGS.decode(raw) or ()
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        field = f"{place_of(index)}.meta"
+        field = f"{at if isinstance(at, str) else place_of(at)}.meta"
         raise MalformedInput(
             f"{field} has a security or tag that is no list of codings",
             field=field,

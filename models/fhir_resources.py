@@ -251,6 +251,7 @@ class Patient(Element, frozen=True):
     """The person that everything in a Bundle has to be about."""
 
     id: str | None = None
+    meta: Meta | None = None
     implicit_rules: str | None = None
     modifier_extension: tuple[Any, ...] = ()
     identifier: tuple[Identifier, ...] = ()

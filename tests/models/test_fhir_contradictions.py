@@ -235,3 +235,23 @@ def test_a_label_of_a_value_that_is_not_used_is_not_told() -> None:
     document["entry"].append({"resource": {**older, "meta": {"tag": coding("HTEST")}}})
     found = assess(document)
     assert (found.values["creatinine"], found.findings) == (1.4, ())
+
+
+@pytest.mark.parametrize("part", ["security", "tag"])
+@pytest.mark.parametrize("of", ["Patient", "Bundle"])
+def test_labels_of_the_patient_and_of_the_bundle_are_heeded(of: str, part: str) -> None:
+    """FHIR-16."""
+
+    def labelled(*codes: str) -> bytes:
+        document = good()
+        whole = document["entry"][0]["resource"] if of == "Patient" else document
+        whole["meta"] = {"lastUpdated": "2026-01-05T08:00:00Z", part: [{"code": c} for c in codes]}
+        return json.dumps(document).encode()
+
+    with pytest.raises(UnusableValue) as error:
+        read_bundle(labelled("HTEST", "MASKED"), DEFINITION, NOW)
+    assert (error.value.field, error.value.reason) == (f"{of}.meta", "masked")
+    found = read_bundle(labelled("HTEST", "SUBSETTED", "N"), DEFINITION, NOW)
+    said = {("flagged", "test_data")} | ({("flagged", "subsetted")} if of == "Bundle" else set())
+    assert {(one.kind, one.reason) for one in found.findings} == said
+    assert read_bundle(labelled("N"), DEFINITION, NOW).findings == ()

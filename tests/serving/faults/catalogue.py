@@ -724,6 +724,9 @@ for offset in ("+15:00", "-14:01", "+23:59"):
         c.lactate(effectiveDateTime=f"2026-03-02T08:00:00{offset}"),
         "refused bad_offset",
     )
+for label, outcome in (("MASKED", "refused masked"), ("HTEST", "flagged test_data")):
+    labels = {"security": [{"code": label}]}
+    fault(ABSENCE, f"a Patient labelled {label}", fhir=(c.patient(meta=labels), outcome))
 for offset in ("+05:99", "+13:60", "+00:60"):
     fault(
         TIME,
