@@ -65,6 +65,11 @@ class Link(Element, frozen=True):
     relation: str | None = None
     url: str | None = None
 
+    @property
+    def is_next(self) -> bool:
+        """Whether it leads to the next page, in whichever letters that is written."""
+        return self.relation is not None and self.relation.lower() == "next"
+
 
 class Request(Element, frozen=True):
     """What a transaction or batch would do with an entry."""
@@ -174,7 +179,7 @@ def check_addresses(bundle: SentBundle) -> None:
 
 def check_complete(bundle: SentBundle) -> None:
     """Raise MalformedInput for the first page of several, or for another total than its matches."""
-    if any(link.relation == "next" for link in bundle.link):
+    if any(link.is_next for link in bundle.link):
         raise MalformedInput(
             "the Bundle has a next page; send all of its pages in one Bundle, without that link",
             field="Bundle.link",

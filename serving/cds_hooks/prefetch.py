@@ -201,7 +201,7 @@ def _found(bundle: Searched | Results, count: int) -> Supplied:
         return Supplied("error", because=_MORE_THAN_TOTAL)
     next_page = None
     if bundle.link:
-        following = [one.url for one in bundle.link if one.relation == "next"]
+        following = [one.url for one in bundle.link if one.is_next]
         if not all(following):
             return Supplied("error", because="names a next page without its address")
         next_page = next(iter(following), None)

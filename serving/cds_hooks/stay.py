@@ -74,7 +74,7 @@ def _in_view(supplied: Entry, wanted: object) -> tuple[Sequence[Entry], str | No
             for one in matches(bundle.entry)
             if isinstance(one, Entry) and _named(one).resource_type == "Encounter"
         ]
-        goes_on = any(one.relation == "next" for one in bundle.link)
+        goes_on = any(one.is_next for one in bundle.link)
         goes_on = goes_on or (bundle.total or 0) > len(matches(bundle.entry))
     ids = [_named(one).id for one in entries]
     own = [one for one, name in zip(entries, ids, strict=True) if wanted in (None, name)]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from models.errors import UnusableValue
+from models.errors import MalformedInput, UnusableValue
 from models.features import assemble
 from models.fhir import read_bundle
+from models.fhir_bundle import Link
 from models.fhir_unread import other_values
 from tests.models.test_fhir import DEFINITION, LOINC, NOW, good
 
@@ -72,3 +73,16 @@ def test_every_type_of_value_that_is_of_r4_is_known(kind: str) -> None:
     assert other_values(json.dumps({f"value{kind}": 1}).encode()) == 0
     assert other_values(json.dumps({f"value{kind}s": 1}).encode()) == 1
     assert other_values(b'{"value": 1, "unit": "of value"}') == 0
+
+
+@pytest.mark.parametrize("relation", ["next", "Next", "NEXT"])
+def test_a_next_page_is_seen_in_whichever_letters_it_is_named(relation: str) -> None:
+    """FHIR-9: what a first page lacks would seem to be missing."""
+    link = [{"relation": relation, "url": "https://ehr.example.org/fhir?page=2"}]
+    page = good() | {"type": "searchset", "link": link}
+    with pytest.raises(MalformedInput) as error:
+        read_bundle(json.dumps(page).encode(), DEFINITION, NOW)
+    assert error.value.reason == "incomplete_bundle"
+    assert Link(relation=relation).is_next
+    assert not Link(relation="self").is_next
+    assert not Link().is_next
