@@ -23,8 +23,8 @@ ROWS_AT_ONCE = 100_000
 # what streams count beside features and scores
 COUNTED = ("site", "contributions", "findings")
 DAYS_AT_ONCE = 92
-# before the first request came in; what is dated earlier counts as what comes late does
-LONGEST_BACKFILL = timedelta(days=3653)
+# between days with requests; what is dated before such a one counts as what comes late does
+LONGEST_PAUSE = timedelta(days=1827)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan(model: str, version: str, closed_through: date | None, through: date) -
     recorded = requests_a_day(model, version, through)
     if not recorded:
         return Plan((), {})
-    first = closed_through + ONE_DAY if closed_through else _begin(model, version, recorded)
+    first = closed_through + ONE_DAY if closed_through else _begin(recorded)
     counted = dict(
         DayCount.objects.filter(model=model, version=version, stream=TRAFFIC).values_list(
             "day", "total"
@@ -68,18 +68,14 @@ def plan(model: str, version: str, closed_through: date | None, through: date) -
     return Plan(tuple(_batches(recorded, first, through)), late)
 
 
-def _begin(model: str, version: str, recorded: Collection[date]) -> date:
-    """Return the first day to close: that of the first request, if it isn't dated too far back.
+def _begin(recorded: Collection[date]) -> date:
+    """Return the first day to close: the first with a request, or the first after a long pause.
 
     Otherwise one prediction of the past would open decades of days in which nobody was seen.
     """
-    came_in = [
-        row.recorded_at.astimezone(UTC).date()
-        for table in (Prediction, Refusal)
-        # their keys are in the order of their times
-        if (row := table.objects.filter(model=model, version=version).order_by("pk").first())
-    ]
-    return max(min(recorded), min(came_in) - LONGEST_BACKFILL)
+    asked = sorted(recorded)
+    after_pauses = (day for before, day in pairwise(asked) if day - before > LONGEST_PAUSE)
+    return max(after_pauses, default=asked[0])
 
 
 def requests_a_day(model: str, version: str, through: date) -> Counter[date]:

@@ -128,22 +128,22 @@ def crash_when_written(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
     monkeypatch.setattr("monitoring.batches._row", failing)
 
 
-def test_a_prediction_of_long_ago_does_not_open_the_decades_since(
-    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monitoring.windows.LONGEST_BACKFILL", timedelta(days=10))
+def test_a_prediction_of_long_ago_does_not_open_the_decades_since(clinic: Clinic) -> None:
     clinic.record_days(FIRST, 5)
     clinic.record(date(1900, 1, 1), 3)
-    came_in = datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC)
-    Prediction.objects.update(recorded_at=came_in)
     result = clinic.watch(last_day(5))
-    assert (result.days, result.late) == (15, 3)
+    assert (result.days, result.late) == (5, 3)
     state = ledger.StreamState.from_bytes(bytes(Stream.objects.get(name="score").state))
     assert int(state.reference.sum()) == clinic.profile.rows_counted + 5 * 60 + 3
     counted = dict(DayCount.objects.filter(stream="traffic").values_list("day", "total"))
     assert counted[date(1900, 1, 1)] == 3
-    assert len(counted) == 16
+    assert len(counted) == 6
     assert clinic.watch(last_day(5)).late == 0
+
+
+def test_days_of_long_ago_are_closed_where_requests_went_on_since(clinic: Clinic) -> None:
+    clinic.record_days(date(2002, 3, 1), 3)
+    assert clinic.watch(date(2002, 3, 3)).days == 3
 
 
 def test_late_rows_are_counted_once_on_the_next_open_day(clinic: Clinic) -> None:
