@@ -124,14 +124,17 @@ def read_entries(
     return BundleReadings(readings, subjects.context, tuple(findings), ward)
 
 
-def read_observations(body: bytes) -> list[FoundObservation]:
-    """Read the newest version of each Observation in a Bundle, of whatever patients.
+def read_observations(body: bytes) -> list[tuple[FoundObservation, msgspec.Raw]]:
+    """Read the newest version of each Observation in a Bundle, of whatever patients, and its text.
 
-    Raises MalformedInput for what isn't a Bundle, TooMuchData for one of more than MAX_ENTRIES.
+    Raises MalformedInput for what isn't a Bundle or isn't the whole of one, TooMuchData for one of
+    more than MAX_ENTRIES.
     """
-    entries = _bundle(body).entry
-    _check_size(entries, "send them in several Bundles")
-    return _sort_out(entries, [], [])[1]
+    bundle = _bundle(body)
+    _check_size(bundle.entry, "send them in several Bundles")
+    _, found = _sort_out(bundle.entry, [], [])
+    check_complete(bundle)
+    return [(one, bundle.entry[one.index].resource) for one in found]
 
 
 def _ward(encounters: Sequence[FoundEncounter], subjects: Subjects, predicted_at: datetime) -> str:

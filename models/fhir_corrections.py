@@ -13,7 +13,6 @@ from models.definition import Definition
 from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import read_observations
-from models.fhir_bundle import SentBundle, check_complete
 from models.fhir_observation import ObservationReader
 from models.fhir_subject import subject_named
 from models.fhir_unread import seen_again
@@ -47,14 +46,12 @@ def read_corrected(body: bytes) -> Sequence[CorrectedObservation]:
     Observation of another status, or without a sound id or fullUrl by which predictions could have
     named it.
     """
-    found = read_observations(body)
-    bundle = msgspec.json.decode(body, type=SentBundle)  # again, for what it says of itself
-    check_complete(bundle)
+    found = [CorrectedObservation(*each) for each in read_observations(body)]
     if not found:
         raise MalformedInput(
             "the Bundle holds no Observation", field="Bundle.entry", reason="missing_field"
         )
-    for one in found:
+    for one, _ in found:
         if one.observation.known_status not in STATUSES:
             raise MalformedInput(
                 f"{one.place}.status is none of {', '.join(STATUSES)}",
@@ -75,7 +72,7 @@ def read_corrected(body: bytes) -> Sequence[CorrectedObservation]:
                 field=f"{one.place}.meta",
                 reason="undecided_version",
             )
-    return [CorrectedObservation(one, bundle.entry[one.index].resource) for one in found]
+    return found
 
 
 def corrections_for(

@@ -112,16 +112,8 @@ class ObservationReader:
         """
         if not wanted:
             return []
-        if _has_several_times(observation):
-            place = place_of(index)
-            raise MalformedInput(
-                f"{place} has more than one effective time; give one",
-                field=f"{place}.effective",
-                reason="contradictory_time",
-            )
-        date_time = observation.effective_date_time
-        known = self._times.get(date_time) if date_time is not None else None
-        taken_at, time_fault = known or self._effective(observation, index)
+        _check_one_time(observation, index)
+        taken_at, time_fault = self._effective(observation, index)
         issued_at, issue_fault = _issued(observation.issued, index)
         if _is_untimed(observation):
             taken_at, time_fault = None, "undated"
@@ -197,13 +189,21 @@ def _is_untimed(observation: Observation) -> bool:
     return any(is_absent(one) for one in besides)
 
 
-def _has_several_times(observation: Observation) -> bool:
-    """Say whether there is more than one effective time, of which FHIR allows for one."""
-    date_time, instant = observation.effective_date_time, observation.effective_instant
-    period, timing = observation.effective_period, observation.effective_timing
-    if period is None and timing is None:
-        return date_time is not None and instant is not None
-    return (date_time, instant, period, timing).count(None) < 3
+def _check_one_time(observation: Observation, index: int) -> None:
+    """Raise MalformedInput for more than one effective time, of which FHIR allows for one."""
+    times = (
+        observation.effective_date_time,
+        observation.effective_instant,
+        observation.effective_period,
+        observation.effective_timing,
+    )
+    if times.count(None) < len(times) - 1:
+        place = place_of(index)
+        raise MalformedInput(
+            f"{place} has more than one effective time; give one",
+            field=f"{place}.effective",
+            reason="contradictory_time",
+        )
 
 
 def _check_period(period: Period, index: int) -> None:
