@@ -6,7 +6,7 @@ Years of predictions take no more memory than the months that are looked at.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Self
@@ -105,7 +105,7 @@ class FollowedMonths:
 
 @contextmanager
 def follow(definition: Definition, version: str, place: Path) -> Iterator[FollowedMonths]:
-    """Join a version's predictions to the latest reports of their outcomes, month by month.
+    """Join a version's predictions to the reports of their outcomes, month by month.
 
     They lie in an unnamed file in `place` until the context is left, or the process ends.
     """
@@ -115,7 +115,8 @@ def follow(definition: Definition, version: str, place: Path) -> Iterator[Follow
     with TemporaryFile(dir=place) as file:
         found = FollowedMonths(file, definition.outcome.horizon_days)
         held: dict[date, list[Followed]] = {}
-        for rows in followed(definition.name, version, vectors=bool(names)):
+        horizon = timedelta(days=definition.outcome.horizon_days)
+        for rows in followed(definition.name, version, horizon, vectors=bool(names)):
             for month, part in _by_month(_compact(definition, rows, names, numbers)):
                 held.setdefault(month, []).append(part)
             *done, _ = held

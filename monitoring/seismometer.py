@@ -103,7 +103,9 @@ class _Export:
         self.place.mkdir()
         schema = _schema(self.definition)
         exported, dates = Exported(), EventDates(self.definition.outcome, 0, 0, 0)
-        reports, amended = follow_up(self.definition.name), _amended(self.definition.name)
+        horizon = timedelta(days=self.definition.outcome.horizon_days)
+        reports = follow_up(self.definition.name, horizon)
+        amended = _amended(self.definition.name)
         chosen = self._predictions(first, last)
         total, written = chosen.count(), 0
         with (

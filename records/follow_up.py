@@ -1,4 +1,4 @@
-"""What is known of a model's predictions afterwards: the latest report of each outcome."""
+"""What is known of a model's predictions afterwards, from all reports of their outcomes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NEVER = np.datetime64("NaT", "us")
 
 @dataclass(frozen=True, eq=False)
 class Reports:
-    """The latest report on each subject: `keys` are sorted, the others (n,) in their order.
+    """Reports, (n,) each: `keys` of their subjects are sorted, and of one the latest comes last.
 
     A report is when the event was, or the end of follow-up where none happened, and whether it
     did. Contradictory reports stay recorded; the latest counts.
@@ -38,22 +38,52 @@ class Reports:
     happened: Flags
 
     def of(self, keys: Keys) -> tuple[Times, Flags]:
-        """Return what was reported on some subjects, (n,) each: when, NaT where nothing, and if."""
+        """Return the latest on some subjects, (n,) each: when, NaT where nothing was, and if."""
         known_at, happened = np.full(len(keys), NEVER), np.zeros(len(keys), dtype=np.bool_)
-        if self.keys.size:
-            place = np.minimum(np.searchsorted(self.keys, keys), self.keys.size - 1)
-            found = self.keys[place] == keys
-            known_at[found] = self.known_at[place[found]]
-            happened[found] = self.happened[place[found]]
+        first, end = self._span(keys)
+        told = end > first
+        known_at[told] = self.known_at[end[told] - 1]
+        happened[told] = self.happened[end[told] - 1]
         return known_at, happened
+
+    def within(self, keys: Keys, starts: Times, horizon: timedelta) -> tuple[Times, Flags]:
+        """Return what is said of the horizons that start at some times, (n,) each: when, and if.
+
+        An event within a horizon stays one, whatever is said of later: only a later report that
+        none had happened takes it back, as of its time or of one from it to the horizon's end.
+        Without such an event the latest report counts of those that aren't of before the start.
+        """
+        known_at, happened = np.full(len(keys), NEVER), np.zeros(len(keys), dtype=np.bool_)
+        # until when, within the horizon, a later report than those still to be read denies events
+        denied = np.full(len(keys), NEVER)
+        first, end = self._span(keys)
+        ends = starts + np.timedelta64(horizon)
+        rows = np.flatnonzero(end > first)
+        back = 1
+        while rows.size:
+            at, did = self.known_at[end[rows] - back], self.happened[end[rows] - back]
+            inside = (at >= starts[rows]) & (at <= ends[rows])
+            event = did & inside & ~(at <= denied[rows])
+            counts = event | (np.isnat(known_at[rows]) & (at >= starts[rows]))
+            known_at[rows[counts]], happened[rows[counts]] = at[counts], did[counts]
+            denies = inside & ~did
+            denied[rows[denies]] = np.fmax(denied[rows[denies]], at[denies])
+            back += 1
+            rows = rows[~event & (end[rows] - back >= first[rows])]
+        return known_at, happened
+
+    def _span(self, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return where the reports on some subjects begin and end, (n,) each."""
+        return np.searchsorted(self.keys, keys), np.searchsorted(self.keys, keys, side="right")
 
 
 @dataclass(frozen=True, eq=False)
 class FollowUp:
-    """The latest report of each prediction by its id, and of each patient by the pseudonym."""
+    """The reports on predictions by their ids, and on patients by the pseudonym and the horizon."""
 
     predictions: Reports
     patients: Reports
+    horizon: timedelta
 
     def of(self, prediction: UUID, patient: str, predicted_at: datetime) -> Report | None:
         """Return what is known of one prediction; see `of_all`."""
@@ -68,17 +98,19 @@ class FollowUp:
     ) -> tuple[Times, Flags]:
         """Return what is known of some predictions, (n,) each: when, NaT where nothing is, and if.
 
-        Nothing that was before a prediction says anything of it.
+        Nothing that was before a prediction says anything of it. One without a report of its own
+        has what is said of its patient within its horizon (see `Reports.within`).
         """
         known_at, happened = self.predictions.of(keys)
-        return by_patient(self.patients, patient_keys(patients), predicted_at, known_at, happened)
+        of_patients = self.patients.within(patient_keys(patients), predicted_at, self.horizon)
+        return completed(predicted_at, known_at, happened, of_patients)
 
 
-def by_patient(
-    reports: Reports, patients: Keys, predicted_at: Times, known_at: Times, happened: Flags
+def completed(
+    predicted_at: Times, known_at: Times, happened: Flags, of_patients: tuple[Times, Flags]
 ) -> tuple[Times, Flags]:
     """Complete what is known of predictions by reports on their patients; see `FollowUp.of_all`."""
-    of_patient, did = reports.of(patients)
+    of_patient, did = of_patients
     others = np.isnat(known_at)
     known_at, happened = np.where(others, of_patient, known_at), np.where(others, did, happened)
     before = known_at < predicted_at
@@ -86,18 +118,17 @@ def by_patient(
     return known_at, happened
 
 
-def follow_up(model: str, known_by: datetime | None = None) -> FollowUp:
+def follow_up(model: str, horizon: timedelta, known_by: datetime | None = None) -> FollowUp:
     """Read every report of a model's outcomes, or all that were made by a time."""
     named = reports_of(model, known_by).filter(prediction__isnull=False)
-    return FollowUp(
-        _latest(named, "prediction_id", prediction_keys), patient_reports(model, known_by)
-    )
+    predictions = _read(named, "prediction_id", prediction_keys)
+    return FollowUp(_latest(predictions), patient_reports(model, known_by), horizon)
 
 
 def patient_reports(model: str, known_by: datetime | None = None) -> Reports:
     """Read the reports of a model's outcomes that name a patient and no prediction."""
     others = reports_of(model, known_by).filter(prediction__isnull=True).exclude(patient="")
-    return _latest(others, "patient", patient_keys)
+    return _read(others, "patient", patient_keys)
 
 
 def reports_of(model: str, known_by: datetime | None = None) -> QuerySet[Outcome]:
@@ -118,10 +149,13 @@ def patient_keys(patients: Iterable[str]) -> Keys:
     return np.frombuffer(b"".join(digests), dtype="S16")
 
 
-def _latest(
+def _read(
     reports: QuerySet[Outcome], subject: str, convert: Callable[[Sequence[Any]], Keys]
 ) -> Reports:
-    """Return the latest report on each subject, and of two at once the one recorded later."""
+    """Return the reports on each subject, and of two at once the one recorded later as the later.
+
+    Of those of one subject and time the latest stands for all.
+    """
     moments = (Moment("reported_at"), Moment("known_at"))
     parts: list[list[NDArray[Any]]] = [
         [times(())],
@@ -138,10 +172,17 @@ def _latest(
             column.append(part)
     order = np.argsort(_joined(parts[0]), kind="stable")
     about, known_at, happened = (_joined(column)[order] for column in parts[1:])
-    # the last of equal keys is the first of them backwards
-    keys, last = np.unique(about[::-1], return_index=True)
-    last = known_at.size - 1 - last
-    return Reports(keys, known_at[last], happened[last])
+    alike = np.lexsort((known_at, about))
+    again = (about[alike][1:] == about[alike][:-1]) & (known_at[alike][1:] == known_at[alike][:-1])
+    standing = np.sort(np.delete(alike, np.flatnonzero(again)))
+    chosen = standing[np.argsort(about[standing], kind="stable")]
+    return Reports(about[chosen], known_at[chosen], happened[chosen])
+
+
+def _latest(reports: Reports) -> Reports:
+    """Return the last report on each subject alone."""
+    last = np.append(reports.keys[1:] != reports.keys[:-1], True)[: reports.keys.size]
+    return Reports(reports.keys[last], reports.known_at[last], reports.happened[last])
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

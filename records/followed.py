@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from records.follow_up import (
     Keys,
     Reports,
     Times,
-    by_patient,
+    completed,
     patient_keys,
     patient_reports,
 )
@@ -45,13 +46,18 @@ class FollowedRows:
 
 
 def followed(
-    model: str, version: str, *, vectors: bool = False, rows: int = ROWS_AT_ONCE
+    model: str,
+    version: str,
+    horizon: timedelta,
+    *,
+    vectors: bool = False,
+    rows: int = ROWS_AT_ONCE,
 ) -> Iterator[FollowedRows]:
-    """Yield a version's predictions with the latest report of each outcome, by id or patient.
+    """Yield a version's predictions with what is reported of them, by id or patient and horizon.
 
     Test clients' are left out. Each part has about so many rows at most, and the reports that name
     a prediction are joined by the database, so memory doesn't grow with either; of those that name
-    only a patient, some 25 bytes a patient are held. What is known is that of `FollowUp.of_all`.
+    only a patient, some 25 bytes each are held. What is known is that of `FollowUp.of_all`.
     """
     reports = patient_reports(model)
     # not by model, which is the prediction's: SQLite would read all of a model's reports for each
@@ -67,7 +73,7 @@ def followed(
     )
     for chunk in _whole(raw_rows(columns, rows)):
         # of a prediction's reports the latest is the last
-        yield _columns(list({row[0]: row for row in chunk}.values()), reports)
+        yield _columns(list({row[0]: row for row in chunk}.values()), reports, horizon)
 
 
 def _whole(chunks: Iterable[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
@@ -85,7 +91,7 @@ def _whole(chunks: Iterable[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any, 
         yield held
 
 
-def _columns(rows: list[tuple[Any, ...]], reports: Reports) -> FollowedRows:
+def _columns(rows: list[tuple[Any, ...]], reports: Reports, horizon: timedelta) -> FollowedRows:
     ids, moments, known, did, patients, sites, shown, risk, *vector = zip(*rows, strict=True)
     predicted_at = times(moments)
     known_at: Times = np.full(len(rows), NEVER)
@@ -95,7 +101,8 @@ def _columns(rows: list[tuple[Any, ...]], reports: Reports) -> FollowedRows:
     happened: Flags = np.array(did, dtype=np.bool_)
     named = (patient or str(id_) for patient, id_ in zip(patients, ids, strict=True))
     keys = patient_keys(named)
-    known_at, happened = by_patient(reports, keys, predicted_at, known_at, happened)
+    of_patients = reports.within(keys, predicted_at, horizon)
+    known_at, happened = completed(predicted_at, known_at, happened, of_patients)
     return FollowedRows(
         predicted_at,
         keys,

@@ -81,7 +81,8 @@ def closed_predictions(
     """
     through = definition.outcome.closed_through(known_by.date())
     chosen, left_out = _chosen(definition, plan, is_alike, through, known_by)
-    rows = _rows(definition, chosen, follow_up(definition.name, known_by))
+    within = timedelta(days=definition.outcome.horizon_days)
+    rows = _rows(definition, chosen, follow_up(definition.name, within, known_by))
     if not rows.ids:
         raise CohortError(
             f"{definition.name}: of the recorded predictions of closed windows none can be learnt "

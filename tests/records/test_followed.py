@@ -12,6 +12,8 @@ from records.models import Outcome, Prediction
 from records.writer import Writer
 from tests.records.made_up import NOW, prediction
 
+HORIZON = timedelta(days=4)
+
 
 @pytest.fixture
 def told(writer: Writer) -> list[Prediction]:
@@ -47,8 +49,8 @@ def told(writer: Writer) -> list[Prediction]:
 def test_the_database_joins_what_memory_joins_whatever_the_parts(
     told: list[Prediction], rows: int
 ) -> None:
-    known = follow_up(told[0].model)
-    parts = list(followed(told[0].model, told[0].version, vectors=True, rows=rows))
+    known = follow_up(told[0].model, HORIZON)
+    parts = list(followed(told[0].model, told[0].version, HORIZON, vectors=True, rows=rows))
     assert sum(part.risk.size for part in parts) == len(told)
     found = [row for part in parts for row in zip(*vars(part).values(), strict=True)]
     for one, (at, patient, site, shown, risk, known_at, happened, vector) in zip(
@@ -111,7 +113,7 @@ def _steps_for(writer: Writer, more: int) -> int:
     connection.ensure_connection()
     connection.connection.set_progress_handler(count, 1_000)
     try:
-        found = sum(part.risk.size for part in followed(rows[0].model, rows[0].version))
+        found = sum(part.risk.size for part in followed(rows[0].model, rows[0].version, HORIZON))
     finally:
         connection.connection.set_progress_handler(None, 0)
     assert found >= more
