@@ -73,7 +73,8 @@ def read_file(path: Path, definition: Definition, now: datetime) -> list[Correct
 def list_affected(model: RiskModel, now: datetime) -> Listed:
     """List what is affected by every report that isn't listed yet, and withdraw it.
 
-    Predictions of other versions than the model's are listed without a score.
+    Predictions of other versions than the model's are listed without a score. Of a report that
+    only repeats one that holds, those are looked at that were recorded since that one was listed.
     """
     name = model.definition.name
     new = corrections.unlisted(name)
@@ -85,9 +86,12 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
     changed: set[UUID] = set()
     unscored: set[UUID] = set()
     users = corrections.users_of(name, {report.source for report in new})
+    seen = corrections.looked_through(new, said)
     for report in new:
-        affected = []
+        affected, until = [], seen[report.pk]
         for one in corrections.predictions(users[report.source]):
+            if until is not None and one.recorded_at <= until:
+                continue
             found = AffectedPrediction(correction=report, prediction=one)
             if not stays(model, found, _reports_on(one, said, sources)):
                 affected.append(found)

@@ -30,10 +30,13 @@ _RESOURCE: Final = " resource"  # no feature is called so
 
 
 def report(model: str, corrections: Iterable[Correction], *, by: str, now: datetime) -> int:
-    """Record reports that aren't known yet, and note them; return how many those are."""
+    """Record reports that aren't known yet, and note them; return how many those are.
+
+    One whose predictions are listed already says more: those since may have used the source too.
+    """
     given = list(dict.fromkeys(corrections))
     with transaction.atomic():
-        known = _known(model, list({one.source for one in given}))
+        known = _waiting(model, list({one.source for one in given}))
         # of a resource either all is known or all is new: a feature may have gone from it
         resources: dict[str, set[Correction]] = {one.source: set() for one in given if one.whole}
         for one in given:
@@ -96,6 +99,30 @@ def reported(model: str) -> list[SourceCorrection]:
 def unlisted(model: str) -> list[SourceCorrection]:
     """Return the reports whose predictions aren't listed yet, the oldest first."""
     return list(SourceCorrection.objects.filter(model=model, listed_at=None).order_by("pk"))
+
+
+def looked_through(
+    reports: Iterable[SourceCorrection], said: Sequence[SourceCorrection]
+) -> dict[int, datetime | None]:
+    """Return by when predictions were recorded of which a report's repetition says nothing new.
+
+    That is when it was listed before, if it held still; None where it says something new. By key;
+    `said` are all reports, the oldest first.
+    """
+    of_source: dict[str, list[SourceCorrection]] = {}
+    for one in said:
+        of_source.setdefault(one.source, []).append(one)
+    found: dict[int, datetime | None] = {}
+    for report in reports:
+        told = of_source[report.source]
+        at_once = [report]
+        if report.whole:  # of a resource either all is known or all is new
+            at_once = [one for one in told if one.reported_at == report.reported_at]
+        before = [one for one in told if one.pk < at_once[0].pk]
+        held = {_said(one): one.listed_at for one in holding(before).get(report.source, ())}
+        repeated = {_said(one) for one in at_once} <= set(held)
+        found[report.pk] = held[_said(report)] if repeated else None
+    return found
 
 
 def users_of(model: str, sources: Iterable[str]) -> dict[str, list[UUID]]:
@@ -217,18 +244,19 @@ def acknowledge(model: str, chosen: Sequence[int], *, by: str, because: str, now
     return len(found)
 
 
-def _known(model: str, sources: Sequence[str]) -> dict[str, set[Correction]]:
-    """Return the reports on each source that hold, in a few statements."""
-    names = [field.name for field in fields(Correction)]
+def _waiting(model: str, sources: Sequence[str]) -> dict[str, set[Correction]]:
+    """Return the reports on each source that hold and are still to be listed, in few statements."""
     known: dict[str, set[Correction]] = {}
     for first in range(0, len(sources), SOURCES_AT_ONCE):
         chosen = sources[first : first + SOURCES_AT_ONCE]
         rows = SourceCorrection.objects.filter(model=model, source__in=chosen).order_by("pk")
         for source, reports in holding(rows).items():
-            known[source] = {
-                Correction(**{name: getattr(one, name) for name in names}) for one in reports
-            }
+            known[source] = {_said(one) for one in reports if one.listed_at is None}
     return known
+
+
+def _said(report: SourceCorrection) -> Correction:
+    return Correction(**{one.name: getattr(report, one.name) for one in fields(Correction)})
 
 
 def _standing(affected: Sequence[AffectedPrediction]) -> Iterator[AffectedPrediction]:

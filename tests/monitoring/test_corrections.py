@@ -1,7 +1,7 @@
 """Predictions that used a corrected source: listed, scored again, withdrawn, acknowledged."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from records.models import AffectedPrediction, Amendment, AuditEvent, Prediction
 from tests.monitoring.clinic import FIRST, NOW, Clinic, came_from, log_odds
 
 SOURCE = "Observation/17"
+LATER = NOW + timedelta(days=1)
 
 
 def used(clinic: Clinic, rows: int = 30, every: int = 3) -> list[Prediction]:
@@ -62,11 +63,44 @@ def test_listing_withdraws_them_in_the_chain_and_once(any_clinic: Clinic) -> Non
     model = RiskModel.load(any_clinic.reference.parent, version="1")
     assert list_affected(model, NOW) == Listed(0, 0, 0)
     again = Correction(SOURCE, "entered-in-error", "creatinine")
-    assert corrections.report(any_clinic.model, [again], by="lena", now=NOW) == 0
+    assert corrections.report(any_clinic.model, [again], by="lena", now=LATER) == 1
+    assert list_affected(model, LATER) == Listed(1, 0, 0)
     other = Correction(SOURCE, "corrected", "creatinine", 1.1)
-    assert corrections.report(any_clinic.model, [other], by="lena", now=NOW) == 1
-    assert list_affected(model, NOW).predictions == len(made)
+    assert corrections.report(any_clinic.model, [other], by="lena", now=LATER) == 1
+    assert list_affected(model, LATER).predictions == len(made)
     assert withdrawn.count() == len(made)
+
+
+def test_a_report_that_is_repeated_lists_what_used_the_source_since(any_clinic: Clinic) -> None:
+    model = RiskModel.load(any_clinic.reference.parent, version="1")
+    wrong = Correction(SOURCE, "entered-in-error")
+
+    def report_again(now: datetime) -> Listed:
+        corrections.report(any_clinic.model, [wrong], by="lena", now=now)
+        assert corrections.report(any_clinic.model, [wrong], by="lena", now=now) == 0
+        return list_affected(model, now)
+
+    before = len(used(any_clinic))
+    assert report_again(NOW).predictions == before
+    _, *since = any_clinic.record(NOW.date(), 20)  # all but the first are later than that run
+    later, other, *_ = (one for one in since if one.features["creatinine"] is not None)
+    came_from(later, "Observation/171", SOURCE)
+    came_from(other, "Observation/171", "Observation/172")
+    assert list_affected(model, LATER) == Listed(0, 0, 0)
+    assert report_again(LATER).predictions == 1
+    assert Amendment.objects.filter(prediction=later).count() == 1
+    assert AffectedPrediction.objects.count() == before + 1
+    assert report_again(LATER + timedelta(hours=1)) == Listed(1, 0, 0)
+
+
+def test_a_report_that_holds_no_more_lists_all_anew(any_clinic: Clinic) -> None:
+    model = RiskModel.load(any_clinic.reference.parent, version="1")
+    made = used(any_clinic)
+    reports = [Correction(SOURCE, "corrected", "creatinine", value) for value in (4.0, 4.1, 4.0)]
+    for days, one in enumerate(reports):
+        now = NOW + timedelta(days=days)
+        assert corrections.report(any_clinic.model, [one], by="lena", now=now) == 1
+        assert list_affected(model, now).predictions == len(made)
 
 
 def test_a_prediction_that_several_reports_affect_is_counted_once(any_clinic: Clinic) -> None:
