@@ -34,6 +34,7 @@ from models.fhir_subject import (
     check_rules,
 )
 from models.fhir_unread import check_type, other_values, seen_again
+from models.fhir_usual import USUAL, AnyObservation, UsualObservation, whole
 from models.fhir_versions import FoundObservation, newest_versions
 from models.misfit import json_fault, misfit
 from models.readings import Finding, Reading
@@ -51,7 +52,8 @@ MAX_ENTRIES = 3_000
 _TYPES = ("collection", "searchset", "transaction", "batch")
 
 T = TypeVar("T")
-AnyResource = Observation | Patient | Encounter | OperationOutcome
+AnyResource = AnyObservation | Patient | Encounter | OperationOutcome
+_OBSERVED = (UsualObservation, Observation)
 _A_PATIENT = b'{"resourceType":"Patient"'  # as is no Observation, but not all Patients begin
 _OBSERVATIONS = msgspec.json.Decoder(Observation)
 
@@ -114,7 +116,7 @@ def read_entries(
     readings = demographics(definition, person)
     for one, fault in zip(found, faults, strict=True):
         for feature, reading in reader.read(one, fault):
-            if closely or reading.value is None:
+            if type(one.observation) is Observation and (closely or reading.value is None):
                 reading = seen_again(entries[one.index].resource, reading)
             readings.setdefault(feature.name, []).append(reading)
             if reading.fault == "unknown_modifier":
@@ -124,8 +126,10 @@ def read_entries(
     return BundleReadings(readings, subjects.context, tuple(findings), ward)
 
 
-def read_observations(body: bytes) -> list[tuple[FoundObservation, msgspec.Raw]]:
-    """Read the newest version of each Observation in a Bundle, of whatever patients, and its text.
+def read_observations(body: bytes) -> list[tuple[FoundObservation, Observation, msgspec.Raw]]:
+    """Read the newest version of each Observation in a Bundle, of whatever patients.
+
+    Each comes with all of its fields, and with its text, which may hold what isn't read.
 
     Raises MalformedInput for what isn't a Bundle or isn't the whole of one, TooMuchData for one of
     more than MAX_ENTRIES.
@@ -134,7 +138,7 @@ def read_observations(body: bytes) -> list[tuple[FoundObservation, msgspec.Raw]]
     _check_size(bundle.entry, "send them in several Bundles")
     _, found = _sort_out(bundle.entry, [], [])
     check_complete(bundle)
-    return [(one, bundle.entry[one.index].resource) for one in found]
+    return [(one, whole(one.observation), bundle.entry[one.index].resource) for one in found]
 
 
 def _ward(encounters: Sequence[FoundEncounter], subjects: Subjects, predicted_at: datetime) -> str:
@@ -192,7 +196,7 @@ def _sort_out(
         resource: msgspec.Raw | AnyResource | None = entry.resource
         if isinstance(resource, msgspec.Raw) or entry.search is not None:
             resource = _resource(entry, index)
-        if isinstance(resource, Observation):
+        if isinstance(resource, _OBSERVED):
             url = entry.full_url
             if server and url is None and resource.id is not None:
                 url = f"{server}/Observation/{resource.id}"
@@ -208,24 +212,27 @@ def _sort_out(
 
 def _resource(entry: AnyEntry, index: int) -> AnyResource | None:
     """Return what an entry holds, or None where it's nothing that is read here."""
-    resource, search = entry.resource, entry.search
-    if isinstance(resource, msgspec.Raw):
-        raw = bytes(resource)
-        observation = None if raw.startswith(_A_PATIENT) else _observation(raw)
-        if observation is None:
-            return _any_resource(raw, place_of(index), search)
-        resource = observation
-    if search is not None and search.mode == OUTCOME:
+    found: AnyObservation | None
+    if isinstance(entry.resource, msgspec.Raw):
+        raw = bytes(entry.resource)
+        found = None if raw.startswith(_A_PATIENT) else _observation(raw)
+        if found is None:
+            return _any_resource(raw, place_of(index), entry.search)
+    else:
+        found = entry.resource
+    if entry.search is not None and entry.search.mode == OUTCOME:
         raise _no_message(place_of(index))
-    return resource
+    return found
 
 
-def _observation(raw: bytes) -> Observation | None:
+def _observation(raw: bytes) -> AnyObservation | None:
     """Return an Observation, as nearly all are; what isn't one needs a closer look."""
-    try:
-        return _OBSERVATIONS.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
+    for decoder in (USUAL, _OBSERVATIONS):
+        try:
+            return decoder.decode(raw)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            continue
+    return None
 
 
 def _any_resource(raw: bytes, place: str, search: Search | None) -> AnyResource | None:

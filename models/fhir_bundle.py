@@ -7,8 +7,8 @@ from msgspec.structs import astuple
 
 from models.errors import MalformedInput
 from models.fhir_names import VERSION
-from models.fhir_resources import Element, Meta, Observation, OperationOutcome
-from models.fhir_unread import seems_empty
+from models.fhir_resources import Element, Meta, OperationOutcome
+from models.fhir_usual import UsualObservation
 from models.readings import Finding
 
 # what is sent in order to be stored carries data; the others delete, patch or ask for them
@@ -39,21 +39,11 @@ class Entry(Element, frozen=True):
 
 
 class ObservationEntry(Element, frozen=True, kw_only=True):
-    """An Observation in a Bundle that seems to say something, and its address.
-
-    One without a value that is read here is no such entry: its text has to be looked at again.
-    """
+    """An Observation in a Bundle that is as most are, and its address."""
 
     full_url: str | None = None
-    resource: Observation
+    resource: UsualObservation
     search: Search | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for an Observation that seems to have no value."""
-        one = self.resource
-        is_said = one.value_quantity is not None or one.value_string is not None
-        if (one.component or not is_said) and seems_empty(one):
-            raise ValueError("no value is read")
 
 
 AnyEntry = Entry | ObservationEntry

@@ -14,6 +14,7 @@ from models.errors import MalformedInput, UnusableValue
 from models.feature import Feature
 from models.fhir import read_observations
 from models.fhir_observation import ObservationReader
+from models.fhir_resources import Observation
 from models.fhir_subject import subject_named
 from models.fhir_unread import seen_again
 from models.fhir_versions import FoundObservation
@@ -36,6 +37,7 @@ class CorrectedObservation(NamedTuple):
     """An Observation as it is now, and its text, which may hold what isn't read."""
 
     found: FoundObservation
+    observation: Observation
     text: msgspec.Raw
 
 
@@ -51,8 +53,8 @@ def read_corrected(body: bytes) -> Sequence[CorrectedObservation]:
         raise MalformedInput(
             "the Bundle holds no Observation", field="Bundle.entry", reason="missing_field"
         )
-    for one, _ in found:
-        if one.observation.known_status not in STATUSES:
+    for one, observation, _ in found:
+        if observation.known_status not in STATUSES:
             raise MalformedInput(
                 f"{one.place}.status is none of {', '.join(STATUSES)}",
                 field=f"{one.place}.status",
@@ -93,13 +95,14 @@ def corrections_for(
     reading an Observation does, or where the parts of one contradict each other.
     """
     reports: list[Correction] = []
-    for one, text in found:
-        named = one.observation.subject
+    for corrected in found:
+        one = corrected.found
+        named = corrected.observation.subject
         patient = subject_named(named, one.name)
         if named is not None and named.reference and not patient:
             flagged.append(f"{one.name}: {_NOT_TOLD}")
         subject = pseudonym(patient) if patient else ""
-        own = list(_reports(definition, one, text, now, flagged, subject))
+        own = list(_reports(definition, corrected, now, flagged, subject))
         for _, fault in contradictions(own):
             raise MalformedInput(f"{one.place}: {fault}", field=one.place, reason=fault.reason)
         reports += own
@@ -108,16 +111,16 @@ def corrections_for(
 
 def _reports(
     definition: Definition,
-    one: FoundObservation,
-    text: msgspec.Raw,
+    corrected: CorrectedObservation,
     now: datetime,
     flagged: list[str],
     subject: str,
 ) -> Iterator[Correction]:
-    status = STATUSES[one.observation.known_status or ""]
+    one, observation, text = corrected
+    status = STATUSES[observation.known_status or ""]
     reader = ObservationReader(definition.by_coding)
-    wanted = reader.wanted(one.observation)
-    read = list(reader.readings(one.observation, wanted, index=one.index, source=one.name))
+    wanted = reader.wanted(observation)
+    read = list(reader.readings(observation, wanted, index=one.index, source=one.name))
     if not read:
         yield Correction(one.name, status, whole=True, subject=subject)
     for feature, reading in read:

@@ -13,7 +13,7 @@ from models.fhir_panel import beside_whole, check_components, not_given, withhel
 from models.fhir_resources import Measured, Observation, Period, is_absent, place_of
 from models.fhir_subject import is_of_another
 from models.fhir_time import first_day, moment
-from models.fhir_usual import usual_value
+from models.fhir_usual import UsualObservation, usual_value, whole
 from models.fhir_value import absent_because, other_unit, value_in
 from models.fhir_versions import FoundObservation
 from models.loinc import HELD_BY
@@ -43,10 +43,14 @@ class ObservationReader:
         MalformedInput for names that couldn't be quoted, unless nothing is wanted.
         """
         observation = one.observation
-        concept = observation.code
-        if concept is None or len(concept.coding) != 1 or observation.component:
+        if (
+            type(observation) is not UsualObservation
+            or len(observation.code.coding) != 1
+            or not observation.effective_date_time
+        ):
             return self._close_look(one, fault)
-        system, code = concept.coding[0].system, concept.coding[0].code
+        coding = observation.code.coding[0]
+        system, code = coding.system, coding.code
         if system is None or code is None:
             return ()
         features = self._codes.get((system, code), ())
@@ -59,8 +63,7 @@ class ObservationReader:
         source = self._source(one)
         value, unit, comparator = usual
         text, issued = observation.effective_date_time, observation.issued
-        known = self._times.get(text) if text is not None else None
-        taken_at, time_fault = known or self._effective(observation, one.index)
+        taken_at, time_fault = self._times.get(text) or self._time(text, one.index)
         issued_at, issue_fault = (None, None) if issued is None else _issued(issued, one.index)
         reading = Reading(
             value,
@@ -79,7 +82,7 @@ class ObservationReader:
     def _close_look(
         self, one: FoundObservation, fault: Fault | None
     ) -> Sequence[tuple[Feature, Reading]]:
-        observation = one.observation
+        observation = whole(one.observation)
         wanted = self.wanted(observation)
         wanted += not_given(observation, wanted, self._codes, one.index)
         if not wanted:
@@ -158,8 +161,9 @@ class ObservationReader:
         if text is None and observation.effective_period is not None:
             text = observation.effective_period.end
             _check_period(observation.effective_period, index)
-        if text is None:
-            return None, "undated"
+        return (None, "undated") if text is None else self._time(text, index)
+
+    def _time(self, text: str, index: int) -> Time:
         if text not in self._times:
             taken_at = moment(text, "effective", index)
             self._times[text] = taken_at, "partial_time" if taken_at is None else None

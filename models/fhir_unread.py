@@ -9,7 +9,8 @@ import msgspec
 
 from models.absent_reasons import WITHHELD
 from models.errors import MalformedInput
-from models.fhir_resources import Measured, Observation
+from models.fhir_resources import Measured
+from models.fhir_usual import UsualObservation
 from models.readings import Reading
 
 _READ: Final = ("Observation", "Patient", "Encounter", "OperationOutcome", "Bundle")
@@ -59,14 +60,7 @@ def _meant(kind: str) -> str | None:
     return by_letters[close[0]] if close else None
 
 
-def seems_empty(observation: Observation) -> bool:
-    """Say whether nothing that is read here is the value of an Observation, or of a part of it."""
-    if observation.component:
-        return not all(one.values for one in observation.component)
-    return not observation.values
-
-
-def seen_again(raw: msgspec.Raw | Observation, reading: Reading) -> Reading:
+def seen_again(raw: msgspec.Raw | UsualObservation, reading: Reading) -> Reading:
     """Return a reading, refused where its Observation has a value of another type.
 
     R4 knows some types of values only. Another one would be passed over, as all fields are that

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from models.corrections import LONGEST
 from models.fhir_names import check_address, check_id, check_reference
-from models.fhir_resources import Observation, place_of
+from models.fhir_resources import place_of
+from models.fhir_usual import AnyObservation, whole
 
 _OWN_ID = attrgetter("observation.id")
 _ADDRESSES: Final = ("https://", "http://")
@@ -25,7 +26,7 @@ class FoundObservation(msgspec.Struct, frozen=True, gc=False):
 
     index: int
     full_url: str | None
-    observation: Observation
+    observation: AnyObservation
     is_undecided: bool = False
 
     @property
@@ -126,7 +127,7 @@ def _server(full_url: str | None) -> str:
 def _newest(versions: Sequence[FoundObservation]) -> list[FoundObservation]:
     kept = [one for one in versions if not any(_is_newer(other, one) for other in versions)]
     kept = kept or list(versions)
-    said = [replace(one.observation, meta=None) for one in kept]
+    said = [replace(whole(one.observation), meta=None) for one in kept]
     if all(one == said[0] for one in said):
         return kept[-1:]
     return [replace(one, is_undecided=True) for one in kept]
@@ -141,7 +142,7 @@ def _is_newer(one: FoundObservation, other: FoundObservation) -> bool:
     return number is not None and other_number is not None and number > other_number
 
 
-def _updated_at(observation: Observation) -> datetime | None:
+def _updated_at(observation: AnyObservation) -> datetime | None:
     """Return when a version was made, or None where that isn't said as a time with an offset."""
     meta = observation.meta
     if meta is None or not meta.last_updated:
@@ -153,7 +154,7 @@ def _updated_at(observation: Observation) -> datetime | None:
     return updated_at if updated_at.tzinfo is not None else None
 
 
-def _number(observation: Observation) -> int | None:
+def _number(observation: AnyObservation) -> int | None:
     """Return a `versionId` that is a number; FHIR allows for others, which have no order."""
     version = observation.meta.version_id if observation.meta is not None else None
     is_number = version is not None and version.isascii() and version.isdecimal()

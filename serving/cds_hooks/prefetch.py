@@ -14,6 +14,7 @@ from models.fhir import read_entries
 from models.fhir_bundle import AnyEntry, Entry, Link, ObservationEntry, matches
 from models.fhir_resources import Observation
 from models.fhir_time import moment
+from models.fhir_usual import UsualObservation
 from serving.cds_hooks.discovery import ENCOUNTER_KEY, PATIENT_KEY, Template
 from serving.cds_hooks.searched import AN_OUTCOME, OUTCOME, Searched, bundle_fault
 
@@ -41,7 +42,7 @@ class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """What most searches give: a Bundle of Observations and nothing else."""
+    """What most searches give: a Bundle of Observations as most are, and nothing else."""
 
     resource_type: Literal["Bundle"]
     type: Literal["searchset", "collection"]
@@ -70,6 +71,7 @@ class Supplied(msgspec.Struct, frozen=True):
 
 
 NAMED = msgspec.json.Decoder(Named)
+_RESULTS = msgspec.json.Decoder(Results)
 _SEARCHES = msgspec.json.Decoder(Searched)
 _NONE = Supplied("none")
 _NOTHING = Supplied("data")  # a search that found nothing, as most do where there are many codes
@@ -172,8 +174,7 @@ def read_supplied(raw: bytes, template: Template, count: int | None = None) -> S
         if template.feature is None:
             fault = _kind_fault(NAMED.decode(raw).resource_type, template)
         else:
-            bundle = _SEARCHES.decode(raw)
-            fault = bundle_fault(bundle)
+            bundle, fault = _searched(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         fault = UNREADABLE
     if fault is not None:
@@ -181,6 +182,15 @@ def read_supplied(raw: bytes, template: Template, count: int | None = None) -> S
     if template.feature is None:
         return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
     return _found(bundle, template.count if count is None else count)
+
+
+def _searched(raw: bytes) -> tuple[Results | Searched, str | None]:
+    """Return what a search was answered with, and what keeps it from being what it found."""
+    try:
+        return _RESULTS.decode(raw), None
+    except msgspec.ValidationError:
+        bundle = _SEARCHES.decode(raw)
+        return bundle, bundle_fault(bundle)
 
 
 def _kind_fault(kind: str, template: Template) -> str | None:
@@ -258,9 +268,10 @@ def is_known(
 
 
 def _time(entry: AnyEntry) -> datetime | None:
-    observation = entry.resource
-    if isinstance(observation, msgspec.Raw):
-        observation = msgspec.json.decode(observation, type=Observation)
+    resource = entry.resource
+    if isinstance(resource, UsualObservation):
+        return moment(resource.effective_date_time, "effective")
+    observation = msgspec.json.decode(resource, type=Observation)
     period = observation.effective_period
     text = observation.effective_date_time or observation.effective_instant
     text = text or (period.end if period else None)

@@ -9,10 +9,9 @@ import msgspec
 
 from models.errors import MalformedInput
 from models.fhir_names import is_id
-from models.fhir_unread import other_values
 from serving.cds_hooks.discovery import Template
 from serving.cds_hooks.drafts import ORDERS, SIGNING
-from serving.cds_hooks.prefetch import Results, Sent, Supplied, read_supplied, read_values
+from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_values
 from serving.contract import read_json
 from serving.outbound import read_url
 from serving.problems import BadHookRequest, NotJson
@@ -59,15 +58,6 @@ class HookRequest(msgspec.Struct, frozen=True, rename="camel"):
         return str(self.context["patientId"])
 
 
-class Texts(msgspec.Struct, frozen=True):
-    """The prefetch of a request as the texts that came under its keys."""
-
-    prefetch: dict[str, msgspec.Raw]
-
-
-_TEXTS = msgspec.json.Decoder(Texts)
-
-
 class HookForm:
     """Reads the requests of one service, and what came under each key of its prefetch."""
 
@@ -91,26 +81,14 @@ class HookForm:
         return read
 
     def _read_at_once(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]] | None:
-        """Read a request whose results are all Observations; None is for any other."""
+        """Read a request whose results are all as most are; None is for any other."""
         try:
             request: Any = self._usual.decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
         if request.prefetch is None:
             return request, [None] * len(self._asked)
-        values: Sequence[Sent] = msgspec.structs.astuple(request.prefetch)
-        odd = other_values(body)
-        if odd and odd > sum(other_values(one) for one in values if isinstance(one, msgspec.Raw)):
-            values = self._unread(values, body)
-        return request, read_values(values, self._asked)
-
-    def _unread(self, values: Sequence[Sent], body: bytes) -> list[Sent]:
-        """Return the values, of those results that may have a value which isn't read their text."""
-        texts = _TEXTS.decode(body).prefetch
-        return [
-            texts[one.key] if isinstance(value, Results) and other_values(texts[one.key]) else value
-            for value, one in zip(values, self._asked, strict=True)
-        ]
+        return request, read_values(msgspec.structs.astuple(request.prefetch), self._asked)
 
     def _read_closely(self, body: bytes) -> tuple[HookRequest, list[Supplied | None]]:
         try:

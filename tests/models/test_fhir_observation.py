@@ -9,7 +9,7 @@ from models.errors import MalformedInput
 from models.feature import Feature, LocalCode
 from models.fhir_observation import ObservationReader
 from models.fhir_resources import DATA_ABSENT, UCUM, Observation
-from models.fhir_usual import usual_value
+from models.fhir_usual import USUAL, UsualObservation, usual_value, whole
 from models.fhir_versions import FoundObservation
 from models.loinc import LOINC
 
@@ -48,7 +48,7 @@ def changed(changes):
 
 
 QUANTITY = {"value": 2.1, "system": UCUM, "code": "mmol/L"}
-USUAL = st.sampled_from(
+PLAIN = st.sampled_from(
     [
         {"code": {"coding": [{"system": LOINC, "code": "2524-7"}]}, "valueQuantity": QUANTITY},
         {"code": {"coding": [{"system": LOINC, "code": "56816-2"}]}, "valueString": "surgery"},
@@ -75,7 +75,7 @@ QUANTITIES = changed(
         "code": st.sampled_from(["", "mg/dL", "C"]),
     }
 ).map(lambda parts: QUANTITY | parts)
-COMPONENTS = st.tuples(USUAL).map(list)
+COMPONENTS = st.tuples(PLAIN).map(list)
 UNTIMED = {"extension": [{"url": DATA_ABSENT, "valueCode": "unknown"}]}
 CHANGES = {
     "code": CONCEPTS,
@@ -102,11 +102,17 @@ CHANGES = {
     "issued": st.sampled_from([TAKEN_AT, "yesterday"]),
     "meta": st.sampled_from([{"versionId": "3"}, {"versionId": "no id"}]),
     "id": st.sampled_from(["", None]),
+    "subject": st.just(None),
+    "valueMoney": st.just({"value": 2.1}),
+    "category": st.sampled_from([[], [{"text": "laboratory"}]]),
+    "interpretation": st.just([{"text": "high"}]),
+    "hasMember": st.just([{"reference": "Observation/o2"}]),
 }
 COMMON = {"resourceType": "Observation", "id": "o1", "status": "final"} | {
-    "effectiveDateTime": TAKEN_AT
+    "effectiveDateTime": TAKEN_AT,
+    "subject": {"reference": "Patient/p1"},
 }
-OBSERVATIONS = st.tuples(USUAL, changed(CHANGES)).map(lambda parts: COMMON | parts[0] | parts[1])
+OBSERVATIONS = st.tuples(PLAIN, changed(CHANGES)).map(lambda parts: COMMON | parts[0] | parts[1])
 QUANTIFIED = QUANTITIES.map(
     lambda quantity: (
         COMMON
@@ -123,29 +129,48 @@ def either(read, *arguments, **named):
         return str(error), error.field, error.reason
 
 
+def as_it_is_read(given):
+    """Return an Observation as one of a Bundle is decoded."""
+    try:
+        return USUAL.decode(msgspec.json.encode(given))
+    except msgspec.ValidationError:
+        return msgspec.convert(given, Observation)
+
+
 def closely(one, fault):
     """Return what a close look gives, its names being checked where any of it is wanted."""
-    reader = ObservationReader(CODES)
-    wanted = reader.wanted(one.observation)
+    reader, observation = ObservationReader(CODES), whole(one.observation)
+    wanted = reader.wanted(observation)
     if wanted:
         one.check_names()
-    return reader.readings(one.observation, wanted, index=one.index, source=one.source, fault=fault)
+    return reader.readings(observation, wanted, index=one.index, source=one.source, fault=fault)
 
 
 @settings(max_examples=400)
 @given(OBSERVATIONS | QUANTIFIED, st.sampled_from([None, "no_subject"]))
 def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
-    one = FoundObservation(4, "urn:uuid:o1", msgspec.convert(given, Observation))
-    reader, close = ObservationReader(CODES), either(closely, one, fault)
+    seen = FoundObservation(4, "urn:uuid:o1", msgspec.convert(given, Observation))
+    one = FoundObservation(4, "urn:uuid:o1", as_it_is_read(given))
+    assert whole(one.observation) == seen.observation
+    reader, close = ObservationReader(CODES), either(closely, seen, fault)
     assert either(reader.read, one, fault) == close
     # once more, its time being known by now
     assert either(reader.read, one, fault) == close
+
+
+def test_what_no_observation_of_r4_has_is_never_passed_over_as_usual():
+    """FHIR-7: a value of another type beside one that is read."""
+    common = COMMON | {"code": {"coding": [{"system": LOINC, "code": "2524-7"}]}}
+    for other in ("valueMoney", "ValueQuantity", "_valueMoney", "effectivedateTime"):
+        given = common | {"valueQuantity": QUANTITY, other: {}}
+        assert not isinstance(as_it_is_read(given), UsualObservation)
 
 
 @pytest.mark.parametrize(
     ("change", "is_usual"),
     [
         ({}, True),
+        ({"category": [{"text": "laboratory"}], "note": None, "extension": []}, True),
         ({"meta": {"versionId": "3"}, "issued": TAKEN_AT, "status": "amended"}, True),
         ({"_status": {}}, False),
         ({"_issued": {}}, False),
@@ -154,6 +179,7 @@ def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
     ],
 )
 def test_only_a_result_that_is_not_as_nearly_all_are_takes_a_close_look(change, is_usual):
-    observation = msgspec.convert(COMMON | {"valueQuantity": QUANTITY} | change, Observation)
-    found = usual_value(observation, LACTATE)
-    assert found == ((2.1, "mmol/L", None) if is_usual else None)
+    code = {"coding": [{"system": LOINC, "code": "2524-7"}]}
+    found = as_it_is_read(COMMON | {"code": code, "valueQuantity": QUANTITY} | change)
+    value = usual_value(found, LACTATE) if isinstance(found, UsualObservation) else None
+    assert value == ((2.1, "mmol/L", None) if is_usual else None)
