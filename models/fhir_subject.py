@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from models.errors import MalformedInput, OutOfScope, UnusableValue
-from models.fhir_names import check_id, check_reference, server_and_resource, server_of
+from models.fhir_names import VERSION, check_id, check_reference, server_and_resource, server_of
 from models.fhir_resources import Identifier, Patient, Reference, place_of
 from models.fhir_time import first_day, moment
 
@@ -222,7 +222,7 @@ def _unversioned(reference: str) -> str:
     """
     if reference[:9].lower() == "urn:uuid:":
         return reference.lower()
-    return _HISTORY.sub("", reference)
+    return _HISTORY.sub("", reference) if VERSION in reference else reference
 
 
 def _needs_a_look(subject: Reference) -> bool:
