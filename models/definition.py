@@ -154,7 +154,11 @@ class Subgroup(Part):
 
 
 class SmallestGroup(Part):
-    """Below these counts a subgroup is withheld, or reported as not assessable."""
+    """Numbers of patients: below `people` a subgroup is withheld, below the others without figures.
+
+    `events` and `non_events` are patients with and without an event; fewer would give figures that
+    mislead, which is no secret.
+    """
 
     people: int = Field(ge=5)
     events: int = Field(ge=1)

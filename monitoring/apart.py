@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.definition import Definition
 from models.evaluation.subgroups import NOT_RECORDED
-from models.evaluation.suppression import ReportingLimits, withheld
+from models.evaluation.suppression import ReportingLimits
 from monitoring.followed import Followed, group_names
 from monitoring.heartbeat import per_cent
 from monitoring.performance import SHOWN, Judged, judge
@@ -46,8 +46,8 @@ class Apart:
 def judge_apart(definition: Definition, rows: Followed) -> list[Apart]:
     """Evaluate each group of a closed window; where all rows are of one group, none of them.
 
-    A group is withheld below the definition's smallest number of patients, or below five events or
-    non-events, and so is another from which its counts would follow.
+    A group is withheld below the definition's smallest number of patients, or below five patients
+    with an event or without, and so is another from which its counts would follow.
     """
     found = []
     for characteristic, title, names, place in _characteristics(definition, rows):
@@ -56,7 +56,7 @@ def judge_apart(definition: Definition, rows: Followed) -> list[Apart]:
         if len(groups) < 2:
             continue
         parts = [(name, rows.part(members)) for name, members in groups]
-        hidden = _withheld(definition, [part for _, part in parts])
+        hidden = _withheld(definition, rows, [members for _, members in groups])
         found += [
             Apart(
                 *(characteristic, title, name),
@@ -78,15 +78,12 @@ def _characteristics(
         yield name, titles[name], named, rows.groups[:, column]
 
 
-def _withheld(definition: Definition, parts: Sequence[Followed]) -> list[bool]:
+def _withheld(
+    definition: Definition, rows: Followed, groups: Sequence[NDArray[np.bool_]]
+) -> list[bool]:
     horizon = definition.outcome.horizon_days
-    cell = ReportingLimits().cell
-    counts = []
-    for part in parts:
-        events, settled = part.events(horizon), part.settled(horizon)
-        patients = int(np.unique(part.patients).size)
-        counts.append((patients, int(events.sum()), int((settled & ~events).sum())))
-    hidden: list[bool] = withheld(counts, (definition.smallest_group.people, cell, cell)).tolist()
+    limits = ReportingLimits(people=definition.smallest_group.people)
+    hidden: list[bool] = rows.by_patient(horizon).withheld(groups, limits).tolist()
     return hidden
 
 
@@ -100,5 +97,5 @@ def _reason(definition: Definition, part: Followed) -> str:
         return f"withheld: {share} of its outcomes are unreported, and too few are known"
     return (
         f"withheld: it or a group beside it has fewer than {people} patients, or fewer than {cell} "
-        "events or non-events"
+        "with or without the event"
     )

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.definition import Definition
+from models.evaluation.counts import PatientRows
 from models.groups import group_titles
 from models.subgroups import subgroup_labels
 from monitoring.periods import Tally
@@ -64,6 +65,11 @@ class Followed:
     def settled(self, horizon_days: int) -> NDArray[np.bool_]:
         """Return of which rows it's known whether they had the event by the horizon."""
         return np.asarray(self.events(horizon_days) | (self.days >= horizon_days), dtype=np.bool_)
+
+    def by_patient(self, horizon_days: int) -> PatientRows:
+        """Return whose the rows are, and which are known to be events and to be none."""
+        events = self.events(horizon_days)
+        return PatientRows(self.patients, events, self.settled(horizon_days) & ~events)
 
 
 COLUMNS = tuple(one.name for one in fields(Followed))

@@ -9,10 +9,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.amounts import counted as number_of
 from models.definition import Definition
 from models.evaluation.bootstrap import Estimate
 from models.evaluation.censoring import CensoringWeighter
 from models.evaluation.condensed import condense
+from models.evaluation.counts import Counts
 from models.evaluation.evaluation import evaluate
 from models.evaluation.figures import ThresholdEvaluation
 from models.evaluation.ranked_censoring import RankedCensoring, parts
@@ -142,14 +144,14 @@ def judge(definition: Definition, followed: Followed, closes_on: date | None) ->
     `closes_on` is the last day before their window closes, None where it has closed.
     """
     horizon = definition.outcome.horizon_days
-    known, events = followed.known, followed.events(horizon)
-    settled = followed.settled(horizon)
+    known, settled = followed.known, followed.settled(horizon)
     dates = EventDates.of(definition.outcome, followed.days, followed.happened)
+    counts = followed.by_patient(horizon).count()
     counted = Judged(
-        predictions=int(known.size),
-        patients=int(np.unique(followed.patients).size),
-        events=int(events.sum()),
-        non_events=int((settled & ~events).sum()),
+        predictions=counts.n,
+        patients=counts.patients,
+        events=counts.events,
+        non_events=counts.non_events,
         censored=int((known & ~settled).sum()),
         unreported=int((~known).sum()),
         reason=None,
@@ -157,7 +159,7 @@ def judge(definition: Definition, followed: Followed, closes_on: date | None) ->
         at_thresholds={},
         after_horizon=dates.after,
     )
-    reason = _not_claimed(definition, counted, closes_on)
+    reason = _not_claimed(definition, counted, counts, closes_on)
     if not reason and dates.suspicions:
         reason = f"not claimed: {'; '.join(dates.suspicions)}"
     if reason:
@@ -175,7 +177,9 @@ def judge(definition: Definition, followed: Followed, closes_on: date | None) ->
     )
 
 
-def _not_claimed(definition: Definition, counted: Judged, closes_on: date | None) -> str | None:
+def _not_claimed(
+    definition: Definition, counted: Judged, counts: Counts, closes_on: date | None
+) -> str | None:
     least = definition.smallest_group
     if closes_on is not None:
         return f"no closed window until {closes_on.isoformat()}"
@@ -186,13 +190,13 @@ def _not_claimed(definition: Definition, counted: Judged, closes_on: date | None
             f"not claimed: the outcomes of {counted.unreported:,} of "
             f"{counted.predictions:,} predictions are unreported"
         )
-    for kind, count, needed in (
-        ("events", counted.events, least.events),
-        ("non-events", counted.non_events, least.non_events),
+    for kind, rows, patients, needed in (
+        ("event", counts.events, counts.patients_with_event, least.events),
+        ("non-event", counts.non_events, counts.patients_without_event, least.non_events),
     ):
-        if count < needed:
-            words = kind.removesuffix("s" if count == 1 else "")
-            return f"not claimed: {count} {words}, {needed} are needed"
+        if patients < needed:
+            whose = "" if patients == rows else f" of {number_of(patients, 'patient')}"
+            return f"not claimed: {number_of(rows, kind)}{whose}, {needed} are needed"
     return None
 
 

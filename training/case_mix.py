@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.definition import Definition
+from models.evaluation.counts import PatientRows
 from models.evaluation.subgroups import group_names
-from models.evaluation.suppression import withheld
 from training.evaluation import groups_of, reporting_limits
 from training.population import Population
 
@@ -41,17 +41,13 @@ def group_counts(rows: Population, definition: Definition) -> list[dict[str, Any
 
     Withheld is what an evaluation of these rows would withhold.
     """
-    counted, limits = rows.weights() > 0, reporting_limits(definition)
+    limits = reporting_limits(definition)
+    people = PatientRows.weighted(rows.patient, rows.outcome, rows.weights())
     found: list[dict[str, Any]] = []
     for characteristic, values in groups_of(rows, definition).items():
         names = group_names(values)
         members = {str(name): names == name for name in np.unique(names)}
-        cells = [
-            (own.sum(), (own & counted & (rows.outcome == 1)).sum(),
-             (own & counted & (rows.outcome == 0)).sum())
-            for own in members.values()
-        ]  # fmt: skip
-        hidden = withheld(cells, (limits.people, limits.cell, limits.cell))
+        hidden = people.withheld(list(members.values()), limits)
         found += [
             {"characteristic": characteristic, "group": name, "n": None if hide else int(own.sum())}
             for (name, own), hide in zip(members.items(), hidden, strict=True)

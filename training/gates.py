@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from models.evaluation.suppression import FEWEST_OF_EACH, assessable, why_not_assessable
+from models.evaluation.counts import Counts
+from models.evaluation.suppression import FEWEST_OF_EACH, assessable
 from models.figure_names import MINUS_BASELINE, MINUS_CHAMPION, at_threshold, figure_title
 from models.gate import Gate
 from models.groups import metric_form
@@ -62,8 +63,8 @@ def check_gates(
     A gate passes only with its whole interval within the limits, and fails if the figure itself
     lies outside; anything between is insufficient evidence, which is no pass. `subgroups` are those
     of the evidence: a gate for every one of them can't pass where one has no figures. Whatever
-    group the definition permits to be shown, no gate passes on one of fewer than 100 events or
-    non-events, nor do those of the whole where `judged`, the evaluation, counts fewer.
+    group the definition permits to be shown, no gate passes on one of fewer than 100 patients with
+    or without an event, nor do those of the whole where `judged`, the evaluation, counts fewer.
     """
     groups = _by_name(subgroups)
     found: list[GateResult] = []
@@ -166,16 +167,36 @@ def _of_enough(
     result: GateResult, group: Mapping[str, Any] | None, whose: str = "the group has"
 ) -> GateResult:
     """Let no gate pass on people of whom fewer than 100 have, or haven't, the event."""
-    if group is None:
+    if group is None or not result.passed:
         return result
-    events, non_events = group["events"] or 0, group["non_events"] or 0
-    if not result.passed or assessable(events, non_events):
+    counts = _counts(group)
+    _, *people = counts.people
+    if assessable(*people):
         return result
+    rows = [counts.events, counts.non_events]
+    kinds = "events and non-events" if people == rows else "patients with and without an event"
     words = (
-        f"{result.words}, and {FEWEST_OF_EACH} events and non-events, of which {whose} "
-        f"{events:,} and {non_events:,}"
+        f"{result.words}, and {FEWEST_OF_EACH} {kinds}, of which {whose} "
+        f"{people[0]:,} and {people[1]:,}"
     )
     return replace(result, result="insufficient evidence", words=words)
+
+
+def _counts(group: Mapping[str, Any]) -> Counts:
+    """Return an evaluation's or a group's counts, 0 where withheld.
+
+    Evidence from before patients were counted tells of rows alone.
+    """
+    rows = {name: group.get(name) or 0 for name in ("n", "events", "non_events")}
+    people = {
+        name: group.get(name, count) or 0
+        for name, count in zip(
+            ("patients", "patients_with_event", "patients_without_event"),
+            rows.values(),
+            strict=True,
+        )
+    }
+    return Counts(**rows, **people)
 
 
 def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:
@@ -190,7 +211,7 @@ def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]
 
 def shown_only(group: Mapping[str, Any]) -> str | None:
     """Say of a group whose figures are shown that no gate can pass on so few; None if one can."""
-    return why_not_assessable(group["events"], group["non_events"]) if group["figures"] else None
+    return _counts(group).why_not_assessable() if group["figures"] else None
 
 
 def _called(gate: Gate, whose: str = "") -> str:

@@ -51,8 +51,10 @@ def join(
     recorded = closed.frame
     tests, used = _later(definition, recorded["predicted_at"], learnt_through), None
     if calibrated_through is not None:
-        times, outcome = recorded["predicted_at"].to_numpy(), recorded["outcome"].to_numpy()
-        tests, used = later_if_enough(tests, times, outcome, calibrated_through)
+        times, outcome, patient = (
+            recorded[name].to_numpy() for name in ("predicted_at", "outcome", "patient_id")
+        )
+        tests, used = later_if_enough(tests, times, outcome, patient, calibrated_through)
     newest = recorded.loc[~tests, "predicted_at"].max()
     frame = pd.concat(
         [_original(definition, original), _recorded(definition, recorded)], ignore_index=True

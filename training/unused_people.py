@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from models.evaluation.counts import PatientRows
 from models.evaluation.suppression import FEWEST_OF_EACH, assessable
 from records.settings import Settings
 from training.cohort import Cohort
@@ -36,23 +37,26 @@ def later_if_enough(
     tests: npt.NDArray[np.bool_],
     times: npt.NDArray[np.datetime64],
     outcome: npt.NDArray[np.float64],
+    patient: npt.NDArray[np.generic],
     through: datetime,
 ) -> tuple[npt.NDArray[np.bool_], str | None]:
     """Return those of the testing predictions that are later than `through`, and None.
 
-    Where fewer than 100 of them have, or haven't, the event, no gate could pass on them: then all
+    Where fewer than 100 patients have, or haven't, the event, no gate could pass on them: then all
     that test are returned, and why a comparison on them says nothing of a champion that was
     calibrated through that time.
     """
     later = tests & (times > np.datetime64(through.replace(tzinfo=None)))
-    events, rows = int(outcome[later].sum()), int(later.sum())
-    if np.array_equal(later, tests) or assessable(events, rows - events):
+    counts = PatientRows(patient, outcome == 1, outcome == 0).count(later)
+    _, *people = counts.people
+    if np.array_equal(later, tests) or assessable(*people):
         return later, None
+    whose = "" if people == [counts.events, counts.non_events] else "patients "
     return tests, (
-        f"its calibration may have been fitted to {int(tests.sum()) - rows:,} of the "
+        f"its calibration may have been fitted to {int(tests.sum()) - counts.n:,} of the "
         f"{int(tests.sum()):,} later predictions, those through {through.date().isoformat()}; "
-        f"after that day there are {events:,} with and {rows - events:,} without the event, where "
-        f"{FEWEST_OF_EACH} of each are needed, so retrain again once there are"
+        f"after that day there are {people[0]:,} {whose}with and {people[1]:,} without the event, "
+        f"where {FEWEST_OF_EACH} of each are needed, so retrain again once there are"
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from models.evaluation.bootstrap import CaseWeighting, Estimate, PatientBootstrap, Reweight
 from models.evaluation.censoring import effective_size
 from models.evaluation.comparison import Comparison
+from models.evaluation.counts import PatientRows
 from models.evaluation.figures import (
     Drawn,
     Figures,
@@ -59,12 +60,15 @@ class DecisionCurve:
 class Evaluation:
     """How a model's risks agreed with what happened.
 
-    `unknown` rows carry no weight, their outcome being censored; `calibration_curve` is None where
-    the smoothed curve isn't defined.
+    `n`, `events` and `non_events` count rows. A patient with rows of both kinds is among those with
+    and among those without an event. `unknown` rows carry no weight, their outcome being censored;
+    `calibration_curve` is None where the smoothed curve isn't defined.
     """
 
     n: int
     patients: int
+    patients_with_event: int
+    patients_without_event: int
     events: int
     non_events: int
     unknown: int
@@ -159,7 +163,7 @@ def evaluate_beside(
 
     own = sample("risk", risk)
     beside = {name: sample(name, risks) for name, risks in others.items()}
-    subgroups = divide(groups or {}, own.figures, limits or ReportingLimits())
+    subgroups = divide(groups or {}, own.figures, bootstrap.patient, limits or ReportingLimits())
     for cases in bootstrap.case_weights(weighting):
         for one in (own, *beside.values()):
             one.draw(cases)
@@ -193,14 +197,10 @@ class EvaluationSample:
         """Return the figures with their intervals."""
         figures, own = self.figures, self.figures.weights[None, :]
         value, drawn = self._drawn
-        counted = figures.weights > 0
-        events = int(figures.y[counted].sum())
+        counts = PatientRows.weighted(bootstrap.patient, figures.y, figures.weights).count()
         return Evaluation(
-            n=figures.y.size,
-            patients=bootstrap.patients,
-            events=events,
-            non_events=int(counted.sum()) - events,
-            unknown=int((~counted).sum()),
+            **asdict(counts),
+            unknown=counts.n - counts.events - counts.non_events,
             effective_n=effective_size(figures.weights),
             draws=bootstrap.draws,
             seed=bootstrap.seed,

@@ -5,12 +5,13 @@ worse for one of them: read calibration and net benefit first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.bootstrap import Estimate, estimate, simultaneous
+from models.evaluation.counts import PatientRows
 from models.evaluation.figures import (
     BOUNDS,
     Drawn,
@@ -19,12 +20,8 @@ from models.evaluation.figures import (
     gather,
     subtract,
 )
-from models.evaluation.inputs import FloatArray, check_length
-from models.evaluation.suppression import (
-    ReportingLimits,
-    why_not_assessable,
-    withheld,
-)
+from models.evaluation.inputs import FloatArray, IntArray, check_length
+from models.evaluation.suppression import ReportingLimits
 from models.figure_names import AT_THRESHOLDS, SCALARS
 
 NOT_RECORDED = "not recorded"
@@ -32,7 +29,7 @@ NOT_RECORDED = "not recorded"
 
 @dataclass(frozen=True, slots=True)
 class SubgroupEvaluation:
-    """One group of one characteristic; counts are None where they are withheld.
+    """One group of one characteristic; counts, of rows and of patients, are None where withheld.
 
     A group that isn't assessable has a `reason`; where the limits of reporting don't let it be
     shown, it has no figures either. `differences` are to all rows outside the group (that of
@@ -45,19 +42,15 @@ class SubgroupEvaluation:
     n: int | None
     events: int | None
     non_events: int | None
+    patients: int | None
+    patients_with_event: int | None
+    patients_without_event: int | None
     assessable: bool
     reason: str | None
     figures: dict[str, Estimate]
     at_thresholds: tuple[ThresholdEvaluation, ...]
     differences: dict[str, Estimate]
     differences_at_thresholds: tuple[ThresholdEvaluation, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    n: int
-    events: int
-    non_events: int
 
 
 class SubgroupSample:
@@ -69,18 +62,19 @@ class SubgroupSample:
         group: str,
         members: npt.NDArray[np.bool_],
         overall: Figures,
+        rows: PatientRows,
         limits: ReportingLimits,
         hidden: bool,
     ) -> None:
         self.characteristic = characteristic
         self.group = group
         self.hidden = hidden
-        self.counts = _count(overall, members)
-        not_shown = _why_not_shown(self.counts, limits, hidden)
-        self.reason = not_shown or why_not_assessable(self.counts.events, self.counts.non_events)
+        self.counts = rows.count(members)
+        not_shown = _why_withheld(limits) if hidden else self.counts.why_without_figures(limits)
+        self.reason = not_shown or self.counts.why_not_assessable()
         self._members = members
         self._figures = overall.part(members) if not_shown is None else None
-        rest = _why_not_shown(_count(overall, ~members), limits, hidden=False)
+        rest = rows.count(~members).why_without_figures(limits)
         self._rest = overall.part(~members) if self._figures and rest is None else None
         self._drawn: list[Drawn] = []
         self._rest_drawn: list[Drawn] = []
@@ -108,21 +102,26 @@ class SubgroupSample:
 
 
 def divide(
-    groups: Mapping[str, npt.ArrayLike], overall: Figures, limits: ReportingLimits
+    groups: Mapping[str, npt.ArrayLike],
+    overall: Figures,
+    patient: IntArray,
+    limits: ReportingLimits,
 ) -> tuple[SubgroupSample, ...]:
-    """Divide the rows by each characteristic and decide which groups may be shown and judged."""
+    """Divide the rows by each characteristic and decide which groups may be shown and judged.
+
+    `patient` says whose each row is, for few people may have many rows.
+    """
+    rows = PatientRows.weighted(patient, overall.y, overall.weights)
     samples: list[SubgroupSample] = []
     for characteristic, values in groups.items():
         names = group_names(values)
         check_length(names, overall.y.size, f"groups[{characteristic!r}]")
         found = np.unique(names)
-        counts = [_count(overall, names == name) for name in found]
-        hidden = withheld(
-            [(c.n, c.events, c.non_events) for c in counts],
-            (limits.people, limits.cell, limits.cell),
-        )
+        hidden = rows.withheld([names == name for name in found], limits)
         samples += [
-            SubgroupSample(characteristic, str(name), names == name, overall, limits, bool(hide))
+            SubgroupSample(
+                characteristic, str(name), names == name, overall, rows, limits, bool(hide)
+            )
             for name, hide in zip(found, hidden, strict=True)
         ]
     return tuple(samples)
@@ -138,9 +137,7 @@ def evaluate_subgroups(
         SubgroupEvaluation(
             characteristic=sample.characteristic,
             group=sample.group,
-            n=None if sample.hidden else sample.counts.n,
-            events=None if sample.hidden else sample.counts.events,
-            non_events=None if sample.hidden else sample.counts.non_events,
+            **_shown_counts(sample),
             assessable=sample.reason is None,
             reason=sample.reason,
             figures=own[0],
@@ -218,21 +215,12 @@ def group_names(values: npt.ArrayLike) -> npt.NDArray[np.str_]:
     return np.array(names, dtype=np.str_).reshape(given.shape)
 
 
-def _count(overall: Figures, members: npt.NDArray[np.bool_]) -> _Counts:
-    counted = members & (overall.weights > 0)
-    events = int(overall.y[counted].sum())
-    return _Counts(int(members.sum()), events, int(counted.sum()) - events)
+def _shown_counts(sample: SubgroupSample) -> dict[str, int | None]:
+    return {name: None if sample.hidden else count for name, count in asdict(sample.counts).items()}
 
 
-def _why_not_shown(counts: _Counts, limits: ReportingLimits, hidden: bool) -> str | None:
-    if hidden:
-        return (
-            f"withheld: a group here has fewer than {limits.people} people, or fewer than "
-            f"{limits.cell} with or without the event, or would give such a group away"
-        )
-    if counts.events < limits.events or counts.non_events < limits.non_events:
-        return (
-            f"not assessable: {counts.events:,} events and {counts.non_events:,} non-events, "
-            f"where {limits.events} and {limits.non_events} are needed"
-        )
-    return None
+def _why_withheld(limits: ReportingLimits) -> str:
+    return (
+        f"withheld: a group here has fewer than {limits.people} people, or fewer than "
+        f"{limits.cell} with or without the event, or would give such a group away"
+    )

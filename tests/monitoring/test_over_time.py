@@ -93,9 +93,21 @@ def test_a_handful_of_silent_ones_is_withheld_and_does_not_follow_from_the_rest(
     (window,) = judged(clinic)
     assert [row["predictions"] for row in window.apart] == [None, None]
     assert {row["reason"] for row in window.apart} == {
-        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 events or "
-        "non-events"
+        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 with or "
+        "without the event"
     }
+
+
+def test_many_predictions_of_one_patient_with_the_event_are_withheld(clinic: Clinic) -> None:
+    record(clinic, 1, 300)
+    clinic.report_outcomes(
+        clinic.record(date(2024, 1, 4), 40, shown=False, patient="f" * 64), [True] * 40, days=90
+    )
+    clinic.report_outcomes(clinic.record(date(2024, 1, 5), 60, shown=False), [False] * 60, days=90)
+
+    (window,) = judged(clinic)
+
+    assert [row["predictions"] for row in window.apart] == [None, None]
 
 
 def test_a_group_whose_outcomes_nobody_reported_is_said_to_be_that_and_no_small_one(
@@ -108,8 +120,8 @@ def test_a_group_whose_outcomes_nobody_reported_is_said_to_be_that_and_no_small_
     reasons = {row["group"]: row["reason"] for row in window.apart}
     unreported = "withheld: 98 % of its outcomes are unreported, and too few are known"
     beside = (
-        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 events or "
-        "non-events"
+        "withheld: it or a group beside it has fewer than 10 patients, or fewer than 5 with or "
+        "without the event"
     )
     assert reasons == {"Silent": unreported, "Shown": beside}
 

@@ -71,6 +71,13 @@ def test_nothing_is_claimed_of_few_events(clinic: Clinic) -> None:
     assert year.figures == {}
 
 
+def test_nothing_is_claimed_of_many_events_of_few_people(clinic: Clinic) -> None:
+    clinic.report_outcomes(clinic.record(FIRST, 30, patient="f" * 64), [True] * 30, days=90)
+    clinic.report_outcomes(clinic.record(FIRST, 100), [False] * 100, days=90)
+    (year,) = performance(clinic)
+    assert year.judged.reason == "not claimed: 30 events of 1 patient, 20 are needed"
+
+
 def test_nothing_is_claimed_before_the_window_has_closed(clinic: Clinic) -> None:
     made = clinic.record(FIRST, 500)
     clinic.report_outcomes(made, drawn(made), days=90)

@@ -166,6 +166,17 @@ def test_groups_are_counted_and_small_ones_and_those_that_give_them_away_are_wit
     assert "110 or more" in {one["group"] for one in hidden}
 
 
+def test_many_rows_of_one_patient_are_a_group_of_one(
+    definition: Definition, population: Population
+) -> None:
+    men = population.columns["sex"] == "male"
+    one = replace(population, patient=np.where(men, -1, population.patient))
+
+    hidden = {each["group"] for each in group_counts(one, definition) if each["n"] is None}
+
+    assert {"Female", "Male"} <= hidden
+
+
 def test_dates_groups_and_differences_of_the_parts_are_on_the_card(later: Any) -> None:
     version, _ = later
 

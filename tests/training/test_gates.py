@@ -116,6 +116,23 @@ def test_no_gate_passes_on_a_group_of_fewer_than_100_that_the_definition_lets_be
     assert [result.passed for result in enough] == [True, True]
 
 
+@pytest.mark.parametrize("few", ["patients_with_event", "patients_without_event"])
+def test_no_gate_passes_on_many_rows_of_few_patients(few: str) -> None:
+    people = {"patients": 340, "patients_with_event": 100, "patients_without_event": 240}
+    enough = {**GROUPS[0], "n": 350, **people}
+    group = {**enough, few: 1}
+    asked = [EVERY, Gate(metric="auroc/sex/Female", at_least=0.75), AUROC]
+    figures = {f"{name}{end}": 0.8 for name in ("auroc", "auroc/sex/Female") for end in ENDS}
+
+    found = check_gates(asked, figures, [group], judged=group)
+
+    assert [result.result for result in found] == ["insufficient evidence"] * 3
+    assert "100 patients with and without an event, of which the group has" in found[0].words
+    assert "of which all who were judged have" in found[2].words
+    assert " of 1 patient" in str(shown_only(group))
+    assert all(one.passed for one in check_gates(asked, figures, [enough], judged=enough))
+
+
 @pytest.mark.parametrize(
     ("metric", "words"),
     [

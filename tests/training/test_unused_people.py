@@ -5,11 +5,13 @@ import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from numpy.typing import NDArray
 
 from auscult.summary import show_retrained
 from models.definition import DefinitionFile
@@ -258,13 +260,19 @@ def test_later_predictions_test_alone_only_if_a_gate_could_pass_on_them() -> Non
     tests = np.arange(400) >= 100
     outcome = (np.arange(400) % 2).astype(np.float64)
 
-    enough, none = later_if_enough(tests, times, outcome, datetime(2025, 7, 19, 23, tzinfo=UTC))
-    every, why = later_if_enough(tests, times, outcome, datetime(2025, 7, 20, 23, tzinfo=UTC))
+    def later(through: datetime, patient: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Any]:
+        return later_if_enough(tests, times, outcome, patient, through)
+
+    each = np.arange(400)
+    enough, none = later(datetime(2025, 7, 19, 23, tzinfo=UTC), each)
+    every, why = later(datetime(2025, 7, 20, 23, tzinfo=UTC), each)
 
     assert (int(enough.sum()), none) == (200, None)
     assert np.array_equal(every, tests)
     assert why is not None
     assert "fitted to 101 of the 300 later predictions" in why
     assert "after that day there are 100 with and 99 without the event" in why
-    untouched, none = later_if_enough(tests, times, outcome, datetime(2025, 1, 2, tzinfo=UTC))
+    untouched, none = later(datetime(2025, 1, 2, tzinfo=UTC), each)
     assert (int(untouched.sum()), none) == (300, None)
+    _, of_few = later(datetime(2025, 7, 19, 23, tzinfo=UTC), each // 4)
+    assert "there are 50 patients with and 50 without the event" in of_few

@@ -170,6 +170,91 @@ def test_a_group_is_assessable_from_100_events_and_non_events_whatever_may_be_sh
     assert (shown.reason is None) == (few == 100)
 
 
+def of_patients(patient, group_of, y=None, limits=LIMITS):
+    rows = len(patient)
+    return evaluate(
+        np.arange(rows) % 2 if y is None else y,
+        np.random.default_rng(1).uniform(0.1, 0.9, rows),
+        thresholds=[0.2],
+        patient_ids=patient,
+        seed=1,
+        draws=20,
+        groups={"race": group_of},
+        limits=limits,
+    )
+
+
+def test_many_rows_of_one_patient_are_withheld_and_no_evidence():
+    one = np.arange(1000) < 260
+
+    found = of_patients(np.where(one, 0, np.arange(1000)), np.where(one, "Z", "A"))
+
+    for shown in found.subgroups:  # the other one would give it away
+        assert (shown.n, shown.events, shown.patients, shown.figures) == (None, None, None, {})
+        assert not shown.assessable
+        assert shown.reason.startswith("withheld: ")
+
+
+@pytest.mark.parametrize("rows_each", [4, 3])
+def test_a_group_is_assessable_by_patients_with_and_without_an_event_not_by_rows(rows_each):
+    # of 4 rows each, both kinds: every patient is with an event and without one
+    patient = np.arange(1200) // 4
+    group_of = np.where(patient < (100 if rows_each == 4 else 99), "few", "many")
+
+    found = of_patients(patient, group_of)
+
+    few, many = group(found, "few"), group(found, "many")
+    patients = 100 if rows_each == 4 else 99
+    assert (few.n, few.events, few.non_events) == (4 * patients, 2 * patients, 2 * patients)
+    assert (few.patients, few.patients_with_event, few.patients_without_event) == (patients,) * 3
+    assert many.assessable
+    assert few.figures
+    assert few.assessable == (patients == 100)
+    assert few.reason == (
+        None
+        if patients == 100
+        else "shown, not assessable: 198 events of 99 patients and 198 non-events of 99 patients, "
+        "where a gate needs 100 of each"
+    )
+
+
+def test_the_whole_counts_its_patients_with_and_without_an_event():
+    found = of_patients(np.arange(1000) % 10, np.full(1000, "A"))
+
+    assert (found.n, found.events, found.non_events) == (1000, 500, 500)
+    assert (found.patients, found.patients_with_event, found.patients_without_event) == (10, 5, 5)
+
+
+def test_figures_and_cells_of_groups_count_people():
+    patient = np.arange(2400) // 2
+    y = patient % 2
+    few = (patient < 62) & (y == 1) | (patient >= 62) & (patient < 400)
+    limits = replace(LIMITS, events=220)
+
+    found = of_patients(patient, np.where(few, "few", "many"), y, limits)
+
+    shown = group(found, "few")
+    assert (shown.events, shown.patients_with_event) == (400, 200)
+    assert not shown.figures
+    assert shown.reason == (
+        "shown, not assessable: 400 events of 200 patients and 338 non-events of 169 patients, "
+        "where figures need 220 and 40, and a gate 100 of each"
+    )
+    cells = of_patients(patient, np.where(patient < 8, "few", "many"), y)
+    assert [one.n for one in cells.subgroups] == [None, None]
+
+
+def test_the_same_people_in_two_withheld_groups_hide_one_another_only_once():
+    # 12 patients have a row in each of two small wards; the two together are still 12 people
+    patient = np.r_[np.arange(12), np.arange(12), np.arange(12, 1200)]
+    ward = np.r_[np.full(12, "a"), np.full(12, "b"), np.arange(12, 1200) % 2 + 1].astype(object)
+
+    found = of_patients(patient, ward)
+
+    hidden = {one.group for one in found.subgroups if one.n is None}
+    assert {"a", "b"} < hidden
+
+
 def test_no_difference_is_given_to_a_rest_that_may_not_be_shown_itself(cohort):
     y, risk, _ = cohort
     few = np.zeros(ROWS, dtype=bool)
