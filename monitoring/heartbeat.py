@@ -9,7 +9,7 @@ from django.db.models import Max
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.streams import TRAFFIC
 from records import tenure
-from records.models import Alarm, MonitorRun, Stream
+from records.models import Alarm, MonitorRun, Stream, Tenure
 
 CHAMPION = "champion"
 # how often the job runs where it wasn't told; one run may be missed, then nobody should rely on it
@@ -128,6 +128,19 @@ def per_cent(part: int, whole: int) -> str:
     if part < whole and 100 * part > 99 * whole:
         return "more than 99 %"
     return f"{100 * part / whole:.0f} %"
+
+
+def models_in_records() -> tuple[str, ...]:
+    """Return every model that has been promoted or watched, whether its definition is found or not.
+
+    The environment of a job may lack the directory of the definitions, and silence would read as
+    health then.
+    """
+    tables = (Tenure.objects, MonitorRun.objects, Alarm.objects)
+    names: set[str] = set()
+    for rows in tables:
+        names.update(rows.order_by().values_list("model", flat=True).distinct())
+    return tuple(sorted(names))
 
 
 def heartbeats(names: Iterable[str], now: datetime) -> tuple[Heartbeat, ...]:

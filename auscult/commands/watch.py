@@ -1,5 +1,6 @@
 """Watching: the monitoring job and the reviewers' console."""
 
+import sys
 import time
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from auscult.commands.arguments import Version
 from auscult.database import now, open_records
 from auscult.screen import out, progress
 from models.errors import AuscultError
+from records.settings import Settings
 
 # exit codes beside 0 and 1
 ALARMS_OPEN, NOT_WATCHED = 3, 5
@@ -85,17 +87,13 @@ def _run(
 
 def _show_status(name: str) -> int:
     from auscult.summary import show_status
-    from models.catalogue import definitions
 
-    settings = open_records()
-    known = definitions(settings.models)
-    if name and name not in known:
-        raise AuscultError(f"there is no model {name}")
+    models = _models(name, open_records())
 
     from monitoring.console.references import references
     from monitoring.heartbeat import heartbeats, last_run
 
-    found = heartbeats([name] if name else known, now())
+    found = heartbeats(models, now())
     runs = {one.model: (one.version, last_run(one.model, one.version)) for one in found}
     show_status(
         found,
@@ -109,6 +107,28 @@ def _show_status(name: str) -> int:
     return ALARMS_OPEN if any(one.alarms for one in found) else 0
 
 
+def _models(name: str, settings: Settings) -> list[str]:
+    """Return the model that is named, or all that are defined or that the records know.
+
+    Says so of those whose definition isn't found: nothing can watch them with these settings.
+    """
+    from models.catalogue import definitions
+    from monitoring.heartbeat import models_in_records
+
+    defined, recorded = definitions(settings.models), models_in_records()
+    known = {*defined, *recorded}
+    if name and name not in known:
+        raise AuscultError(f"there is no model {name}; known are: {', '.join(sorted(known))}")
+    chosen = [name] if name else sorted(known)
+    for model in chosen:
+        if model not in defined:
+            sys.stderr.write(
+                f"auscult: the definition of {model} isn't found, and without it `auscult monitor` "
+                "can't watch it; name its directory in AUSCULT_MODELS\n"
+            )
+    return chosen
+
+
 def alarms(
     name: Annotated[str, typer.Argument(help="The model's name; none is all.")] = "",
 ) -> None:
@@ -118,17 +138,12 @@ def alarms(
     """
     from auscult.summary import show_alarms
 
-    settings = open_records()
-    from models.catalogue import definitions
+    models = _models(name, open_records())
+    from monitoring.alarms import OPEN_STATES
     from records.models import Alarm
 
-    known = definitions(settings.models)
-    if name and name not in known:
-        raise AuscultError(f"there is no model {name}")
-    from monitoring.alarms import OPEN_STATES
-
     listed = 0
-    for model in [name] if name else sorted(known):
+    for model in models:
         found = list(Alarm.objects.filter(model=model, state__in=OPEN_STATES).order_by("pk"))
         if found:
             out.print(f"[bold]{model}[/bold]")

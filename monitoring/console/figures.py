@@ -6,9 +6,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from models.catalogue import definitions
-from monitoring.console.model_pages import auscult_settings
-from monitoring.heartbeat import Heartbeat, heartbeats
+from monitoring.heartbeat import Heartbeat, heartbeats, models_in_records
 from records import corrections
 from records.clients import authenticate
 
@@ -26,8 +24,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if client is None or "read" not in client.scopes:
         status = 401 if client is None else 403
         return HttpResponse("an API key with the scope `read` is needed\n", status=status)
-    found = heartbeats(definitions(auscult_settings().models), now)
-    return HttpResponse(exposed(found), content_type=CONTENT_TYPE)
+    return HttpResponse(exposed(heartbeats(models_in_records(), now)), content_type=CONTENT_TYPE)
 
 
 def exposed(found: tuple[Heartbeat, ...]) -> bytes:

@@ -11,7 +11,14 @@ from django.views.decorators.http import require_safe
 from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.console.accounts import viewers
-from monitoring.console.overview import ModelSummary, assurance, by_site, summaries, summary
+from monitoring.console.overview import (
+    ModelSummary,
+    assurance,
+    by_site,
+    summaries,
+    summary,
+    undefined,
+)
 from monitoring.console.performance_tables import performance_tables
 from monitoring.console.references import references
 from monitoring.console.trends import (
@@ -41,8 +48,12 @@ SITES_SHOWN = 50
 @viewers
 def all_models(request: HttpRequest) -> HttpResponse:
     """Show every model."""
-    found = summaries(auscult_settings(), timezone.now())
-    return render(request, "console/models.html", {"models": found})
+    settings = auscult_settings()
+    context = {
+        "models": summaries(settings, timezone.now()),
+        "undefined": undefined(settings),
+    }
+    return render(request, "console/models.html", context)
 
 
 @require_safe

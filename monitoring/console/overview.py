@@ -11,7 +11,13 @@ from models.catalogue import definitions
 from models.definition import Definition
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.console.trends import days_of, traffic_spark
-from monitoring.heartbeat import Heartbeat, heartbeat, last_run, version_in_use
+from monitoring.heartbeat import (
+    Heartbeat,
+    heartbeat,
+    last_run,
+    models_in_records,
+    version_in_use,
+)
 from monitoring.streams import TRAFFIC
 from monitoring.validity import Validity, validity
 from records.models import Alarm, MonitorRun, Prediction
@@ -62,6 +68,12 @@ def summaries(settings: Settings, now: datetime) -> list[ModelSummary]:
     known = definitions(settings.models)
     found = [summary(file.definition, now) for file in known.values()]
     return sorted(found, key=lambda one: (-len(one.cases), one.definition.title))
+
+
+def undefined(settings: Settings) -> list[str]:
+    """Return the models that the records know and whose definition isn't found."""
+    known = definitions(settings.models)
+    return [name for name in models_in_records() if name not in known]
 
 
 def summary(definition: Definition, now: datetime) -> ModelSummary:
