@@ -25,7 +25,7 @@ THRESHOLD_TITLES: Final = {
     "specificity": "Specificity",
     "ppv": "Positive predictive value",
     "npv": "Negative predictive value",
-    "alerts_per_100": "Alerts per 100 people",
+    "alerts_per_100": "Alerts per 100 predictions",
 }
 _COUNTED_TITLES: Final = {"data_suspicions": "Suspicions about the data"}
 SCALARS: Final = tuple(SCALAR_TITLES)

@@ -20,7 +20,7 @@ from training.evidence import RECALIBRATED, SITE
 from training.gates import shown_only
 from training.making_facts import monotone
 from training.reporting import reports
-from training.table_facts import left_out, set_to_missing
+from training.table_facts import available_words, left_out, set_to_missing
 
 if TYPE_CHECKING:
     from training.plots import Drawing
@@ -87,6 +87,7 @@ def card_files(
             "site": "Site",
             **{group.name: group.title for group in file.definition.subgroups},
         },
+        available=available_words(evidence),
         titles=TITLES,
         threshold_titles=THRESHOLD_TITLES,
         pictures=[

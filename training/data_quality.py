@@ -60,12 +60,14 @@ def assess_quality(
     """Describe a cohort's admitted rows; suspicions don't stop a run, faults did so before."""
     weights = population.weights()
     counted = weights > 0
+    patients, patient = np.unique(population.patient, return_inverse=True)
     measured = [
         measure_feature(
             feature,
             population.columns[feature.name],
             population.outcome,
             weights,
+            patient,
             fewest=definition.smallest_group.people,
         )
         for feature in definition.features
@@ -73,7 +75,7 @@ def assess_quality(
     events = int(population.outcome[counted].sum())
     return DataQuality(
         rows=len(population),
-        patients=len(np.unique(population.patient)),
+        patients=len(patients),
         events=events,
         non_events=int(counted.sum()) - events,
         unknown=int((~counted).sum()),

@@ -17,6 +17,8 @@ from models.evaluation.suppression import withheld
 from models.feature import Feature
 from training.population import FloatArray
 
+IntArray = npt.NDArray[np.intp]
+Rows = npt.NDArray[np.bool_]
 QUANTILES: Final = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
 _FEWEST_OF_EACH: Final = 10  # known events and non-events, fewer of which rank well by chance
 _FEWEST_A_CATEGORY: Final = 10  # known rows by category, fewer of which tell outcomes by chance
@@ -54,10 +56,14 @@ def measure_feature(
     column: npt.NDArray[np.generic],
     outcome: FloatArray,
     weights: FloatArray,
+    patient: IntArray,
     *,
     fewest: int,
 ) -> tuple[FeatureQuality, FeatureQuality]:
-    """Return a feature's figures as they are, for what is suspected of it, and as published."""
+    """Return a feature's figures as they are, for what is suspected of it, and as published.
+
+    `patient` numbers whose each row is, from 0; fewer than `fewest` of them are few people.
+    """
     missing = is_missing(feature, column)
     known = column[~missing]
     counts = Counter(known.tolist())
@@ -72,8 +78,10 @@ def measure_feature(
         missing_share_with_event=_share(missing[event]),
         missing_share_without_event=_share(missing[no_event]),
         distinct=len(counts),
-        quantiles=_quantiles(known.astype(np.float64), fewest) if numeric and known.size else None,
-        categories=None if numeric else _tally(feature.categories, counts, fewest),
+        quantiles=_quantiles(known.astype(np.float64), patient[~missing], fewest)
+        if numeric and known.size
+        else None,
+        categories=None if numeric else _tally(feature.categories, column, patient, counts, fewest),
         largest_share=max(counts.values()) / known.size if known.size else 0.0,
         auroc=(_auroc if numeric else _auroc_of_categories)(
             known, outcome[~missing], weights[~missing]
@@ -81,7 +89,7 @@ def measure_feature(
         missingness_auroc=_auroc(missing, outcome, weights),
     )
     groups = (event, no_event, ~(event | no_event))
-    return exact, _published(exact, column, missing, counts, groups, fewest)
+    return exact, _published(exact, column, missing, counts, groups, patient, fewest)
 
 
 def _published(
@@ -89,12 +97,13 @@ def _published(
     column: npt.NDArray[np.generic],
     missing: npt.NDArray[np.bool_],
     counts: Mapping[Any, int],
-    groups: tuple[npt.NDArray[np.bool_], ...],
+    groups: tuple[Rows, ...],
+    patient: IntArray,
     fewest: int,
 ) -> FeatureQuality:
     """Withhold shares and AUROCs that, with counts that are public, give a count of few people."""
     shown = exact
-    if _few(fewest, *_by_group(missing, groups), *_by_group(~missing, groups)):
+    if _few(fewest, *_by_group(missing, groups, patient), *_by_group(~missing, groups, patient)):
         shown = replace(
             shown,
             missing_share_with_event=None,
@@ -102,12 +111,12 @@ def _published(
             missingness_auroc=None,
         )
     if exact.categories is not None or len(counts) <= 2:  # a table, which its AUROC would complete
-        cells = (n for value in counts for n in _by_group(_equal(column, value), groups))
+        cells = (n for value in counts for n in _by_group(_equal(column, value), groups, patient))
         if _few(fewest, *cells):
             shown = replace(shown, auroc=None)
-    largest = max(counts.values(), default=0)
-    others = sum(counts.values()) - largest
-    if _few(fewest, largest, others) or None in (exact.categories or {}).values():
+    largest = _equal(column, max(counts, key=lambda value: counts[value], default=None)) & ~missing
+    others = _people(patient, ~largest & ~missing)
+    if _few(fewest, _people(patient, largest), others) or None in (exact.categories or {}).values():
         shown = replace(shown, largest_share=None)
     return shown
 
@@ -121,33 +130,46 @@ def _few(fewest: int, *counts: int) -> bool:
     return any(0 < count < fewest for count in counts)
 
 
-def _by_group(
-    rows: npt.NDArray[np.bool_], groups: tuple[npt.NDArray[np.bool_], ...]
-) -> tuple[int, ...]:
-    return tuple(int((rows & group).sum()) for group in groups)
+def _by_group(rows: Rows, groups: tuple[Rows, ...], patient: IntArray) -> tuple[int, ...]:
+    return tuple(_people(patient, rows & group) for group in groups)
 
 
-def _equal(column: npt.NDArray[np.generic], value: Any) -> npt.NDArray[np.bool_]:
+def _people(patient: IntArray, rows: Rows) -> int:
+    return int(np.count_nonzero(np.bincount(patient[rows])))
+
+
+def _equal(column: npt.NDArray[np.generic], value: Any) -> Rows:
     return np.asarray(column == value, dtype=np.bool_)
 
 
-def _quantiles(known: FloatArray, fewest: int) -> dict[str, float | None]:
+def _quantiles(known: FloatArray, patient: IntArray, fewest: int) -> dict[str, float | None]:
     found = zip(QUANTILES, np.quantile(known, tuple(QUANTILES.values())).tolist(), strict=True)
     return {
         name: value
-        if min(np.count_nonzero(known <= value), np.count_nonzero(known >= value)) >= fewest
+        if min(_people(patient, known <= value), _people(patient, known >= value)) >= fewest
         else None
         for name, value in found
     }
 
 
 def _tally(
-    categories: Mapping[str, str], counts: Mapping[Any, int], fewest: int
+    categories: Mapping[str, str],
+    column: npt.NDArray[np.generic],
+    patient: IntArray,
+    counts: Mapping[Any, int],
+    fewest: int,
 ) -> dict[str, int | None]:
-    """Count people by category; small groups can't be got back from the others and the total."""
+    """Count rows by category, such that those of few people don't follow from the others."""
     there = [name for name in categories if name in counts]
-    cells = np.array([[counts[name]] for name in there]).reshape(-1, 1)
-    small = {name for name, hide in zip(there, withheld(cells, [fewest]), strict=True) if hide}
+    rows = [_equal(column, name) for name in there]
+
+    def together(hidden: Rows) -> tuple[int]:
+        chosen = [own for own, hide in zip(rows, hidden, strict=True) if hide]
+        return (_people(patient, np.logical_or.reduce(chosen)),)
+
+    cells = np.array([[_people(patient, own)] for own in rows]).reshape(-1, 1)
+    hidden = withheld(cells, [fewest], together)
+    small = {name for name, hide in zip(there, hidden, strict=True) if hide}
     return {
         title: None if name in small else counts.get(name, 0) for name, title in categories.items()
     }

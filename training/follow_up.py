@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from models.amounts import counted
 from models.definition import Definition
 from models.errors import CohortError
@@ -26,7 +29,7 @@ def refuse_lost(
 
     What to do about it depends on where the rows are from, which `retraining` says of a challenger.
     """
-    lost = _lost(definition, population)
+    lost = int(_lost(definition, population).sum())
     if lost:
         raise CohortError(
             f"{source} can't be used: {_words(definition, counted(lost, 'row'))}. "
@@ -52,17 +55,17 @@ def _remedy(definition: Definition, lost: int, retraining: Mapping[str, Any] | N
 def suspect_lost(definition: Definition, population: Population) -> tuple[str, ...]:
     """Say the same as a suspicion, without the count of few; a made version can't be refused it."""
     lost = _lost(definition, population)
-    if not lost:
+    if not lost.any():
         return ()
-    few = lost < definition.smallest_group.people
-    return (_words(definition, "a few rows" if few else counted(lost, "row")),)
+    few = len(np.unique(population.patient[lost])) < definition.smallest_group.people
+    return (_words(definition, "a few rows" if few else counted(int(lost.sum()), "row")),)
 
 
-def _lost(definition: Definition, population: Population) -> int:
+def _lost(definition: Definition, population: Population) -> npt.NDArray[np.bool_]:
     days = population.follow_up_days
     if days is None or not claims_nobody_censored(definition):
-        return 0
-    return int(((population.outcome == 0) & (days < population.horizon_days)).sum())
+        return np.zeros(len(population), dtype=np.bool_)
+    return np.asarray((population.outcome == 0) & (days < population.horizon_days))
 
 
 def _words(definition: Definition, rows: str) -> str:

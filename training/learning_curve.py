@@ -22,8 +22,8 @@ _FEWEST_EVENTS = 10
 class LearningPoint:
     """How trees fitted to so many people did on one fold of others.
 
-    Under censoring `people` are as many of known outcome as the rows are worth, as in the sample
-    size: those of unknown outcome weigh nothing in the fit.
+    `people` are patients, however many rows they have; under censoring, as many of known outcome as
+    the rows are worth, as in the sample size: those of unknown outcome weigh nothing in the fit.
     """
 
     people: int

@@ -36,14 +36,19 @@ def mixtures(frame: pd.DataFrame, definition: Definition) -> tuple[str, ...]:
         feature = definition.by_name[name]
         if feature.kind == "numeric" and feature.unit is not None:
             amounts = numbers(frame[name]).to_numpy()
-            usable = amounts[np.isfinite(amounts) & (amounts > 0)]
+            positive = np.isfinite(amounts) & (amounts > 0)
+            usable, patients = amounts[positive], frame["patient_id"].to_numpy()[positive]
             if len(usable) >= _FEWEST_ROWS:
-                found += list(_words(usable, feature, feature.unit, definition))
+                found += list(_words(usable, patients, feature, feature.unit, definition))
     return tuple(found)
 
 
 def _words(
-    usable: FloatArray, feature: Feature, unit: str, definition: Definition
+    usable: FloatArray,
+    patients: npt.NDArray[np.generic],
+    feature: Feature,
+    unit: str,
+    definition: Definition,
 ) -> Iterator[str]:
     for other in accepted_units(unit, feature.analyte)[1:]:
         converted = convert(usable, other, to=unit, analyte=feature.analyte)
@@ -51,8 +56,9 @@ def _words(
         if not rows.any():
             continue
         fewest = definition.smallest_group.people
-        if rows.sum() < fewest:
-            yield f"{feature.title}: fewer than {fewest} values {MIXED} {other} among {unit}"
+        if len(set(patients[rows])) < fewest:
+            of = "values" if rows.sum() < fewest else "people's values"
+            yield f"{feature.title}: fewer than {fewest} {of} {MIXED} {other} among {unit}"
             continue
         yield (
             f"{feature.title}: {rows.sum():,} of {len(usable):,} values {MIXED} {other} among "

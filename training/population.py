@@ -12,7 +12,7 @@ import pandas as pd
 from models.definition import Definition
 from models.encoding import complete_columns, encode_table, row_faults
 from models.errors import CohortError
-from models.evaluation.censoring import CensoringWeighter
+from models.evaluation.censoring import CensoringWeighter, effective_size
 from training.cohort import Cohort, characteristic_columns, input_features
 from training.cohort_faults import faults, numbers, outside_range, times
 
@@ -90,9 +90,13 @@ class Population:
         return np.ones(len(self)) if weighter is None else weighter.weights().weights
 
     def effective_size(self) -> int:
-        """Return how many people of known outcome these rows are worth, under censoring."""
-        weighter = self.censoring()
-        return len(self) if weighter is None else round(weighter.weights().effective_n)
+        """Return how many people of known outcome these rows are worth, under censoring.
+
+        Several rows of a patient are one person, of the rows' mean weight.
+        """
+        place = np.unique(self.patient, return_inverse=True)[1]
+        weight = np.bincount(place, weights=self.weights()) / np.bincount(place)
+        return round(effective_size(weight))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from training.beside_champion import differences_words
 from training.case_mix_facts import representativeness
 from training.making_facts import TREES_MISSING, trees_handling
 from training.table_facts import (
+    available_words,
     counts_words,
+    group_sizes_words,
     left_out_words,
     missing_in_training_words,
     missing_words,
@@ -68,8 +70,9 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     return {
         "objectives": f"Updating of version {first} for another population, with its validation "
         "there",
-        "sample_size": f"The table as it was. The {size['available']:,} people that the trees were "
-        f"fitted to, and not these, stand against the {size['needed']:,} that a regression's "
+        "sample_size": f"The table as it was. The {available_words(evidence, 'people')} that the "
+        f"trees were fitted to, and not these, stand against the {size['needed']:,} that a "
+        "regression's "
         f"{size['parameters']} candidate parameters need (Riley 2020)",
         "predictor_handling": f"As in version {trees['version']}: {trees_handling(definition)}",
         "model": f"Gradient-boosted trees ({parameters}), those of version {trees['version']}, "
@@ -83,10 +86,9 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
 def _of_evaluation(evidence: Mapping[str, Any]) -> dict[str, str | None]:
     made, source = evidence["recalibration"], evidence["cohort"]["source"]
     groups = evidence["model_evidence"]["evaluation"]["subgroups"]
-    counts = [f"{one['group']} {one['n']:,}" for one in groups if one["n"] is not None]
     return {
         "external_data": f"{_renewed(evidence)}. {made['same_people']}",
-        "external_representativeness": ", ".join(counts) or None,
+        "external_representativeness": group_sizes_words(groups) or None,
         "external_method": evidence["split"]["method"],
         "calculation": "By the trees as they were, with a calibration that was fitted to the other "
         "folds; the one that is served is fitted to all of them",

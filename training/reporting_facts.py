@@ -12,7 +12,9 @@ from training.making_facts import missing_handling, monotone, predictor_handling
 from training.recalibrated_facts import recalibrated_facts
 from training.retrained_facts import limits_of_records, retrained_facts
 from training.table_facts import (
+    available_words,
     counts_words,
+    group_sizes_words,
     left_out_words,
     missing_words,
     set_to_missing,
@@ -140,7 +142,8 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
     return {
         "data_source": f"{evidence['cohort']['source']} (SHA-256 {evidence['cohort']['digest']})",
         "sample_size": f"The cohort as it was. The regression's {size['parameters']} candidate "
-        f"parameters need {size['needed']:,} people; there are {size['available']:,} (Riley 2020)",
+        f"parameters need {size['needed']:,} people; there are {available_words(evidence)} "
+        "(Riley 2020)",
         "partition": split["method"],
         "predictor_handling": predictor_handling(definition, evidence),
         "model": f"Gradient-boosted trees ({parameters}; {own['trials']} trials searched), "
@@ -191,12 +194,7 @@ def _clusters(evidence: Mapping[str, Any], sites: list[Any]) -> str | None:
 
 
 def _groups(own: Mapping[str, Any]) -> str:
-    shown = [
-        f"{group['group']} {group['n']:,}"
-        for group in own["evaluation"]["subgroups"]
-        if group["n"] is not None
-    ]
-    return ", ".join(shown) or "none"
+    return group_sizes_words(own["evaluation"]["subgroups"]) or "none"
 
 
 def _of_performance(evidence: Mapping[str, Any]) -> dict[str, str | None]:

@@ -17,7 +17,7 @@ SHARE_OF_MOST_R2: Final = 0.15  # assumed where nothing is known before (Riley e
 
 @dataclass(frozen=True, slots=True)
 class SampleSize:
-    """The people needed by each criterion, and the people there are.
+    """The people needed by each criterion, and the people there are, who are no rows.
 
     `for_shrinkage`: predictors' effects shrink by 10 % at most; `for_optimism`: the apparent
     Nagelkerke R2 exceeds the true one by 0.05 at most; `for_the_mean`: the overall risk is known

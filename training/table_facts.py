@@ -1,6 +1,6 @@
 """What is said of a table: its rows, those left out, what is missing and what is suspicious."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from models.definition import Definition
@@ -82,3 +82,27 @@ def _share(share: float | None) -> str:
 def suspicions_words(quality: Mapping[str, Any]) -> str:
     """Return what is suspicious in a table, or that nothing is."""
     return "; ".join(quality["suspicions"]) or "nothing"
+
+
+def available_words(evidence: Mapping[str, Any], noun: str = "") -> str:
+    """Say how many people the sample size is held against, and of how many rows if they differ.
+
+    In evidence from before patients were counted they are rows.
+    """
+    people, part = evidence["sample_size"]["available"], evidence["split"]["training"]
+    words = f"{people:,} {noun}".strip()
+    if part["rows"] in (part["patients"], people):
+        return words
+    return f"{words} (in {part['rows']:,} rows)"
+
+
+def group_sizes_words(groups: Iterable[Mapping[str, Any]]) -> str:
+    """List the groups that are shown with their rows, and their patients where these are fewer."""
+    return ", ".join(
+        f"{group['group']} {_size(group)}" for group in groups if group["n"] is not None
+    )
+
+
+def _size(group: Mapping[str, Any]) -> str:
+    rows, patients = group["n"], group.get("patients", group["n"])
+    return f"{rows:,}" if rows == patients else f"{rows:,} rows of {patients:,} patients"

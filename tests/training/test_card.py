@@ -1,6 +1,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,6 +200,65 @@ def test_each_group_that_is_shown_on_few_people_says_that_it_is_not_assessable(
             f"{group['non_events']} non-events, where a gate needs 100 of each</em></td>"
         ) in page
     assert "has too few people with or without the event for any conclusion" in page
+
+
+@pytest.fixture(scope="module")
+def of_visits(
+    definition_file: DefinitionFile, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Any]]:
+    """The card and the evidence of a version that was trained on two visits of each patient."""
+    frame = people(1000)
+    visits = cohort(frame.assign(patient_id=[f"P{number // 2}" for number in frame.index]))
+    version = train(
+        definition_file,
+        visits,
+        TrainOptions(trained_by="Ada", quick=True, draws=40, seed=7),
+        settings=Settings(home=tmp_path_factory.mktemp("visits")),
+        progress=lambda *_: None,
+        now=NOW,
+    )
+    evidence = json.loads((version.directory / "evidence.json").read_bytes())
+    return (version.directory / "card.html").read_text(encoding="utf-8"), evidence
+
+
+def test_where_patients_have_several_rows_the_card_tells_people_from_rows(
+    page: str, of_visits: tuple[str, dict[str, Any]]
+) -> None:
+    card, evidence = of_visits
+    size = evidence["sample_size"]
+    women = evidence["model_evidence"]["evaluation"]["subgroups"]
+    woman = next(one for one in women if one["group"] == "Female")
+    rows, patients = woman["n"], woman["patients"]
+
+    assert size["available"] == 500
+    assert size["enough"] == (size["needed"] <= 500)
+    assert "There are 500 (in 1,000 rows): " in card
+    assert "people; there are 500 (in 1,000 rows) (Riley 2020)" in card
+    assert "<th>Group</th><th>Rows</th><th>Patients</th><th>Events</th>" in card
+    assert f'<td class="number">{rows}</td><td class="number">{patients}</td>' in card
+    assert f"Female {rows} rows of {patients} patients" in card
+    assert page.count("<th>People</th><th>Events</th>") == 2  # and the learning curve
+    assert "rows of" not in page.partition("Groups among the judged: ")[2].partition("</td>")[0]
+
+
+def test_a_card_of_evidence_from_before_patients_were_counted_says_so(
+    definition_file: DefinitionFile, of_visits: tuple[str, dict[str, Any]]
+) -> None:
+    _, evidence = of_visits
+    judged = evidence["model_evidence"]["evaluation"]
+    earlier = [
+        {name: value for name, value in group.items() if not name.startswith("patients")}
+        for group in judged["subgroups"]
+    ]
+    evaluation = {**judged, "subgroups": earlier}
+
+    files = card_files(
+        definition_file,
+        {**evidence, "model_evidence": {**evidence["model_evidence"], "evaluation": evaluation}},
+        {},
+    )
+
+    assert '<td class="number">not counted</td>' in files["card.html"].decode()
 
 
 PLAIN = (

@@ -160,6 +160,33 @@ def test_shares_of_missing_values_give_no_count_of_few_people(
     assert found.missing == sum(cells[:3])
 
 
+def test_many_rows_of_one_patient_are_few_people(definition: Definition, now: datetime) -> None:
+    frame = people()
+    one = frame.index < 60
+    frame["crp"] = np.where(one, 500.0, frame["crp"].clip(upper=400))
+    frame["creatinine"] = frame["creatinine"].fillna(1.0).mask(one)
+    frame["ward"] = np.where(one, "geriatrics", np.where(frame.index % 2, "surgery", "medicine"))
+
+    many = _assess(frame, definition, now)
+    few = _assess(frame.assign(patient_id=frame["patient_id"].mask(one, "P0")), definition, now)
+
+    assert (few.rows, few.patients) == (700, 641)
+    quantiles = _feature(many, "crp").quantiles
+    withheld = _feature(few, "crp").quantiles
+    assert quantiles is not None
+    assert withheld is not None
+    assert quantiles["q99"] == 500.0
+    assert withheld["q99"] is None
+    assert withheld["median"] == quantiles["median"]
+    assert (_feature(many, "ward").categories or {})["Geriatrics"] == 60
+    assert (_feature(few, "ward").categories or {})["Geriatrics"] is None
+    assert list((_feature(few, "ward").categories or {}).values()).count(None) == 2
+    assert _feature(many, "creatinine").missing_share_with_event is not None
+    assert _feature(few, "creatinine").missing_share_with_event is None
+    assert _feature(many, "ward").auroc is not None
+    assert _feature(few, "ward").auroc is None
+
+
 def test_of_few_known_values_no_share_is_told_in_words_either(
     definition: Definition, now: datetime
 ) -> None:

@@ -111,6 +111,17 @@ def test_mixed_units_fail_the_gate_of_data_quality(definition: Definition) -> No
     assert "look like umol/L" in gate.words
 
 
+def test_how_many_values_of_few_people_look_so_is_withheld(definition: Definition) -> None:
+    mixed = _mixed("creatinine", 88.42, 30)
+    changed = mixed["creatinine"] > 20
+
+    (words,) = mixtures(mixed, definition)
+    (few,) = mixtures(mixed.assign(patient_id=mixed["patient_id"].mask(changed, "P0")), definition)
+
+    assert " values look like umol/L among mg/dL (median " in words
+    assert few == ("Creatinine in serum: fewer than 5 people's values look like umol/L among mg/dL")
+
+
 def test_few_rows_or_none_known_are_not_judged(definition: Definition) -> None:
     assert mixtures(_mixed("creatinine", 88.42, 5, total=40), definition) == ()
     assert mixtures(people(200).assign(creatinine=np.nan), definition) == ()

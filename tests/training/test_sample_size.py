@@ -84,6 +84,20 @@ def test_the_learning_curve_counts_people_of_unknown_outcome_by_what_they_are_wo
     assert points[-1].events == int(learning.outcome[weights > 0].sum())
 
 
+def test_several_rows_of_a_patient_are_one_person(definition: Definition) -> None:
+    rows, _ = admit(cohort(people(900)), definition, NOW)
+    whose = np.arange(900) // 3
+    visits = replace(rows, patient=whose)
+    lost, _ = admit(cohort(followed(900)), definition, NOW)
+
+    points = learning_curve(definition, visits, BoosterParameters(rounds=20), 1)
+
+    assert (rows.effective_size(), visits.effective_size()) == (900, 300)
+    learning, _ = next(folds(visits, 1 + 3))
+    assert points[-1].people == len(np.unique(whose[learning]))
+    assert 200 < replace(lost, patient=whose).effective_size() < 300 < lost.effective_size()
+
+
 def test_a_derived_formula_ranks_alone_and_its_published_cut_is_a_rule() -> None:
     definition = parse_definition((DEFINITION + EGFR).encode(), source="with eGFR")
     rows, _ = admit(cohort(people()), definition, NOW)
