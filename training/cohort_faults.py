@@ -88,11 +88,26 @@ def _outcome_faults(outcome: pd.Series, definition: Definition) -> Iterator[str]
 
 def _patient_faults(patient: pd.Series) -> Iterator[str]:
     yield from _absent_faults(patient, "every row needs a patient, by whom the parts are divided")
+    merged = _beyond_exact(patient)
+    if merged.any():
+        yield (
+            f"patient_id: {_rows_are(int(merged.sum()), len(patient))} too large a number for "
+            f"{patient.dtype}, in which different ids become one; write ids as text or as whole "
+            "numbers"
+        )
     if patient.nunique() == 1:
         yield (
             f"patient_id: one patient in {_all(len(patient))}; a model needs many, and the id "
             "must differ between them"
         )
+
+
+def _beyond_exact(ids: pd.Series) -> pd.Series:
+    """Say which floating-point numbers are so large that their neighbours can't be told apart."""
+    if not pd.api.types.is_float_dtype(ids.dtype):
+        return pd.Series(data=False, index=ids.index)
+    digits = np.finfo(getattr(ids.dtype, "numpy_dtype", ids.dtype)).nmant + 1
+    return ids.abs().fillna(0) >= 2.0**digits
 
 
 def _feature_faults(values: pd.Series, feature: Feature) -> Iterator[str]:
