@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 WEEKS = 8
-LEAST_WEEKS = 2
+# watched before a silence counts, its days included, so that one that begins earlier counts then
+LEAST_DAYS = 14
 
 
 def silent_since(requests: Mapping[date, int], day: date, log_limit: float) -> date | None:
@@ -13,9 +14,10 @@ def silent_since(requests: Mapping[date, int], day: date, log_limit: float) -> d
 
     Each weekday's rate comes from the eight weeks before the silence, as a Gamma posterior
     (Jeffreys' prior): the chance that m weeks with n requests are followed by k silent ones of
-    that weekday is (m / (m + k)) ** (n + 1/2). A silence counts from a chance of exp(-log_limit).
+    that weekday is (m / (m + k)) ** (n + 1/2). A silence counts from a chance of exp(-log_limit),
+    and not before two weeks were watched.
     """
-    if requests.get(day, 0):
+    if requests.get(day, 0) or (day - min(requests, default=day)).days + 1 < LEAST_DAYS:
         return None
     first = _start_of_silence(requests, day)
     if first is None:
@@ -24,7 +26,7 @@ def silent_since(requests: Mapping[date, int], day: date, log_limit: float) -> d
     for weekday in range(7):
         silent = _weekdays(first, day, weekday)
         weeks, seen = _before(requests, first, weekday)
-        if silent and weeks >= LEAST_WEEKS:
+        if silent and weeks:
             log_chance += (seen + 0.5) * math.log(weeks / (weeks + silent))
     return first if log_chance <= -log_limit else None
 

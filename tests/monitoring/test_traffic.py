@@ -1,6 +1,7 @@
 from datetime import date, timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,22 @@ def test_a_feed_of_few_requests_may_rest_for_days() -> None:
 def test_nothing_is_called_silent_before_two_weeks_were_seen() -> None:
     requests = feed([100] * 7, 1)
     assert silent_since(requests, silent(requests, 1), LIMIT) is None
+
+
+@pytest.mark.parametrize("days", [1, 5, 7, 10, 13])
+def test_a_feed_that_ends_in_its_first_two_weeks_is_silent_after_them(days: int) -> None:
+    requests = {MONDAY + timedelta(days=day): 100 for day in range(days)}
+    first, last = MONDAY + timedelta(days=days), MONDAY + timedelta(days=13)
+    before = silent(requests, 13 - days)
+    assert silent_since(requests, before, LIMIT) is None
+    assert silent(requests, 1) == last
+    assert silent_since(requests, last, LIMIT) == first
+
+
+def test_a_few_requests_at_first_leave_no_doubt_only_after_long() -> None:
+    requests = {MONDAY: 3}
+    assert silent_since(requests, silent(requests, 60), LIMIT) is None
+    assert silent_since(requests, silent(requests, 200), LIMIT) == MONDAY + timedelta(days=1)
 
 
 def test_a_feed_that_never_began_is_not_silent() -> None:
