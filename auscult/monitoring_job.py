@@ -35,7 +35,7 @@ def monitor_model(
     settings: Settings,
     now: datetime,
     step: Step,
-    interval: timedelta = timedelta(days=1),
+    interval: timedelta | None = None,
     window: "WindowLength | None" = None,
 ) -> "MonitorResult":
     """List what used corrected sources, then watch a registered version (or alias) through a day.
@@ -63,6 +63,7 @@ def monitor_model(
         progress=step,
         interval=interval,
         window=window,
+        stops_early=through < yesterday(now),
     )
     delivered = notify(result.open_alarms, settings, now)
     for fault in dict.fromkeys((*told.faults, *delivered.faults)):

@@ -1,25 +1,38 @@
-"""Whether monitoring itself is alive: completed in time, and not over a feed that fell silent."""
+"""Whether monitoring itself is alive: completed in time, over the version that answers, and heard.
 
-from collections.abc import Iterable
+A feed that fell silent, and a version that gets no requests while another answers them, aren't.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db.models import Max
 
 from monitoring.alarms import OPEN_STATES, by_cause
+from monitoring.answering import answering
 from monitoring.streams import TRAFFIC
 from records import tenure
 from records.models import Alarm, MonitorRun, Stream, Tenure
 
 CHAMPION = "champion"
+# in the summary of a run that was asked for days before the last that could be closed
+STOPPED_EARLY = "stopped_early"
 # how often the job runs where it wasn't told; one run may be missed, then nobody should rely on it
 EACH_DAY = timedelta(days=1)
 MISSED = 2
+# by so much may the clocks of two machines differ
+CLOCKS_APART = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """When a version was last watched, how often it should be, and what is wrong with that."""
+    """When a version was last watched, how often it should be, and what is wrong with that.
+
+    `answered_by` are other versions that answer requests, of which `unwatched` are those that
+    nobody watches; their open alarms are among `alarms`. `unheard` tells that this one was never
+    asked; `clock_faults` that a run was dated later than now.
+    """
 
     model: str
     version: str
@@ -33,11 +46,15 @@ class Heartbeat:
     outcomes_unreported: int = 0
     outcomes_weighed: int = 0
     outcomes_doubts: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
+    unwatched: tuple[str, ...] = ()
+    unheard: bool = False
+    clock_faults: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
         """Whether silence of this version's alarms means anything."""
-        return not self.overdue and self.silent_since is None
+        return not self.faults
 
     @property
     def outcomes_unwatched(self) -> bool:
@@ -68,13 +85,25 @@ class Heartbeat:
     @property
     def faults(self) -> tuple[str, ...]:
         """Say what is wrong, in words for people."""
-        faults = []
-        if self.overdue:
+        faults = [*self.clock_faults]
+        if self.overdue and not self.clock_faults:
             last = f"{self.finished_at:%Y-%m-%d %H:%M} UTC" if self.finished_at else "never"
             faults.append(f"monitoring is overdue: last completed {last}")
         if self.silent_since is not None:
             faults.append(f"no request has come since {self.silent_since.isoformat()}")
-        return tuple(faults)
+        if self.unheard:
+            faults.append(f"no request has come to version {self.version}")
+        return (*faults, *self.serving_faults)
+
+    @property
+    def serving_faults(self) -> tuple[str, ...]:
+        """Say which other versions answer requests while nobody watches them."""
+        return tuple(
+            f"requests are answered by version {one}, which isn't watched: package and serve "
+            f"version {self.version}, or watch the other by `auscult monitor {self.model} "
+            f"--version {one}`"
+            for one in self.unwatched
+        )
 
 
 def version_in_use(name: str, now: datetime) -> str | None:
@@ -96,29 +125,97 @@ def last_run(name: str, version: str | None) -> MonitorRun | None:
 
 def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
     """Judge whether a version is watched as it should be."""
-    run = last_run(name, version)
-    interval = timedelta(seconds=run.summary.get("interval_s", 0)) if run else EACH_DAY
-    interval = interval or EACH_DAY
-    alarms = Alarm.objects.filter(model=name, version=version, state__in=OPEN_STATES)
-    silent = next((alarm.since for alarm in alarms if alarm.stream == TRAFFIC), None)
+    run, pulse = last_run(name, version), _pulse(name, version)
+    answers = answering(name)
+    others = tuple(sorted(answers - {version}))
+    alarms = Alarm.objects.filter(model=name, version__in=[version, *others], state__in=OPEN_STATES)
+    own = alarms.filter(version=version, stream=TRAFFIC)
     outcomes = run.summary.get("outcomes", {}) if run else {}
-    closed = Stream.objects.filter(model=name, version=version).aggregate(
+    closed_through = Stream.objects.filter(model=name, version=version).aggregate(
         last=Max("closed_through")
-    )
+    )["last"]
     return Heartbeat(
         name,
         version,
-        run.finished_at if run else None,
-        interval,
-        closed["last"],
-        run is None or now - run.started_at > MISSED * interval,
-        silent,
+        pulse.finished_at if pulse else None,
+        pulse.interval if pulse else EACH_DAY,
+        closed_through,
+        pulse is None or pulse.missed(now),
+        next((alarm.since for alarm in own), None),
         tuple(alarm for alarm, _ in by_cause(alarms.order_by("raised_on", "pk"))),
         outcomes.get("due", 0),
         outcomes.get("unreported", 0),
         outcomes.get("weighed", 0),
         tuple(outcomes.get("doubts", ())),
+        others,
+        tuple(one for one in others if not _watched_since(name, one, version, now)),
+        closed_through is None and version not in answers,
+        tuple(_clock_faults(pulse, closed_through, now)),
     )
+
+
+@dataclass(frozen=True)
+class _Pulse:
+    """The last run that kept monitoring going, and how soon the next one is due."""
+
+    started_at: datetime
+    finished_at: datetime | None
+    interval: timedelta
+
+    def missed(self, now: datetime) -> bool:
+        """Whether more than one run is overdue, or this one is dated later than now."""
+        return self.is_ahead(now) or now - self.started_at > MISSED * self.interval
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether it is dated later than now."""
+        return self.started_at - now > CLOCKS_APART
+
+
+def _pulse(name: str, version: str) -> _Pulse | None:
+    """Find the last run that didn't stop before the last day; None where there is none.
+
+    One that was told no interval, by hand as well as by cron, leaves that of the one before it: a
+    single run in between doesn't make up for a job that should run each hour.
+    """
+    finished = MonitorRun.objects.filter(model=name, version=version, finished_at__isnull=False)
+    last = list(
+        finished.exclude(summary__has_key=STOPPED_EARLY)
+        .order_by("-pk")
+        .values_list("started_at", "finished_at", "summary__interval_s")[:2]
+    )
+    if not last:
+        return None
+    started_at, finished_at, _ = last[0]
+    told = next((seconds for *_, seconds in last if seconds), 0)
+    return _Pulse(started_at, finished_at, timedelta(seconds=told) or EACH_DAY)
+
+
+def _watched_since(name: str, other: str, version: str, now: datetime) -> bool:
+    """Say whether another version goes on being watched since this one came into use."""
+    pulse = _pulse(name, other)
+    if pulse is None or pulse.missed(now):
+        return False
+    champion = tenure.tenure_at(name, CHAMPION, now)
+    if champion is not None and champion.version == version:
+        return pulse.started_at > champion.since
+    first = MonitorRun.objects.filter(model=name, version=version).order_by("pk").first()
+    return first is None or pulse.started_at > first.started_at
+
+
+def _clock_faults(
+    pulse: _Pulse | None, closed_through: date | None, now: datetime
+) -> Iterator[str]:
+    """Say what is dated later than now, since nothing that is can be relied on."""
+    if pulse is not None and pulse.is_ahead(now):
+        yield (
+            f"the last run is dated {pulse.started_at:%Y-%m-%d %H:%M} UTC, which is later than "
+            "now: a clock was or is wrong; set it and run again"
+        )
+    if closed_through is not None and closed_through >= (now + CLOCKS_APART).date():
+        yield (
+            f"days are closed through {closed_through.isoformat()}, which hasn't ended: a run had "
+            "a wrong clock, and what comes until then isn't weighed; register the version anew"
+        )
 
 
 def per_cent(part: int, whole: int) -> str:

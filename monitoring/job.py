@@ -23,7 +23,7 @@ from monitoring.dossier import keep_dossier
 from monitoring.due_outcomes import Weighed
 from monitoring.explained import settle
 from monitoring.followed import follow
-from monitoring.heartbeat import EACH_DAY
+from monitoring.heartbeat import STOPPED_EARLY
 from monitoring.late_rows import LateRows
 from monitoring.ledger import Ledger
 from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
@@ -67,15 +67,18 @@ def monitor(
     now: datetime,
     progress: Progress,
     with_reports: bool = True,
-    interval: timedelta = EACH_DAY,
+    interval: timedelta | None = None,
     window: WindowLength | None = None,
+    stops_early: bool = False,
 ) -> MonitorResult:
     """Watch a model version through a closed day; a run over the same days changes nothing.
 
     `reference` is the version's `reference.parquet`, beside which its `model.toml` lies. Reports
     take seconds a year, so a run that only looks for alarms may go without. `interval` is when
-    the next run is due; from the second that is missed, monitoring counts as dead. `window` is the
-    length of the windows of performance, where it isn't to be the definition's.
+    the next run is due, if it's known; from the second that is missed, monitoring counts as dead.
+    `window` is the length of the windows of performance, where it isn't to be the definition's.
+    `stops_early` tells that later days have ended: such a run is no sign of life, nor is one
+    through a day before what is closed already.
     """
     begun = time.monotonic()
     if through >= now.date():
@@ -86,6 +89,7 @@ def monitor(
     keep_dossier(settings, name, version, reference.parent)
     ledger = books.load(name, version, watched)
     plan = windows.plan(name, version, ledger.closed_through, through)
+    stops_early |= ledger.closed_through is not None and through < ledger.closed_through
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
     raised, seen = _close(job, ledger, plan, progress)
     _refresh(job, ledger)
@@ -99,13 +103,14 @@ def monitor(
         reports = write_reports(definition, version, reference, last, settings, progress)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
-        "interval_s": interval.total_seconds(),
+        "interval_s": interval.total_seconds() if interval else 0,
         "assurance": assured,
         **performance.to_dict(),
         "transportability": _commission(job, profile),
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
         "alarms": len(raised),
+        **({STOPPED_EARLY: through.isoformat()} if stops_early else {}),
     }
     return _finish(job, run, plan, seen, raised, reports, begun)
 

@@ -41,7 +41,8 @@ def monitor(
 ) -> None:
     """Compare what a model met with its reference; exit 3 where alarms are open.
 
-    With --status nothing is run: exit 5 where monitoring is overdue or the feed fell silent.
+    With --status nothing is run: exit 5 where monitoring is overdue, the feed fell silent, or a
+    version answers that nobody watches.
     """
     from auscult.monitoring_job import parse_interval, run_on
 
@@ -61,13 +62,15 @@ def _run(
     name: str,
     version: str,
     through: date | None,
-    interval: timedelta = timedelta(days=1),
+    interval: timedelta | None = None,
     window: Length | None = None,
 ) -> int:
     from auscult.monitoring_job import monitor_model, yesterday
     from auscult.summary import show_monitored
 
     settings = open_records()
+    from monitoring.heartbeat import CHAMPION, heartbeats
+
     moment = now()
     last = through or yesterday(moment)
     with progress() as step:
@@ -82,7 +85,12 @@ def _run(
             window=window.value if window else None,
         )
     show_monitored(result)
-    return ALARMS_OPEN if result.open_alarms else 0
+    alarmed = bool(result.open_alarms)
+    for beat in heartbeats([name], now()) if version == CHAMPION else ():
+        for fault in beat.serving_faults:
+            sys.stderr.write(f"auscult: {fault}\n")
+        alarmed |= any(alarm.version in beat.answered_by for alarm in beat.alarms)
+    return ALARMS_OPEN if alarmed else 0
 
 
 def _show_status(name: str) -> int:

@@ -1,5 +1,7 @@
 """What Prometheus may scrape of monitoring; no label names anything but models and severities."""
 
+from collections import Counter
+
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -36,6 +38,7 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
 
     overdue = gauge("monitor_overdue", "1 where the job didn't complete within its interval")
     silent = gauge("feed_silent", "1 where requests stopped")
+    elsewhere = gauge("version_unwatched", "1 where one answers that nobody watches")
     unwatched = gauge("outcomes_unwatched", "1 where outcomes are due and none is weighed")
     unreported = gauge("outcomes_unreported_ratio", "Of outcomes due lately, the share unreported")
     completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
@@ -43,7 +46,9 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
     alarms = gauge("alarms_open", "Open alarms that follow from no other", "severity")
     for one in found:
         overdue.labels(one.model, one.version).set(one.overdue)
-        silent.labels(one.model, one.version).set(one.silent_since is not None)
+        silent.labels(one.model, one.version).set(one.silent_since is not None or one.unheard)
+        for version in one.answered_by:
+            elsewhere.labels(one.model, version).set(version in one.unwatched)
         unwatched.labels(one.model, one.version).set(one.outcomes_unwatched)
         if one.outcomes_due:
             share = one.outcomes_unreported / one.outcomes_due
@@ -51,7 +56,8 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
         affected.labels(one.model, one.version).set(corrections.open_of(one.model).count())
         if one.finished_at is not None:
             completed.labels(one.model, one.version).set(one.finished_at.timestamp())
-        for severity in SEVERITIES:
-            count = sum(alarm.severity == severity for alarm in one.alarms)
-            alarms.labels(one.model, one.version, severity).set(count)
+        for version in (one.version, *one.answered_by):
+            graded = Counter(alarm.severity for alarm in one.alarms if alarm.version == version)
+            for severity in SEVERITIES:
+                alarms.labels(one.model, version, severity).set(graded[severity])
     return generate_latest(registry)

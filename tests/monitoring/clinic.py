@@ -294,7 +294,8 @@ class Clinic:
         now: datetime = NOW,
         *,
         with_reports: bool = False,
-        interval: timedelta = timedelta(days=1),
+        interval: timedelta | None = None,
+        stops_early: bool = False,
     ) -> MonitorResult:
         return monitor(
             self.model,
@@ -307,6 +308,7 @@ class Clinic:
             progress=lambda stage, done, total: self.stages.append(f"{stage} {done}/{total}"),
             with_reports=with_reports,
             interval=interval,
+            stops_early=stops_early,
         )
 
 
