@@ -73,7 +73,7 @@ class ObservationReader:
             source,
             issued_at,
             comparator,
-            observation.status or "unknown",
+            observation.status,
             None,
             fault or time_fault or issue_fault,
         )

@@ -41,7 +41,7 @@ class UsualObservation(_Known, frozen=True, kw_only=True):
     """
 
     resource_type: Literal["Observation"]
-    status: str
+    status: Literal["final", "amended", "corrected", "preliminary"]
     code: CodeableConcept
     subject: Reference
     effective_date_time: str
