@@ -1,8 +1,9 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.test import Client
 from django.utils import timezone
 
+from records import tenure
 from records.clients import create_client
 from tests.monitoring.clinic import Clinic
 
@@ -21,6 +22,25 @@ def test_prometheus_reads_the_state_of_monitoring_with_a_key(watched: Clinic) ->
     assert f"auscult_alarms_open{{{labels}}} 2.0" in text
     completed = float(text.split("auscult_monitor_completed_seconds{")[1].split("} ")[1].split()[0])
     assert datetime.fromtimestamp(completed, UTC).year == 2026
+
+
+def test_prometheus_reads_of_a_version_that_nobody_watches(watched: Clinic) -> None:
+    tenure.move_alias(
+        watched.model,
+        "champion",
+        "2",
+        by="paula",
+        because="It passes its gates",
+        evidence={},
+        now=timezone.now() - timedelta(minutes=1),
+    )
+    page = Client().get("/metrics", headers={"Authorization": f"Bearer {key('read')}"})
+    text = page.content.decode()
+    assert 'auscult_version_unwatched{model="kidney_failure",version="1"} 1.0' in text
+    assert 'auscult_feed_silent{model="kidney_failure",version="2"} 1.0' in text
+    labels = 'model="kidney_failure",severity="critical",version='
+    assert f'auscult_alarms_open{{{labels}"1"}} 2.0' in text
+    assert f'auscult_alarms_open{{{labels}"2"}} 0.0' in text
 
 
 def test_without_a_key_or_its_scope_prometheus_reads_nothing(watched: Clinic) -> None:
