@@ -3,7 +3,7 @@
 A feed that fell silent, and a version that gets no requests while another answers them, aren't.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -31,7 +31,8 @@ class Heartbeat:
 
     `answered_by` are other versions that answer requests, of which `unwatched` are those that
     nobody watches; their open alarms are among `alarms`. `unheard` tells that this one was never
-    asked; `clock_faults` that a run was dated later than now.
+    asked; `dated_ahead` that the last run is dated later than now, and `closed_ahead` that days are
+    closed which haven't ended: a clock was wrong.
     """
 
     model: str
@@ -49,7 +50,8 @@ class Heartbeat:
     answered_by: tuple[str, ...] = ()
     unwatched: tuple[str, ...] = ()
     unheard: bool = False
-    clock_faults: tuple[str, ...] = ()
+    dated_ahead: bool = False
+    closed_ahead: bool = False
 
     @property
     def alive(self) -> bool:
@@ -85,10 +87,20 @@ class Heartbeat:
     @property
     def faults(self) -> tuple[str, ...]:
         """Say what is wrong, in words for people."""
-        faults = [*self.clock_faults]
-        if self.overdue and not self.clock_faults:
-            last = f"{self.finished_at:%Y-%m-%d %H:%M} UTC" if self.finished_at else "never"
+        faults = []
+        last = f"{self.finished_at:%Y-%m-%d %H:%M} UTC" if self.finished_at else "never"
+        if self.dated_ahead:
+            faults.append(
+                f"the last run is dated {last}, which is later than now: a clock was or is wrong; "
+                "set it and run again"
+            )
+        elif self.overdue:
             faults.append(f"monitoring is overdue: last completed {last}")
+        if self.closed_ahead:
+            faults.append(
+                f"days are closed through {self.closed_through}, which hasn't ended: a run had a "
+                "wrong clock, and what comes until then isn't weighed; register the version anew"
+            )
         if self.silent_since is not None:
             faults.append(f"no request has come since {self.silent_since.isoformat()}")
         if self.unheard:
@@ -150,7 +162,8 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         others,
         tuple(one for one in others if not _watched_since(name, one, version, now)),
         closed_through is None and version not in answers,
-        tuple(_clock_faults(pulse, closed_through, now)),
+        pulse is not None and pulse.is_ahead(now),
+        closed_through is not None and closed_through >= (now + CLOCKS_APART).date(),
     )
 
 
@@ -200,22 +213,6 @@ def _watched_since(name: str, other: str, version: str, now: datetime) -> bool:
         return pulse.started_at > champion.since
     first = MonitorRun.objects.filter(model=name, version=version).order_by("pk").first()
     return first is None or pulse.started_at > first.started_at
-
-
-def _clock_faults(
-    pulse: _Pulse | None, closed_through: date | None, now: datetime
-) -> Iterator[str]:
-    """Say what is dated later than now, since nothing that is can be relied on."""
-    if pulse is not None and pulse.is_ahead(now):
-        yield (
-            f"the last run is dated {pulse.started_at:%Y-%m-%d %H:%M} UTC, which is later than "
-            "now: a clock was or is wrong; set it and run again"
-        )
-    if closed_through is not None and closed_through >= (now + CLOCKS_APART).date():
-        yield (
-            f"days are closed through {closed_through.isoformat()}, which hasn't ended: a run had "
-            "a wrong clock, and what comes until then isn't weighed; register the version anew"
-        )
 
 
 def per_cent(part: int, whole: int) -> str:
