@@ -46,6 +46,10 @@ class Reports:
         happened[told] = self.happened[end[told] - 1]
         return known_at, happened
 
+    def part(self, chosen: Flags) -> "Reports":
+        """Return some of the reports."""
+        return Reports(self.keys[chosen], self.known_at[chosen], self.happened[chosen])
+
     def within(self, keys: Keys, starts: Times, horizon: timedelta) -> tuple[Times, Flags]:
         """Return what is said of the horizons that start at some times, (n,) each: when, and if.
 
@@ -172,17 +176,29 @@ def _read(
             column.append(part)
     order = np.argsort(_joined(parts[0]), kind="stable")
     about, known_at, happened = (_joined(column)[order] for column in parts[1:])
-    alike = np.lexsort((known_at, about))
-    again = (about[alike][1:] == about[alike][:-1]) & (known_at[alike][1:] == known_at[alike][:-1])
-    standing = np.sort(np.delete(alike, np.flatnonzero(again)))
-    chosen = standing[np.argsort(about[standing], kind="stable")]
-    return Reports(about[chosen], known_at[chosen], happened[chosen])
+    order = np.argsort(about, kind="stable")
+    every = Reports(about[order], known_at[order], happened[order])
+    return every.part(~_repeated(every))
+
+
+def _repeated(reports: Reports) -> Flags:
+    """Say which reports another of the same subject and time comes after, (n,)."""
+    same = reports.keys[1:] == reports.keys[:-1]
+    # most subjects have one report, and sorting by both takes long
+    several = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    keys, known_at = reports.keys[several], reports.known_at[several]
+    alike = np.lexsort((known_at, keys))
+    keys, known_at = keys[alike], known_at[alike]
+    again = (keys[1:] == keys[:-1]) & (known_at[1:] == known_at[:-1])
+    repeated = np.zeros(reports.keys.size, dtype=np.bool_)
+    repeated[several[alike[:-1][again]]] = True
+    return repeated
 
 
 def _latest(reports: Reports) -> Reports:
     """Return the last report on each subject alone."""
     last = np.append(reports.keys[1:] != reports.keys[:-1], True)[: reports.keys.size]
-    return Reports(reports.keys[last], reports.known_at[last], reports.happened[last])
+    return reports.part(last)
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
