@@ -4,7 +4,9 @@ An open alarm keeps its stream's days out of the reference, so the stream is sti
 what was before it. What passes the limit again is mostly the same change, which says nothing new.
 It is a turn, and an alarm of its own, where the change is of another form, and where the days
 after the open alarm also alarm in another form when they are weighed against those of the alarm
-itself. A turn ends the chapter of the alarm before it, whose words stay with what it saw.
+itself, and against what was before it without its first days, which had joined that: the end of a
+change is no change. A turn ends the chapter of the alarm before it, whose words stay with what it
+saw.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,10 +37,23 @@ def turn_of(
     them one by one, are compared with.
     """
     raising = local([row for row in days if row[0] <= alarm.raised_on], stream.bins)
-    state = open_stream(stream, filled(by_kind(raising)))
+    after = [row for row in days if row[0] > alarm.raised_on]
+    return _other_form(alarm, stream, raising, after, budget)
+
+
+def is_beside(
+    alarm: Alarm, stream: CountedStream, reference: Counts, days: Days, budget: Budget
+) -> bool:
+    """Say whether days alarm in another form than an alarm against a reference, [strata, bins]."""
+    return _other_form(alarm, stream, reference, days, budget) is not None
+
+
+def _other_form(
+    alarm: Alarm, stream: CountedStream, reference: Counts, days: Days, budget: Budget
+) -> tuple[date, Bet] | None:
+    """Return since when and how days, which join the reference, alarm otherwise than an alarm."""
+    state = open_stream(stream, filled(by_kind(reference)))
     for day, counts in days:
-        if day <= alarm.raised_on:
-            continue
         closing = close_day(stream, state.observe(counts, kind(day)), day, budget)
         state = closing.state
         bet = closing.leading

@@ -135,6 +135,10 @@ def _alarmed(
     if found is None:
         return []
     onset, bet = found
+    turned = [row for row in days if row[0] >= onset]
+    reference = _without(ledger, one, earlier, closing.day)
+    if not chapters.is_beside(earlier[-1], one.stream, reference, turned, job.budget):
+        return []
     details = details_of(one, bet, onset)
     details |= {"held_from": onset.isoformat(), "against": begun.isoformat()}
     turn = _described(job, ledger, one.base, closing.day, details)
@@ -142,6 +146,21 @@ def _alarmed(
     ledger.turned.append(earlier[-1])
     earlier.append(turn)
     return [turn]
+
+
+def _without(ledger: Ledger, one: Watched, alarms: list[Alarm], through: date) -> Counts:
+    """Return a stream's reference without the days of its alarms that had joined it."""
+    reference = ledger.states[one.base].reference
+    joined = [
+        row
+        for alarm in alarms
+        for row in chapters.had_joined(
+            alarm,
+            books.day_counts(ledger, one.base, date.fromisoformat(alarm.details["onset"]), through),
+        )
+    ]
+    less = np.maximum(reference - strata.local(joined, one.stream.bins), 0)
+    return less if less.any() else reference
 
 
 def _of_late_rows(

@@ -6,7 +6,14 @@ import pytest
 
 from monitoring.alarms import by_cause, where_words
 from records.models import Alarm, DayCount, Stream
-from tests.monitoring.clinic import FIRST, Change, Clinic, older, without_creatinine
+from tests.monitoring.clinic import (
+    FIRST,
+    Change,
+    Clinic,
+    older,
+    unchanged,
+    without_creatinine,
+)
 
 FAULT = FIRST + timedelta(days=10)
 REPAIRED = FAULT + timedelta(days=10)
@@ -16,6 +23,10 @@ MISSING = "missing:creatinine"
 
 def too_high(columns: dict[str, Any], generator: np.random.Generator) -> None:
     columns["creatinine"] = columns["creatinine"] * 1.8
+
+
+def in_umol(columns: dict[str, Any], generator: np.random.Generator) -> None:
+    columns["creatinine"][generator.random(len(columns["creatinine"])) < 0.3] *= 88.42
 
 
 def found() -> dict[str, Alarm]:
@@ -123,3 +134,19 @@ def test_refusals_such_as_there_never_were_end_when_they_are_gone(clinic: Clinic
     assert alarm.details["ended"] == until.isoformat()
     assert alarm.summary.startswith("A request was refused for a unit in 17 %")
     assert alarm.summary.endswith(f"0 % before, from {FAULT} to {until}; since then as before.")
+
+
+def test_the_end_of_a_change_is_no_change_where_its_first_days_had_joined_the_reference(
+    clinic: Clinic,
+) -> None:
+    # people for whom the site's days before are so few that three days of the change are many
+    clinic.recorded = 3_000_000
+    for i in range(75):
+        faulty = 20 <= i < 26
+        clinic.record(FIRST + timedelta(i), 40, in_umol if faulty else unchanged, site="north")
+        clinic.record(FIRST + timedelta(i), 30, site="south")
+    clinic.watch(FIRST + timedelta(days=74))
+    north = [one for one in Alarm.objects.all() if one.stream == "alerts:0.2@north"]
+    assert len(north) == 1
+    assert " was reached in " in north[0].summary
+    assert " until it turned " not in north[0].summary
