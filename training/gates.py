@@ -173,8 +173,7 @@ def _of_enough(
     _, *people = counts.people
     if assessable(*people):
         return result
-    rows = [counts.events, counts.non_events]
-    kinds = "events and non-events" if people == rows else "patients with and without an event"
+    kinds = "events and non-events" if counts.one_row_each else "patients with and without an event"
     words = (
         f"{result.words}, and {FEWEST_OF_EACH} {kinds}, of which {whose} "
         f"{people[0]:,} and {people[1]:,}"
@@ -185,18 +184,19 @@ def _of_enough(
 def _counts(group: Mapping[str, Any]) -> Counts:
     """Return an evaluation's or a group's counts, 0 where withheld.
 
-    Evidence from before patients were counted tells of rows alone.
+    Evidence from before patients were counted by outcome has no more of each than it tells.
     """
-    rows = {name: group.get(name) or 0 for name in ("n", "events", "non_events")}
-    people = {
-        name: group.get(name, count) or 0
-        for name, count in zip(
-            ("patients", "patients_with_event", "patients_without_event"),
-            rows.values(),
-            strict=True,
-        )
-    }
-    return Counts(**rows, **people)
+    rows, events, non_events = (group.get(name) or 0 for name in ("n", "events", "non_events"))
+    patients = group.get("patients", rows) or 0
+    most = min(events, patients or events), min(non_events, patients or non_events)
+    return Counts(
+        n=rows,
+        events=events,
+        non_events=non_events,
+        patients=patients,
+        patients_with_event=group.get("patients_with_event", most[0]) or 0,
+        patients_without_event=group.get("patients_without_event", most[1]) or 0,
+    )
 
 
 def _of_group(group: Mapping[str, Any]) -> dict[str, Mapping[str, float | None]]:

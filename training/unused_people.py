@@ -51,7 +51,7 @@ def later_if_enough(
     _, *people = counts.people
     if np.array_equal(later, tests) or assessable(*people):
         return later, None
-    whose = "" if people == [counts.events, counts.non_events] else "patients "
+    whose = "" if counts.one_row_each else "patients "
     return tests, (
         f"its calibration may have been fitted to {int(tests.sum()) - counts.n:,} of the "
         f"{int(tests.sum()):,} later predictions, those through {through.date().isoformat()}; "

@@ -40,10 +40,15 @@ class Counts:
         return self.patients, self.patients_with_event, self.patients_without_event
 
     @property
+    def one_row_each(self) -> bool:
+        """Whether events and non-events are as many as the patients who have them."""
+        return (self.events, self.non_events) == self.people[1:]
+
+    @property
     def words(self) -> str:
         """The events and non-events, and of how many patients they are where that differs."""
         events, non_events = counted(self.events, "event"), counted(self.non_events, "non-event")
-        if (self.events, self.non_events) == self.people[1:]:
+        if self.one_row_each:
             return f"{events} and {non_events}"
         return (
             f"{events} of {counted(self.patients_with_event, 'patient')} and {non_events} of "
@@ -54,7 +59,10 @@ class Counts:
         """Return why nothing may be concluded of a group that is shown; None if something may."""
         if assessable(self.patients_with_event, self.patients_without_event):
             return None
-        return f"shown, not assessable: {self.words}, where a gate needs {FEWEST_OF_EACH} of each"
+        return (
+            f"shown, not assessable: {self.words}, where a gate needs {FEWEST_OF_EACH}"
+            f"{self._patients} of each"
+        )
 
     def why_without_figures(self, limits: ReportingLimits) -> str | None:
         """Return why a group that is counted has no figures, that would mislead; None if it has."""
@@ -63,8 +71,12 @@ class Counts:
             return None
         return (
             f"shown, not assessable: {self.words}, where figures need {limits.events} and "
-            f"{limits.non_events}, and a gate {FEWEST_OF_EACH} of each"
+            f"{limits.non_events}{self._patients}, and a gate {FEWEST_OF_EACH} of each"
         )
+
+    @property
+    def _patients(self) -> str:
+        return "" if self.one_row_each else " patients"
 
 
 @dataclass(frozen=True, eq=False)

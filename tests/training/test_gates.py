@@ -133,6 +133,20 @@ def test_no_gate_passes_on_many_rows_of_few_patients(few: str) -> None:
     assert all(one.passed for one in check_gates(asked, figures, [enough], judged=enough))
 
 
+def test_evidence_from_before_patients_were_counted_by_outcome_has_no_more_than_all_of_them() -> (
+    None
+):
+    figures = {f"auroc{end}": 0.8 for end in ENDS}
+    earlier = {"n": 1000, "events": 500, "non_events": 500}
+
+    (ten,) = check_gates([AUROC], figures, judged={**earlier, "patients": 10})
+    (many,) = check_gates([AUROC], figures, judged={**earlier, "patients": 300})
+
+    assert ten.result == "insufficient evidence"
+    assert "of which all who were judged have 10 and 10" in ten.words
+    assert many.passed
+
+
 @pytest.mark.parametrize(
     ("metric", "words"),
     [

@@ -214,7 +214,7 @@ def test_a_group_is_assessable_by_patients_with_and_without_an_event_not_by_rows
         None
         if patients == 100
         else "shown, not assessable: 198 events of 99 patients and 198 non-events of 99 patients, "
-        "where a gate needs 100 of each"
+        "where a gate needs 100 patients of each"
     )
 
 
@@ -238,7 +238,7 @@ def test_figures_and_cells_of_groups_count_people():
     assert not shown.figures
     assert shown.reason == (
         "shown, not assessable: 400 events of 200 patients and 338 non-events of 169 patients, "
-        "where figures need 220 and 40, and a gate 100 of each"
+        "where figures need 220 and 40 patients, and a gate 100 of each"
     )
     cells = of_patients(patient, np.where(patient < 8, "few", "many"), y)
     assert [one.n for one in cells.subgroups] == [None, None]
