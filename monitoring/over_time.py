@@ -16,7 +16,7 @@ from records.models import MonitorRun
 # groups are judged apart in so many of the latest closed windows
 APART_WINDOWS = 12
 # raised whenever the same rows get other figures or words
-FORMAT = 2
+FORMAT = 3
 
 
 def performance_over_time(

@@ -1,5 +1,6 @@
 """Performance over several windows: by their length, in groups apart, and not computed twice."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -163,6 +164,17 @@ def test_a_window_that_did_not_change_is_not_judged_again(
     assert anew == ["2024-02"]
     assert after[0] == before[0]
     assert after == judged(clinic)
+
+
+def test_a_window_of_before_people_were_counted_is_judged_again(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(clinic, 1)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("monitoring.over_time.FORMAT", 2)
+        (before,) = judged(clinic)
+    (told,) = judged(clinic, earlier=(replace(before, shown=0),))
+    assert told.shown == 300
 
 
 def test_a_run_keeps_its_windows_and_the_next_one_reads_them(clinic: Clinic) -> None:
