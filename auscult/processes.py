@@ -17,8 +17,8 @@ import httpx
 from auscult.installation import exports
 from auscult.packaging import BENTO
 from models.errors import AuscultError
+from records.locks import locked
 from records.settings import Settings
-from training.locks import locked
 
 
 class ServerFailed(AuscultError):

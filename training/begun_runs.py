@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from mlflow.entities import RunStatus
 
+from records.locks import locked
 from records.settings import Settings
-from training.locks import locked
 from training.registry import TAG, store
 
 HELD: Final = f"{TAG}held"  # the tag that names the lock of a run

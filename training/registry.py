@@ -17,9 +17,9 @@ from mlflow.tracking import MlflowClient
 
 from models.artefact import verify_artefact
 from models.errors import RegistryError
+from records.locks import locked
 from records.settings import Settings
 from training.artefact_root import check_artefact_root
-from training.locks import locked
 
 CHAMPION = "champion"
 TAG = "auscult."  # before the name of each tag of ours

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from records.locks import locked
 from records.settings import Settings
-from training.locks import locked
 
 _LOCK: Final = ".lock"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from auscult.processes import Server, ServerFailed, free_port
-from training.locks import locked
+from records.locks import locked
 
 
 def test_a_second_service_of_a_home_is_refused_before_it_empties_the_first_ones_metrics(
