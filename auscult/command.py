@@ -23,7 +23,7 @@ from auscult.commands import (
     watch,
 )
 from auscult.commands import demo as demo_command
-from models.errors import AuscultError
+from auscult.database import in_words
 
 app = typer.Typer(
     name="auscult",
@@ -79,8 +79,11 @@ def main() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines name every address called
     try:
         app()
-    except AuscultError as error:
-        sys.stderr.write(f"auscult: {error}\n")
+    except Exception as error:
+        words = in_words(error)
+        if words is None:
+            raise
+        sys.stderr.write(f"auscult: {words}\n")
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as end:
         interruption = _interruption(end)

@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime
 
-from models.errors import SettingsError
+from models.errors import AuscultError, SettingsError
 from records.settings import Settings, check_home, read_settings
 
 
@@ -32,6 +32,28 @@ def open_records() -> Settings:
 
     check_migrated()
     return settings
+
+
+def in_words(error: Exception) -> str | None:
+    """Say in one line why a command failed, or return None where nobody foresaw that.
+
+    A database that is locked, full or gone for a while is foreseen wherever it's met.
+    """
+    if isinstance(error, AuscultError):
+        return str(error)
+    from django.db import InterfaceError, OperationalError  # its loading takes a moment
+
+    if isinstance(error, InterfaceError | OperationalError):
+        said = str(error).strip().partition("\n")[0]
+        return f"the database can't be used now ({said}); run the command again when it can"
+    return None
+
+
+def close_connections() -> None:
+    """Let go of connections to the database, one of which may be broken; the next use reopens."""
+    from django.db import connections
+
+    connections.close_all()
 
 
 def now() -> datetime:

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from auscult.database import close_connections, in_words
 from auscult.screen import Step
 from models.errors import AuscultError
 from records.settings import Settings
 
 if TYPE_CHECKING:
-    from monitoring.corrections import Listed
     from monitoring.job import MonitorResult
     from monitoring.periods import WindowLength
     from training.registry import RegisteredVersion
@@ -42,42 +42,81 @@ def monitor_model(
 
     The day must have closed. Listing comes first, so that it waits for nothing that watching does.
     """
-    from models.profile import read_profile
-    from monitoring.job import monitor
-    from monitoring.notices import notify, notify_affected
     from training.registry import download, find_version
 
     registered = find_version(name, version, settings=settings)
     place = settings.cache / "artefacts" / registered.artefact_digest
     artefact = download(registered, place, settings=settings)
-    listed = _list_affected(registered, artefact, now)
-    told = notify_affected(listed, name, registered.version, settings, now)
-    result = monitor(
-        name,
-        version=registered.version,
-        profile=read_profile(artefact / "profile.json"),
-        reference=artefact / "reference.parquet",
-        through=through,
+    return list_and_watch(
+        registered,
+        artefact,
+        through,
         settings=settings,
         now=now,
-        progress=step,
+        step=step,
         interval=interval,
         window=window,
-        stops_early=through < yesterday(now),
     )
-    delivered = notify(result.open_alarms, settings, now)
-    for fault in dict.fromkeys((*told.faults, *delivered.faults)):
-        sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
+
+
+def list_and_watch(
+    registered: "RegisteredVersion",
+    artefact: Path,
+    through: date,
+    *,
+    settings: Settings,
+    now: datetime,
+    step: Step,
+    interval: timedelta | None = None,
+    window: "WindowLength | None" = None,
+) -> "MonitorResult":
+    """List and watch a version whose artefact was downloaded, and tell of what was found.
+
+    Half a channel is refused before anything is listed. What was found is told at the end, even
+    where watching fails, and watching waits for no receiver.
+    """
+    from models.profile import read_profile
+    from monitoring.channels import open_channels
+    from monitoring.job import monitor
+
+    open_channels(settings)
+    _list_affected(registered, artefact, now)
+    try:
+        result = monitor(
+            registered.name,
+            version=registered.version,
+            profile=read_profile(artefact / "profile.json"),
+            reference=artefact / "reference.parquet",
+            through=through,
+            settings=settings,
+            now=now,
+            progress=step,
+            interval=interval,
+            window=window,
+            stops_early=through < yesterday(now),
+        )
+    except Exception:
+        _tell(registered, settings, now)
+        raise
+    _tell(registered, settings, now)
     return result
 
 
-def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetime) -> "Listed":
+def _tell(registered: "RegisteredVersion", settings: Settings, now: datetime) -> None:
+    from monitoring.notices import notify_of
+
+    delivered = notify_of(registered.name, registered.version, settings, now)
+    for fault in dict.fromkeys(delivered.faults):
+        sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
+
+
+def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetime) -> None:
     from models.risk_model import RiskModel
-    from monitoring.corrections import Listed, list_affected
+    from monitoring.corrections import list_affected
     from records.corrections import unlisted
 
     if not unlisted(registered.name):
-        return Listed(0, 0, 0)
+        return
     model = RiskModel.load(artefact, version=registered.version, digest=registered.artefact_digest)
     listed = list_affected(model, now)
     sys.stderr.write(
@@ -85,7 +124,6 @@ def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetim
         f"withdrawn; the band of {listed.band_changes:,} changes, and {listed.unscored:,} have no "
         "new risk\n"
     )
-    return listed
 
 
 def parse_interval(text: str) -> timedelta:
@@ -97,7 +135,10 @@ def parse_interval(text: str) -> timedelta:
 
 
 def run_on(run: Callable[[], object], every: timedelta, wait: Callable[[float], None]) -> NoReturn:
-    """Run at once and then again each interval; a later run that fails is told, and tried again."""
+    """Run at once and then again each interval; a later run that fails is told, and tried again.
+
+    What nobody foresaw ends it all the same.
+    """
     begun = time.monotonic()
     run()
     while True:
@@ -105,5 +146,9 @@ def run_on(run: Callable[[], object], every: timedelta, wait: Callable[[float], 
         begun = time.monotonic()
         try:
             run()
-        except AuscultError as error:
-            sys.stderr.write(f"auscult: {error}\n")
+        except Exception as error:
+            words = in_words(error)
+            if words is None:
+                raise
+            sys.stderr.write(f"auscult: {words}\n")
+            close_connections()

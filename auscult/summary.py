@@ -192,9 +192,10 @@ def show_monitored(result: "MonitorResult") -> None:
     days = counted(result.days, "day")
     out.print(f"\nWatched {counted(result.predictions, 'prediction')} on {days}.")
     show_alarms(result.open_alarms)
-    out.print(
-        f"Report: {result.report_path}" if result.report_path else "No report: no day closed."
-    )
+    if result.report_path:
+        out.print(f"Report: {result.report_path}")
+    elif not result.fault:
+        out.print("No report: no day closed.")
 
 
 def show_alarms(found: "Sequence[Alarm]") -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Q
+
 from models.basis import read_basis
 from models.corrections import Correction, check_correction, contradictions
 from models.definition import Definition
@@ -100,6 +102,26 @@ def list_affected(model: RiskModel, now: datetime) -> Listed:
         changed.update(one.prediction_id for one in affected if one.band_changed)
         unscored.update(one.prediction_id for one in affected if one.corrected_risk is None)
     return Listed(len(new), len(used), len(changed), len(unscored))
+
+
+def open_listings(model: str) -> list[tuple[datetime, Listed]]:
+    """Return what was listed at each time, the oldest first, as far as not all is acknowledged.
+
+    Only reports that affect a prediction count.
+    """
+    found = AffectedPrediction.objects.filter(correction__model=model)
+    by_time = found.values("correction__listed_at").annotate(
+        reports=Count("correction", distinct=True),
+        predictions=Count("prediction", distinct=True),
+        band_changes=Count("prediction", distinct=True, filter=Q(band_changed=True)),
+        unscored=Count("prediction", distinct=True, filter=Q(corrected_risk=None)),
+        still_open=Count("pk", filter=Q(acknowledged_at=None)),
+    )
+    return [
+        (at, Listed(row["reports"], row["predictions"], row["band_changes"], row["unscored"]))
+        for row in by_time.filter(still_open__gt=0).order_by("correction__listed_at")
+        if (at := row["correction__listed_at"]) is not None
+    ]
 
 
 def _correction(row: dict[str, Any], definition: Definition, now: datetime) -> Correction:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from monitoring.alarms import OPEN_STATES
 from monitoring.cases import Cases
 from monitoring.closing import Job, close_rows, late_counts, late_reports, watch_traffic
 from monitoring.consequences import Consequences
-from monitoring.dossier import keep_dossier
 from monitoring.due_outcomes import Weighed
 from monitoring.explained import settle
 from monitoring.followed import follow
@@ -30,7 +29,7 @@ from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
 from monitoring.over_time import performance_over_time, windows_in
 from monitoring.performance import WindowPerformance
 from monitoring.periods import Choice, WindowLength, choose
-from monitoring.report import Report, write_reports
+from monitoring.report import Report, write_for_people
 from monitoring.transportability import found_at_commissioning, transportability
 from monitoring.unmuting import lift
 from monitoring.watchlist import watched_streams
@@ -46,7 +45,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """What a run saw: all alarms that it raised, those open now, and where the report lies."""
+    """What a run saw: all alarms that it raised, those open now, and where the report lies.
+
+    `fault` says why what people read couldn't be written, which nothing else waits for; empty else.
+    """
 
     alarms: tuple[Alarm, ...]
     open_alarms: tuple[Alarm, ...]
@@ -54,6 +56,7 @@ class MonitorResult:
     days: int
     predictions: int
     late: int
+    fault: str = ""
 
 
 def monitor(
@@ -86,7 +89,6 @@ def monitor(
     definition = read_watched_definition(name, profile, reference)
     watched = watched_streams(definition, profile)
     job = Job(definition, version, watched, Cases(definition, version, watched, reference), now)
-    keep_dossier(settings, name, version, reference.parent)
     ledger = books.load(name, version, watched)
     plan = windows.plan(name, version, ledger.closed_through, through)
     stops_early |= ledger.closed_through is not None and through < ledger.closed_through
@@ -97,10 +99,9 @@ def monitor(
     raised += performance.alarms
     lift(job, ledger)
     _ask_to_retrain(job, performance.windows)
-    reports: tuple[Report, ...] = ()
     last = ledger.closed_through
-    if with_reports and last is not None:
-        reports = write_reports(definition, version, reference, last, settings, progress)
+    years = last if with_reports else None
+    reports, fault = write_for_people(definition, version, reference, years, settings, progress)
     assured = _assure(job, ledger) if with_reports and last is not None else {}
     run.summary = {
         "interval_s": interval.total_seconds() if interval else 0,
@@ -112,7 +113,7 @@ def monitor(
         "alarms": len(raised),
         **({STOPPED_EARLY: through.isoformat()} if stops_early else {}),
     }
-    return _finish(job, run, plan, seen, raised, reports, begun)
+    return replace(_finish(job, run, plan, seen, raised, reports, begun), fault=fault)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.definition import Definition
+from monitoring.dossier import keep_dossier
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.streams import SCORE
 from monitoring.workspace import RISK, Workspace
@@ -23,6 +24,7 @@ from records.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+Progress = Callable[[str, int, int], None]
 MOST_ROWS = 20_000
 LEAST_ROWS = 10
 SEED = 20261
@@ -56,13 +58,37 @@ class Columns:
     left_out: dict[str, str]
 
 
+def write_for_people(
+    definition: Definition,
+    version: str,
+    reference: Path,
+    through: date | None,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[tuple[Report, ...], str]:
+    """Write the dossier and the reports; return these, and why not all could be written, if so.
+
+    Nothing else that monitoring does may depend on them. Without `through` there are no reports.
+    """
+    try:
+        keep_dossier(settings, definition.name, version, reference.parent)
+        if through is None:
+            return (), ""
+        return write_reports(definition, version, reference, through, settings, progress), ""
+    except OSError as error:
+        why = f"{error.filename}: {error.strerror}" if error.filename else type(error).__name__
+    except ValueError as error:  # what a full disk left in part can't be read
+        why = type(error).__name__
+    return (), f"all was watched, but the reports can't be written ({why})"
+
+
 def write_reports(
     definition: Definition,
     version: str,
     reference: Path,
     through: date,
     settings: Settings,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> tuple[Report, ...]:
     """Write the report of each calendar year whose rows changed since its last one.
 
@@ -126,11 +152,12 @@ def _write(
 
 
 def read_report(directory: Path, year: int) -> Report | None:
-    """Read what is known of a year's report, if one was written."""
+    """Read what is known of a year's report, if one was written to its end."""
     path = directory / f"{year}.json"
-    if not path.is_file():
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return None
-    facts = json.loads(path.read_text(encoding="utf-8"))
     return Report(**{**facts, "path": directory / facts["path"]})
 
 

@@ -14,8 +14,8 @@ from auscult.screen import out, progress
 from models.errors import AuscultError
 from records.settings import Settings
 
-# exit codes beside 0 and 1
-ALARMS_OPEN, NOT_WATCHED = 3, 5
+# exit codes beside 0
+FAILED, ALARMS_OPEN, NOT_WATCHED = 1, 3, 5
 
 
 class Length(StrEnum):
@@ -90,6 +90,9 @@ def _run(
         for fault in beat.serving_faults:
             sys.stderr.write(f"auscult: {fault}\n")
         alarmed |= any(alarm.version in beat.answered_by for alarm in beat.alarms)
+    if result.fault:
+        sys.stderr.write(f"auscult: {result.fault}\n")
+        return FAILED
     return ALARMS_OPEN if alarmed else 0
 
 

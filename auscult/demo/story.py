@@ -200,9 +200,12 @@ def _replay(story: Story, caller: Caller) -> tuple[int, int]:
 def _watch(story: Story, version: str) -> "MonitorResult":
     from auscult.monitoring_job import monitor_model
 
-    return monitor_model(
+    monitored = monitor_model(
         MODEL, version, THROUGH, settings=story.settings, now=now(), step=story.step
     )
+    if monitored.fault:
+        raise DemoFailed(monitored.fault)
+    return monitored
 
 
 def _look(story: Story, address: str, monitored: "MonitorResult", password: str) -> None:

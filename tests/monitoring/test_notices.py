@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from models.errors import SettingsError
-from monitoring.notices import notice_of, notify, open_channels, signature
+from monitoring.channels import open_channels, signature
+from monitoring.notices import notice_of, notify
 from records.models import Alarm
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -69,10 +70,12 @@ class Letter(socketserver.StreamRequestHandler):
 def running(server: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def alarms(clinic: Clinic) -> list[Alarm]:

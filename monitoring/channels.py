@@ -1,0 +1,150 @@
+"""The channels by which people are told: a signed webhook and mail, each given up in a set time."""
+
+import hashlib
+import hmac
+import json
+import smtplib
+import ssl
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from email.message import EmailMessage
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httpx
+
+from models.errors import SettingsError
+from records.settings import Settings
+
+READ_SECONDS = 10.0
+# of all that one notice takes on one channel: one that trickles would never be silent for long
+TELLING_SECONDS = 30.0
+Channel = Callable[[Mapping[str, Any], datetime], None]
+
+
+def open_channels(settings: Settings) -> dict[str, Channel]:
+    """Return the channels that are set; raise SettingsError for half of one."""
+    channels: dict[str, Channel] = {}
+    if settings.webhook_url:
+        channels["webhook"] = _webhook(settings.webhook_url, settings.webhook_secret_file)
+    if settings.smtp_url:
+        channels["mail"] = _mail(settings, settings.smtp_url)
+    return channels
+
+
+def tell(channel: Channel, notice: Mapping[str, Any], now: datetime) -> str | None:
+    """Give a channel a notice; return why it didn't take it, or None where it did.
+
+    What isn't done in TELLING_SECONDS is given up; it may go on for itself until the process ends.
+    """
+    outcome: Future[str | None] = Future()
+    Thread(target=lambda: outcome.set_result(_told(channel, notice, now)), daemon=True).start()
+    try:
+        return outcome.result(TELLING_SECONDS)
+    except TimeoutError as error:
+        return type(error).__name__
+
+
+def _told(channel: Channel, notice: Mapping[str, Any], now: datetime) -> str | None:
+    try:
+        channel(notice, now)
+    except Exception as error:  # noqa: BLE001 - whatever a channel fails at, the notice is kept
+        return type(error).__name__
+    return None
+
+
+def signature(secret: bytes, time: str, body: bytes) -> str:
+    """Return what `X-Auscult-Signature` holds: HMAC-SHA256 of time, a full stop and the body."""
+    digest = hmac.new(secret, time.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"sha256={digest}"
+
+
+def _webhook(url: str, secret_file: Path | None) -> Channel:
+    parts, _ = _read("AUSCULT_WEBHOOK_URL", url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise SettingsError("AUSCULT_WEBHOOK_URL must be an https address")
+    if secret_file is None:
+        raise SettingsError("AUSCULT_WEBHOOK_SECRET_FILE is needed: notifications are signed")
+    secret = _secret(secret_file)
+
+    def post(notice: Mapping[str, Any], now: datetime) -> None:
+        body = json.dumps(notice, sort_keys=True).encode()
+        time = str(int(now.timestamp()))
+        headers = {
+            "Content-Type": "application/json",
+            "X-Auscult-Timestamp": time,
+            "X-Auscult-Signature": signature(secret, time, body),
+        }
+        httpx.post(url, content=body, headers=headers, timeout=READ_SECONDS).raise_for_status()
+
+    return post
+
+
+def _mail(settings: Settings, url: str) -> Channel:
+    parts, port = _read("AUSCULT_SMTP_URL", url)
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise SettingsError("AUSCULT_SMTP_URL must be smtp://HOST:PORT or smtps://HOST:PORT")
+    sender, recipients = settings.mail_from, settings.mail_to
+    if sender is None or not recipients:
+        raise SettingsError("AUSCULT_MAIL_FROM and AUSCULT_MAIL_TO are needed to send mail")
+    password = _secret(settings.smtp_password_file) if settings.smtp_password_file else b""
+    host = parts.hostname
+
+    def send(notice: Mapping[str, Any], now: datetime) -> None:
+        message = _message(notice, sender, recipients)
+        with _connected(parts.scheme, host, port) as server:
+            if parts.username:
+                server.login(unquote(parts.username), password.decode())
+            server.send_message(message)
+
+    return send
+
+
+def _read(setting: str, url: str) -> tuple[SplitResult, int | None]:
+    """Return an address in its parts, and its port; raise SettingsError where it is none."""
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url)
+        return parts, parts.port
+    except (ValueError, httpx.InvalidURL):  # whose own words may hold the address, a secret
+        raise SettingsError(f"{setting} is no address; correct its host or port") from None
+
+
+def _message(notice: Mapping[str, Any], sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+    message = EmailMessage()
+    graver = f", was {notice['was']}" if "was" in notice else ""
+    message["Subject"] = f"Auscult: {notice['severity']} alarm on {notice['model']}{graver}"
+    message["From"], message["To"] = sender, ", ".join(recipients)
+    lines = [notice["summary"], *notice.get("where", [])]
+    lines += [f"Follows from it: {one}" for one in notice["follows_from_it"]]
+    lines += [notice["link"]] if notice["link"] else []
+    message.set_content("\n\n".join(lines))
+    return message
+
+
+def _connected(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if scheme == "smtps":
+        return smtplib.SMTP_SSL(host, port or 465, timeout=READ_SECONDS, context=context)
+    server = smtplib.SMTP(host, port or 587, timeout=READ_SECONDS)
+    if not _is_loopback(host):
+        server.starttls(context=context)
+    return server
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError(f"{path}: the secret can't be read ({error.strerror})") from error
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
