@@ -71,6 +71,7 @@ def record_file(
         "recorded": len(found.rows),
         "known_already": found.known_already,
         "after_horizon": found.after_horizon,
+        "without_prediction": found.without_prediction,
     }
     audit.note("outcomes.file", client.name, details, moment)
     return found

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from models.errors import RecordError
+from models.errors import InputError, RecordError
+from monitoring.outcome_table import read_rows
 from records.models import Outcome, Prediction
 from records.pseudonym import Pseudonymiser
 from records.rows import OutcomeRow
@@ -40,13 +41,15 @@ class OutcomeFile:
     """What a file holds that isn't recorded yet, how much of it is, and the file's digest.
 
     `after_horizon` counts its events that count as none, being dated after the horizon of every
-    prediction that they are about.
+    prediction that they are about; `without_prediction` its reports on patients for whom no
+    prediction of the model was made before.
     """
 
     rows: tuple[OutcomeRow, ...]
     known_already: int
     digest: str
     after_horizon: int
+    without_prediction: int
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,10 @@ class Reader:
 
     def read(self, path: Path) -> OutcomeFile:
         """Read and check a file; raise RecordError that names the faulty rows, never a patient."""
-        columns = _columns(path)
         faults: list[str] = []
         reports = [
             report
-            for number, row in enumerate(_rows(columns), start=1)
+            for number, row in enumerate(read_rows(path), start=1)
             if (report := self._report(number, row, faults)) is not None
         ]
         faults += self._not_known(reports)
@@ -90,7 +92,7 @@ class Reader:
             for report in new
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return OutcomeFile(rows, len(reports) - len(rows), digest, self._after_horizon(reports))
+        return OutcomeFile(rows, len(reports) - len(rows), digest, *self._joined(reports))
 
     def _report(self, number: int, row: dict[str, str], faults: list[str]) -> Report | None:
         try:
@@ -102,7 +104,7 @@ class Reader:
                 raise ValueError("known_at is later than now")
             known_at = _dated(row.get("happened_at", "").strip(), happened, known_at)
             prediction, patient = self._subject(row)
-        except ValueError as error:
+        except (ValueError, InputError) as error:
             faults.append(f"row {number}: {error}")
             return None
         return Report(prediction, patient, happened, known_at)
@@ -137,10 +139,13 @@ class Reader:
                 elif report.known_at < predicted_at:
                     yield f"the outcome is before prediction {report.prediction}"
 
-    def _after_horizon(self, reports: Sequence[Report]) -> int:
-        """Count the events that are dated after the horizon of all that they are about."""
-        late = 0
-        for part in _parts([report for report in reports if report.happened]):
+    def _joined(self, reports: Sequence[Report]) -> tuple[int, int]:
+        """Count events dated after the horizon of all that they are about, and reports on nothing.
+
+        The latter are about no prediction that was made before.
+        """
+        late = lone = 0
+        for part in _parts(reports):
             named = Q(pk__in=[one.prediction for one in part if one.prediction is not None])
             of_patients = Q(patient__in={one.patient for one in part if one.patient})
             made: dict[UUID | str, list[datetime]] = {}
@@ -152,8 +157,9 @@ class Reader:
             for one in part:
                 about = made.get(one.prediction or one.patient, ())
                 before = [at for at in about if at <= one.known_at]
-                late += bool(before) and max(before) + self.horizon < one.known_at
-        return late
+                lone += not before
+                late += one.happened and bool(before) and max(before) + self.horizon < one.known_at
+        return late, lone
 
     def _new(self, reports: Sequence[Report]) -> list[Report]:
         """Return the reports that aren't in force already, each once.
@@ -197,32 +203,6 @@ def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield rows[start : start + AT_ONCE]
 
 
-def _columns(path: Path) -> dict[str, list[str]]:
-    import pyarrow as pa  # takes a third of a second that only this command needs
-    from pyarrow import csv, parquet
-
-    try:
-        if path.suffix == ".parquet":
-            table = parquet.read_table(path)
-        else:
-            names = csv.open_csv(path).schema.names
-            texts = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-            table = csv.read_csv(path, convert_options=texts)
-    except (OSError, pa.ArrowInvalid) as error:
-        # the library's own words quote the row that it couldn't read
-        kind = type(error).__name__
-        raise RecordError(f"{path.name}: can't be read as CSV or Parquet ({kind})") from None
-    missing = {"happened", "known_at"} - set(table.column_names)
-    if missing or not {"prediction_id", "patient_id"} & set(table.column_names):
-        raise RecordError(
-            f"{path.name}: columns prediction_id or patient_id, happened and known_at are needed; "
-            f"it has {', '.join(table.column_names)}"
-        )
-    return {
-        name: [_text(one) for one in table.column(name).to_pylist()] for name in table.column_names
-    }
-
-
 def _dated(given: str, happened: bool, known_at: datetime) -> datetime:
     """Return the time by which an outcome counts: of the event, where that is given by itself."""
     if not given:
@@ -235,22 +215,12 @@ def _dated(given: str, happened: bool, known_at: datetime) -> datetime:
     return at
 
 
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return "" if value is None else str(value)
-
-
-def _rows(columns: dict[str, list[str]]) -> Iterator[dict[str, str]]:
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
-
-
 def _time(text: str, field: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        in_utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first year begins later in UTC than in the east
         raise ValueError(f"{field} must be a time such as 2026-01-31T08:00:00Z") from None
     if moment.tzinfo is None:
         raise ValueError(f"{field} must say its offset from UTC")
-    return moment.astimezone(UTC)
+    return in_utc

@@ -43,7 +43,15 @@ def outcomes(
             step=step,
         )
     new, known, late = len(found.rows), found.known_already, found.after_horizon
+    lone = found.without_prediction
     out.print(f"{new:,} outcomes were recorded, {known:,} were known already.")
+    if lone:
+        out.print(
+            f"Bear in mind: {counted(lone, 'outcome')} of the file joined no prediction, as {name} "
+            "made none before for these patients. Where it should have, check patient_id and whose "
+            f"it is: {patient_system}, or what a column patient_system says.",
+            markup=False,
+        )
     if late:
         out.print(
             f"Bear in mind: {counted(late, 'event')} of the file {'is' if late == 1 else 'are'} "

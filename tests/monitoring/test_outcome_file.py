@@ -1,9 +1,13 @@
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from models.errors import RecordError, SettingsError
 from monitoring.outcome_file import OutcomeFile, Reader, record_outcomes
@@ -156,6 +160,8 @@ def test_parquet_is_read_like_csv(clinic: Clinic, tmp_path: Path) -> None:
         ("no-uuid,,true,2024-04-01T08:00:00Z", "row 1: prediction_id is not a UUID"),
         ("OTHER,,true,2024-04-01T08:00:00Z", "there is no prediction"),
         ("ID,,true,2023-04-01T08:00:00Z", "the outcome is before prediction"),
+        ("ID,,true,0001-01-01T00:00:00+14:00", "row 1: known_at must be a time"),
+        (",1\x0023,true,2024-04-01T08:00:00Z", "row 1: a patient's identifier must have a value"),
     ],
 )
 def test_a_faulty_row_is_named_and_nothing_is_recorded(
@@ -169,7 +175,61 @@ def test_a_faulty_row_is_named_and_nothing_is_recorded(
     assert "123" not in str(caught.value).replace(str(made.pk), "")
 
 
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "patient_id,happened\n1,true\n", "", '"'])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([["a"]], "column 'patient_id' holds list"),
+        ([12.0], "column 'patient_id' holds double; write text or whole numbers"),
+        ([b"a"], "column 'patient_id' holds binary"),
+    ],
+)
+def test_a_column_that_can_not_say_whose_outcomes_they_are_is_refused(
+    clinic: Clinic, tmp_path: Path, values: list[object], words: str
+) -> None:
+    path = tmp_path / "outcomes.parquet"
+    times = {"happened": [True], "known_at": [KNOWN]}
+    pd.DataFrame({"patient_id": values, **times}).to_parquet(path)
+    with pytest.raises(RecordError, match=words):
+        reader(clinic).read(path)
+    pd.DataFrame({"patient_id": [12], "prediction_id": [np.nan], **times}).to_parquet(path)
+    (row,) = reader(clinic).read(path).rows
+    assert row.patient == PEOPLE.pseudonym("urn:clinic", "12")
+
+
+def test_a_time_of_a_year_that_nobody_writes_is_refused(clinic: Clinic, tmp_path: Path) -> None:
+    path = tmp_path / "outcomes.parquet"
+    far = pa.array([2**40], pa.timestamp("s", "UTC"))
+    columns = {"patient_id": ["1"], "happened": [True], "known_at": far}
+    parquet.write_table(pa.table(columns), path)
+    with pytest.raises(RecordError, match="column 'known_at' holds a timestamp"):
+        reader(clinic).read(path)
+
+
+def test_outcomes_that_are_about_no_prediction_are_counted(clinic: Clinic, tmp_path: Path) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    patient = PEOPLE.pseudonym("urn:clinic", "123")
+    Prediction.objects.filter(pk=made.pk).update(patient=patient)
+    rows = (
+        "patient_id,patient_system,happened,known_at\n"
+        f"123,,true,{KNOWN}\n"
+        f"123,urn:other,true,{KNOWN}\n"
+        f"124,,false,{KNOWN}\n"
+        "123,,false,2023-04-01T08:00:00Z\n"
+    )
+    found = read(clinic, rows, tmp_path)
+    assert (len(found.rows), found.without_prediction) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,2\n",
+        "patient_id,happened\n1,true\n",
+        "",
+        '"',
+        f"patient_id,happened,known_at,known_at\n1,true,{KNOWN},{KNOWN}\n",
+    ],
+)
 def test_what_is_no_file_of_outcomes_is_refused(clinic: Clinic, tmp_path: Path, text: str) -> None:
     with pytest.raises(RecordError, match=r"outcomes\.csv"):
         read(clinic, text, tmp_path)
@@ -215,3 +275,28 @@ def test_the_command_needs_a_key_of_scope_outcome_and_is_audited(
     event = AuditEvent.objects.get(action="outcomes.file")
     assert (event.by, event.details["recorded"]) == ("lab outcome", 1)
     assert event.details["after_horizon"] == 1
+
+
+def test_the_command_says_how_many_outcomes_joined_no_prediction(
+    clinic: Clinic,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from auscult.commands import outcomes
+
+    source, key_file = tmp_path / "outcomes.csv", tmp_path / "key"
+    source.write_text(f"patient_id,happened,known_at\n123,true,{KNOWN}\n")
+    init_home(clinic.settings)
+    key_file.write_text(create_client("lab", ["outcome"], now=NOW)[0])
+    place = tmp_path / "models" / clinic.model
+    place.mkdir(parents=True)
+    for name in ("model.toml", "card.md"):
+        shutil.copy(clinic.reference.with_name(name), place / name)
+    settings = clinic.settings.model_copy(update={"models": (place.parent,)})
+    monkeypatch.setattr(outcomes, "open_records", lambda: settings)
+    outcomes.outcomes(clinic.model, source, key_file, "urn:elsewhere")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 outcomes were recorded" in said
+    assert "1 outcome of the file joined no prediction, as kidney_failure made none before" in said
+    assert "urn:elsewhere" in said
