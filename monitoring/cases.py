@@ -185,19 +185,22 @@ class Cases:
         more = ("site", "contributions")
         return joined(list(answers(self.definition, self.version, start, end, more=more)))
 
-    def earlier_column(self, stream: str, site: str, before: date) -> Callable[[str], NDArray[Any]]:
-        """Return what gives a feature's values at a site in the weeks before a day, or its score.
+    def earlier_column(
+        self, stream: str, site: str | None, before: date, since: date = date.min
+    ) -> Callable[[str], NDArray[Any]]:
+        """Return what gives a feature's values in the weeks before a day, or its score.
 
-        They are of the days that were quiet in a stream; where the site had none then, those of
-        the reference's rows.
+        They are of one site, if any, and of the days from `since` on that were quiet in a stream;
+        where there were none then, those of the reference's rows.
         """
-        first, last = before - EARLIER, before - ONE_DAY
+        first, last = max(before - EARLIER, since), before - ONE_DAY
         unquiet = unquiet_days(self.definition.name, self.version, stream, first, last)
         changed = np.array(sorted(unquiet), dtype="datetime64[D]")
 
         def quiet_there(part: Answers) -> NDArray[np.bool_]:
             days = np.asarray(part.predicted_at, dtype="datetime64[D]")
-            return np.asarray((part.site == site) & ~np.isin(days, changed), dtype=np.bool_)
+            there = True if site is None else part.site == site
+            return np.asarray(there & ~np.isin(days, changed), dtype=np.bool_)
 
         def column(name: str) -> NDArray[Any]:
             found = self._column(name, first, last, quiet_there)

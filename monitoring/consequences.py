@@ -2,7 +2,7 @@
 
 An alarm of the score, of an alert rate, of a share of explanations or of a derived feature follows
 from the alarm of a measured feature when its onset lies in the other's span, and when little of its
-evidence is left once the same patients are scored with that feature as in the reference. Where it
+evidence is left once the same patients are scored with that feature as it was before. Where it
 takes several such features, it joins the alarm of the one that explains most. It keeps its
 evidence; where too much is left, it stands alone, and so does what began before its cause. Requests
 that are refused for a value follow from the alarm of the feature whose values are refused. The
@@ -24,7 +24,7 @@ from monitoring.compared import Window
 from monitoring.counterfactual import Counterfactual, Scored, effect_on_risk
 from monitoring.evidence.detector import Budget
 from monitoring.evidence_left import BY_VALUE, Days, most_evidence, without_refused
-from monitoring.ledger import Ledger, day_counts
+from monitoring.ledger import Ledger, accepted_since, day_counts
 from monitoring.override_streams import OVERRIDES
 from monitoring.roots import as_severe_as_what_follows, begins_before, slack, to_roots
 from monitoring.streams import AT, SCORE, TRAFFIC, at_key, everywhere, site_of, ward_of
@@ -244,10 +244,11 @@ class Consequences:
     ) -> Scored:
         """Return the rows with what a cause is about as it was before, at its site if any."""
         site, feature = site_of(cause.stream), self._feature(cause) or SCORE
-        if site is None:
-            return self._means.restored(rows, [feature], changed)
         onset = cause.since or cause.raised_on
-        usual = self.cases.earlier_column(cause.stream, site, onset)
+        accepted = accepted_since(self.books, cause.stream, onset)
+        if site is None and accepted is None:
+            return self._means.restored(rows, [feature], changed)
+        usual = self.cases.earlier_column(cause.stream, site, onset, accepted or date.min)
         return self._means.restored(rows, [feature], changed, usual)
 
     def _risk(self, cause: Alarm) -> Mapping[str, object]:

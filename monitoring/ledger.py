@@ -178,6 +178,12 @@ def _of_first_year(ledger: Ledger, stream: str, days: chapters.Days) -> list[tup
     return [one for one in days if one[0] < began + strata.YEAR]
 
 
+def accepted_since(ledger: Ledger, stream: str, before: date) -> date | None:
+    """Return since when a stream is compared with an accepted change that began before a day."""
+    state, began = ledger.states.get(stream), ledger.began.get(stream, date.max)
+    return began if state is not None and state.epoch and began < before else None
+
+
 def day_counts(
     ledger: Ledger, stream: str, first: date, last: date | None
 ) -> list[tuple[date, Counts]]:

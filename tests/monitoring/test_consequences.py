@@ -9,7 +9,15 @@ from monitoring.consequences import wholes_of
 from monitoring.roots import as_severe_as_what_follows, to_roots
 from monitoring.validity import validity
 from records.models import Alarm
-from tests.monitoring.clinic import FIRST, Change, Clinic, both, older
+from tests.monitoring.clinic import (
+    FIRST,
+    Change,
+    Clinic,
+    both,
+    older,
+    sign,
+    without_creatinine,
+)
 
 FAULT = FIRST + timedelta(days=5)
 LAST = FAULT + timedelta(days=5)
@@ -142,3 +150,19 @@ def test_an_override_reasons_alarm_is_a_part_of_that_of_all_overrides() -> None:
     assert wholes_of("overrides@north") == ("overrides",)
     assert wholes_of("missing:creatinine@north") == ("missing:creatinine",)
     assert wholes_of("overrides") == wholes_of("score") == ()
+
+
+def test_what_an_accepted_change_turning_back_explains_joins_its_alarm(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 5)
+    clinic.record_days(FAULT, 6, 80, change=without_creatinine(0.9))
+    for alarm in clinic.watch(LAST).open_alarms:
+        sign(alarm, "accept")
+    back = LAST + timedelta(days=11)
+    clinic.record_days(LAST + timedelta(days=1), 10, 80, change=without_creatinine(0.9))
+    clinic.record_days(back, 10, 80)
+    found = {one.stream: one for one in clinic.watch(back + timedelta(days=9)).open_alarms}
+    cause = found["missing:creatinine"]
+    assert cause.details["follows"] is None
+    assert {"share:age", "share:creatinine"} <= set(found)
+    follows = {name: one.details["follows"] for name, one in found.items() if one is not cause}
+    assert set(follows.values()) == {cause.pk}
