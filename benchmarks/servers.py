@@ -128,9 +128,12 @@ def bare(installed: Installation, cores: set[int], sync_to: Path | None = None) 
 
 
 @contextmanager
-def fastapi_peer(artefact: Path, cores: set[int], bodies: list[bytes]) -> Iterator[Server]:
-    """Serve an artefact's scorer by a FastAPI route that does nothing else."""
+def fastapi_peer(
+    artefact: Path, cores: set[int], bodies: list[bytes], *, by_xgboost: bool = False
+) -> Iterator[Server]:
+    """Serve an artefact's scorer, or its trees by XGBoost, by a FastAPI route and nothing else."""
     command = ["python", "-m", "benchmarks.peers.fastapi_route", os.fspath(artefact)]
+    command += ["--xgboost"] if by_xgboost else []
     with _serving(command, cores, {}, "/score", bodies) as server:
         yield server
 
