@@ -224,7 +224,9 @@ def show_status(
     if not found:
         out.print("No model is in use.")
     for one in found:
-        last = f"{one.finished_at:%Y-%m-%d %H:%M} UTC" if one.finished_at else "never"
+        last = f"through {one.stopped_at} alone" if one.stopped_at else "never"
+        if one.finished_at:
+            last = f"{one.finished_at:%Y-%m-%d %H:%M} UTC"
         alarms = counted(len(one.alarms), "alarm")
         out.print(f"{one.model} version {one.version}: watched {last}, {alarms}")
         for fault in one.faults:

@@ -32,7 +32,8 @@ class Heartbeat:
     `answered_by` are other versions that answer requests, of which `unwatched` are those that
     nobody watches; their open alarms are among `alarms`. `unheard` tells that this one was never
     asked; `dated_ahead` that the last run is dated later than now, and `closed_ahead` that days are
-    closed which haven't ended: a clock was wrong.
+    closed which haven't ended: a clock was wrong. `stopped_at` is the day at which the last run was
+    told to stop, if later ones had ended.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Heartbeat:
     unheard: bool = False
     dated_ahead: bool = False
     closed_ahead: bool = False
+    stopped_at: str = ""
 
     @property
     def alive(self) -> bool:
@@ -95,7 +97,10 @@ class Heartbeat:
                 "set it and run again"
             )
         elif self.overdue:
-            faults.append(f"monitoring is overdue: last completed {last}")
+            until = (
+                f"; the last run was told to stop at {self.stopped_at}" if self.stopped_at else ""
+            )
+            faults.append(f"monitoring is overdue: last completed {last}{until}")
         if self.closed_ahead:
             faults.append(
                 f"days are closed through {self.closed_through}, which hasn't ended: a run had a "
@@ -164,6 +169,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         closed_through is None and version not in answers,
         pulse is not None and pulse.is_ahead(now),
         closed_through is not None and closed_through >= (now + CLOCKS_APART).date(),
+        run.summary.get(STOPPED_EARLY, "") if run else "",
     )
 
 

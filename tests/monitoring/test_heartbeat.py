@@ -77,7 +77,10 @@ def test_a_run_through_an_old_day_is_no_sign_of_life(
     clinic.watch(FIRST + timedelta(days=through), now=later, stops_early=stops_early)
     beat = heartbeat(clinic.model, "1", later)
     assert beat.overdue
-    assert beat.faults == ("monitoring is overdue: last completed 2026-06-01 00:00 UTC",)
+    assert beat.faults == (
+        "monitoring is overdue: last completed 2026-06-01 00:00 UTC; the last run was told to stop "
+        f"at {FIRST + timedelta(days=through)}",
+    )
 
 
 def test_what_is_dated_later_than_now_is_not_relied_on(clinic: Clinic) -> None:
