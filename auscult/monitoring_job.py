@@ -37,10 +37,12 @@ def monitor_model(
     step: Step,
     interval: timedelta | None = None,
     window: "WindowLength | None" = None,
+    replay: bool = False,
 ) -> "MonitorResult":
     """List what used corrected sources, then watch a registered version (or alias) through a day.
 
     The day must have closed. Listing comes first, so that it waits for nothing that watching does.
+    Of a `replay` of years past it's the last day that there is.
     """
     from training.registry import download, find_version
 
@@ -56,6 +58,7 @@ def monitor_model(
         step=step,
         interval=interval,
         window=window,
+        replay=replay,
     )
 
 
@@ -69,6 +72,7 @@ def list_and_watch(
     step: Step,
     interval: timedelta | None = None,
     window: "WindowLength | None" = None,
+    replay: bool = False,
 ) -> "MonitorResult":
     """List and watch a version whose artefact was downloaded, and tell of what was found.
 
@@ -93,7 +97,7 @@ def list_and_watch(
             progress=step,
             interval=interval,
             window=window,
-            stops_early=through < yesterday(now),
+            stops_early=through < yesterday(now) and not replay,
         )
     except Exception:
         _tell(registered, settings, now)

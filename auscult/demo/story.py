@@ -201,7 +201,13 @@ def _watch(story: Story, version: str) -> "MonitorResult":
     from auscult.monitoring_job import monitor_model
 
     monitored = monitor_model(
-        MODEL, version, THROUGH, settings=story.settings, now=now(), step=story.step
+        MODEL,
+        version,
+        THROUGH,
+        settings=story.settings,
+        now=now(),
+        step=story.step,
+        replay=True,
     )
     if monitored.fault:
         raise DemoFailed(monitored.fault)
