@@ -18,7 +18,7 @@ from models.fhir_resources import Observation
 from models.fhir_subject import subject_named
 from models.fhir_unread import seen_again
 from models.fhir_versions import FoundObservation
-from models.readings import Finding, Reading
+from models.readings import EARLIEST, Finding, Reading
 from models.values import value_of
 
 STATUSES: Final = {"corrected": CORRECTED, "amended": CORRECTED, "entered-in-error": IN_ERROR}
@@ -128,6 +128,7 @@ def _reports(
             yield Correction(one.name, status, feature.name)
             continue
         reading = seen_again(text, reading)
+        _check_time(reading, one)
         if reading.value is None and reading.absent_because in WITHHELD:
             flagged.append(f"{one.name}: {feature.title}: {_WITHHELD}")
         findings: list[Finding] = []
@@ -141,6 +142,15 @@ def _reports(
             yield Correction(one.name, status)
         else:
             yield Correction(one.name, status, feature.name, value, True, reading.taken_at, subject)
+
+
+def _check_time(reading: Reading, one: FoundObservation) -> None:
+    """Raise MalformedInput for a time that is older than anybody's."""
+    if reading.taken_at is not None and reading.taken_at < EARLIEST:
+        field = f"{one.place}.effective"
+        raise MalformedInput(
+            f"{field} is before {EARLIEST.year}; correct it", field=field, reason="bad_time"
+        )
 
 
 def _value(

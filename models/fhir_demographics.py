@@ -1,7 +1,7 @@
 """What a Patient resource says of the features that have no Observation: birth date and sex."""
 
 from models.definition import Definition
-from models.errors import MalformedInput
+from models.fhir_absence import check_not_absent
 from models.fhir_subject import Person
 from models.readings import Reading
 
@@ -19,12 +19,7 @@ def demographics(definition: Definition, person: Person | None) -> dict[str, lis
             name, value, beside = "gender", patient.gender, patient.gender_beside
         else:
             continue
+        check_not_absent(name, value, beside)
         because = beside.absent_because if beside is not None else None
-        if value is not None and because is not None:
-            raise MalformedInput(
-                f"Patient.{name} has a value and a reason for its absence; give one",
-                field=f"Patient.{name}",
-                reason="contradictory_value",
-            )
         readings[feature.name] = [Reading(value, absent_because=because)]
     return readings

@@ -17,6 +17,8 @@ _DOUBTS: Final[Mapping[str, Doubt]] = {
     "REDACTED": "altered",
     "ABSTRED": "altered",
     "AGGRED": "altered",
+    "UNRELIABLE": "unreliable",
+    "UNCERTREL": "unreliable",
 }
 # what is said of a label of the patient, or of all that was sent; a part of a Patient is enough
 _OF_ALL: Final[Mapping[tuple[str, Doubt], str]] = {

@@ -7,6 +7,7 @@ from models.errors import MalformedInput
 from models.feature import Feature
 from models.fhir_category import is_doubtful_category
 from models.fhir_codes import Codes, Wanted, code_fault, wanted_in
+from models.fhir_interpretation import NOTHING_SAID, interpretation_of
 from models.fhir_labels import UNLABELLED, labels_of
 from models.fhir_names import IS_ID
 from models.fhir_panel import beside_whole, check_components, not_given, withheld
@@ -57,8 +58,7 @@ class ObservationReader:
         if len(features) != 1:
             return self._close_look(one, fault) if features or code in HELD_BY else ()
         usual = usual_value(observation, features[0])
-        meta = observation.meta
-        if usual is None or (meta is not None and labels_of(meta, one.index) is not UNLABELLED):
+        if usual is None or _says_more(observation, one.index):
             return self._close_look(one, fault)
         source = self._source(one)
         value, unit, comparator = usual
@@ -130,6 +130,7 @@ class ObservationReader:
         found: list[tuple[Feature, Reading]] = []
         for part, feature, code in wanted:
             value, unit, comparator, value_fault = value_in(part, feature, index)
+            said = interpretation_of(part.interpretation)
             modified: Fault | None = (
                 "unknown_modifier" if rules or part.modifier_extension else None
             )
@@ -140,12 +141,12 @@ class ObservationReader:
                 code,
                 source,
                 issued_at,
-                comparator,
+                comparator or (said.comparator if isinstance(value, float) else None),
                 status,
                 absent_because(part),
                 fault or modified or time_fault or code_fault(part, self._codes) or value_fault,
                 None if part.value_quantity is None else other_unit(part.value_quantity, feature),
-                (*labels.doubts, *_doubts(part, feature, value)),
+                (*labels.doubts, *said.doubts, *_doubts(part, feature, value)),
             )
             found.append((feature, withheld(reading) if labels.is_masked else reading))
         if observation.component:
@@ -168,6 +169,14 @@ class ObservationReader:
             taken_at = moment(text, "effective", index)
             self._times[text] = taken_at, "partial_time" if taken_at is None else None
         return self._times[text]
+
+
+def _says_more(observation: UsualObservation, index: int) -> bool:
+    """Say whether labels or the interpretation of an Observation say more than its value."""
+    meta, interpretation = observation.meta, observation.interpretation
+    return (meta is not None and labels_of(meta, index) is not UNLABELLED) or (
+        bool(interpretation) and interpretation_of(interpretation) is not NOTHING_SAID
+    )
 
 
 def _doubts(part: Measured, feature: Feature, value: float | str | None) -> tuple[Doubt, ...]:

@@ -167,6 +167,7 @@ class Measured(Element, frozen=True):
     value_time_beside: Primitive | None = msgspec.field(default=None, name="_valueTime")
     value_date_time_beside: Primitive | None = msgspec.field(default=None, name="_valueDateTime")
     modifier_extension: tuple[Any, ...] = ()
+    interpretation: msgspec.Raw = msgspec.Raw()
 
     @property
     def amount(self) -> Quantity | None:
@@ -258,6 +259,7 @@ class Patient(Element, frozen=True):
     birth_date: str | None = None
     birth_date_beside: Primitive | None = msgspec.field(default=None, name="_birthDate")
     active: bool | None = None
+    active_beside: Primitive | None = msgspec.field(default=None, name="_active")
     link: tuple[Link, ...] = ()
     gender: str | None = None
     gender_beside: Primitive | None = msgspec.field(default=None, name="_gender")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from models.errors import MalformedInput, OutOfScope, UnusableValue
+from models.fhir_absence import check_not_absent
 from models.fhir_names import VERSION, check_id, check_reference, server_and_resource, server_of
 from models.fhir_resources import Identifier, Patient, Reference, place_of
 from models.fhir_time import first_day, moment
@@ -54,7 +55,11 @@ def _numbers(patient: Patient) -> tuple[tuple[str, str], ...]:
 
 
 def check_alive(patient: Patient, predicted_at: datetime) -> None:
-    """Raise OutOfScope for a patient who had died by the prediction time."""
+    """Raise OutOfScope for a patient who had died by then, MalformedInput for a contradiction."""
+    check_not_absent("deceasedBoolean", patient.deceased_boolean, patient.deceased_boolean_beside)
+    check_not_absent(
+        "deceasedDateTime", patient.deceased_date_time, patient.deceased_date_time_beside
+    )
     died = bool(patient.deceased_boolean)
     text = patient.deceased_date_time
     if text is None and patient.deceased_boolean is None:
@@ -84,6 +89,7 @@ def check_rules(patient: Patient) -> None:
             field="Patient",
             reason="unknown_modifier",
         )
+    check_not_absent("active", patient.active, patient.active_beside)
     if patient.active is False or any(link.type == "replaced-by" for link in patient.link):
         raise UnusableValue(
             "the Patient resource isn't in use any more (active, link); send the one that is",
@@ -139,7 +145,7 @@ class Subjects:
         if full_url is None and subject is not None and subject == self._faultless:
             return None
         reference = None if subject is None else subject.reference
-        if subject is None or reference is None or _needs_a_look(subject):
+        if subject is None or not reference or _needs_a_look(subject):
             return _fault(subject, self._person, self._others, index)
         is_relative = reference.startswith("Patient/")
         server = server_of(full_url if is_relative else reference)
@@ -233,7 +239,7 @@ def _needs_a_look(subject: Reference) -> bool:
 def _can_be_told(subject: Reference) -> bool:
     if subject.type is not None and subject.type.removeprefix(_TYPES) != "Patient":
         return False
-    if subject.reference is None:
+    if not subject.reference:
         return subject.identifier is not None and bool(subject.identifier.value)
     if subject.reference.startswith("#"):
         return False
@@ -242,7 +248,7 @@ def _can_be_told(subject: Reference) -> bool:
 
 
 def _is_person(subject: Reference, person: Person) -> bool:
-    if subject.reference is None:
+    if not subject.reference:
         return _is_one_of(subject.identifier, person.patient)
     if _is_numbered_otherwise(subject, person.patient):
         return False

@@ -50,6 +50,7 @@ class UsualObservation(_Known, frozen=True, kw_only=True):
     id: str | None = None
     issued: str | None = None
     meta: Meta | None = None
+    interpretation: msgspec.Raw = _NOTHING
     # what may stand in an Observation of R4 besides, and changes nothing of what is read
     based_on: msgspec.Raw = _NOTHING
     body_site: msgspec.Raw = _NOTHING
@@ -61,7 +62,6 @@ class UsualObservation(_Known, frozen=True, kw_only=True):
     extension: msgspec.Raw = _NOTHING
     has_member: msgspec.Raw = _NOTHING
     identifier: msgspec.Raw = _NOTHING
-    interpretation: msgspec.Raw = _NOTHING
     language: msgspec.Raw = _NOTHING
     method: msgspec.Raw = _NOTHING
     note: msgspec.Raw = _NOTHING
@@ -95,6 +95,7 @@ class UsualObservation(_Known, frozen=True, kw_only=True):
             issued=self.issued,
             value_quantity=quantity,
             value_string=self.value_string,
+            interpretation=self.interpretation,
         )
 
 

@@ -1,8 +1,8 @@
 """What reaches a model from outside: readings, and what was found wrong with them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 import msgspec
 
@@ -27,7 +27,13 @@ Fault = Literal[
     "absent_whole",
 ]
 
-Doubt = Literal["category_text", "test_data", "subsetted", "altered"]
+Doubt = Literal[
+    "category_text", "test_data", "subsetted", "altered", "unreliable", "quality_control"
+]
+
+
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+"""Nothing is known of anyone's present health from before it."""
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -9,6 +9,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from models.concentration import concentration
 from models.unit_table import (
     ALIASES,
     ANALYTES,
@@ -172,9 +173,13 @@ def contradicts_unit(text: str, unit: str, to: str, analyte: str | None) -> bool
     """Whether a text is a unit too, and another one than the unit that is stated as a code.
 
     Units of one size are the same, as they're for the analyte where both convert to the unit
-    `to`. What is no unit at all contradicts nothing, unless it's the code.
+    `to`. What is no unit at all contradicts nothing, unless it's the code. A concentration that no
+    table has contradicts one of another size or kind.
     """
     meant, coded = units_spelt(text), units_spelt(unit)
+    if not meant:
+        said, stated = concentration(text), concentration(unit)
+        return said is not None and stated is not None and said != stated
     if _ANNOTATION.match(unit):
         coded |= {"1"}
     return bool(meant) and not any(

@@ -49,6 +49,8 @@ _DOUBTS = {
     "test_data": "the value is labelled as test data",
     "subsetted": "only a part of its resource was sent, so what else it says isn't known",
     "altered": "the value is labelled as altered before it was sent",
+    "unreliable": "the value is labelled as unreliable",
+    "quality_control": "its interpretation says that quality control failed",
 }
 _NOT_OF_UNITS = frozenset(("undecided_version", "contradictory_code", "absent_whole"))
 

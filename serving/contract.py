@@ -14,7 +14,7 @@ from models.definition import Definition
 from models.errors import MalformedInput
 from models.feature import Feature
 from models.misfit import json_fault, misfit
-from models.readings import Reading, Readings
+from models.readings import EARLIEST, Reading, Readings
 from models.ward import LONGEST_WARD, WRITTEN, check_ward
 from serving.json_keys import check_keys
 from serving.problems import NotJson
@@ -22,7 +22,6 @@ from serving.problems import NotJson
 T = TypeVar("T")
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 FARTHEST = timedelta(hours=14)
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 # in Python the end is before a last new line too
 Site = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+(?!\n)$")]
 

@@ -200,6 +200,7 @@ def coding(code: str) -> list[dict[str, Any]]:
         ({"tag": coding("HTEST")}, "test_data"),
         ({"security": coding("HTEST")}, "test_data"),
         ({"security": coding("REDACTED")}, "altered"),
+        ({"security": coding("UNRELIABLE")}, "unreliable"),
     ],
 )
 def test_a_label_that_makes_a_value_doubtful_is_flagged(meta: dict[str, Any], reason: str) -> None:

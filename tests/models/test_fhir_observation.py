@@ -105,7 +105,9 @@ CHANGES = {
     "subject": st.just(None),
     "valueMoney": st.just({"value": 2.1}),
     "category": st.sampled_from([[], [{"text": "laboratory"}]]),
-    "interpretation": st.just([{"text": "high"}]),
+    "interpretation": st.sampled_from(
+        [[{"text": "high"}], *([{"coding": [{"code": code}]}] for code in ("H", "<", "QCF"))]
+    ),
     "hasMember": st.just([{"reference": "Observation/o2"}]),
 }
 COMMON = {"resourceType": "Observation", "id": "o1", "status": "final"} | {
@@ -131,10 +133,11 @@ def either(read, *arguments, **named):
 
 def as_it_is_read(given):
     """Return an Observation as one of a Bundle is decoded."""
+    text = msgspec.json.encode(given)
     try:
-        return USUAL.decode(msgspec.json.encode(given))
+        return USUAL.decode(text)
     except msgspec.ValidationError:
-        return msgspec.convert(given, Observation)
+        return msgspec.json.decode(text, type=Observation)
 
 
 def closely(one, fault):
@@ -149,7 +152,8 @@ def closely(one, fault):
 @settings(max_examples=400)
 @given(OBSERVATIONS | QUANTIFIED, st.sampled_from([None, "no_subject"]))
 def test_every_observation_reads_as_a_close_look_at_it_would(given, fault):
-    seen = FoundObservation(4, "urn:uuid:o1", msgspec.convert(given, Observation))
+    text = msgspec.json.encode(given)
+    seen = FoundObservation(4, "urn:uuid:o1", msgspec.json.decode(text, type=Observation))
     one = FoundObservation(4, "urn:uuid:o1", as_it_is_read(given))
     assert whole(one.observation) == seen.observation
     reader, close = ObservationReader(CODES), either(closely, seen, fault)

@@ -268,6 +268,15 @@ def test_an_array_converts_bit_for_bit_as_its_values_do(
         ("mg/dL", "furlong", True),
         ("mg/dL", "{visits}", True),
         ("millimoles", "furlong", False),
+        ("ug/mL", "mg/dL", True),
+        ("µg/ml (serum)", "mg/dL", True),
+        ("mg per L", "mg/dL", True),
+        ("micromol/L", "mg/dL", True),
+        ("mg/100 mL", "mg/dL", False),
+        ("milligrams/decilitre", "mg/dL", False),
+        ("milligram/dl {calc}", "mg/dL", False),
+        ("mg/24 h", "mg/dL", False),
+        ("xmg/L", "mg/dL", False),
     ],
 )
 def test_a_text_contradicts_a_code_where_it_is_another_unit_however_it_is_spelt(

@@ -55,6 +55,16 @@ def test_a_corrected_result_without_a_value_withdraws_as_before(service):
     assert "flagged" not in [one["name"] for one in answer.json()["parameter"]]
 
 
+@pytest.mark.parametrize("year", ["0001", "1899"])
+def test_a_time_that_is_older_than_anybodys_is_refused_by_name(service, year):
+    sent = bundle(observation(effectiveDateTime=f"{year}-01-01T00:00:00+14:00"))
+    answer = service.client("correct").post(FHIR, json=sent)
+    assert answer.status_code == 422, answer.text
+    (issue,) = answer.json()["issue"]
+    assert issue["diagnostics"] == "Bundle.entry[0].resource.effective: bad_time"
+    assert reported() == []
+
+
 def test_of_a_result_in_error_no_value_is_looked_at(service):
     sent = bundle(observation(valueQuantity=None, valueDecimal=3, status="entered-in-error"))
     assert service.client("correct").post(FHIR, json=sent).status_code == 201

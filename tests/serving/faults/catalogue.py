@@ -192,9 +192,25 @@ fault(
 )
 fault(
     UNIT,
+    "a unit's text that is a concentration of no table, of another size than its code",
+    fhir=(c.quantity(3.1, unit="nmol/mL (serum)"), "flagged unit_text_mismatch"),
+)
+fault(
+    UNIT,
     "unit coded in another system",
     fhir=(c.quantity(3.1, "1", system="http://snomed.info/sct"), "refused unit_system"),
 )
+for code, outcome in (
+    ("<", "refused censored"),
+    (">", "refused censored"),
+    ("QCF", "flagged quality_control"),
+    ("H", "unchanged"),
+):
+    fault(
+        UNIT,
+        f"an interpretation that is coded {code}",
+        fhir=(c.lactate(interpretation=[{"coding": [{"code": code}]}]), outcome),
+    )
 for sign, name in (("<", "below a limit"), (">", "above a limit")):
     everywhere(
         UNIT,
@@ -927,6 +943,11 @@ fault(
 fault(IDENTITY, "no subject", fhir=(c.lactate(subject=...), "refused no_subject"))
 fault(
     IDENTITY,
+    "a subject whose reference is empty",
+    fhir=(c.lactate(subject={"reference": "", "display": "Somebody"}), "refused no_subject"),
+)
+fault(
+    IDENTITY,
     "a subject that is contained",
     fhir=(c.lactate(subject={"reference": "#p1"}), "refused no_subject"),
 )
@@ -1112,6 +1133,15 @@ fault(
     "_deceasedDateTime where deceasedBoolean is false",
     fhir=(c.patient(deceasedBoolean=False, _deceasedDateTime=WITHHELD), "unchanged"),
 )
+for name, value in (("deceasedBoolean", False), ("active", True)):
+    fault(
+        IDENTITY,
+        f"{name} with a reason for its absence beside it",
+        fhir=(
+            c.patient(**{name: value, f"_{name}": WITHHELD}),
+            "refused contradictory_value",
+        ),
+    )
 for sex in ("unknown", "other"):
     everywhere(
         IDENTITY,
@@ -1206,6 +1236,7 @@ for label, where, outcome in (
     ("MASKED", "security", "refused masked"),
     ("HTEST", "security", "flagged test_data"),
     ("HTEST", "tag", "flagged test_data"),
+    ("UNRELIABLE", "security", "flagged unreliable"),
     ("SUBSETTED", "tag", "flagged subsetted"),
     ("REDACTED", "security", "flagged altered"),
     ("other", "tag", "unchanged"),
