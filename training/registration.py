@@ -21,6 +21,7 @@ from training.cohort import Cohort
 from training.provenance import code_tags, describe_cohort, requirements, signature
 from training.registry import (
     ARTEFACT,
+    LAST_TAG,
     TAG,
     RegisteredVersion,
     registered_version,
@@ -54,11 +55,14 @@ def register_run(
     artefact: Path,
     example: pd.DataFrame,
     *,
+    complete: Callable[[RegisteredVersion], None],
     settings: Settings,
 ) -> RegisteredVersion:
     """Log a run with its model, then register that as the model's next version.
 
-    The registration comes last, so a run that fails leaves no version behind.
+    The registration comes last, so a run that fails leaves no version behind. `complete` does what
+    needs the version's number; whatever ends the process before it returns, the version can't be
+    used.
     """
     tags = {f"{TAG}{name}": value for name, value in record.tags.items()}
     _open_store(definition.name, settings)
@@ -76,7 +80,7 @@ def register_run(
             )
         # after the model, or logging it would read every metric back, one query each
         mlflow.log_metrics({**record.metrics, **counts}, model_id=info.model_id)
-    return _register(definition.name, info, run.info.run_id, tags, settings)
+    return _register(definition.name, info, run.info.run_id, tags, complete, settings)
 
 
 def log_run(
@@ -115,15 +119,25 @@ def _started(
 
 
 def _register(
-    name: str, info: ModelInfo, run_id: str, tags: Mapping[str, str], settings: Settings
+    name: str,
+    info: ModelInfo,
+    run_id: str,
+    tags: Mapping[str, str],
+    complete: Callable[[RegisteredVersion], None],
+    settings: Settings,
 ) -> RegisteredVersion:
+    """Make the version, complete it, and only then give it the tag without which it is no use."""
     client = store(settings)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
+    incomplete = {key: value for key, value in tags.items() if key != LAST_TAG}
     version = client.create_model_version(
-        name, info.model_uri, run_id=run_id, tags=dict(tags), model_id=info.model_id
+        name, info.model_uri, run_id=run_id, tags=incomplete, model_id=info.model_id
     )
-    return registered_version(version)
+    registered = registered_version(version, {**incomplete, LAST_TAG: tags[LAST_TAG]})
+    complete(registered)
+    client.set_model_version_tag(name, registered.version, LAST_TAG, tags[LAST_TAG])
+    return registered
 
 
 def _open_store(name: str, settings: Settings) -> None:

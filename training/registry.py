@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +23,8 @@ from training.artefact_root import check_artefact_root
 
 CHAMPION = "champion"
 TAG = "auscult."  # before the name of each tag of ours
+
+LAST_TAG = f"{TAG}artefact_digest"  # given once all that needs a version's number is done
 
 ARTEFACT = "artefact"  # what the artefact is called within the logged model
 
@@ -57,8 +59,12 @@ def find_version(name: str, version: str, *, settings: Settings) -> RegisteredVe
 
 
 def newest_version(name: str, *, settings: Settings) -> RegisteredVersion:
-    """Return the version that was registered last; raise RegistryError if there's none."""
-    found = store(settings).search_model_versions(f"name = '{name}'")
+    """Return the version that was registered last; raise RegistryError if there's none.
+
+    One whose registration was cut off is none.
+    """
+    versions = store(settings).search_model_versions(f"name = '{name}'")
+    found = [version for version in versions if LAST_TAG in version.tags]
     if not found:
         raise RegistryError(f"{name} has no version; train it with `auscult train {name}`")
     return registered_version(max(found, key=lambda version: int(version.version)))
@@ -190,15 +196,22 @@ def run_tags(version: RegisteredVersion, *, settings: Settings) -> dict[str, str
     return {name.removeprefix(TAG): tags[name] for name in tags if name.startswith(TAG)}
 
 
-def registered_version(version: ModelVersion) -> RegisteredVersion:
-    """Return a version of MLflow's as ours; raise RegistryError if a tag of ours is missing."""
+def registered_version(
+    version: ModelVersion, tags: Mapping[str, str] | None = None
+) -> RegisteredVersion:
+    """Return a version of MLflow's as ours, by its tags or by those that it's about to have.
+
+    Raises RegistryError if a tag of ours is missing.
+    """
+    known = version.tags if tags is None else tags
 
     def tag(name: str) -> str:
-        value = version.tags.get(TAG + name)
+        value = known.get(TAG + name)
         if value is None:
             raise RegistryError(
-                f"{version.name} version {version.version} has no tag {TAG + name}: it wasn't "
-                "registered by `auscult train`, so it can't be used"
+                f"{version.name} version {version.version} has no tag {TAG + name}: its "
+                "registration was cut off, or it wasn't registered by `auscult train`, so it "
+                f"can't be used; make another with `auscult train {version.name}`"
             )
         return str(value)
 
@@ -210,6 +223,6 @@ def registered_version(version: ModelVersion) -> RegisteredVersion:
         definition_digest=tag("definition_digest"),
         cohort_digest=tag("cohort_digest"),
         trained_by=tag("trained_by"),
-        champion_digest=version.tags.get(f"{TAG}champion_digest"),
-        requested_by=version.tags.get(f"{TAG}requested_by"),
+        champion_digest=known.get(f"{TAG}champion_digest"),
+        requested_by=known.get(f"{TAG}requested_by"),
     )

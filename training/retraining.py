@@ -89,9 +89,16 @@ def retrain(
     cohort = recorded_cohort(file, original, champion, known_by=now, settings=settings)
     progress("Reading closed predictions", 1, 1)
     bounded = replace(options, growth=growth_of(_plan(file)))
-    trained = train(file, cohort, bounded, settings=settings, progress=progress, now=now)
     made_from = dict(cohort.retraining or {})
-    _note(trained, made_from, options.trained_by, now)
+    trained = train(
+        file,
+        cohort,
+        bounded,
+        settings=settings,
+        progress=progress,
+        now=now,
+        note=lambda version: _note(version, made_from, options.trained_by, now),
+    )
     compared = _comparison(trained, settings)
     differences, used = compared.get("metrics", {}), compared.get("used")
     return Retrained(trained, champion.version, made_from, cohort.notes, differences, used)
@@ -211,13 +218,13 @@ def _fetched(version: RegisteredVersion, settings: Settings) -> Path:
     return download(version, place, settings=settings)
 
 
-def _note(trained: TrainedVersion, made_from: dict[str, Any], by: str, now: datetime) -> None:
+def _note(version: RegisteredVersion, made_from: dict[str, Any], by: str, now: datetime) -> None:
     from records import audit  # Django's tables can be imported only once it's configured
 
     details = {
-        "model": trained.name,
-        "version": trained.version,
-        "artefact_digest": trained.artefact_digest,
+        "model": version.name,
+        "version": version.version,
+        "artefact_digest": version.artefact_digest,
         **made_from,
     }
     audit.note("version.retrain", by, details, now)

@@ -1,7 +1,7 @@
 """One training run: from a definition and its cohort to a registered version with its evidence."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,10 +19,12 @@ from training.cohort import Cohort
 from training.earlier_runs import EarlierRuns
 from training.options import TrainOptions
 from training.registration import RunRecord, register_run
-from training.registry import download, store
+from training.registry import RegisteredVersion, download, store
 from training.run_files import complete_card
 from training.scratch import scratch
 from training.stages import Stages
+
+Note = Callable[[RegisteredVersion], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,12 @@ def train(
     settings: Settings,
     progress: Progress,
     now: datetime,
+    note: Note | None = None,
 ) -> TrainedVersion:
     """Fit, calibrate, evaluate and register one version of a model.
 
-    Raises CohortError before any fitting for a table that can't be used, and RegistryError for a
-    home that was moved or copied.
+    `note` writes the version down elsewhere before it can be used. Raises CohortError before any
+    fitting for a table that can't be used, and RegistryError for a home that was moved or copied.
     """
     if settings.root.is_dir():  # rather now than when all is made
         check_artefact_root(store(settings), file.definition.name, settings)
@@ -76,6 +79,7 @@ def train(
             built.looks.card,
             settings=settings,
             progress=progress,
+            note=note,
         )
         return replace(trained, earlier=built.looks.found)
 
@@ -100,14 +104,23 @@ def register_version(
     *,
     settings: Settings,
     progress: Progress,
+    note: Note | None = None,
 ) -> TrainedVersion:
     """Register a sealed artefact with its run's record, and bring it into the cache.
 
-    The run's card is written again with what only the registration tells: version and date.
+    Before the version can be used, the run's card is written again with what only the registration
+    tells, version and date, and `note` is called.
     """
+
+    def complete(version: RegisteredVersion) -> None:
+        complete_card(version, card, settings=settings)
+        if note is not None:
+            note(version)
+
     progress("Registering the version", 0, 1)
-    registered = register_run(definition, cohort, record, artefact, example, settings=settings)
-    complete_card(registered, card, settings=settings)
+    registered = register_run(
+        definition, cohort, record, artefact, example, complete=complete, settings=settings
+    )
     place = settings.cache / "artefacts" / registered.artefact_digest
     directory = download(registered, place, settings=settings)
     progress("Registering the version", 1, 1)

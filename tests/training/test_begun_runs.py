@@ -17,6 +17,7 @@ from tests.training.readmissions import cohort, people
 from training.begun_runs import end_dead_runs
 from training.promotion import promote
 from training.registration import RunRecord, log_run
+from training.registry import newest_version
 
 KILLED = """
 import os, signal, sys
@@ -31,6 +32,28 @@ killed = lambda run_id: os.kill(os.getpid(), signal.SIGKILL)
 record = RunRecord({}, {}, files, {}, begun=killed)
 one = read_definition(definition).definition
 log_run(one, cohort(people(50)), record, settings=Settings(home=home))
+"""
+
+KILLED_ON_COMPLETING = """
+import os, signal, sys
+from pathlib import Path
+import training.run
+from models.definition import read_definition
+from records.settings import Settings
+from tests.training.conftest import NOW
+from tests.training.readmissions import cohort, followed
+from training.options import TrainOptions
+
+home, definition = map(Path, sys.argv[1:])
+training.run.complete_card = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+training.run.train(
+    read_definition(definition),
+    cohort(followed()),
+    TrainOptions(trained_by="Ada", quick=True, draws=40, seed=9),
+    settings=Settings(home=home),
+    progress=lambda *_: None,
+    now=NOW,
+)
 """
 
 
@@ -140,3 +163,36 @@ def _runs(home: Settings) -> list[Run]:
     experiment = client.get_experiment_by_name("readmission")
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id]))
+
+
+def test_a_version_whose_card_was_not_completed_is_neither_promoted_nor_the_newest(
+    sqlite_db: Settings, trained: Trained
+) -> None:
+    share_registry(trained.settings, sqlite_db)
+    client = MlflowClient(sqlite_db.tracking_uri, sqlite_db.tracking_uri)
+    newest = newest_version("readmission", settings=sqlite_db).version
+    arguments = [str(sqlite_db.root), str(trained.file.path)]
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED_ON_COMPLETING, *arguments],
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert ended.returncode == -signal.SIGKILL
+    numbers = [int(one.version) for one in client.search_model_versions("name = 'readmission'")]
+    assert max(numbers) > int(newest)
+
+    with pytest.raises(RegistryError) as caught:
+        promote(
+            "readmission",
+            str(max(numbers)),
+            to="champion",
+            by="Grace",
+            because="It is the newest one",
+            override=True,
+            settings=sqlite_db,
+            now=NOW,
+        )
+
+    assert "its registration was cut off" in str(caught.value)
+    assert str(caught.value).endswith("make another with `auscult train readmission`")
+    assert newest_version("readmission", settings=sqlite_db).version == newest

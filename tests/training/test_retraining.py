@@ -9,7 +9,7 @@ import pytest
 
 from auscult.summary import show_retrained
 from models.definition import DefinitionFile
-from models.errors import CohortError, DefinitionError, PromotionRefused, RegistryError
+from models.errors import CohortError, DefinitionError, PromotionRefused, RecordError, RegistryError
 from records.models import AuditEvent
 from records.settings import Settings
 from tests.training.conftest import Trained, share_registry
@@ -99,6 +99,25 @@ def test_a_challenger_is_registered_compared_and_accounted_for_and_nothing_moves
     assert event.by == "Ada"
     assert event.details["version"] == found.trained.version
     assert event.details["challenges"] == "1"
+
+
+def test_a_challenger_that_was_not_written_into_the_audit_record_can_not_be_used(
+    registry: Settings,
+    trained: Trained,
+    planned: DefinitionFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _recorded(trained)
+
+    def full(*_: object) -> None:
+        raise RecordError("the disk is full")
+
+    monkeypatch.setattr("records.audit.note", full)
+    with pytest.raises(RecordError, match="disk is full"):
+        _retrain(planned, trained, registry)
+
+    with pytest.raises(RegistryError, match=r"version 2 has no tag .*registration was cut off"):
+        find_version("readmission", "2", settings=registry)
 
 
 def test_the_card_of_a_challenger_says_that_it_is_one_and_how_it_stands_to_the_champion(
