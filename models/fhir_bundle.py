@@ -16,6 +16,9 @@ _CARRY_DATA = ("POST", "PUT")
 SEARCHSET: Final = "searchset"
 _OF_REQUESTS: Final = ("transaction", "batch")
 OUTCOME: Final = "outcome"  # of the modes of a search, that of a message on it
+# of http://hl7.org/fhir/R4/valueset-issue-severity.html and -type.html
+_INFORMATION: Final = "information"
+_SUPPRESSED: Final = "suppressed"
 
 
 class Kind(Element, frozen=True):
@@ -71,12 +74,14 @@ class Response(Element, frozen=True):
     """What became of one request of several, where an entry is the answer to it."""
 
     status: str | None = None
-    outcome: msgspec.Raw = msgspec.Raw()
+    outcome: OperationOutcome | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether its status says that it failed."""
-        return self.status is not None and not self.status.startswith("2")
+        """Whether its status says that it failed, or its outcome that it did in part."""
+        if self.status is not None and not self.status.startswith("2"):
+            return True
+        return self.outcome is not None and bool(messages(self.outcome))
 
 
 class SentEntry(Entry, frozen=True):
@@ -146,6 +151,9 @@ def _misplaced(entry: SentEntry, kind: str | None) -> tuple[str, str, str] | Non
     if kind not in _OF_REQUESTS and entry.request is not None:
         words = "is a request, as entries of a transaction or batch only are; name the type it is"
         return "request", words, "bundle_form"
+    if entry.response is not None:
+        words = "is the answer to a request, as no entry of this type of Bundle is; leave it out"
+        return "response", words, "bundle_form"
     return None
 
 
@@ -202,14 +210,18 @@ def matches(entries: tuple[AnyEntry, ...]) -> list[AnyEntry]:
 
 
 def messages(outcome: OperationOutcome) -> list[Finding]:
-    """Return what a sender says of problems with its own search."""
-    return [
-        Finding(
-            "bundle",
-            "flagged",
-            "sender_issue",
-            "The sending system reported a problem while it gathered the data",
-        )
-        for issue in outcome.issue
-        if issue.severity in ("fatal", "error", "warning")
-    ]
+    """Return what a sender says of problems with its own search, each kind once.
+
+    One that names none, or whose severity isn't known, is a problem; a mere information is none
+    unless it says that data were left out.
+    """
+    left_out = [issue for issue in outcome.issue if issue.code == _SUPPRESSED]
+    others = [issue for issue in outcome.issue if issue.code != _SUPPRESSED]
+    found = []
+    if left_out:
+        words = "The sending system left data out, by a rule, for consent or for privacy"
+        found.append(Finding("bundle", "flagged", "suppressed", words))
+    if not outcome.issue or any(issue.severity != _INFORMATION for issue in others):
+        words = "The sending system reported a problem while it gathered the data"
+        found.append(Finding("bundle", "flagged", "sender_issue", words))
+    return found

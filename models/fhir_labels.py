@@ -25,6 +25,7 @@ _OF_ALL: Final[Mapping[tuple[str, Doubt], str]] = {
     ("Patient", "test_data"): "The patient is labelled as test data",
     ("Bundle", "test_data"): "The data are labelled as test data",
     ("Bundle", "subsetted"): "The data are labelled as a part of what there is",
+    ("Bundle", "altered"): "The data are labelled as altered before they were sent",
 }
 _CODINGS: Final = msgspec.json.Decoder(tuple[Coding, ...] | None)
 
@@ -39,16 +40,20 @@ class Labels(NamedTuple):
 UNLABELLED: Final = Labels(False, ())
 
 
-def findings_of(meta: Meta | None, of: Literal["Patient", "Bundle"]) -> list[Finding]:
-    """Return what the labels of the patient, or of the whole Bundle, give to think.
+def findings_of(
+    meta: Meta | None, of: Literal["Patient", "Bundle"], at: str | None = None
+) -> list[Finding]:
+    """Return what the labels of the patient, or of a whole Bundle, give to think.
 
-    Raises UnusableValue where they withhold it for privacy, MalformedInput as `labels_of` does.
+    `at` is what it's called in errors, where that's another name. Raises UnusableValue where they
+    withhold it for privacy, MalformedInput as `labels_of` does.
     """
-    labels = labels_of(meta, of)
+    labels = labels_of(meta, at or of)
     if labels.is_masked:
         raise UnusableValue(
-            f"the {of} is labelled as withheld for privacy, and a score must not guess it",
-            field=f"{of}.meta",
+            f"{at or f'the {of}'} is labelled as withheld for privacy, and a score must not guess "
+            "it",
+            field=f"{at or of}.meta",
             reason="masked",
         )
     said = ((doubt, _OF_ALL.get((of, doubt))) for doubt in labels.doubts)
@@ -60,7 +65,7 @@ def labels_of(meta: Meta | None, at: int | str) -> Labels:
 
     `at` is its place in the Bundle or what it's called, for errors.
     """
-    if meta is None or not (meta.security or meta.tag):
+    if meta is None or not meta.is_labelled:
         return UNLABELLED
     codes = {one.code for raw in (meta.security, meta.tag) if raw for one in _read(raw, at)}
     doubts = dict.fromkeys(doubt for code, doubt in _DOUBTS.items() if code in codes)

@@ -50,6 +50,11 @@ class Meta(Element, frozen=True):
     security: msgspec.Raw = msgspec.Raw()
     tag: msgspec.Raw = msgspec.Raw()
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it has labels, whatever they say."""
+        return bool(self.security or self.tag)
+
 
 class Extension(Element, frozen=True):
     """An extension, of which only a coded value is read."""

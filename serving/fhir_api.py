@@ -9,7 +9,9 @@ import msgspec
 
 from models.errors import InputError, MalformedInput
 from models.fhir import read_bundle
+from models.fhir_labels import findings_of
 from models.fhir_names import uuid_in
+from models.fhir_resources import Meta
 from models.misfit import misfit
 from models.ward import check_ward
 from serving.contract import Aware, Site, read_json
@@ -71,6 +73,7 @@ class Parameters(msgspec.Struct, frozen=True, rename="camel"):
 
     parameter: tuple[Parameter, ...]
     implicit_rules: str | None = None
+    meta: Meta | None = None
 
     @property
     def modified(self) -> bool:
@@ -88,6 +91,7 @@ class Wanted(msgspec.Struct, frozen=True):
     site: str = ""
     ward: str = ""
     replaces: UUID | None = None
+    meta: Meta | None = None  # that of the Parameters
 
 
 async def predict_bundle(call: Call) -> Answer:
@@ -109,6 +113,7 @@ async def predict_bundle(call: Call) -> Answer:
         nonlocal subject, superseded
         predicted_at = prediction_time(call, wanted.predicted_at)
         bundle = read_bundle(wanted.bundle, served.model.definition, predicted_at)
+        labelled = findings_of(wanted.meta, "Bundle", "Parameters")
         subject = bundle.patient.reference
         check_bound(call.scope, subject)
         identifier = identifier_of(bundle.patient)
@@ -121,7 +126,7 @@ async def predict_bundle(call: Call) -> Answer:
             patient=identifier,
             site=wanted.site,
             ward=wanted.ward or bundle.ward,
-            findings=bundle.findings,
+            findings=tuple(dict.fromkeys((*labelled, *bundle.findings))),
             subject=subject,
         )
 
@@ -155,7 +160,7 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
             field="resourceType",
             reason="wrong_resource",
         )
-    given = _parameters(body)
+    given, meta = _parameters(body)
     if "bundle" not in given:
         raise MalformedInput(
             "Parameters: the parameter bundle is missing", field="bundle", reason="missing_field"
@@ -171,6 +176,7 @@ def _wanted(body: bytes, predicted_at: str | None) -> Wanted:
         given.get("predictedAt") or _time(predicted_at),
         *_place(given),
         uuid_in(given.get("replaces"), "replaces.valueUuid"),
+        meta,
     )
 
 
@@ -186,8 +192,11 @@ def _place(given: dict[str, Any]) -> tuple[str, str]:
     return site, ward
 
 
-def _parameters(body: bytes) -> dict[str, Any]:
-    """Return what each parameter says; raise MalformedInput for one that wouldn't be heeded."""
+def _parameters(body: bytes) -> tuple[dict[str, Any], Meta | None]:
+    """Return what each parameter says, and all their meta.
+
+    Raises MalformedInput for one that wouldn't be heeded.
+    """
     given: dict[str, Any] = {}
     parameters = read_json(body, Parameters)
     if parameters.modified:
@@ -213,14 +222,14 @@ def _parameters(body: bytes) -> dict[str, Any]:
                 reason="wrong_type",
             )
         given[one.name] = values[0]
-    return given
+    return given, parameters.meta
 
 
 def _model_of(call: Call, body: bytes) -> str:
     """Return the model that the address or Parameters name; raise MalformedInput unless one."""
     model = call.query("model")
     if read_json(body, Resource).resource_type == "Parameters":
-        named = _parameters(body).get("model")
+        named = _parameters(body)[0].get("model")
         if model and named and model != named:
             raise MalformedInput(
                 "the address and the parameter model name two models",

@@ -35,6 +35,7 @@ def ask_of(
     server = (request.fhir_server or "").rstrip("/")
     full_url = f"{server}/{reference}" if server else reference
     bundle = _read(gathered, full_url, definition, predicted_at, server)
+    labelled = gathered.findings()
     subject = bundle.patient.reference
     if subject and not f"/{subject}".endswith(f"/{reference}"):
         raise _foreign("prefetch")
@@ -45,7 +46,7 @@ def ask_of(
         predicted_at,
         patient=identifier_of(bundle.patient) or ("", reference),
         ward=bundle.ward,
-        findings=(*bundle.findings, *unread),
+        findings=(*labelled, *bundle.findings, *unread),
         subject=reference,
     )
 

@@ -11,12 +11,14 @@ from models.candidates import choose
 from models.definition import Definition
 from models.errors import AuscultError
 from models.fhir import read_entries
-from models.fhir_bundle import AnyEntry, Entry, Link, ObservationEntry, matches
-from models.fhir_resources import Observation
+from models.fhir_bundle import AnyEntry, Entry, matches
+from models.fhir_labels import findings_of
+from models.fhir_resources import Meta, Observation
 from models.fhir_time import moment
 from models.fhir_usual import UsualObservation
+from models.readings import Finding
 from serving.cds_hooks.discovery import ENCOUNTER_KEY, PATIENT_KEY, Template
-from serving.cds_hooks.searched import AN_OUTCOME, OUTCOME, Searched, bundle_fault
+from serving.cds_hooks.searched import AN_OUTCOME, OUTCOME, Results, Searched, bundle_fault
 
 _NULL = b"null"
 _ABSENT = "wasn't prefetched"
@@ -33,26 +35,6 @@ class Named(msgspec.Struct, frozen=True, rename="camel"):
     id: str | None = None
 
 
-class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
-    """An Observation that is no request or answer of its own, and that nothing modifies."""
-
-    request: None = None
-    response: None = None
-    modifier_extension: None = None
-
-
-class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """What most searches give: a Bundle of Observations as most are, and nothing else."""
-
-    resource_type: Literal["Bundle"]
-    type: Literal["searchset", "collection"]
-    id: str | None = None
-    implicit_rules: None = None
-    total: int | None = None
-    link: tuple[Link, ...] = ()
-    entry: tuple[ResultEntry, ...] = ()
-
-
 Sent = Results | msgspec.Raw | msgspec.UnsetType | None
 """What came under a key: what a search found, anything else, or nothing."""
 
@@ -60,7 +42,7 @@ Sent = Results | msgspec.Raw | msgspec.UnsetType | None
 class Supplied(msgspec.Struct, frozen=True):
     """What is known of one key; of a Bundle, how many it should have and where it goes on.
 
-    `because` says what is wrong with an error.
+    `because` says what is wrong with an error, `labels` have what its Bundles are labelled as.
     """
 
     state: Literal["data", "none", "error", "truncated"]
@@ -68,6 +50,7 @@ class Supplied(msgspec.Struct, frozen=True):
     total: int = 0
     next_page: str | None = None
     because: str = ""
+    labels: tuple[Meta, ...] = ()
 
 
 NAMED = msgspec.json.Decoder(Named)
@@ -104,10 +87,25 @@ class Gathered:
             if index < len(supplied.entries):
                 if key in (PATIENT_KEY, ENCOUNTER_KEY):
                     return f"prefetch.{key}"
-                place = "fhirServer" if key in self.because else f"prefetch.{key}"
-                return f"{place}.entry[{index}].resource"
+                return f"{self._source(key)}.entry[{index}].resource"
             index -= len(supplied.entries)
         raise IndexError("there are fewer entries")
+
+    def findings(self) -> list[Finding]:
+        """Return what the labels of the searches' Bundles give to think, each once (FHIR-16).
+
+        Raises UnusableValue where one is withheld for privacy, MalformedInput for what are none.
+        """
+        said = [
+            finding
+            for key, supplied in self.by_key.items()
+            for meta in supplied.labels
+            for finding in findings_of(meta, "Bundle", self._source(key))
+        ]
+        return list(dict.fromkeys(said))
+
+    def _source(self, key: str) -> str:
+        return "fhirServer" if key in self.because else f"prefetch.{key}"
 
 
 def gather(
@@ -147,7 +145,12 @@ def read_values(values: Sequence[Sent], asked: Sequence[Template]) -> list[Suppl
     for value, template in zip(values, asked, strict=True):
         if not isinstance(value, Results):
             supplied.append(_read_other(value, template))
-        elif value.total is not None or value.link or len(value.entry) >= template.count:
+        elif (
+            value.total is not None
+            or value.link
+            or value.meta is not None
+            or len(value.entry) >= template.count
+        ):
             supplied.append(_found(value, template.count))
         else:  # as nearly all are: complete, and empty where a feature has many codes
             supplied.append(Supplied("data", value.entry) if value.entry else _NOTHING)
@@ -163,13 +166,16 @@ def _read_other(
     return _NONE if value is None else None
 
 
-def read_supplied(raw: bytes, template: Template, count: int | None = None) -> Supplied:
-    """Read the value of one key; a resource that wasn't asked for is an error, not "none".
+def read_supplied(raw: bytes, template: Template) -> Supplied:
+    """Read the value of one key, of which null says that there are no data (CDS-6)."""
+    return _NONE if raw.strip() == _NULL else read_answer(raw, template, template.count)
 
-    `count` is how many results were asked for, where that's another number than the template's.
+
+def read_answer(raw: bytes, template: Template, count: int) -> Supplied:
+    """Read what a server answered; a resource that wasn't asked for is an error, not "none".
+
+    `count` is how many results were asked for.
     """
-    if raw.strip() == _NULL:
-        return _NONE
     try:
         if template.feature is None:
             fault = _kind_fault(NAMED.decode(raw).resource_type, template)
@@ -181,7 +187,7 @@ def read_supplied(raw: bytes, template: Template, count: int | None = None) -> S
         return Supplied("error", because=fault)
     if template.feature is None:
         return Supplied("data", (Entry(resource=msgspec.Raw(raw)),))
-    return _found(bundle, template.count if count is None else count)
+    return _found(bundle, count)
 
 
 def _searched(raw: bytes) -> tuple[Results | Searched, str | None]:
@@ -205,7 +211,8 @@ def _kind_fault(kind: str, template: Template) -> str | None:
 
 def _found(bundle: Searched | Results, count: int) -> Supplied:
     """Return what a search for so many results at most found."""
-    if not bundle.entry and not bundle.total and not bundle.link:
+    labels = () if bundle.meta is None or not bundle.meta.is_labelled else (bundle.meta,)
+    if not (bundle.entry or bundle.total or bundle.link or labels):
         return _NOTHING
     if bundle.total is not None and bundle.total < len(matches(bundle.entry)):
         return Supplied("error", because=_MORE_THAN_TOTAL)
@@ -217,8 +224,8 @@ def _found(bundle: Searched | Results, count: int) -> Supplied:
         next_page = next(iter(following), None)
     total = bundle.total or 0
     if next_page is None and bundle.total is None and _may_go_on(bundle, count):
-        return Supplied("truncated", bundle.entry, because=_FULL_PAGE)
-    return page_of(bundle.entry, total, next_page)
+        return Supplied("truncated", bundle.entry, because=_FULL_PAGE, labels=labels)
+    return page_of(bundle.entry, total, next_page, labels)
 
 
 def _may_go_on(bundle: Searched | Results, count: int) -> bool:
@@ -232,12 +239,18 @@ def _may_go_on(bundle: Searched | Results, count: int) -> bool:
     return len(pages) != 1
 
 
-def page_of(entries: tuple[AnyEntry, ...], total: int, next_page: str | None) -> Supplied:
+def page_of(
+    entries: tuple[AnyEntry, ...],
+    total: int,
+    next_page: str | None,
+    labels: tuple[Meta, ...] = (),
+) -> Supplied:
     """Return what a search found, and whether that is all."""
     truncated = next_page is not None
     if total and not truncated:
         truncated = total > len(matches(entries))
-    return Supplied("truncated" if truncated else "data", entries, total, next_page)
+    state: Literal["data", "truncated"] = "truncated" if truncated else "data"
+    return Supplied(state, entries, total, next_page, labels=labels)
 
 
 def is_known(

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from models.definition import Definition
 from models.errors import MalformedInput
 from models.fhir_bundle import AnyEntry
+from models.fhir_resources import Meta
 from serving.cds_hooks.discovery import Template, count_of, url_of
-from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_supplied
+from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_answer
 from serving.cds_hooks.request import HookRequest
 from serving.json_depth import check_depth
 from serving.json_keys import check_keys
@@ -105,22 +108,26 @@ class _Reader:
         together = await self._read(asked)
         if len(asked) > 1 and not together.entries:
             alone = await asyncio.gather(*(self._read([one]) for one in asked))
-            return {one.key: supplied for one, supplied in zip(asked, alone, strict=True)}
+            labelled = msgspec.structs.replace(alone[0], labels=together.labels + alone[0].labels)
+            found = (labelled, *alone[1:])
+            return {one.key: supplied for one, supplied in zip(asked, found, strict=True)}
         return {one.key: Supplied("none") for one in asked} | {asked[0].key: together}
 
     async def _read(self, asked: Sequence[Template]) -> Supplied:
         """Read page by page until it's known what there is of every key."""
         url: str | None = url_of(asked, self._server, self._patient_id)
         entries: tuple[AnyEntry, ...] = ()
+        labels: tuple[Meta, ...] = ()
         for number in range(MAX_PAGES):
             # the token goes to the server that it's for, and to no other (AUTH-4)
             if url is None or not _same_origin(url, self._server):
                 break
-            page = read_supplied(await self._get(url, asked), asked[0], count_of(asked))
+            page = read_answer(await self._get(url, asked), asked[0], count_of(asked))
             if page.state == "error":
                 raise _needed(asked, f"what the EHR's FHIR server answered {page.because}")
             entries += page.entries
-            whole = page_of(entries, page.total, page.next_page)
+            labels += page.labels
+            whole = page_of(entries, page.total, page.next_page, labels)
             if page.because and not number:  # after a link to it, the last page needs none
                 whole = page
             if all(is_known(whole, one, self._definition, self._predicted_at) for one in asked):

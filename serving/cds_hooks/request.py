@@ -11,7 +11,8 @@ from models.errors import MalformedInput
 from models.fhir_names import is_id
 from serving.cds_hooks.discovery import Template
 from serving.cds_hooks.drafts import ORDERS, SIGNING
-from serving.cds_hooks.prefetch import Results, Supplied, read_supplied, read_values
+from serving.cds_hooks.prefetch import Supplied, read_supplied, read_values
+from serving.cds_hooks.searched import Results
 from serving.contract import read_json
 from serving.outbound import read_url
 from serving.problems import BadHookRequest, NotJson

@@ -1,14 +1,35 @@
 """What a search was answered with: a Bundle of data, or one that says the search failed in part."""
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from models.fhir_bundle import Kind, Link, Response, SentEntry
-from models.fhir_resources import OperationOutcome
+from models.fhir_bundle import Kind, Link, ObservationEntry, SentEntry, messages
+from models.fhir_resources import Meta, OperationOutcome
 
 OUTCOME: Final = "OperationOutcome"
 AN_OUTCOME: Final = "is an OperationOutcome"
+
+
+class ResultEntry(ObservationEntry, frozen=True, kw_only=True):
+    """An Observation that is no request or answer of its own, and that nothing modifies."""
+
+    request: None = None
+    response: None = None
+    modifier_extension: None = None
+
+
+class Results(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What most searches give: a Bundle of Observations as most are, and nothing else."""
+
+    resource_type: Literal["Bundle"]
+    type: Literal["searchset", "collection"]
+    id: str | None = None
+    meta: Meta | None = None
+    implicit_rules: None = None
+    total: int | None = None
+    link: tuple[Link, ...] = ()
+    entry: tuple[ResultEntry, ...] = ()
 
 
 class Searched(msgspec.Struct, frozen=True, rename="camel"):
@@ -16,6 +37,7 @@ class Searched(msgspec.Struct, frozen=True, rename="camel"):
 
     resource_type: str
     type: str | None = None
+    meta: Meta | None = None
     implicit_rules: str | None = None
     total: int | None = None
     link: tuple[Link, ...] = ()
@@ -36,10 +58,7 @@ def bundle_fault(bundle: Searched) -> str | None:
 
 def _entry_fault(entry: SentEntry) -> str | None:
     """Return why an entry is no data, or says that its search failed in part, or None."""
-    response, raw = entry.response, bytes(entry.resource)
-    fault = entry.fault
-    if response is not None and _is_failure(response):
-        return "holds a response that is an error"
+    raw, fault = bytes(entry.resource), entry.fault
     if fault is not None:
         return f"has an entry that {fault[1]}"
     if not raw:
@@ -47,18 +66,6 @@ def _entry_fault(entry: SentEntry) -> str | None:
     kind = msgspec.json.decode(raw, type=Kind).resource_type
     if kind == "Bundle":
         return "has a Bundle as an entry"
-    if kind == OUTCOME and _reports_a_problem(raw):
+    if kind == OUTCOME and messages(msgspec.json.decode(raw, type=OperationOutcome)):
         return "holds an OperationOutcome"
     return None
-
-
-def _is_failure(response: Response) -> bool:
-    if response.failed:
-        return True
-    outcome = bytes(response.outcome)
-    return outcome not in (b"", b"null") and _reports_a_problem(outcome)
-
-
-def _reports_a_problem(outcome: bytes) -> bool:
-    issues = msgspec.json.decode(outcome, type=OperationOutcome).issue
-    return not issues or any(issue.severity != "information" for issue in issues)

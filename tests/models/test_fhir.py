@@ -483,6 +483,60 @@ def test_messages_of_the_sender_are_no_data_and_are_reported() -> None:
     assert "mrn-77" not in read(document).findings[0].words
 
 
+def from_sender(outcome: dict[str, Any]) -> dict[str, Any]:
+    document = {**good(), "type": "searchset"}
+    message = {"resourceType": "OperationOutcome", **outcome}
+    document["entry"].append({"resource": message, "search": {"mode": "outcome"}})
+    return document
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reasons"),
+    [
+        ({}, ["sender_issue"]),
+        ({"issue": []}, ["sender_issue"]),
+        ({"issue": [{"code": "incomplete"}]}, ["sender_issue"]),
+        ({"issue": [{"severity": "grave"}, {"severity": "fatal"}]}, ["sender_issue"]),
+        ({"issue": [{"severity": "information", "code": "suppressed"}]}, ["suppressed"]),
+        ({"issue": [{"severity": "error", "code": "suppressed"}]}, ["suppressed"]),
+        (
+            {"issue": [{"severity": "information", "code": "suppressed"}, {"severity": "error"}]},
+            ["suppressed", "sender_issue"],
+        ),
+        ({"issue": [{"severity": "information", "code": "informational"}]}, []),
+    ],
+)
+def test_a_message_is_a_problem_unless_it_is_a_mere_information(
+    outcome: dict[str, Any], reasons: list[str]
+) -> None:
+    """FHIR-9."""
+    found = read(from_sender(outcome)).findings
+    assert [(one.kind, one.reason) for one in found] == [("flagged", one) for one in reasons]
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ({"status": "404"}, "failed_response"),
+        ({"status": "200", "outcome": {"issue": [{"severity": "error"}]}}, "failed_response"),
+        ({"status": "200", "outcome": {"issue": []}}, "failed_response"),
+        ({"status": "200", "outcome": {"issue": [{"severity": "information"}]}}, "bundle_form"),
+        ({"status": "200 OK"}, "bundle_form"),
+        ({"status": "200", "outcome": {"issue": 7}}, "malformed"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["collection", "searchset"])
+def test_an_entry_that_is_the_answer_to_a_request_is_refused(
+    kind: str, response: dict[str, Any], reason: str
+) -> None:
+    """FHIR-9."""
+    document = {**good(), "type": kind}
+    document["entry"][2]["response"] = response
+    with pytest.raises(MalformedInput) as error:
+        read(document)
+    assert error.value.reason == reason
+
+
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"\xff\xfe", b"[" * 100_000, b'{"entry":1}'])
 def test_what_is_no_json_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedInput):

@@ -252,7 +252,8 @@ def test_labels_of_the_patient_and_of_the_bundle_are_heeded(of: str, part: str) 
     with pytest.raises(UnusableValue) as error:
         read_bundle(labelled("HTEST", "MASKED"), DEFINITION, NOW)
     assert (error.value.field, error.value.reason) == (f"{of}.meta", "masked")
-    found = read_bundle(labelled("HTEST", "SUBSETTED", "N"), DEFINITION, NOW)
-    said = {("flagged", "test_data")} | ({("flagged", "subsetted")} if of == "Bundle" else set())
-    assert {(one.kind, one.reason) for one in found.findings} == said
+    found = read_bundle(labelled("HTEST", "SUBSETTED", "REDACTED", "N"), DEFINITION, NOW)
+    said = {"test_data", *(("subsetted", "altered") if of == "Bundle" else ())}
+    assert {one.reason for one in found.findings} == said
+    assert {one.kind for one in found.findings} == {"flagged"}
     assert read_bundle(labelled("N"), DEFINITION, NOW).findings == ()

@@ -266,6 +266,12 @@ def test_null_is_missing_and_absent_is_not_known(ehr):
 FAILED = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]}
 
 
+SUPPRESSED = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "information", "code": "suppressed"}],
+}
+
+
 def answered(*entries):
     """A search's Bundle of these entries."""
     return {"resourceType": "Bundle", "type": "searchset", "entry": list(entries)}
@@ -287,6 +293,8 @@ def answered(*entries):
         },
         answered({"resource": O1, "response": {"status": "500"}}),
         answered({"resource": O1, "response": {"status": "200", "outcome": FAILED}}),
+        searchset(O1, SUPPRESSED),
+        answered({"resource": O1, "response": {"status": "200", "outcome": SUPPRESSED}}),
         answered({"response": {"status": "404 Not Found"}}),
         answered({"fullUrl": "https://ehr.example.org/fhir/Observation/o1"}),
         answered({"resource": None}),
@@ -320,6 +328,47 @@ def test_an_error_in_the_place_of_data_is_not_that_there_are_none(ehr, value):
 )
 def test_what_is_no_error_beside_data_leaves_them_as_they_are(ehr, value):
     assert "3.1 mmol/L" in card_of(ehr.post(PATH, json=prefetched(lactate=value)))["detail"]
+
+
+def meta_of(label):
+    system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+    return {"lastUpdated": "2026-03-02T10:00:00Z", "security": [{"system": system, "code": label}]}
+
+
+@pytest.mark.parametrize("found", [(O1,), ()])
+@pytest.mark.parametrize("kind", ["searchset", "collection"])
+@pytest.mark.parametrize("more", [{}, {"language": "en", "total": ...}, {"total": ...}])
+def test_a_search_that_is_labelled_as_withheld_is_neither_missing_nor_used(ehr, found, kind, more):
+    """FHIR-16."""
+    value = searchset(*found, type=kind, meta=meta_of("MASKED"), **more)
+    if more.get("total") is ...:
+        value["total"] = len(found)
+    card = card_of(ehr.post(PATH, json=prefetched(lactate=value)))
+    assert "Risk not calculated" in card["summary"]
+    said = card["detail"].replace("\\", "")
+    assert f"prefetch.{LACTATE} is labelled as withheld for privacy" in said
+
+
+def test_what_searches_are_labelled_as_is_flagged_once_and_other_labels_say_nothing(ehr):
+    """FHIR-16."""
+    for label, words in (
+        ("HTEST", "The data are labelled as test data"),
+        ("SUBSETTED", "The data are labelled as a part of what there is"),
+        ("REDACTED", "The data are labelled as altered before they were sent"),
+    ):
+        lactate, creatinine = (searchset(one, meta=meta_of(label)) for one in (O1, O2))
+        request = prefetched(lactate=lactate, creatinine=creatinine)
+        assert card_of(ehr.post(PATH, json=request))["detail"].count(words) == 1
+    plain = card_of(ehr.post(PATH, json=hook_request()))["detail"]
+    same = prefetched(lactate=searchset(O1, total=1, meta=meta_of("N")))
+    assert card_of(ehr.post(PATH, json=same))["detail"] == plain
+
+
+def test_labels_of_a_search_that_are_none_are_refused_under_its_key(ehr):
+    value = searchset(O1, meta={"tag": ["HTEST"]})
+    card = card_of(ehr.post(PATH, json=prefetched(lactate=value)))
+    said = card["detail"].replace("\\", "")
+    assert f"prefetch.{LACTATE}.meta has a security or tag that is no list of codings" in said
 
 
 def test_a_truncated_prefetch_is_unknown_unless_it_holds_the_latest_result(ehr):

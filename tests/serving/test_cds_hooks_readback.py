@@ -176,6 +176,57 @@ def test_what_the_server_refuses_or_lacks_is_412(reading, fhir):
     assert reading.post(PATH, json=asking(fhir, prefetched(lactate=...))).status_code == 412
 
 
+@pytest.mark.parametrize("body", [b"null", b" null\n", b"false", b"{}"])
+@pytest.mark.parametrize("key", ["patient", "lactate"])
+def test_an_answer_that_is_null_does_not_say_that_there_are_no_data(reading, fhir, key, body):
+    """CDS-6: a key's null says so, and nothing else does."""
+    fhir.sent = lambda _: body
+    words = needed(reading.post(PATH, json=asking(fhir, prefetched(**{key: ...}))))
+    assert "what the EHR's FHIR server answered can't be read" in words
+
+
+def labelled_as(label: str) -> dict:
+    return {"meta": {"security": [{"code": label}]}}
+
+
+@pytest.mark.parametrize("found", [(O1,), ()])
+def test_what_is_read_back_and_labelled_as_withheld_is_neither_missing_nor_used(
+    reading, fhir, found
+):
+    """FHIR-16."""
+    fhir.pages["2524-7"] = [searchset(*found, total=len(found), **labelled_as("MASKED"))]
+    card = card_of(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "Risk not calculated" in card["summary"]
+    assert "fhirServer is labelled as withheld for privacy" in card["detail"]
+
+
+def test_labels_of_every_page_that_is_read_back_are_heeded(reading, fhir):
+    """FHIR-16."""
+    cancelled = {**O1, "id": "c", "status": "cancelled"}
+    fhir.pages["2524-7"] = [searchset(cancelled, **labelled_as("HTEST")), searchset(O1)]
+    card = card_of(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "The data are labelled as test data" in card["detail"]
+    assert "3.1 mmol/L" in card["detail"]
+
+
+def test_the_label_of_an_answer_to_all_codes_holds_though_each_is_asked_for_alone(reading, fhir):
+    """FHIR-16."""
+    whole = b'{"resourceType": "Bundle", "type": "searchset", "entry": [], "total": 0'
+    withheld = whole + b', "meta": {"tag": [{"code": "MASKED"}]}'
+    fhir.knows_lists = False
+    fhir.sent = lambda body: body.replace(whole, withheld)
+    card = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert "fhirServer is labelled as withheld for privacy" in card["detail"]
+
+
+def test_a_server_that_says_that_it_left_data_out_is_not_believed_to_have_none(reading, fhir):
+    """CDS-7."""
+    issue = {"severity": "information", "code": "suppressed"}
+    fhir.pages["2524-7"] = [searchset({"resourceType": "OperationOutcome", "issue": [issue]})]
+    words = needed(reading.post(PATH, json=asking(fhir, prefetched(lactate=...))))
+    assert "holds an OperationOutcome" in words
+
+
 def test_only_listed_servers_are_asked_with_a_token_over_https_and_for_this_patient(
     serve, sqlite_db, fhir
 ):

@@ -120,6 +120,21 @@ def test_parameters_with_rules_that_are_not_known_are_refused(ehr, recorded):
     assert not recorded()
 
 
+def test_labels_of_the_parameters_hold_for_what_they_carry(ehr, recorded):
+    """FHIR-16."""
+    withheld = {**parameters(), "meta": {"security": [{"code": "MASKED"}]}}
+    response = ehr.post(PATH, json=withheld)
+    assert response.status_code == 422
+    assert "Parameters is labelled as withheld for privacy" in response.text
+    assert not recorded()
+    test = {"meta": {"tag": [{"code": "HTEST"}]}}
+    given = [{"name": "bundle", "resource": {**BUNDLE, **test}}]
+    body = {"resourceType": "Parameters", "parameter": given, **test}
+    response = ehr.post(PATH, params={"model": NAME}, json=body)
+    assert response.status_code == 200, response.text
+    assert response.text.count("The data are labelled as test data") == 1
+
+
 @pytest.mark.parametrize(
     ("query", "body"),
     [

@@ -11,8 +11,9 @@ from models.errors import InputError
 from models.fhir import read_entries
 from models.fhir_bundle import SentEntry
 from serving.cds_hooks.discovery import templates
-from serving.cds_hooks.prefetch import ResultEntry, gather
+from serving.cds_hooks.prefetch import gather
 from serving.cds_hooks.request import HookForm
+from serving.cds_hooks.searched import ResultEntry
 from tests.factories import DEFINITION, NOW
 from tests.serving.fuzz.requests import whatever
 from tests.serving.hooks import (
@@ -43,9 +44,10 @@ def said_by(found: Any) -> Any:
     about = (request.hook, request.context, request.hook_instance, states, unknown)
     try:
         read = read_entries(gathered.entries("Patient/p1"), MODEL, NOW)
+        labelled = gathered.findings()
     except InputError as error:
         return (*about, type(error), str(error), error.field, error.reason)
-    return (*about, read.readings, read.patient, read.findings)
+    return (*about, labelled, read.readings, read.patient, read.findings)
 
 
 @given(whatever("cds-hooks"))

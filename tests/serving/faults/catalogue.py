@@ -16,6 +16,8 @@ MODIFIER = [{"url": "https://example.org/negated", "valueBoolean": True}]
 OF_P2 = {"reference": "Patient/p2"}
 ABSENT = {"coding": [{"code": "unknown"}]}
 MASKED = {"coding": [{"code": "masked"}]}
+MASKED_LABELS = {"security": [{"code": "MASKED"}]}
+SUPPRESSED = {"severity": "information", "code": "suppressed"}
 UNKNOWN_AND_MASKED = {"coding": [{"code": "unknown"}, {"code": "masked"}]}
 REASON = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 WITHHELD = {"extension": [{"url": REASON, "valueCode": "masked"}]}
@@ -743,6 +745,36 @@ for offset in ("+15:00", "-14:01", "+23:59"):
 for label, outcome in (("MASKED", "refused masked"), ("HTEST", "flagged test_data")):
     labels = {"security": [{"code": label}]}
     fault(ABSENCE, f"a Patient labelled {label}", fhir=(c.patient(meta=labels), outcome))
+for label, outcome in (
+    ("MASKED", "refused masked"),
+    ("HTEST", "flagged test_data"),
+    ("SUBSETTED", "flagged subsetted"),
+    ("REDACTED", "flagged altered"),
+):
+    labels = {"security": [{"code": label}]}
+    fault(
+        ABSENCE,
+        f"a Bundle labelled {label}",
+        fhir=(c.member(meta=labels), outcome),
+        hook=(c.found(meta=labels), outcome),
+    )
+fault(
+    ABSENCE,
+    "a Bundle without it that is labelled MASKED",
+    fhir=(c.both(c.without(c.LACTATE_AT), c.member(meta=MASKED_LABELS)), "refused masked"),
+    hook=(c.found(entry=[], total=0, meta=MASKED_LABELS), "refused masked"),
+)
+for name, issues, outcome in (
+    ("left data out for privacy", [SUPPRESSED], "flagged suppressed"),
+    ("reports no issue", [], "flagged sender_issue"),
+    ("reports an issue of no severity", [{"code": "processing"}], "flagged sender_issue"),
+):
+    fault(
+        ABSENCE,
+        f"a sender that says that it {name}",
+        fhir=(c.message(issues), outcome),
+        hook=(through_bundle(c.message(issues)), "status 412"),
+    )
 for offset in ("+05:99", "+13:60", "+00:60"):
     fault(
         TIME,
@@ -1310,6 +1342,11 @@ for name, entry, outcome in (
     ("an entry that is a patch", {"request": {"method": "PATCH"}}, "not_data"),
     ("an entry that asks for data", {"request": {"method": "GET"}}, "not_data"),
     ("an entry that is a failed answer", {"response": {"status": "404"}}, "failed_response"),
+    (
+        "an entry that is an answer with an error",
+        {"response": {"status": "200", "outcome": ERROR}},
+        "failed_response",
+    ),
     ("an entry with an unknown modifier", {"modifierExtension": MODIFIER}, "unknown_modifier"),
 ):
     fault(
@@ -1332,6 +1369,7 @@ for kind in ("batch", "transaction"):
     )
 for name, change in (
     ("a request in a collection", c.entry(1, request={"method": "PUT", "url": "Observation/o1"})),
+    ("an answer to a request in a collection", c.entry(1, response={"status": "200"})),
     ("a search's mode in a collection", c.entry(1, search={"mode": "match"})),
     ("a total in a collection", c.member(total=3)),
 ):

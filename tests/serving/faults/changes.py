@@ -215,6 +215,25 @@ def prefetch(key: str, to: Any) -> Change:
     return change
 
 
+def found(**fields: Any) -> Change:
+    """CDS Hooks: other members of the Bundle that the search for lactate found."""
+
+    def change(request: dict[str, Any]) -> None:
+        _update(request["prefetch"][LACTATE], fields)
+
+    return change
+
+
+def message(issues: list[Any]) -> Change:
+    """FHIR: a message of the sender's beside the data."""
+
+    def change(bundle: dict[str, Any]) -> None:
+        outcome = {"resourceType": "OperationOutcome", "issue": issues}
+        bundle["entry"].append({"resource": outcome})
+
+    return change
+
+
 def _update(target: dict[str, Any], fields: dict[str, Any]) -> None:
     for name, one in fields.items():
         if one is ...:

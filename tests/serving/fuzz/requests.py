@@ -60,6 +60,7 @@ MORE: dict[str, Any] = {
     "comparator": "<",
     "issued": "2026-03-02T11:00:00Z",
     "deceasedBoolean": True,
+    "meta": {"tag": [{"code": "HTEST"}], "security": [{"code": "MASKED"}]},
     "total": 7,
     "link": [{"relation": "next", "url": "https://ehr.example.org/fhir/next"}],
     "_birthDate": {"extension": [{"url": "x"}]},
