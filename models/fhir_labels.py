@@ -26,6 +26,7 @@ _OF_ALL: Final[Mapping[tuple[str, Doubt], str]] = {
     ("Bundle", "test_data"): "The data are labelled as test data",
     ("Bundle", "subsetted"): "The data are labelled as a part of what there is",
     ("Bundle", "altered"): "The data are labelled as altered before they were sent",
+    ("Bundle", "unreliable"): "The data are labelled as unreliable",
 }
 _CODINGS: Final = msgspec.json.Decoder(tuple[Coding, ...] | None)
 

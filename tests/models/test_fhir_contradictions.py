@@ -252,8 +252,9 @@ def test_labels_of_the_patient_and_of_the_bundle_are_heeded(of: str, part: str) 
     with pytest.raises(UnusableValue) as error:
         read_bundle(labelled("HTEST", "MASKED"), DEFINITION, NOW)
     assert (error.value.field, error.value.reason) == (f"{of}.meta", "masked")
-    found = read_bundle(labelled("HTEST", "SUBSETTED", "REDACTED", "N"), DEFINITION, NOW)
-    said = {"test_data", *(("subsetted", "altered") if of == "Bundle" else ())}
+    codes = ("HTEST", "SUBSETTED", "REDACTED", "UNRELIABLE", "N")
+    found = read_bundle(labelled(*codes), DEFINITION, NOW)
+    said = {"test_data", *(("subsetted", "altered", "unreliable") if of == "Bundle" else ())}
     assert {one.reason for one in found.findings} == said
     assert {one.kind for one in found.findings} == {"flagged"}
     assert read_bundle(labelled("N"), DEFINITION, NOW).findings == ()

@@ -750,6 +750,7 @@ for label, outcome in (
     ("HTEST", "flagged test_data"),
     ("SUBSETTED", "flagged subsetted"),
     ("REDACTED", "flagged altered"),
+    ("UNRELIABLE", "flagged unreliable"),
 ):
     labels = {"security": [{"code": label}]}
     fault(
