@@ -8,7 +8,7 @@ import msgspec
 
 from models.definition import Definition
 from models.errors import MalformedInput
-from models.fhir_bundle import AnyEntry
+from models.fhir_bundle import AnyEntry, matches
 from models.fhir_resources import Meta
 from serving.cds_hooks.discovery import Template, count_of, url_of
 from serving.cds_hooks.prefetch import Gathered, Supplied, is_known, page_of, read_answer
@@ -106,7 +106,7 @@ class _Reader:
         of codes finds nothing either.
         """
         together = await self._read(asked)
-        if len(asked) > 1 and not together.entries:
+        if len(asked) > 1 and not matches(together.entries):
             alone = await asyncio.gather(*(self._read([one]) for one in asked))
             labelled = msgspec.structs.replace(alone[0], labels=together.labels + alone[0].labels)
             found = (labelled, *alone[1:])

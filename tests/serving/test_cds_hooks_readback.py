@@ -83,6 +83,18 @@ def test_a_server_that_knows_no_lists_of_codes_is_asked_for_each_alone(reading, 
     assert len(fhir.asked) == 4
 
 
+def test_a_message_on_a_list_of_codes_is_no_result_of_it(reading, fhir):
+    """FHIR-9."""
+    none = b'{"resourceType": "Bundle", "type": "searchset", "entry": [], "total": 0'
+    message = b'{"resourceType": "OperationOutcome", "issue": [{"severity": "information"}]}'
+    entry = b'{"search": {"mode": "outcome"}, "resource": ' + message + b"}"
+    fhir.knows_lists = False
+    fhir.sent = lambda body: body.replace(none, none.replace(b"[]", b"[" + entry + b"]"))
+    read = card_of(reading.post(PATH, json=asking(fhir, hook_request(prefetch=None))))
+    assert "3.1 mmol/L" in read["detail"]
+    assert len(fhir.asked) == 4
+
+
 def test_all_codes_are_read_on_until_each_is_known(reading, fhir):
     """CDS-8: what was cancelled fills two pages, and the results stand on the third."""
     cancelled = {**O1, "id": "c", "status": "cancelled"}
