@@ -3,19 +3,21 @@
 Where times divide the rows, a site's earlier rows are learnt from. This is what tells of a new one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from models.errors import CohortError
+from models.evaluation.counts import PatientRows
 from training.booster import Trees
 from training.fitting import Calibrated
 from training.population import FloatArray, Population
 from training.split import in_parts
 
-_FEWEST_OF_EACH: Final = 10  # events and non-events to learn from, two a fold
+_FEWEST_OF_EACH: Final = 10  # patients with and without the event to learn from, two a fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,9 @@ def risks_of_left_out_sites(
 ) -> LeftOut | None:
     """Return the risk of each test row by a fit on the training rows of other sites.
 
-    More than 10 sites are left out in 10 parts. Sites without which too few events or non-events
-    would be left to learn from are named, and the others judged. None where there are no two sites.
+    More than 10 sites are left out in 10 parts. Sites without which too few people would be
+    left to learn from, or nothing can be learnt, are named, and the others judged. None where there
+    are no two sites.
     """
     if training.site is None or test.site is None:
         return None
@@ -47,13 +50,12 @@ def risks_of_left_out_sites(
     parts = in_parts(sites)
     risk, kept = np.full(len(test), np.nan), []
     for number, left_out in enumerate(parts):
-        others = training.part(~np.isin(own, left_out))
-        why = _too_few(left_out.tolist(), others)
-        if why is None:
-            rows = np.isin(later, left_out)
-            risk[rows] = fit(others).risk(test.inputs[rows])
+        others, rows = training.part(~np.isin(own, left_out)), np.isin(later, left_out)
+        fitted = _fitted(fit, others)
+        if isinstance(fitted, str):
+            kept.append(f"{', '.join(left_out.tolist())}: not left out, as {fitted}")
         else:
-            kept.append(why)
+            risk[rows] = fitted.risk(test.inputs[rows])
         step(number + 1, len(parts))
     return LeftOut(risk, tuple(kept))
 
@@ -62,16 +64,29 @@ def _names(site: npt.NDArray[np.generic]) -> npt.NDArray[np.str_]:
     return np.array([str(name) for name in site])
 
 
-def _too_few(left_out: Sequence[str], others: Population) -> str | None:
-    """Say why these sites can't be left out, None where enough would be left to learn from."""
-    events, non_events = 0, 0
+def _fitted(
+    fit: Callable[[Population], Calibrated[Trees]], others: Population
+) -> Calibrated[Trees] | str:
+    """Return the fit on these rows, or why there is none."""
+    few = _too_few(others)
+    if few is not None:
+        return few
+    try:
+        return fit(others)
+    except CohortError as error:
+        return f"no model can be made of the {len(others):,} training rows of the others: {error}"
+
+
+def _too_few(others: Population) -> str | None:
+    """Say why nothing can be learnt from these rows, None where enough people are in them."""
+    people = (0, 0)
     if len(others):
-        known = others.outcome[others.weights() > 0]
-        events, non_events = int((known == 1).sum()), int((known == 0).sum())
-    if min(events, non_events) >= _FEWEST_OF_EACH:
+        counted = PatientRows.weighted(others.patient, others.outcome, others.weights()).count()
+        people = counted.people[1:]
+    if min(people) >= _FEWEST_OF_EACH:
         return None
     return (
-        f"{', '.join(left_out)}: not left out, as the {len(others):,} training rows of the other "
-        f"sites have fewer than {_FEWEST_OF_EACH} events or non-events to learn from; give more "
-        "rows of them"
+        f"the {len(others):,} training rows of the other sites are of fewer than "
+        f"{_FEWEST_OF_EACH} patients with or without the event to learn from; give more patients "
+        "of them"
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models.definition import DefinitionFile
+from models.errors import CohortError
 from records.settings import Settings
 from tests.training.conftest import NOW
 from tests.training.readmissions import cohort, people
@@ -104,9 +105,48 @@ def test_a_site_without_which_too_little_is_left_is_named_and_the_others_are_jud
     assert found is not None
     (words,) = found.not_left_out
     assert words.startswith("large: not left out, as the 12 training rows of the other sites")
-    assert "fewer than 10 events or non-events" in words
+    assert "are of fewer than 10 patients with or without the event" in words
     assert np.isnan(found.risk[names == "large"]).all()
     assert (found.risk[names == "small"] == 1).all()
+
+
+def test_many_rows_of_one_patient_are_too_few_to_learn_from(population: Population) -> None:
+    small = np.flatnonzero(population.outcome == 1)[:30]
+    names, patient = np.full(len(population), "large", dtype=object), population.patient.copy()
+    names[small], patient[small] = "small", patient[small[0]]
+    quiet = np.flatnonzero(population.outcome == 0)[:30]
+    names[quiet] = "small"
+    people = replace(population, site=names, patient=patient)
+
+    found = _left_out(people, people)
+
+    assert found is not None
+    (words,) = found.not_left_out
+    assert words.startswith("large: not left out, as the 60 training rows of the other sites are")
+    assert len(Sites.learnt) == 1
+
+
+def test_a_site_without_which_nothing_can_be_learnt_is_named_and_the_others_are_judged(
+    population: Population,
+) -> None:
+    people = _at_sites(population, 3)
+
+    def fit(rows: Population) -> Calibrated[Trees]:
+        assert rows.site is not None
+        if "site 01" not in rows.site:
+            raise CohortError("out-of-fold scores don't rise with the outcome")
+        return Sites(rows)
+
+    found = risks_of_left_out_sites(fit, people, people, step=lambda *_: None)
+
+    assert found is not None
+    (words,) = found.not_left_out
+    assert words.startswith("site 01: not left out, as no model can be made of the ")
+    assert words.endswith(
+        "training rows of the others: out-of-fold scores don't rise with the outcome"
+    )
+    assert np.isnan(found.risk[people.site == "site 01"]).all()
+    assert (found.risk[people.site != "site 01"] == 2).all()
 
 
 @pytest.fixture(scope="module")
