@@ -1,14 +1,18 @@
 """The risks by which a model, or the making of it, is judged: of people whom no fit had seen."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.amounts import counted
+from models.errors import CohortError
+from training.calibration import Separated
 from training.candidate import Making, Pair, Progress, make
 from training.other_calibrations import otherwise_calibrated
 from training.population import FloatArray, Population
-from training.split import Fold
+from training.split import Fold, shared_words
 
 _STAGE = "Judging by nested cross-validation"
 
@@ -55,7 +59,8 @@ def judge_by_folds(
     for number, ((learning, held_out), making) in enumerate(zip(outer, makings, strict=True)):
         progress(_STAGE, number, len(outer))
         rows, inputs = population.part(learning), population.inputs[held_out]
-        pair = make(making, rows, _unheard)
+        with _shared_named(population, rows, len(held_out)):
+            pair = make(making, rows, _unheard)
         pairs.append(pair)
         risk[held_out] = pair.trees.fitted.risk(inputs)
         baseline_risk[held_out] = pair.baseline.fitted.risk(inputs)
@@ -72,6 +77,22 @@ def judge_by_folds(
         uninformed_risk=_other_than(baseline_risk, uninformed),
         trials=tuple(len(pair.trees.trials) for pair in pairs),
     )
+
+
+@contextlib.contextmanager
+def _shared_named(population: Population, learning: Population, held_out: int) -> Iterator[None]:
+    """Say of a making that fails within how many rows its site took from the others."""
+    try:
+        yield
+    except CohortError as error:
+        shared = len(population) - len(learning) - held_out
+        if not shared or isinstance(error, Separated):
+            raise
+        patients = len(np.unique(learning.patient))
+        raise CohortError(
+            f"without one site {len(learning):,} rows of {counted(patients, 'patient')} are left "
+            f"to learn from, and {error}{shared_words(shared)}"
+        ) from error
 
 
 def _other_than(baseline_risk: FloatArray, risk: FloatArray | None) -> FloatArray | None:

@@ -35,7 +35,7 @@ from training.run import TrainedVersion, register_version
 from training.run_files import Compared, write_comparisons, write_pages
 from training.run_record import typical_row
 from training.scratch import scratch
-from training.split import folds
+from training.split import check_part, folds
 from training.validation import Examined, examine
 
 
@@ -54,8 +54,9 @@ def recalibrate(
     """Register a new version with the trees of another and a calibration fitted to this cohort.
 
     It is judged by risks from calibrations that had not seen the person, beside the version as it
-    was. Raises CohortError if risks don't rise with the outcome here, or if the version, or one
-    beneath it, is known to have learnt from these people.
+    was. Raises CohortError if fewer than 10 patients have or haven't the event, if risks don't rise
+    with the outcome here, or if the version, or one beneath it, is known to have learnt from these
+    people.
     """
     examined = examine(name, version, cohort, settings=settings, now=now)
     if examined.seen_before is not None:
@@ -68,6 +69,7 @@ def recalibrate(
             f"{cohort.source} can't recalibrate {name} version {examined.version.version}: "
             f"{examined.untold}; train it again, and recalibrate that version"
         )
+    _check_people(examined.rows, seed)
     with scratch(settings) as place:
         artefact, files = place / "artefact", place / "run"
         artefact.mkdir()
@@ -95,6 +97,13 @@ def recalibrate(
             progress=progress,
         )
         return replace(trained, earlier=looks.found)
+
+
+def _check_people(rows: Population, seed: int) -> None:
+    """Raise CohortError where too few patients have, or haven't, the event, as training does."""
+    check_part(rows, np.arange(len(rows)), "table that calibrates")
+    for learning, _ in folds(rows, seed):
+        check_part(rows, learning, "smallest part that calibrates")
 
 
 def _why_refused(learnt: bool) -> str:

@@ -62,7 +62,7 @@ def split(
     if population.time is not None and unordered_because is None:
         return _checked(population, _by_time(population, test_share))
     everyone = np.arange(len(population))
-    _check_part(population, everyone, "training")
+    check_part(population, everyone, "training part")
     search = "search and calibration" if searched else "calibration (no trials were searched)"
     included = f"{search} included"
     if population.site is not None:
@@ -70,7 +70,7 @@ def split(
     else:
         outer = tuple(folds(population, seed + _OUTER_FOLDS))
         for learning, _ in outer:
-            _check_part(population, learning, "smallest training")
+            check_part(population, learning, "smallest training part")
         method = (
             f"no split: all rows train, and {FOLDS}-fold nested cross-validation by patient judges "
             f"the whole making of the model, {included}"
@@ -134,8 +134,12 @@ def _by_site(
             f"site: only one can be left out ({', '.join(by_name)}), where two are needed that "
             "each have people with and without the event; give more, or leave the column out"
         )
-    for name, (learning, _) in by_name.items():
-        _check_part(population, learning, f"training part without site {name!r}")
+    shared = 0
+    for name, (learning, own) in by_name.items():
+        elsewhere = len(population) - len(learning) - len(own)
+        part = f"training part without site {name!r}"
+        check_part(population, learning, part, shared_words(elsewhere) if elsewhere else "")
+        shared = max(shared, elsewhere)
     sites = len(np.unique([str(name) for name in site]))
     each = (
         f"each of {len(by_name)} sites"
@@ -146,6 +150,19 @@ def _by_site(
     return tuple(by_name.values()), (
         f"no split: all rows train, and {each} in turn is left out of the whole making of a model, "
         f"{included}, and judges it"
+        + (
+            f"; with it go up to {shared:,} rows of other sites, of patients who have rows at it"
+            if shared
+            else ""
+        )
+    )
+
+
+def shared_words(rows: int) -> str:
+    """Say what becomes of other sites' rows whose patients a site shares, and what to do."""
+    return (
+        f"; {rows:,} rows of other sites are left out too, as their patients have rows at this one "
+        "as well: give patients of one site each, or leave the column site out"
     )
 
 
@@ -190,25 +207,30 @@ def _apart(population: Population, tests: npt.NDArray[np.bool_], method: str) ->
 
 
 def _checked(population: Population, divided: Split) -> Split:
-    _check_part(population, divided.training, "training")
-    _check_part(population, divided.test, "test")
+    check_part(population, divided.training, "training part")
+    check_part(population, divided.test, "test part")
     return divided
 
 
-def _check_part(population: Population, rows: Rows, name: str) -> None:
+def check_part(population: Population, rows: Rows, name: str, because: str = "") -> None:
+    """Raise CohortError where a part has too few events, non-events or patients with them to fold.
+
+    `because` says why so few are in it and what to do, if that isn't to give more of them.
+    """
     part = population.part(rows)
     events, non_events = _outcomes(part, np.ones(len(part), dtype=np.bool_))
     if min(events, non_events) < _FEWEST:
         raise CohortError(
-            f"the {name} part has {events} events and {non_events} non-events among {len(part)} "
-            f"rows; at least {_FEWEST} of each are needed, so give more rows"
+            f"the {name} has {events} events and {non_events} non-events among {len(part)} "
+            f"rows; at least {_FEWEST} of each are needed{because or ', so give more rows'}"
         )
     known = part.weights() > 0
     patients = [len(np.unique(part.patient[known & (part.outcome == kind)])) for kind in (1, 0)]
     if min(patients) < _FEWEST:
         raise CohortError(
-            f"the {name} part has {patients[0]} patients with and {patients[1]} without the event "
-            f"among {len(part)} rows; at least {_FEWEST} of each are needed, so give more patients"
+            f"the {name} has {patients[0]} patients with and {patients[1]} without the event among "
+            f"{len(part)} rows; at least {_FEWEST} of each are needed"
+            f"{because or ', so give more patients'}"
         )
 
 

@@ -57,6 +57,22 @@ def test_nobody_recalibrates_a_version_on_the_people_it_was_made_from(
         recalibrate("readmission", "1", table, by="Ben", settings=home, **SETTING)
 
 
+@pytest.mark.parametrize("few", [2, 9])
+def test_nobody_recalibrates_a_version_on_many_rows_of_few_patients_with_the_event(
+    few: int, home: Settings
+) -> None:
+    frame = people(900, seed=61)
+    with_event = frame["outcome"] == 1
+    frame.loc[with_event, "patient_id"] = [f"E{n % few}" for n in range(int(with_event.sum()))]
+    table = replace(cohort(frame), digest="6" * 64)
+
+    with pytest.raises(CohortError) as caught:
+        recalibrate("readmission", "1", table, by="Ben", settings=home, **SETTING)
+
+    assert f"the table that calibrates has {few} patients with and " in str(caught.value)
+    assert str(caught.value).endswith("at least 10 of each are needed, so give more patients")
+
+
 def test_nor_on_those_of_a_version_beneath(home: Settings, trained: Trained) -> None:
     fresh = _changed(trained.cohort, "other people")
     second = recalibrate("readmission", "1", fresh, by="Ben", settings=home, **SETTING).version

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.definition import Definition
 from models.errors import CohortError
+from training.candidate import Making
+from training.judging import judge_by_folds
 from training.population import Population
 from training.split import FOLDS, MOST_PARTS, folds, site_folds, split
 
@@ -59,6 +62,55 @@ def test_where_sites_are_known_each_is_left_out_once_with_all_its_patients(
         assert len(set(site[held_out])) == 1
         assert not set(site[held_out]) & set(site[learning])
         assert not set(people.patient[learning]) & set(people.patient[held_out])
+
+
+def test_patients_with_rows_at_several_sites_leave_with_each_and_that_is_said(
+    population: Population,
+) -> None:
+    site = np.array(["north", "south", "east"], dtype=object)[np.arange(len(population)) % 3]
+    shared = population.patient.copy()
+    shared[1:300:3] = shared[0:300:3]  # a hundred of the north are at the south as well
+    people = replace(population, site=site, patient=shared)
+
+    parts = split(people, 3)
+
+    assert parts.method.endswith(
+        "; with it go up to 100 rows of other sites, of patients who have rows at it"
+    )
+    everywhere = replace(people, patient=np.arange(len(people)) % 200)
+    with pytest.raises(CohortError) as caught:
+        split(everywhere, 3)
+    assert (
+        "the training part without site 'east' has 0 events and 0 non-events among 0 rows"
+        in str(caught.value)
+    )
+    assert "467 rows of other sites are left out too, as their patients have rows at this one" in (
+        str(caught.value)
+    )
+
+
+def test_a_making_that_fails_without_a_site_tells_how_many_rows_left_with_it(
+    population: Population, definition: Definition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise CohortError("out-of-fold scores don't rise with the outcome")
+
+    monkeypatch.setattr("training.judging.make", fail)
+    site = np.array(["north", "south"], dtype=object)[np.arange(len(population)) % 2]
+    patient = population.patient.copy()
+    patient[1:600:2] = patient[0:600:2]
+    people = replace(population, site=site, patient=patient)
+    making = Making(definition, trials=0, seed=1)
+
+    with pytest.raises(CohortError) as caught:
+        judge_by_folds(people, split(people, 3).outer, [making] * 2, lambda *_: None)
+
+    assert str(caught.value).startswith(
+        "without one site 50 rows of 50 patients are left to learn from, and out-of-fold scores"
+    )
+    assert "; 300 rows of other sites are left out too, as their patients have rows at" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize("sites", [11, 60, 300])
