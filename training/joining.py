@@ -51,10 +51,12 @@ def join(
     recorded = closed.frame
     tests, used = _later(definition, recorded["predicted_at"], learnt_through), None
     if calibrated_through is not None:
-        times, outcome, patient = (
-            recorded[name].to_numpy() for name in ("predicted_at", "outcome", "patient_id")
+        event = recorded["outcome"].to_numpy() == 1
+        followed = recorded["follow_up_days"].to_numpy() >= definition.outcome.horizon_days
+        times, patient = recorded["predicted_at"].to_numpy(), recorded["patient_id"].to_numpy()
+        tests, used = later_if_enough(
+            tests, times, event, ~event & followed, patient, calibrated_through
         )
-        tests, used = later_if_enough(tests, times, outcome, patient, calibrated_through)
     newest = recorded.loc[~tests, "predicted_at"].max()
     frame = pd.concat(
         [_original(definition, original), _recorded(definition, recorded)], ignore_index=True

@@ -36,27 +36,31 @@ def calibrated_through(made: Sequence[Made], *, settings: Settings) -> datetime 
 def later_if_enough(
     tests: npt.NDArray[np.bool_],
     times: npt.NDArray[np.datetime64],
-    outcome: npt.NDArray[np.float64],
+    event: npt.NDArray[np.bool_],
+    non_event: npt.NDArray[np.bool_],
     patient: npt.NDArray[np.generic],
     through: datetime,
 ) -> tuple[npt.NDArray[np.bool_], str | None]:
     """Return those of the testing predictions that are later than `through`, and None.
 
-    Where fewer than 100 patients have, or haven't, the event, no gate could pass on them: then all
-    that test are returned, and why a comparison on them says nothing of a champion that was
-    calibrated through that time.
+    Where fewer than 100 patients of no earlier prediction are known to have, or not to have, the
+    event, no gate could pass on them: then all that test are returned, and why a comparison on them
+    says nothing of a champion that was calibrated through that time.
     """
     later = tests & (times > np.datetime64(through.replace(tzinfo=None)))
-    counts = PatientRows(patient, outcome == 1, outcome == 0).count(later)
+    judging = later & ~np.isin(patient, patient[~later])  # who is in training judges nothing
+    counts = PatientRows(patient, event, non_event).count(judging)
     _, *people = counts.people
     if np.array_equal(later, tests) or assessable(*people):
         return later, None
     whose = "" if counts.one_row_each else "patients "
+    dropped = int(later.sum()) - counts.n
+    new = f", leaving out {dropped:,} of people who have earlier ones," if dropped else ""
     return tests, (
-        f"its calibration may have been fitted to {int(tests.sum()) - counts.n:,} of the "
+        f"its calibration may have been fitted to {int((tests & ~later).sum()):,} of the "
         f"{int(tests.sum()):,} later predictions, those through {through.date().isoformat()}; "
-        f"after that day there are {people[0]:,} {whose}with and {people[1]:,} without the event, "
-        f"where {FEWEST_OF_EACH} of each are needed, so retrain again once there are"
+        f"after that day{new} there are {people[0]:,} {whose}with and {people[1]:,} without the "
+        f"event, where {FEWEST_OF_EACH} of each are needed, so retrain again once there are"
     )
 
 

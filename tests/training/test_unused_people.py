@@ -258,10 +258,10 @@ def test_a_comparison_by_an_earlier_release_with_a_recalibrated_champion_is_none
 def test_later_predictions_test_alone_only_if_a_gate_could_pass_on_them() -> None:
     times = np.datetime64("2025-01-01") + np.arange(400).astype("timedelta64[D]")
     tests = np.arange(400) >= 100
-    outcome = (np.arange(400) % 2).astype(np.float64)
+    event = np.arange(400) % 2 == 1
 
     def later(through: datetime, patient: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Any]:
-        return later_if_enough(tests, times, outcome, patient, through)
+        return later_if_enough(tests, times, event, ~event, patient, through)
 
     each = np.arange(400)
     enough, none = later(datetime(2025, 7, 19, 23, tzinfo=UTC), each)
@@ -276,3 +276,28 @@ def test_later_predictions_test_alone_only_if_a_gate_could_pass_on_them() -> Non
     assert (int(untouched.sum()), none) == (300, None)
     _, of_few = later(datetime(2025, 7, 19, 23, tzinfo=UTC), each // 4)
     assert "there are 50 patients with and 50 without the event" in of_few
+
+
+def test_who_has_earlier_predictions_or_no_known_outcome_is_not_among_the_enough() -> None:
+    times = np.datetime64("2025-01-01") + np.arange(800).astype("timedelta64[D]")
+    tests, event = np.arange(800) >= 200, np.arange(800) % 2 == 1
+    known = np.ones(800, dtype=bool)
+
+    def later(patient: NDArray[np.int64], known: NDArray[np.bool_]) -> Any:
+        through = datetime(2026, 2, 4, 23, tzinfo=UTC)  # of row 399
+        return later_if_enough(tests, times, event, ~event & known, patient, through)
+
+    each = np.arange(800)
+    enough, none = later(each, known)
+    assert (int(enough.sum()), none) == (400, None)
+    again = np.r_[each[:400], each[:380], each[780:]]
+    every, why = later(again, known)
+    assert np.array_equal(every, tests)
+    assert "fitted to 200 of the 600 later predictions" in why
+    assert (
+        "after that day, leaving out 380 of people who have earlier ones, there are 10 with and 10 "
+        "without the event" in why
+    )
+    every, why = later(each, known & (each < 590))
+    assert np.array_equal(every, tests)
+    assert "after that day there are 200 with and 95 without the event" in why
