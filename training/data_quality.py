@@ -172,7 +172,7 @@ def _shares_words(published: FeatureQuality) -> str:
     with_event, without = published.missing_share_with_event, published.missing_share_without_event
     if with_event is None or without is None:
         return "much more often with one outcome than with the other"
-    return f"in {with_event:.1%} of people with the event and {without:.1%} without"
+    return f"in {with_event:.1%} of rows with the event and {without:.1%} without"
 
 
 def _missing_by_outcome(quality: FeatureQuality) -> bool:

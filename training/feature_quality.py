@@ -20,8 +20,8 @@ from training.population import FloatArray
 IntArray = npt.NDArray[np.intp]
 Rows = npt.NDArray[np.bool_]
 QUANTILES: Final = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
-_FEWEST_OF_EACH: Final = 10  # known events and non-events, fewer of which rank well by chance
-_FEWEST_A_CATEGORY: Final = 10  # known rows by category, fewer of which tell outcomes by chance
+_FEWEST_OF_EACH: Final = 10  # people with and without the event, fewer of whom rank well by chance
+_FEWEST_A_CATEGORY: Final = 10  # people by category, fewer of whom tell outcomes by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def measure_feature(
         categories=None if numeric else _tally(feature.categories, column, patient, counts, fewest),
         largest_share=max(counts.values()) / known.size if known.size else 0.0,
         auroc=(_auroc if numeric else _auroc_of_categories)(
-            known, outcome[~missing], weights[~missing]
+            known, outcome[~missing], weights[~missing], patient[~missing]
         ),
-        missingness_auroc=_auroc(missing, outcome, weights),
+        missingness_auroc=_auroc(missing, outcome, weights, patient),
     )
     groups = (event, no_event, ~(event | no_event))
     return exact, _published(exact, column, missing, counts, groups, patient, fewest)
@@ -176,26 +176,26 @@ def _tally(
 
 
 def _auroc_of_categories(
-    known: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray
+    known: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray, patient: IntArray
 ) -> float | None:
-    """Return the AUROC of the categories' own event rates, None where too few rows are known."""
-    _, place = np.unique(known[weights > 0].astype(str), return_inverse=True)
-    rows = np.bincount(place)
-    if place.size < _FEWEST_A_CATEGORY * len(rows):
+    """Return the AUROC of the categories' own event rates, None where it's known of too few."""
+    counted = weights > 0
+    categories, place = np.unique(known[counted].astype(str), return_inverse=True)
+    if _people(patient, counted) < _FEWEST_A_CATEGORY * len(categories):
         return None
-    known_outcome, known_weights = outcome[weights > 0], weights[weights > 0]
+    known_outcome, known_weights = outcome[counted], weights[counted]
     events = np.bincount(place, weights=known_outcome * known_weights)
     rates = events / np.bincount(place, weights=known_weights)
-    return _auroc(rates[place], known_outcome, known_weights)
+    return _auroc(rates[place], known_outcome, known_weights, patient[counted])
 
 
 def _auroc(
-    score: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray
+    score: npt.NDArray[np.generic], outcome: FloatArray, weights: FloatArray, patient: IntArray
 ) -> float | None:
-    """Return how far a feature alone ranks people by outcome, None where either is of few."""
+    """Return how far a feature alone ranks rows by outcome, None where either is of few people."""
     counted = weights > 0
-    events = int((outcome[counted] == 1).sum())
-    if min(events, int(counted.sum()) - events) < _FEWEST_OF_EACH:
+    groups = (counted & (outcome == 1), counted & (outcome == 0))
+    if min(_people(patient, group) for group in groups) < _FEWEST_OF_EACH:
         return None
     # only the order counts, and the ranks of scores are risks by their range
     _, ranks = np.unique(score[counted].astype(np.float64), return_inverse=True)

@@ -225,6 +225,36 @@ def test_a_feature_that_is_known_of_few_ranks_them_by_chance(
     assert leaks(found.suspicions) == ()
 
 
+def test_many_rows_of_few_people_rank_by_chance_too(definition: Definition, now: datetime) -> None:
+    frame = people()
+    event = frame["outcome"] == 1
+    nine = [f"E{n % 9}" for n in range(int(event.sum()))]
+    told = frame.assign(crp=10 + 5 * frame["outcome"] + np.linspace(0, 1, len(frame)))
+    few = told.assign(patient_id=frame["patient_id"].where(~event, "E"))
+    few.loc[event, "patient_id"] = nine
+    of_25 = frame.assign(patient_id=[f"P{n % 25}" for n in range(len(frame))])
+
+    assert leaks(_assess(told, definition, now).suspicions)
+    found = _assess(few, definition, now)
+    assert _feature(found, "crp").auroc is None
+    assert leaks(found.suspicions) == ()
+    assert _feature(_assess(of_25, definition, now), "crp").auroc is not None
+    assert _feature(_assess(of_25, definition, now), "ward").auroc is None  # 10 for each of three
+
+
+def test_shares_of_missing_values_are_said_to_be_of_rows(
+    definition: Definition, now: datetime
+) -> None:
+    frame = people().assign(patient_id=[f"P{n % 300}" for n in range(700)])
+    frame["creatinine"] = frame["creatinine"].mask((frame["outcome"] == 1) & (frame.index % 5 == 0))
+
+    found = _assess(frame, definition, now)
+
+    with_event = frame["creatinine"].isna()[frame["outcome"] == 1].mean()
+    (words,) = (one for one in found.suspicions if one.startswith("Creatinine in serum: missing"))
+    assert f"missing in {with_event:.1%} of rows with the event and " in words
+
+
 def test_a_category_that_tells_the_outcome_alone_is_suspected_to_leak(
     definition: Definition, now: datetime
 ) -> None:

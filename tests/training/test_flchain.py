@@ -65,7 +65,7 @@ def test_the_report_says_that_missing_creatinine_goes_with_survival(path: Path) 
     quality = assess_quality(definition, population, not_as_given, cohort)
 
     assert quality.suspicions == (
-        "Creatinine in serum: missing in 6.8% of people with the event and 16.7% without; a model "
+        "Creatinine in serum: missing in 6.8% of rows with the event and 16.7% without; a model "
         "learns from that, so a lost feed would change risks unseen",
     )
 
