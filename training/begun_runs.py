@@ -20,18 +20,22 @@ from training.registry import TAG, store
 HELD: Final = f"{TAG}held"  # the tag that names the lock of a run
 _RUNNING: Final = "RUNNING"
 _KILLED: Final = "KILLED"
+_AT_ONCE: Final = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 @contextlib.contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """Let no other run of this home begin until the block ends."""
-    with locked(settings.root / "runs.lock"):
+    with locked(_alone(settings)):
         yield
 
 
 @contextlib.contextmanager
 def held(settings: Settings) -> Iterator[str]:
-    """Hold a new lock, and yield its name for the tag of a run that ends within."""
+    """Hold a new lock, and yield its name for the tag of a run that begins and ends within.
+
+    Other runs must not begin until the run has.
+    """
     name = uuid4().hex
     place = _place(settings)
     place.mkdir(exist_ok=True, mode=0o700)
@@ -45,7 +49,8 @@ def held(settings: Settings) -> Iterator[str]:
 def end_dead_runs(experiment: str, settings: Settings) -> None:
     """Give runs of an experiment whose processes are dead the status KILLED.
 
-    Only runs that were begun in this home can be told; others keep their status.
+    Only runs that were begun in this home can be told; others keep their status. Locks of processes
+    that died before their run began are removed.
     """
     client, token = store(settings), None
     while True:
@@ -57,7 +62,20 @@ def end_dead_runs(experiment: str, settings: Settings) -> None:
                 _end_if_dead(run.info.run_id, run.data.tags[HELD], settings)
         token = found.token
         if not token:
-            return
+            break
+    with contextlib.suppress(BlockingIOError), locked(_alone(settings), _AT_ONCE):
+        for path in _place(settings).glob("*"):
+            _remove_if_unused(path, settings)
+
+
+def _remove_if_unused(path: Path, settings: Settings) -> None:
+    """Remove a lock that nobody holds and by which no run can be told to be dead."""
+    client = store(settings)
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    named = f"tags.`{HELD}` = '{path.name}' and attributes.status = '{_RUNNING}'"
+    with contextlib.suppress(BlockingIOError), locked(path, _AT_ONCE):
+        if path.name.isalnum() and not client.search_runs(experiments, named, max_results=1):
+            path.unlink()
 
 
 def _end_if_dead(run_id: str, name: str, settings: Settings) -> None:
@@ -65,7 +83,7 @@ def _end_if_dead(run_id: str, name: str, settings: Settings) -> None:
     if not path.is_file():
         return
     try:
-        with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with locked(path, _AT_ONCE):
             client = store(settings)
             # it may have ended itself since it was listed
             if client.get_run(run_id).info.status == RunStatus.to_string(RunStatus.RUNNING):
@@ -73,6 +91,10 @@ def _end_if_dead(run_id: str, name: str, settings: Settings) -> None:
             path.unlink(missing_ok=True)
     except BlockingIOError:  # its process lives
         return
+
+
+def _alone(settings: Settings) -> Path:
+    return settings.root / "runs.lock"
 
 
 def _place(settings: Settings) -> Path:

@@ -108,8 +108,8 @@ def _started(
     """
     tags = {f"{TAG}{name}": value for name, value in {**record.tags, **code_tags()}.items()}
     with contextlib.ExitStack() as stack:
-        token = stack.enter_context(held(settings))
         with alone(settings):
+            token = stack.enter_context(held(settings))
             run = stack.enter_context(mlflow.start_run(tags={**tags, HELD: token}))
             counts = {} if record.begun is None else record.begun(run.info.run_id)
         mlflow.log_params(dict(record.parameters))

@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from models.definition import DefinitionFile
 from models.errors import RegistryError
+from records.locks import locked
 from records.settings import Settings
 from tests.training.conftest import NOW, Trained, share_registry
 from tests.training.readmissions import cohort, people
@@ -84,6 +85,25 @@ def test_a_run_whose_process_was_killed_is_said_to_be_by_the_next(
     assert states.pop(run.info.run_id) == "KILLED"
     assert list(states.values()) == ["FINISHED"]
     assert list((home.root / "running").iterdir()) == []
+
+
+def test_a_lock_whose_process_died_before_its_run_began_is_removed_by_the_next(
+    tmp_path: Path, files: Path, definition_file: DefinitionFile
+) -> None:
+    home = Settings(home=tmp_path / "home")
+    one, table, empty = definition_file.definition, cohort(people(50)), RunRecord({}, {}, files, {})
+    log_run(one, table, empty, settings=home)
+    client = MlflowClient(home.tracking_uri, home.tracking_uri)
+    of_another_model = client.create_experiment("another")
+    client.create_run(of_another_model, tags={"auscult.held": "b" * 32})
+    for name in ("a", "b", "c"):
+        (home.root / "running" / (name * 32)).touch()
+
+    with locked(home.root / "running" / ("c" * 32)):
+        log_run(one, table, empty, settings=home)
+
+    left = sorted(path.name[0] for path in (home.root / "running").iterdir())
+    assert left == ["b", "c"]  # of a run that is still to be ended, and of a process that lives
 
 
 def test_a_run_that_lives_or_of_which_nothing_is_known_keeps_its_status(
