@@ -37,7 +37,7 @@ def accrual(rows: Population) -> dict[str, str] | None:
 
 
 def group_counts(rows: Population, definition: Definition) -> list[dict[str, Any]]:
-    """Return how many rows are of each group of each characteristic; None where that's withheld.
+    """Return how many rows and patients are of each group; None where that's withheld.
 
     Withheld is what an evaluation of these rows would withhold.
     """
@@ -48,9 +48,15 @@ def group_counts(rows: Population, definition: Definition) -> list[dict[str, Any
         names = group_names(values)
         members = {str(name): names == name for name in np.unique(names)}
         hidden = people.withheld(list(members.values()), limits)
+        counts = {name: people.count(own) for name, own in members.items()}
         found += [
-            {"characteristic": characteristic, "group": name, "n": None if hide else int(own.sum())}
-            for (name, own), hide in zip(members.items(), hidden, strict=True)
+            {
+                "characteristic": characteristic,
+                "group": name,
+                "n": None if hide else count.n,
+                "patients": None if hide else count.patients,
+            }
+            for (name, count), hide in zip(counts.items(), hidden, strict=True)
         ]
     return found
 

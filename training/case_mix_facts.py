@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from models.definition import Definition
+from training.table_facts import rows_words, size_words
 
 NOTICED: Final = 0.1  # standardised differences below are negligible (Austin 2009)
 _SITE: Final = "Site"
@@ -77,14 +78,15 @@ def representativeness(definition: Definition, evidence: Mapping[str, Any]) -> s
         for group in definition.subgroups
         if group.not_assessed is not None
     ]
-    return "; ".join([f"Training: {part['rows']:,} rows", *said, *missing])
+    return "; ".join([f"Training: {rows_words(part)}", *said, *missing])
 
 
 def _counts(definition: Definition, groups: Sequence[Mapping[str, Any]], rows: int) -> list[str]:
     titles = {"site": _SITE, **{group.name: group.title for group in definition.subgroups}}
     by_name: dict[str, list[str]] = {}
     for one in groups:
-        count = "withheld" if one["n"] is None else f"{one['n']:,} ({one['n'] / rows:.1%})"
+        shown = one["n"] is not None
+        count = f"{size_words(one)} ({one['n'] / rows:.1%})" if shown else "withheld"
         by_name.setdefault(one["characteristic"], []).append(f"{one['group']} {count}")
     return [f"{titles.get(name, name)}: {', '.join(found)}" for name, found in by_name.items()]
 

@@ -17,6 +17,7 @@ from training.table_facts import (
     group_sizes_words,
     left_out_words,
     missing_words,
+    part_words,
     set_to_missing,
     set_to_missing_words,
     suspicions_words,
@@ -163,8 +164,7 @@ def _of_making(definition: Definition, evidence: Mapping[str, Any]) -> dict[str,
         "characteristics": f"{counts}. Groups among the judged: {_groups(own)}",
         "development": f"{counts}. {trained}" if trained else counts,
         "analyses": "; ".join(
-            f"{part}: {split[part]['rows']:,} rows, {split[part]['events']:,} events"
-            for part in ("training", "calibrating", "test")
+            f"{part}: {part_words(split[part])}" for part in ("training", "calibrating", "test")
         ),
         "specification": "trees.ubj and scorer.json of the version's artefact",
         "fairness_approach": "Every subgroup is reported apart, with intervals that hold for all "

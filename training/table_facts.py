@@ -99,10 +99,23 @@ def available_words(evidence: Mapping[str, Any], noun: str = "") -> str:
 def group_sizes_words(groups: Iterable[Mapping[str, Any]]) -> str:
     """List the groups that are shown with their rows, and their patients where these are fewer."""
     return ", ".join(
-        f"{group['group']} {_size(group)}" for group in groups if group["n"] is not None
+        f"{group['group']} {size_words(group)}" for group in groups if group["n"] is not None
     )
 
 
-def _size(group: Mapping[str, Any]) -> str:
+def part_words(part: Mapping[str, Any]) -> str:
+    """Return a part's rows, its patients where these are fewer, and its events."""
+    return f"{rows_words(part)}, {part['events']:,} events"
+
+
+def rows_words(part: Mapping[str, Any]) -> str:
+    """Return how many rows a part has, and of how many patients where these are fewer."""
+    patients = part.get("patients", part["rows"])
+    of = "" if patients == part["rows"] else f" of {patients:,} patients"
+    return f"{part['rows']:,} rows{of}"
+
+
+def size_words(group: Mapping[str, Any]) -> str:
+    """Return the rows of a group that is shown, and its patients where these are fewer."""
     rows, patients = group["n"], group.get("patients", group["n"])
     return f"{rows:,}" if rows == patients else f"{rows:,} rows of {patients:,} patients"

@@ -20,11 +20,13 @@ from tests.training.conftest import NOW, Trained
 from tests.training.readmissions import cohort, followed
 from training.case_mix import accrual, compare_rows, group_counts, standardised_difference
 from training.case_mix_facts import case_mix_facts, comparison, registration_facts
+from training.evidence import describe_part
 from training.options import TrainOptions
 from training.population import Population, admit
 from training.recalibration import recalibrate
 from training.registry import find_version, read_run_file
 from training.reporting import NOT_PROVIDED
+from training.reporting_facts import facts
 from training.run import TrainedVersion, train
 from training.validation import validate
 
@@ -159,7 +161,7 @@ def test_groups_are_counted_and_small_ones_and_those_that_give_them_away_are_wit
     )
 
     women = int((population.columns["sex"] == "female").sum())
-    assert {"characteristic": "sex", "group": "Female", "n": women} in counted
+    assert {"characteristic": "sex", "group": "Female", "n": women, "patients": women} in counted
     assert sum(one["n"] for one in counted if one["characteristic"] == "age_band") == 700
     hidden = [one for one in small if one["n"] is None]
     assert len(hidden) == 2
@@ -175,6 +177,29 @@ def test_many_rows_of_one_patient_are_a_group_of_one(
     hidden = {each["group"] for each in group_counts(one, definition) if each["n"] is None}
 
     assert {"Female", "Male"} <= hidden
+
+
+def test_patients_stand_beside_rows_where_they_are_fewer(
+    definition: Definition, population: Population, trained: Trained, artefact: Path
+) -> None:
+    rows = replace(population, patient=population.patient % 300)
+    evidence = json.loads((artefact / "evidence.json").read_bytes())
+    part, groups = describe_part(rows), group_counts(rows, definition)
+    split = {**evidence["split"], "training": part}
+    women = population.columns["sex"] == "female"
+    patients = len(np.unique(rows.patient[women]))
+
+    said = facts(definition, {**evidence, "split": split, "training_groups": groups})
+
+    share = f"{women.sum():,} rows of {patients:,} patients ({women.mean():.1%})"
+    assert f"Training: 700 rows of 300 patients; Sex: Female {share}" in str(
+        said["representativeness"]
+    )
+    assert f"training: 700 rows of 300 patients, {part['events']:,} events;" in str(
+        said["analyses"]
+    )
+    once = facts(definition, evidence)
+    assert " patients" not in f"{once['representativeness']} {once['analyses']}"
 
 
 def test_dates_groups_and_differences_of_the_parts_are_on_the_card(later: Any) -> None:
