@@ -117,7 +117,7 @@ def test_a_challenger_that_was_not_written_into_the_audit_record_can_not_be_used
         _retrain(planned, trained, registry)
 
     versions = store(registry).search_model_versions("name = 'readmission'")
-    last = max((one.version for one in versions), key=int)
+    last = str(max(int(one.version) for one in versions))
     with pytest.raises(RegistryError, match=rf"version {last} has no tag .*registration was cut"):
         find_version("readmission", last, settings=registry)
 
