@@ -6,7 +6,7 @@ from typing import Final
 # powers of ten
 _PREFIXES: Final = {"": 0, "k": 3, "d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
 _WORDS: Final = (("milli", "m"), ("micro", "u"), ("mcg", "ug"), ("nano", "n"), ("pico", "p"))
-_MICRO: Final = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
+MICRO: Final = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 _CONCENTRATION: Final = re.compile(
     r"(?<![a-z])([kdcmunpf]?)(gram|g|mole|mol)s?(?:/|per)(10+)?([dcmun]?)(?:l|liter|litre)(?![a-z0-9^*/.])"
 )
@@ -20,7 +20,7 @@ def concentration(text: str) -> tuple[str, int] | None:
     >>> concentration("ug/mL") == concentration("mg/L")
     True
     """
-    plain = "".join(text.lower().translate(_MICRO).split())
+    plain = "".join(text.lower().translate(MICRO).split())
     for word, sign in _WORDS:
         plain = plain.replace(word, sign)
     found = _CONCENTRATION.search(plain)

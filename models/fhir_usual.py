@@ -13,7 +13,8 @@ from models.fhir_resources import (
     Quantity,
     Reference,
 )
-from models.units import contradicts_unit, is_text_only
+from models.fhir_value import contradicts
+from models.units import is_text_only
 
 _NOTHING: Final = msgspec.Raw()
 
@@ -120,11 +121,7 @@ def usual_value(
     code, words = quantity.code, quantity.unit
     if not code or (code != plain.unit and is_text_only(code)):
         return None
-    if (
-        words
-        and words != code
-        and contradicts_unit(words, code, feature.unit or "1", feature.analyte)
-    ):
+    if words and contradicts(words, code, feature):
         return None
     return quantity.value, code, quantity.comparator
 

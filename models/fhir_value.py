@@ -65,7 +65,7 @@ def value_in(part: Measured, feature: Feature, index: int) -> Value:
 def other_unit(quantity: Quantity, feature: Feature) -> str | None:
     """Return the text of a unit that UCUM's code beside it contradicts."""
     text = quantity.unit
-    if not text or quantity.system != UCUM or not contradicts(quantity, feature):
+    if not text or quantity.system != UCUM or not contradicts(text, quantity.code, feature):
         return None
     return text
 
@@ -152,7 +152,7 @@ def _quantity(quantity: Quantity, feature: Feature) -> Value:
         fault = "unknown_unit" if is_text_only(quantity.code) else None
         return quantity.value, quantity.code, quantity.comparator, fault
     unit = quantity.unit or quantity.code
-    if quantity.system is None and contradicts(quantity, feature):
+    if quantity.system is None and contradicts(quantity.unit, quantity.code, feature):
         fault = "contradictory_unit"
     elif quantity.system is not None and quantity.system != UCUM:
         fault = "unit_system"
@@ -161,9 +161,8 @@ def _quantity(quantity: Quantity, feature: Feature) -> Value:
     return quantity.value, unit or None, quantity.comparator, fault
 
 
-def contradicts(quantity: Quantity, feature: Feature) -> bool:
+def contradicts(text: str | None, code: str | None, feature: Feature) -> bool:
     """Say whether the text and the code of a unit are different units."""
-    text, code = quantity.unit, quantity.code
     if not text or not code or text == code:
         return False
     return contradicts_unit(text, code, feature.unit or "1", feature.analyte)

@@ -9,7 +9,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from models.concentration import concentration
+from models.concentration import MICRO, concentration
 from models.unit_table import (
     ALIASES,
     ANALYTES,
@@ -47,7 +47,6 @@ _WORDS = {
 }
 _TABLES = (*ANALYTES.values(), *DIMENSIONS, {"U/L": Scale(), "[IU]/L": Scale()})
 _OF_ONE = {"a": "year", "mo": "month", "d": "day"}
-_MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})
 
 
 def _by_spelling() -> Mapping[str, frozenset[str]]:
@@ -63,7 +62,7 @@ _BY_SPELLING: Final = _by_spelling()
 @lru_cache(maxsize=1024)
 def canonical_unit(text: str) -> str | None:
     """Return the UCUM code that a unit's text stands for, or None where it's unknown (UNIT-4)."""
-    plain = text.strip().translate(_MICRO)
+    plain = text.strip().translate(MICRO)
     code = ALIASES.get(plain, plain)
     return code if code in _KNOWN or _ANNOTATION.match(code) else None
 
@@ -165,7 +164,7 @@ def units_spelt(text: str) -> frozenset[str]:
 
     Only to compare a text with a code: no value is ever read in a unit that's found so.
     """
-    return _BY_SPELLING.get("".join(text.translate(_MICRO).lower().split()), frozenset())
+    return _BY_SPELLING.get("".join(text.translate(MICRO).lower().split()), frozenset())
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,7 @@ from monitoring.ledger import Ledger
 from monitoring.quiet import unquiet_days
 from monitoring.refusals import refusal_group
 from monitoring.stays import ONE_DAY, start_of
-from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum
+from monitoring.strata import bag, by_kind, filled, kind, local, of_its_kind, stratum, without
 from monitoring.streams import (
     SCORE,
     TRAFFIC,
@@ -96,10 +96,7 @@ class Cases:
             reference = state.reference
         if not twin and "against" not in alarm.details:
             joined = local(chapters.had_joined(alarm, days), watched.stream.bins)
-            # a late row may have been kept out of the reference: no more can leave than is in
-            less = np.maximum(reference - joined, 0)
-            # a stream without a reference of its own: all there is
-            reference = less if less.any() else reference
+            reference = without(reference, joined)
         before = filled(by_kind(reference))
         return Case(
             watched,

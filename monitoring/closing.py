@@ -159,8 +159,7 @@ def _without(ledger: Ledger, one: Watched, alarms: list[Alarm], through: date) -
             books.day_counts(ledger, one.base, date.fromisoformat(alarm.details["onset"]), through),
         )
     ]
-    less = np.maximum(reference - strata.local(joined, one.stream.bins), 0)
-    return less if less.any() else reference
+    return strata.without(reference, strata.local(joined, one.stream.bins))
 
 
 def _of_late_rows(

@@ -64,6 +64,15 @@ def filled(seen: Counts) -> Counts:
     return np.asarray(np.where(seen.any(axis=1, keepdims=True), seen, seen.sum(axis=0)))
 
 
+def without(reference: Counts, joined: Counts) -> Counts:
+    """Return a reference, [strata, bins], without rows of it; all of it where none would be left.
+
+    A late row may have been kept out of it, so that no more leave than are in.
+    """
+    less = np.maximum(reference - joined, 0)
+    return less if less.any() else reference
+
+
 def of_its_kind(day: date, counts: Counts) -> Counts:
     """Return a day's counts, [bins], as [weekdays and weekends, bins]."""
     placed = np.zeros((KINDS, counts.size), dtype=np.int64)
