@@ -27,9 +27,10 @@ class Ledger:
     """Where every stream of a model version stands, and what this batch of days adds.
 
     `began` has the first day of each stream's reference, with which its twin's year begins;
-    `opened` the first day of each stream that opened later than the others; `open_alarms` each
-    stream's, oldest first; `turned` those that a later one took over from; `forged` what is found
-    to be others than the audit chain says, before it is written over.
+    `accepted` that of each whose reference began with an accepted change; `opened` the first day of
+    each stream that opened later than the others; `open_alarms` each stream's, oldest first;
+    `turned` those that a later one took over from; `forged` what is found to be others than the
+    audit chain says, before it is written over.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Ledger:
     closed_through: date | None
     open_alarms: dict[str, list[Alarm]]
     began: dict[str, date]
+    accepted: dict[str, date]
     opened: dict[str, date]
     day_counts: list[CountedDay] = field(default_factory=list)
     turned: list[Alarm] = field(default_factory=list)
@@ -82,13 +84,15 @@ def load(model: str, version: str, watched: Watchlist) -> Ledger:
     found = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
     for alarm in found.order_by("pk"):
         alarmed.setdefault(alarm.stream, []).append(alarm)
+    accepted = _accepted(model, version)
     return Ledger(
         model,
         version,
         states,
         closed_through,
         alarmed,
-        _began(model, version),
+        _first_watched(model, version) | accepted,
+        accepted,
         later,
         forged=evidence.forged_streams(model, version, list(rows.values())),
     )
@@ -104,18 +108,18 @@ def is_open(ledger: Ledger, stream: str, day: date) -> bool:
     return day >= ledger.opened.get(stream, day)
 
 
-def _began(model: str, version: str) -> dict[str, date]:
-    """Return the first watched day of each stream, or the day of its last accepted change."""
+def _first_watched(model: str, version: str) -> dict[str, date]:
+    """Return the first day of each stream on which it counted anything."""
     days = DayCount.objects.filter(model=model, version=version, counts__gt=b"")
-    first = {
-        row["stream"]: row["first"] for row in days.values("stream").annotate(first=Min("day"))
-    }
+    return {row["stream"]: row["first"] for row in days.values("stream").annotate(first=Min("day"))}
+
+
+def _accepted(model: str, version: str) -> dict[str, date]:
+    """Return the first day of each stream's last accepted change."""
     accepted = Alarm.objects.filter(
         model=model, version=version, review__decision=ACCEPT, details__settled=True
     )
-    for alarm in accepted.order_by("pk"):
-        first[alarm.stream] = alarm.since or alarm.raised_on
-    return first
+    return {alarm.stream: alarm.since or alarm.raised_on for alarm in accepted.order_by("pk")}
 
 
 def settle(ledger: Ledger, watched: Watchlist) -> list[Alarm]:
@@ -151,7 +155,7 @@ def _settled(ledger: Ledger, alarm: Alarm, watched: Watched, decisions: set[str]
         if ledger.began.get(watched.base, since) > since:  # a later change was accepted already
             return state
         new = open_stream(watched.stream, strata.local(days, watched.stream.bins))
-        ledger.began[watched.base] = since
+        ledger.began[watched.base] = ledger.accepted[watched.base] = since
         return replace(
             new,
             epoch=state.epoch + 1,
@@ -180,8 +184,8 @@ def _of_first_year(ledger: Ledger, stream: str, days: chapters.Days) -> list[tup
 
 def accepted_since(ledger: Ledger, stream: str, before: date) -> date | None:
     """Return since when a stream is compared with an accepted change that began before a day."""
-    state, began = ledger.states.get(stream), ledger.began.get(stream, date.max)
-    return began if state is not None and state.epoch and began < before else None
+    since = ledger.accepted.get(stream)
+    return since if since is not None and since < before else None
 
 
 def day_counts(

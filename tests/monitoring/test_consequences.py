@@ -1,13 +1,15 @@
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from monitoring import ledger
 from monitoring.alarms import by_cause
 from monitoring.consequences import wholes_of
 from monitoring.roots import as_severe_as_what_follows, to_roots
 from monitoring.validity import validity
+from monitoring.watchlist import watched_streams
 from records.models import Alarm
 from tests.monitoring.clinic import (
     FIRST,
@@ -150,6 +152,25 @@ def test_an_override_reasons_alarm_is_a_part_of_that_of_all_overrides() -> None:
     assert wholes_of("overrides@north") == ("overrides",)
     assert wholes_of("missing:creatinine@north") == ("missing:creatinine",)
     assert wholes_of("overrides") == wholes_of("score") == ()
+
+
+def test_only_an_accepted_change_is_what_a_feature_is_put_back_to(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 5)
+    clinic.record_days(FAULT, 6, 80, change=without_creatinine(0.9))
+    alarm = {one.stream: one for one in clinic.watch(LAST).open_alarms}["missing:creatinine"]
+    watched = watched_streams(clinic.definition, clinic.profile)
+
+    def accepted(before: date) -> date | None:
+        books = ledger.load(clinic.definition.name, "1", watched)
+        return ledger.accepted_since(books, alarm.stream, before)
+
+    later = LAST + timedelta(days=1)
+    assert accepted(later) is None  # its days are kept out, and nobody has decided
+    sign(alarm, "accept")
+    clinic.record_days(later, 1, 80, change=without_creatinine(0.9))
+    clinic.watch(later)
+    assert alarm.since is not None
+    assert (accepted(later), accepted(alarm.since)) == (alarm.since, None)
 
 
 def test_what_an_accepted_change_turning_back_explains_joins_its_alarm(clinic: Clinic) -> None:
