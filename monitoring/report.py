@@ -15,7 +15,7 @@ import numpy as np
 from models.definition import Definition
 from monitoring.dossier import keep_dossier
 from monitoring.stays import ONE_DAY, start_of
-from monitoring.streams import SCORE
+from monitoring.streams import TRAFFIC
 from monitoring.workspace import RISK, Workspace
 from records.answers import answers
 from records.models import DayCount
@@ -34,10 +34,13 @@ SEED = 20261
 class Report:
     """A year's report: its HTML file, the rows that it rests on, and what was left out.
 
-    `left_out` maps a column to why Evidently can't show it; `snapshot` is its workspace's id.
+    `requests` are those that the year's closed days had, answered or refused; `rows` the
+    predictions that were read, each of a stay, of which it shows as many as `sampled`. `left_out`
+    maps a column to why Evidently can't show it; `snapshot` is its workspace's id.
     """
 
     year: int
+    requests: int
     rows: int
     sampled: int
     left_out: dict[str, str]
@@ -90,46 +93,55 @@ def write_reports(
     settings: Settings,
     progress: Progress,
 ) -> tuple[Report, ...]:
-    """Write the report of each calendar year whose rows changed since its last one.
+    """Write the report of each calendar year that had requests since its last one.
 
-    Days after `through` haven't closed and are left out.
+    Days after `through` haven't closed and are left out, and so are years of few predictions.
     """
     directory = settings.reports / definition.name / version
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    years = rows_a_year(definition.name, version)
+    years = requests_a_year(definition.name, version)
     found = {year: read_report(directory, year) for year in years}
-    stale = [y for y, report in sorted(found.items()) if not report or report.rows != years[y]]
+    stale = [y for y, report in sorted(found.items()) if not report or report.requests != years[y]]
     for done, year in enumerate(stale, start=1):
-        frame = window_sample(definition, version, year, through, years[year])
-        old = found[year]
-        found[year] = _write(
-            definition,
-            version,
-            frame,
-            reference,
-            directory,
-            settings,
-            Window(year, min(date(year, 12, 31), through), years[year], year == max(years)),
-            old.snapshot if old else None,
-        )
+        sample = window_sample(definition, version, year, through)
+        if sample.rows >= LEAST_ROWS:
+            old = found[year]
+            found[year] = _write(
+                definition,
+                version,
+                sample,
+                reference,
+                directory,
+                settings,
+                Window(year, min(date(year, 12, 31), through), years[year], year == max(years)),
+                old.snapshot if old else None,
+            )
         progress("reports by year", done, len(stale))
     return tuple(report for _, report in sorted(found.items()) if report)
 
 
 @dataclass(frozen=True)
 class Window:
-    """A year with its last closed day and its rows; the latest one is shown in full."""
+    """A year with its last closed day and its requests; the latest one is shown in full."""
 
     year: int
     last: date
-    rows: int
+    requests: int
     latest: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A window's predictions as a report shows them, and how many `rows` they are drawn from."""
+
+    frame: "pd.DataFrame"
+    rows: int
 
 
 def _write(
     definition: Definition,
     version: str,
-    current: "pd.DataFrame",
+    sample: Sample,
     reference: Path,
     directory: Path,
     settings: Settings,
@@ -138,7 +150,7 @@ def _write(
 ) -> Report:
     import pandas as pd
 
-    earlier = pd.read_parquet(reference)
+    current, earlier = sample.frame, pd.read_parquet(reference)
     columns = showable(definition, current, earlier)
     path = directory / f"{window.year}.html"
     with quiet():
@@ -146,7 +158,15 @@ def _write(
         snapshot.save_html(os.fspath(path))
         name = f"version {version}, {window.year}"
         kept = Workspace(settings.evidently_workspace, definition).keep(snapshot, name, replaces)
-    report = Report(window.year, window.rows, len(current), columns.left_out, kept, path)
+    report = Report(
+        window.year,
+        window.requests,
+        sample.rows,
+        len(current),
+        columns.left_out,
+        kept,
+        path,
+    )
     path.with_suffix(".json").write_text(json.dumps(report.to_dict()), encoding="utf-8")
     return report
 
@@ -158,36 +178,41 @@ def read_report(directory: Path, year: int) -> Report | None:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    return Report(**{**facts, "path": directory / facts["path"]})
+    # of an earlier Auscult it doesn't say of how many requests it is, so it's written anew
+    return Report(**{"requests": 0, **facts, "path": directory / facts["path"]})
 
 
-def rows_a_year(model: str, version: str) -> dict[int, int]:
-    """Return how many predictions of closed days each year holds, where there are enough."""
+def requests_a_year(model: str, version: str) -> dict[int, int]:
+    """Return how many requests the closed days of each year had, those that came late too."""
     found: dict[int, int] = {}
-    days = DayCount.objects.filter(model=model, version=version, stream=SCORE)
+    days = DayCount.objects.filter(model=model, version=version, stream=TRAFFIC)
     for day, total in days.values_list("day", "total"):
         found[day.year] = found.get(day.year, 0) + total
-    return {year: rows for year, rows in found.items() if rows >= LEAST_ROWS}
+    return found
 
 
-def window_sample(
-    definition: Definition, version: str, year: int, through: date, rows: int
-) -> "pd.DataFrame":
-    """Read a year's features and risks; of many rows, a sample that is the same every time."""
+def window_sample(definition: Definition, version: str, year: int, through: date) -> Sample:
+    """Read a year's features and risks; of many rows, a sample that is the same every time.
+
+    Each row draws a number, and the rows with the smallest ones stay, so that all have the same
+    chance however many they turn out to be.
+    """
     import pandas as pd
 
-    chosen = np.arange(rows)
-    if rows > MOST_ROWS:
-        generator = np.random.Generator(np.random.PCG64(SEED + year))
-        chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
-    parts, passed = [], 0
+    generator = np.random.Generator(np.random.PCG64(SEED + year))
+    kept, drawn, rows = pd.DataFrame(), np.zeros(0), 0
     end = min(date(year + 1, 1, 1), through + ONE_DAY)
-    for frame in answers(definition, version, start_of(date(year, 1, 1)), start_of(end)):
-        own = chosen[(chosen >= passed) & (chosen < passed + len(frame))] - passed
-        columns = {name: column[own] for name, column in frame.features.items()}
-        parts.append(pd.DataFrame({**columns, RISK: frame.risk[own]}))
-        passed += len(frame)
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    for part in answers(definition, version, start_of(date(year, 1, 1)), start_of(end)):
+        numbers = generator.random(len(part))
+        rows += len(part)
+        own = numbers < (drawn.max() if len(drawn) == MOST_ROWS else 1.0)
+        columns = {name: column[own] for name, column in part.features.items()}
+        new = pd.DataFrame({**columns, RISK: part.risk[own]})
+        drawn = np.concatenate([drawn, numbers[own]])
+        smallest = np.sort(np.argsort(drawn)[:MOST_ROWS])
+        kept = (pd.concat([kept, new], ignore_index=True) if len(kept) else new).iloc[smallest]
+        drawn = drawn[smallest]
+    return Sample(kept.reset_index(drop=True), rows)
 
 
 def showable(definition: Definition, current: "pd.DataFrame", reference: "pd.DataFrame") -> Columns:
