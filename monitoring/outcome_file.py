@@ -17,23 +17,13 @@ from django.db.models import Q
 
 from models.errors import InputError, RecordError
 from monitoring.outcome_table import read_rows
-from records.models import Outcome, Prediction
+from monitoring.outcomes_in_force import Report, contradictions, not_in_force, parts
+from records.models import Prediction
 from records.pseudonym import Pseudonymiser
 from records.rows import OutcomeRow
 
 WORDS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
-AT_ONCE = 500
 MOST_FAULTS = 20
-
-
-@dataclass(frozen=True)
-class Report:
-    """One row of the file: whose outcome, what, and the time by which it counts."""
-
-    prediction: UUID | None
-    patient: str
-    happened: bool
-    known_at: datetime
 
 
 @dataclass(frozen=True)
@@ -72,12 +62,12 @@ class Reader:
             for number, row in enumerate(read_rows(path), start=1)
             if (report := self._report(number, row, faults)) is not None
         ]
-        faults += self._not_known(reports)
+        faults += [*contradictions(reports), *self._not_known(reports)]
         if faults:
             more = len(faults) - MOST_FAULTS
             told = "; ".join(faults[:MOST_FAULTS]) + (f"; {more} more" if more > 0 else "")
             raise RecordError(f"{path.name}: nothing was recorded: {told}")
-        new = self._new(reports)
+        new = not_in_force(self.model, self.is_test, reports)
         rows = tuple(
             OutcomeRow(
                 prediction=report.prediction,
@@ -107,7 +97,7 @@ class Reader:
         except (ValueError, InputError) as error:
             faults.append(f"row {number}: {error}")
             return None
-        return Report(prediction, patient, happened, known_at)
+        return Report(number, prediction, patient, happened, known_at)
 
     def _subject(self, row: dict[str, str]) -> tuple[UUID | None, str]:
         named, patient = row.get("prediction_id", "").strip(), row.get("patient_id", "").strip()
@@ -123,21 +113,21 @@ class Reader:
 
     def _not_known(self, reports: Sequence[Report]) -> Iterator[str]:
         """Yield what is wrong with the predictions that are named."""
-        named = [report for report in reports if report.prediction is not None]
-        for part in _parts(named):
+        named = [(one.prediction, one) for one in reports if one.prediction is not None]
+        for part in parts(named):
             found = dict(
                 Prediction.objects.filter(
-                    pk__in=[report.prediction for report in part],
+                    pk__in=[prediction for prediction, _ in part],
                     model=self.model,
                     is_test=self.is_test,
                 ).values_list("pk", "predicted_at")
             )
-            for report in part:
-                predicted_at = found.get(report.prediction)
+            for prediction, report in part:
+                predicted_at = found.get(prediction)
                 if predicted_at is None:
-                    yield f"there is no prediction {report.prediction} of {self.model}"
+                    yield f"there is no prediction {prediction} of {self.model}"
                 elif report.known_at < predicted_at:
-                    yield f"the outcome is before prediction {report.prediction}"
+                    yield f"the outcome is before prediction {prediction}"
 
     def _joined(self, reports: Sequence[Report]) -> tuple[int, int]:
         """Count events dated after the horizon of all that they are about, and reports on nothing.
@@ -145,7 +135,7 @@ class Reader:
         The latter are about no prediction that was made before.
         """
         late = lone = 0
-        for part in _parts(reports):
+        for part in parts(reports):
             named = Q(pk__in=[one.prediction for one in part if one.prediction is not None])
             of_patients = Q(patient__in={one.patient for one in part if one.patient})
             made: dict[UUID | str, list[datetime]] = {}
@@ -161,46 +151,16 @@ class Reader:
                 late += one.happened and bool(before) and max(before) + self.horizon < one.known_at
         return late, lone
 
-    def _new(self, reports: Sequence[Report]) -> list[Report]:
-        """Return the reports that aren't in force already, each once.
-
-        One that was contradicted since, for the same time, is recorded anew: the latest counts.
-        """
-        wanted = list(dict.fromkeys(reports))
-        latest: dict[tuple[UUID | None, str, datetime], tuple[datetime, set[bool]]] = {}
-        keys = ("prediction_id", "patient", "known_at", "happened", "reported_at")
-        for part in _parts(wanted):
-            told = Outcome.objects.filter(
-                model=self.model,
-                is_test=self.is_test,
-                known_at__in={report.known_at for report in part},
-            ).order_by("reported_at")
-            for prediction, patient, known_at, happened, at in told.values_list(*keys).iterator():
-                for key in {(prediction, patient, known_at), (prediction, "", known_at)}:
-                    when, said = latest.get(key, (at, set()))
-                    latest[key] = at, {happened} | (said if when == at else set())
-        return [
-            one
-            for one in wanted
-            if one.happened
-            not in latest.get((one.prediction, one.patient, one.known_at), (None, ()))[1]
-        ]
-
 
 def record_outcomes(
     found: OutcomeFile, commit: Callable[[Sequence[Any]], None], done: Callable[[int], None]
 ) -> None:
     """Commit a file's rows in parts; a run that breaks off is made whole by running it again."""
     total = 0
-    for part in _parts(found.rows):
+    for part in parts(found.rows):
         commit(part)
         total += len(part)
         done(total)
-
-
-def _parts(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(rows), AT_ONCE):
-        yield rows[start : start + AT_ONCE]
 
 
 def _dated(given: str, happened: bool, known_at: datetime) -> datetime:

@@ -1,5 +1,6 @@
 import shutil
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from uuid import uuid4
 
@@ -88,6 +89,66 @@ def test_a_report_that_was_contradicted_since_is_recorded_anew(
         assert later.read(path).rows == ()
     told = Outcome.objects.order_by("reported_at").values_list("happened", flat=True)
     assert list(told) == [True, False, True]
+
+
+def test_the_outcome_that_was_told_first_is_recorded_again_where_another_holds(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    head = "prediction_id,happened,known_at\n"
+    right, wrong = f"{made.pk},false,{KNOWN}\n", f"{made.pk},true,2024-03-01T08:00:00Z\n"
+    for text in (right, wrong, right):
+        found = read(clinic, head + text, tmp_path)
+        assert len(found.rows) == 1
+        record(clinic, found)
+    assert read(clinic, head + right, tmp_path).known_already == 1
+    told = Outcome.objects.order_by("pk").values_list("happened", flat=True)
+    assert list(told) == [False, True, False]
+
+
+def test_the_order_of_rows_changes_nothing(clinic: Clinic, tmp_path: Path) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    rows = [
+        f"{made.pk},,false,2024-02-01T08:00:00Z",
+        f"{made.pk},,false,2024-03-01T08:00:00Z",
+        f"{made.pk},,true,{KNOWN}",
+        f",123,true,{KNOWN}",
+    ]
+    for order in permutations(rows):
+        text = "\n".join(["prediction_id,patient_id,happened,known_at", *order])
+        named = [row for row in read(clinic, text, tmp_path).rows if row.prediction]
+        assert [row.happened for row in named] == [False, False, True]
+        assert named == sorted(named, key=lambda row: row.known_at)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("{id},,true,2024-04-01T08:00:00Z", "{id},,false,2024-04-01T08:00:00Z"),
+        ("{id},,true,2024-03-01T08:00:00Z", "{id},,false,2024-04-01T08:00:00Z"),
+        ("{id},,true,2024-04-01T08:00:00Z", "{id},,true,2024-03-01T08:00:00Z"),
+        (",123,true,2024-04-01T08:00:00Z", ",123,false,2024-04-01T08:00:00Z"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused_whatever_their_order(
+    clinic: Clinic, tmp_path: Path, first: str, second: str
+) -> None:
+    (made,) = clinic.record(FIRST, 1)
+    for rows in ((first, second), (second, first)):
+        text = "prediction_id,patient_id,happened,known_at\n" + "\n".join(rows)
+        with pytest.raises(RecordError, match="rows 1 and 2 contradict each other"):
+            read(clinic, text.format(id=made.pk), tmp_path)
+
+
+def test_a_patients_events_of_several_times_contradict_nothing(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    clinic.record(FIRST, 1)
+    text = (
+        "patient_id,happened,known_at\n"
+        f"123,true,2024-03-01T08:00:00Z\n123,true,{KNOWN}\n123,false,2024-05-01T08:00:00Z\n"
+    )
+    assert len(read(clinic, text, tmp_path).rows) == 3
 
 
 def test_an_event_counts_when_it_happened_and_not_when_it_became_known(
