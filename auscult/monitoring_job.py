@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from auscult.database import close_connections, in_words
 from auscult.screen import Step
+from models.amounts import counted
 from models.errors import AuscultError
 from records.settings import Settings
 
@@ -124,8 +125,8 @@ def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetim
     model = RiskModel.load(artefact, version=registered.version, digest=registered.artefact_digest)
     listed = list_affected(model, now)
     sys.stderr.write(
-        f"auscult: {listed.predictions:,} predictions used corrected results and were "
-        f"withdrawn; the band of {listed.band_changes:,} changes, and {listed.unscored:,} have no "
+        f"auscult: withdrew {counted(listed.predictions, 'prediction')} that used corrected "
+        f"results; the band of {listed.band_changes:,} changes, and {listed.unscored:,} without a "
         "new risk\n"
     )
 

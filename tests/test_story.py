@@ -312,11 +312,14 @@ def test_a_prediction_on_a_corrected_result_is_withdrawn_by_the_next_run(story, 
     assert {"reference": "Observation/s17"} in answer["basis"]
     _look_back(story, answer["id"], at.date().isoformat())
     path = story.directory / "corrected.csv"
-    path.write_text("source,status,feature,value\nObservation/s17,corrected,sodium,118\n")
-    assert "1 corrections were recorded" in story.run(
-        "corrections", "readmission_week", path.name, "--by", "lena"
+    path.write_text(
+        "source,status,feature,value\n"
+        "Observation/s17,corrected,sodium,118\nobservation/s17,corrected,sodium,118\n"
     )
-    assert "1 predictions used corrected results" in story.run("monitor", "readmission_week")
+    said = story.run("corrections", "readmission_week", path.name, "--by", "lena")
+    assert "Recorded 2 corrections; 0 known already." in said
+    assert "No recorded prediction names observation/s17: look whether the name is right." in said
+    assert "withdrew 1 prediction that used corrected" in story.run("monitor", "readmission_week")
     read = served.get(f"/fhir/RiskAssessment/{answer['id']}").json()
     assert read["status"] == "entered-in-error"
     assert "probabilityDecimal" not in json.dumps(read)

@@ -9,6 +9,9 @@ import typer
 from auscult.commands.arguments import By, Name
 from auscult.database import now, open_records
 from auscult.screen import out
+from models.amounts import counted
+
+MOST_NAMED = 10
 
 
 def corrections(
@@ -25,9 +28,17 @@ def corrections(
     definition = find_definition(name, settings.models).definition
 
     from monitoring.corrections import read_file
-    from records.corrections import report
+    from records.corrections import count_uses, report
 
     at = now()
     found = read_file(source, definition, at)
     new = report(name, found, by=by or getpass.getuser(), now=at)
-    out.print(f"{new:,} corrections were recorded, {len(found) - new:,} were known already.")
+    out.print(f"Recorded {counted(new, 'correction')}; {len(found) - new:,} known already.")
+    uses = count_uses(name, dict.fromkeys(one.source for one in found), lambda: True) or {}
+    unused = [one for one, use in uses.items() if not use.predictions]
+    if unused:
+        more = f" and {len(unused) - MOST_NAMED:,} more" if len(unused) > MOST_NAMED else ""
+        out.print(
+            f"No recorded prediction names {', '.join(unused[:MOST_NAMED])}{more}: look whether "
+            "the name is right."
+        )
