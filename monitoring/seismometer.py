@@ -1,7 +1,8 @@
 """Writing recorded predictions and what became of them for Epic's `seismometer`.
 
 It counts a prediction without an event as one without the outcome. So only those go into its table
-whose outcome is settled; the others lie beside it, each with the reason.
+whose window has closed and whose outcome is settled; the others lie beside it, each with the
+reason.
 """
 
 import shutil
@@ -155,29 +156,42 @@ class _Export:
             prediction_keys([one.pk for one in rows]), [one.patient for one in rows], predicted_at
         )
         days = (known_at - predicted_at) / np.timedelta64(1, "D")
-        known = zip(known_at.astype(object), happened.tolist(), strict=True)
-        for one, (at, did) in zip(rows, known, strict=True):
+        closed = np.array([self._is_closed(one) for one in rows])
+        known = zip(known_at.astype(object), happened.tolist(), closed.tolist(), strict=True)
+        for one, (at, did, is_closed) in zip(rows, known, strict=True):
             row = _row(self.definition, one, amended)
-            found = self._outcome(one, at.replace(tzinfo=UTC) if at else None, did)
+            found = (
+                self._outcome(one, at.replace(tzinfo=UTC) if at else None, did)
+                if is_closed
+                else "the window hasn't closed"
+            )
             if isinstance(found, str):
                 others.append(row | {REASON: found})
                 continue
             settled.append(row)
             events.append(_event(one, config.OUTCOME, found[0], float(found[1])))
-        return settled, events, others, EventDates.of(self.definition.outcome, days, happened)
+        dated = EventDates.of(self.definition.outcome, days[closed], happened[closed])
+        return settled, events, others, dated
+
+    def _is_closed(self, one: Prediction) -> bool:
+        """Whether a prediction's outcome must be known, by its date alone.
+
+        An event is known as soon as it happens and its absence only later, so what is known
+        before would be events alone.
+        """
+        outcome = self.definition.outcome
+        days = outcome.horizon_days + outcome.reporting_delay_days
+        return self.now > one.predicted_at + timedelta(days=days)
 
     def _outcome(
         self, one: Prediction, known_at: datetime | None, happened: bool
     ) -> tuple[datetime, bool] | str:
         """Return when the outcome was, or the horizon's end without it; or why neither is known."""
-        outcome = self.definition.outcome
-        end = one.predicted_at + timedelta(days=outcome.horizon_days)
+        end = one.predicted_at + timedelta(days=self.definition.outcome.horizon_days)
         if known_at is not None and happened and known_at <= end:
             return known_at, True
         if known_at is not None and known_at >= end:
             return end, False
-        if self.now <= end + timedelta(days=outcome.reporting_delay_days):
-            return "the window hasn't closed"
         return "unreported" if known_at is None else "follow-up ended early"
 
     def _feedback(self, rows: Sequence[Prediction]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from monitoring.outcome_file import Reader, record_outcomes
 from monitoring.performance import evaluate_window
 from monitoring.periods import period_of
 from monitoring.seismometer import Exported, export
-from records.models import Amendment, Feedback, Prediction
+from records.models import Amendment, Feedback, Outcome, Prediction
 from records.pseudonym import Pseudonymiser
 from records.writer import Writer
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -95,6 +95,37 @@ def test_what_is_not_settled_is_never_counted_as_no(clinic: Clinic, tmp_path: Pa
         "follow-up ended early": 2,
         "the window hasn't closed": 1,
     }
+
+
+def test_an_event_in_a_window_that_has_not_closed_waits_for_those_without(
+    any_clinic: Clinic, tmp_path: Path
+) -> None:
+    made = any_clinic.record(FIRST, 40)
+    at = datetime.combine(FIRST, datetime.min.time(), UTC)
+    any_clinic.report_outcomes(made[:8], [True] * 8, 10)
+    any_clinic.report_outcomes(made[8:12], [True] * 4, 95)
+    for day in (60, 100, 119):  # within the horizon, and within the delay until all is reported
+        with pytest.raises(RecordError, match=r"settled outcome \(40 the window hasn't closed\)"):
+            written(any_clinic, tmp_path / "early", now=at + timedelta(days=day))
+    any_clinic.report_outcomes(made[12:], [False] * 28, 90)
+    found = written(any_clinic, tmp_path / "out", now=at + timedelta(days=121))
+    assert (found.predictions, found.events, found.unsettled) == (40, 8, {})
+    assert found.to_bear_in_mind[0].startswith("4 reported events are dated after the horizon")
+
+
+def test_the_event_rate_is_that_of_the_windows_that_have_closed(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    made = lived(clinic)
+    # at this moment the windows of the first five days have closed
+    at = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(days=125)
+    found = written(clinic, tmp_path / "out", now=at)
+    closed = [one for one in made if one.predicted_at < at - timedelta(days=120)]
+    ids = {str(one.pk) for one in closed}
+    assert {row["PredictionId"] for row in read(tmp_path / "out", "predictions.parquet")} == ids
+    yes = Outcome.objects.filter(prediction__in=closed, happened=True).count()
+    assert (found.predictions, found.events) == (300, yes)
+    assert found.unsettled == {"the window hasn't closed": 300}
 
 
 def test_an_events_time_is_when_it_happened_where_a_report_says_so(
