@@ -2,23 +2,29 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize, minimize_scalar
 
 from models.errors import StatisticsError
+from monitoring.evidence.density import Density, Floats, density_of
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LEAST_ROWS = 20
 CLEAR_GAIN = 6.9  # log 1000: a thousand times likelier than no change of unit
-_GRID = 512
-_STRAY, _STRAY_WIDTH = 1e-3, 5.0
 _HALF_CHI2_95 = 1.92
 _TIE = 2.0
 _CLEARLY_BETTER = 5.4  # half of chi-squared's 99.9 % point with one degree of freedom
+# by how much wider all values are looked at, and some of them
+_RATIOS = np.exp(np.linspace(-1.4, 1.4, 15))
+_WIDER = (1.5, 2.0, 3.0, 5.0, 8.0)
+# more distinct values are gathered to within a hundredth of the reference's spread
+_MOST_DISTINCT, _ALIKE = 10_000, 0.01
+# a common shift this near to a conversion's, in spreads, is that conversion and a drift
+_ALIKE_SHIFT = 0.3
 
 
 @dataclass(frozen=True)
@@ -48,57 +54,52 @@ class UnitFinding:
 
 
 @dataclass(frozen=True, eq=False)
-class _Density:
-    """A smoothed density of the reference, in logarithms where all values are positive."""
+class _Recent:
+    """Recent values, each of them once and ascending, with how many rows have it.
 
-    positive: bool
-    centre: float
-    spread: float
-    grid: Floats
-    height: Floats
+    `chance` is by how much more than by itself a gain may be chance, as the reference is a sample.
+    """
 
-    def log_at(self, values: Floats) -> Floats:
-        """Return the log density at each value; a stray part keeps far values possible."""
-        usable = values > 0 if self.positive else np.ones(values.shape, dtype=bool)
-        safe = np.where(usable, values, 1.0)
-        place = np.log(safe) if self.positive else safe
-        z = (place - self.centre) / (_STRAY_WIDTH * self.spread)
-        stray = np.exp(-0.5 * z**2) / (_STRAY_WIDTH * self.spread * np.sqrt(2 * np.pi))
-        body = np.interp(place, self.grid, self.height, left=0.0, right=0.0)
-        density = np.maximum((1 - _STRAY) * body + _STRAY * stray, 1e-300)
-        log_density = np.log(density) - (np.log(safe) if self.positive else 0.0)
-        return np.where(usable, log_density, -690.0)
+    density: Density
+    values: Floats
+    rows: Floats
+    chance: float
 
+    @cached_property
+    def base(self) -> Floats:
+        """Return each value's log density where nothing changed."""
+        return self.density.log_at(self.values)
 
-def _fit_density(reference: Floats, positive: bool) -> _Density:
-    place = np.log(reference) if positive else reference
-    q1, median, q3 = np.quantile(place, [0.25, 0.5, 0.75])
-    deviation = float(place.std())
-    if deviation == 0:
-        raise StatisticsError("the reference values are all equal: no unit can be told from them")
-    spread = min(deviation, (q3 - q1) / 1.349) if q3 > q1 else deviation
-    bandwidth = 0.9 * spread * place.size**-0.2
-    grid = np.linspace(place.min() - 4 * bandwidth, place.max() + 4 * bandwidth, _GRID)
-    step = grid[1] - grid[0]
-    share = np.bincount(((place - grid[0]) / step).round().astype(int), minlength=_GRID)
-    reach = int(np.ceil(4 * bandwidth / step))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
-    height = np.convolve(share / place.size, kernel / kernel.sum(), mode="full")
-    height = height[reach : reach + _GRID] / step
-    return _Density(positive, float(median), float(max(spread, deviation / 10)), grid, height)
+    def total(self, logs: Floats) -> float:
+        """Return the sum over all rows of what each value counts."""
+        return float((self.rows * logs).sum())
+
+    def gain(self, shift: float = 0.0, ratio: float = 1.0) -> float:
+        """Return the log likelihood that another place and spread of all values gain."""
+        return self.total(self.density.log_at(self.values, shift, ratio) - self.base)
 
 
-def _log_likelihood(share: float, ratio: Floats) -> float:
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A conversion of a share of values, at the spread that fits it best."""
+
+    change: UnitChange
+    share: float
+    ratio: Floats
+    gain: float
+
+
+def _gain(share: float, ratio: Floats, rows: Floats) -> float:
     """Return the gain of a mixture: sum log(1 - share + share * ratio)."""
-    return float(np.log1p(share * np.expm1(np.minimum(ratio, 600.0))).sum())
+    return float((rows * np.log1p(share * np.expm1(np.minimum(ratio, 600.0)))).sum())
 
 
-def _best_share(ratio: Floats) -> float:
+def _best_share(ratio: Floats, rows: Floats) -> float:
     """Return the share of the mixture that fits best; its log likelihood is concave."""
     excess = np.expm1(np.minimum(ratio, 600.0))
 
     def slope(share: float) -> float:
-        return float((excess / (1 + share * excess)).sum())
+        return float((rows * excess / (1 + share * excess)).sum())
 
     if slope(0.0) <= 0:
         return 0.0
@@ -106,15 +107,15 @@ def _best_share(ratio: Floats) -> float:
     return last if slope(last) >= 0 else float(brentq(slope, 0.0, last, xtol=1e-10))
 
 
-def _share_interval(share: float, ratio: Floats) -> tuple[float, float]:
-    floor = _log_likelihood(share, ratio) - _HALF_CHI2_95
+def _share_interval(fit: _Fit, rows: Floats) -> tuple[float, float]:
+    floor = _gain(fit.share, fit.ratio, rows) - _HALF_CHI2_95
 
     def above(candidate: float) -> float:
-        return _log_likelihood(candidate, ratio) - floor
+        return _gain(candidate, fit.ratio, rows) - floor
 
     last = 1 - 1e-9
-    low = 0.0 if above(0.0) >= 0 else float(brentq(above, 0.0, share))
-    high = 1.0 if above(last) >= 0 else float(brentq(above, share, last))
+    low = 0.0 if above(0.0) >= 0 else float(brentq(above, 0.0, fit.share))
+    high = 1.0 if above(last) >= 0 else float(brentq(above, fit.share, last))
     return low, high
 
 
@@ -124,28 +125,118 @@ def recognise_unit(
     """Return the conversion that explains the recent values, or None if none clearly does.
 
     Each candidate is fitted as a mixture: a share of the recent values follows the reference's
-    distribution after the conversion, the rest before it. It must be a thousand times likelier
-    than no change, and not clearly less likely than one free factor common to all values (an assay
-    that drifts).
+    distribution after the conversion, the rest before it, both as much wider as fits best. It must
+    be a thousand times likelier than no change of unit, at any spread, and not clearly less likely
+    than a shift and a spread common to all values (an assay that drifts), or than some values being
+    spread more to both sides.
     """
     before, now = _finite(reference, "reference"), _finite(recent, "recent")
-    density = _density_of(before)
-    base = density.log_at(now)
+    rows = _recent(density_of(before), before, now)
     fits = []
     for change in candidates:
         if change.factor <= 0 or (change.factor, change.offset) == (1.0, 0.0):
             raise StatisticsError(f"unit change {change.name}: its factor {change.factor} is none")
-        ratio = _undone(density, now, change) - base
-        share = _best_share(ratio)
-        fits.append((_log_likelihood(share, ratio), share, change, ratio))
-    fits.sort(key=lambda fit: -fit[0])
-    drift = _drift_gain(density, base, before, now)
-    if not fits or fits[0][0] < max(CLEAR_GAIN, drift - _CLEARLY_BETTER):
+        fit = _fit(rows, change, 1.0)
+        if fit.gain >= CLEAR_GAIN:
+            fits.append(_at_best_spread(rows, change, fit))
+    fits.sort(key=lambda fit: -fit.gain)
+    if not fits or not _is_believed(fits[0], rows):
         return None
-    gain, share, change, ratio = fits[0]
-    low, high = _share_interval(share, ratio)
-    rivals = tuple(fit[2].name for fit in fits[1:] if fit[0] > gain - _TIE)
-    return UnitFinding(change, share, low, high, gain, rivals)
+    best = fits[0]
+    low, high = _share_interval(best, rows.rows)
+    rivals = tuple(fit.change.name for fit in fits[1:] if fit.gain > best.gain - _TIE)
+    return UnitFinding(best.change, best.share, low, high, best.gain, rivals)
+
+
+def _recent(density: Density, before: Floats, now: Floats) -> _Recent:
+    """Gather equal values, and those that are as good as equal where many differ."""
+    distinct, rows = np.unique(now, return_counts=True)
+    if distinct.size > _MOST_DISTINCT and (not density.positive or distinct[0] > 0):
+        step = density.spread * _ALIKE
+        place, of = np.unique(np.round(density.place(distinct) / step), return_inverse=True)
+        distinct = np.exp(place * step) if density.positive else place * step
+        rows = np.bincount(of.ravel(), rows)
+    chance = 1 + now.size / before.size
+    return _Recent(density, distinct, np.asarray(rows, dtype=np.float64), chance)
+
+
+def _fit(rows: _Recent, change: UnitChange, spread: float) -> _Fit:
+    """Fit the share that a conversion touches, where all values are spread so much more."""
+    usual = rows.density.log_at(rows.values, ratio=spread)
+    ratio = _undone(rows.density, rows.values, change, spread) - usual
+    share = _best_share(ratio, rows.rows)
+    wider = rows.total(usual - rows.base)
+    return _Fit(change, share, ratio, _gain(share, ratio, rows.rows) + wider)
+
+
+def _at_best_spread(rows: _Recent, change: UnitChange, as_usual: _Fit) -> _Fit:
+    """Fit a conversion at the spread that is likeliest with it, the usual one if that may be."""
+    found = _fit(rows, change, _likeliest(lambda spread: _fit(rows, change, spread).gain))
+    return found if found.gain > as_usual.gain + _CLEARLY_BETTER * rows.chance else as_usual
+
+
+def _likeliest(gain: Callable[[float], float]) -> float:
+    """Return the ratio of spreads with the largest gain: of a grid, and then near it."""
+    gains = [gain(float(ratio)) for ratio in _RATIOS]
+    at = int(np.argmax(gains))
+    ends = _RATIOS[max(at - 1, 0)], _RATIOS[min(at + 1, _RATIOS.size - 1)]
+    found = minimize_scalar(
+        lambda log: -gain(float(np.exp(log))),
+        bounds=np.log(ends),
+        method="bounded",
+        options={"xatol": 0.005},
+    )
+    return float(np.exp(found.x)) if -found.fun > gains[at] else float(_RATIOS[at])
+
+
+def _is_believed(fit: _Fit, rows: _Recent) -> bool:
+    """Say whether a change of unit is likelier than all that may be without one."""
+    wider = rows.gain(ratio=_likeliest(lambda ratio: rows.gain(ratio=ratio)))
+    least = max(wider + CLEAR_GAIN * rows.chance, *(_some_wider(rows, one) for one in _WIDER))
+    drift, shift = _drift(rows)
+    if abs(shift - _moved_by(fit.change, rows.density)) > _ALIKE_SHIFT:
+        least = max(least, drift - _CLEARLY_BETTER * rows.chance)
+    return fit.gain >= least
+
+
+def _some_wider(rows: _Recent, ratio: float) -> float:
+    """Return the log likelihood that a wider spread of the share that fits best gains."""
+    wider = rows.density.log_at(rows.values, ratio=ratio) - rows.base
+    return _gain(_best_share(wider, rows.rows), wider, rows.rows)
+
+
+def _drift(rows: _Recent) -> tuple[float, float]:
+    """Return the log likelihood that one shift and spread of all values gain, and the shift.
+
+    The shift is in the reference's spreads; in logarithms, it is a common factor. There is none
+    where values before were all positive and some aren't now.
+    """
+    density = rows.density
+    if density.positive and rows.values[0] <= 0:
+        return 0.0, 0.0
+    middle = rows.values[np.searchsorted(np.cumsum(rows.rows), rows.rows.sum() / 2)]
+    start = (float(density.place(middle)) - density.centre) / density.spread
+    found = minimize(
+        lambda at: -rows.gain(density.spread * at[0], float(np.exp(at[1]))),
+        np.array([start, 0.0]),
+        method="Nelder-Mead",
+        options={
+            "initial_simplex": np.array([[start, 0.0], [start + 0.5, 0.3], [start - 0.3, 0.5]]),
+            "xatol": 0.005,
+            "fatol": 0.05,
+            "maxfev": 120,
+        },
+    )
+    return float(-found.fun), float(found.x[0])
+
+
+def _moved_by(change: UnitChange, density: Density) -> float:
+    """Return by how many spreads a conversion moves the middle of the reference."""
+    middle = np.exp(density.centre) if density.positive else density.centre
+    wrong = np.array(change.factor * middle + change.offset)
+    if density.positive and wrong <= 0:
+        return -np.inf
+    return (float(density.place(wrong)) - density.centre) / density.spread
 
 
 def looks_like(reference: ArrayLike, change: UnitChange) -> Callable[[Floats], Bools]:
@@ -153,7 +244,7 @@ def looks_like(reference: ArrayLike, change: UnitChange) -> Callable[[Floats], B
 
     That is by the reference's distribution, as `recognise_unit` has it. NaN is neither.
     """
-    density = _density_of(_finite(reference, "reference"))
+    density = density_of(_finite(reference, "reference"))
 
     def looks(values: Floats) -> Bools:
         known = np.isfinite(values)
@@ -165,22 +256,11 @@ def looks_like(reference: ArrayLike, change: UnitChange) -> Callable[[Floats], B
     return looks
 
 
-def _undone(density: _Density, values: Floats, change: UnitChange) -> Floats:
+def _undone(density: Density, values: Floats, change: UnitChange, spread: float = 1.0) -> Floats:
     """Return the log density of values that are what a conversion made of right ones."""
     right = (values - change.offset) / change.factor
-    return np.asarray(density.log_at(right) - np.log(change.factor), dtype=np.float64)
-
-
-def _density_of(reference: Floats) -> _Density:
-    return _fit_density(reference, bool((reference > 0).all()))
-
-
-def _drift_gain(density: _Density, base: Floats, before: Floats, now: Floats) -> float:
-    """Return the log likelihood that one common factor gains, if all values are positive."""
-    if not density.positive or (now <= 0).any():
-        return 0.0
-    factor = float(np.exp(np.median(np.log(now)) - np.median(np.log(before))))
-    return float((density.log_at(now / factor) - np.log(factor) - base).sum())
+    found = density.log_at(right, ratio=spread) - np.log(change.factor)
+    return np.asarray(found, dtype=np.float64)
 
 
 def _finite(values: ArrayLike, name: str) -> Floats:
