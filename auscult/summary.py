@@ -188,14 +188,22 @@ def _figures(evaluation: "Evaluation") -> Table:
 
 
 def show_monitored(result: "MonitorResult") -> None:
-    """Show what a run of the monitoring saw."""
+    """Show what a run of the monitoring saw, and what it weighed where that is far less."""
+    from monitoring.report import LEAST_ROWS
+
     days = counted(result.days, "day")
     out.print(f"\nWatched {counted(result.predictions, 'prediction')} on {days}.")
+    if 2 * result.weighed < result.predictions:
+        rows = counted(result.weighed, "row")
+        out.print(f"Weighed {rows} of them: a patient's days on end count once.")
+    if result.shared_id:
+        out.print(f"[red]NOT WATCHED[/red] {result.shared_id}")
     show_alarms(result.open_alarms)
     if result.report_path:
         out.print(f"Report: {result.report_path}")
     elif not result.fault:
-        out.print("No report: no day closed.")
+        why = f"no year has {LEAST_ROWS} predictions" if result.closed else "no day closed"
+        out.print(f"No report: {why}.")
 
 
 def show_alarms(found: "Sequence[Alarm]") -> None:

@@ -1,6 +1,7 @@
 """Whether monitoring itself is alive: completed in time, over the version that answers, and heard.
 
-A feed that fell silent, and a version that gets no requests while another answers them, aren't.
+A feed that fell silent, a version that gets no requests while another answers them, and one most of
+whose predictions carry one patient id, aren't.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from django.db.models import Max
 
 from monitoring.alarms import OPEN_STATES, by_cause
 from monitoring.answering import answering
+from monitoring.patient_ids import SharedId
 from monitoring.streams import TRAFFIC
 from records import tenure
 from records.models import Alarm, MonitorRun, Stream, Tenure
@@ -33,7 +35,8 @@ class Heartbeat:
     nobody watches; their open alarms are among `alarms`. `unheard` tells that this one was never
     asked; `dated_ahead` that the last run is dated later than now, and `closed_ahead` that days are
     closed which haven't ended: a clock was wrong. `stopped_at` is the day at which the last run was
-    told to stop, if later ones had ended.
+    told to stop, if later ones had ended. `shared_id` says that most of the latest predictions
+    carry one patient id, if they do.
     """
 
     model: str
@@ -54,6 +57,7 @@ class Heartbeat:
     dated_ahead: bool = False
     closed_ahead: bool = False
     stopped_at: str = ""
+    shared_id: str = ""
 
     @property
     def alive(self) -> bool:
@@ -110,6 +114,8 @@ class Heartbeat:
             faults.append(f"no request has come since {self.silent_since.isoformat()}")
         if self.unheard:
             faults.append(f"no request has come to version {self.version}")
+        if self.shared_id:
+            faults.append(self.shared_id)
         return (*faults, *self.serving_faults)
 
     @property
@@ -148,6 +154,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
     alarms = Alarm.objects.filter(model=name, version__in=[version, *others], state__in=OPEN_STATES)
     own = alarms.filter(version=version, stream=TRAFFIC)
     outcomes = run.summary.get("outcomes", {}) if run else {}
+    shared = run.summary.get("shared_id") if run else None
     closed_through = Stream.objects.filter(model=name, version=version).aggregate(
         last=Max("closed_through")
     )["last"]
@@ -170,6 +177,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         pulse is not None and pulse.is_ahead(now),
         closed_through is not None and closed_through >= (now + CLOCKS_APART).date(),
         run.summary.get(STOPPED_EARLY, "") if run else "",
+        SharedId(**shared).words if shared else "",
     )
 
 

@@ -27,6 +27,7 @@ from monitoring.late_rows import LateRows
 from monitoring.ledger import Ledger
 from monitoring.outcome_alarms import BY_OUTCOMES, watch_outcomes
 from monitoring.over_time import performance_over_time, windows_in
+from monitoring.patient_ids import shared_id
 from monitoring.performance import WindowPerformance
 from monitoring.periods import Choice, WindowLength, choose
 from monitoring.report import Report, write_for_people
@@ -47,7 +48,9 @@ Progress = Callable[[str, int, int], None]
 class MonitorResult:
     """What a run saw: all alarms that it raised, those open now, and where the report lies.
 
-    `fault` says why what people read couldn't be written, which nothing else waits for; empty else.
+    `weighed` are the rows of the predictions that were weighed, the first of each stay; `closed`
+    whether any day is. `fault` says why what people read couldn't be written, which nothing else
+    waits for, `shared_id` that most predictions carry one patient id; both are empty else.
     """
 
     alarms: tuple[Alarm, ...]
@@ -56,7 +59,10 @@ class MonitorResult:
     days: int
     predictions: int
     late: int
+    weighed: int = 0
+    closed: bool = True
     fault: str = ""
+    shared_id: str = ""
 
 
 def monitor(
@@ -93,7 +99,8 @@ def monitor(
     plan = windows.plan(name, version, ledger.closed_through, through)
     stops_early |= ledger.closed_through is not None and through < ledger.closed_through
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
-    raised, seen = _close(job, ledger, plan, progress)
+    raised, seen, weighed = _close(job, ledger, plan, progress)
+    shared = shared_id(name, version, ledger.closed_through)
     _refresh(job, ledger)
     performance = _follow(job, ledger, settings.cache, window, progress)
     raised += performance.alarms
@@ -111,9 +118,16 @@ def monitor(
         "reports": [report.to_dict() for report in reports],
         "late": sum(plan.late.values()),
         "alarms": len(raised),
+        "shared_id": shared.to_dict() if shared else {},
         **({STOPPED_EARLY: through.isoformat()} if stops_early else {}),
     }
-    return replace(_finish(job, run, plan, seen, raised, reports, begun), fault=fault)
+    return replace(
+        _finish(job, run, plan, seen, raised, reports, begun),
+        weighed=weighed,
+        closed=last is not None,
+        fault=fault,
+        shared_id=shared.words if shared else "",
+    )
 
 
 @dataclass(frozen=True)
@@ -201,10 +215,13 @@ def read_watched_definition(name: str, profile: ReferenceProfile, reference: Pat
 
 def _close(
     job: Job, ledger: Ledger, plan: windows.Plan, progress: Progress
-) -> tuple[list[Alarm], int]:
-    """Close every batch of days; each is written whole or not at all."""
+) -> tuple[list[Alarm], int, int]:
+    """Close every batch of days, each written whole or not at all.
+
+    Return the alarms that this raises, how many predictions there were, and rows that were weighed.
+    """
     raised: list[Alarm] = []
-    seen = done = 0
+    seen = weighed = done = 0
     for first, last in plan.batches:
         settled: list[Alarm] = []
         late = LateRows()
@@ -225,11 +242,12 @@ def _close(
             news += watch_traffic(job, ledger, day, rows, requests)
             late = LateRows()
             seen += rows.answered
+            weighed += rows.margin.size
             done += 1
             progress("closing days", done, plan.days)
         batches.write(ledger, job.watched, last, [*settled, *news], job.now)
         raised += news
-    return raised, seen
+    return raised, seen, weighed
 
 
 def _refresh(job: Job, ledger: Ledger) -> None:

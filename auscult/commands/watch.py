@@ -41,8 +41,8 @@ def monitor(
 ) -> None:
     """Compare what a model met with its reference; exit 3 where alarms are open.
 
-    With --status nothing is run: exit 5 where monitoring is overdue, the feed fell silent, or a
-    version answers that nobody watches.
+    With --status nothing is run: exit 5 where monitoring is overdue, the feed fell silent, a
+    version answers that nobody watches, or most predictions carry one patient id.
     """
     from auscult.monitoring_job import parse_interval, run_on
 

@@ -39,6 +39,7 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
     overdue = gauge("monitor_overdue", "1 where the job didn't complete within its interval")
     silent = gauge("feed_silent", "1 where requests stopped")
     elsewhere = gauge("version_unwatched", "1 where one answers that nobody watches")
+    shared = gauge("patient_id_shared", "1 where most of 28 days' predictions carry one patient id")
     unwatched = gauge("outcomes_unwatched", "1 where outcomes are due and none is weighed")
     unreported = gauge("outcomes_unreported_ratio", "Of outcomes due lately, the share unreported")
     completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
@@ -49,6 +50,7 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
         silent.labels(one.model, one.version).set(one.silent_since is not None or one.unheard)
         for version in one.answered_by:
             elsewhere.labels(one.model, version).set(version in one.unwatched)
+        shared.labels(one.model, one.version).set(bool(one.shared_id))
         unwatched.labels(one.model, one.version).set(one.outcomes_unwatched)
         if one.outcomes_due:
             share = one.outcomes_unreported / one.outcomes_due

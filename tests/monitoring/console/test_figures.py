@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from records import tenure
 from records.clients import create_client
-from tests.monitoring.clinic import Clinic
+from tests.monitoring.clinic import FIRST, PATIENT, Clinic
 
 
 def key(*scopes: str) -> str:
@@ -41,6 +41,15 @@ def test_prometheus_reads_of_a_version_that_nobody_watches(watched: Clinic) -> N
     labels = 'model="kidney_failure",severity="critical",version='
     assert f'auscult_alarms_open{{{labels}"1"}} 2.0' in text
     assert f'auscult_alarms_open{{{labels}"2"}} 0.0' in text
+
+
+def test_prometheus_reads_that_most_predictions_carry_one_patient_id(watched: Clinic) -> None:
+    bearer = {"Authorization": f"Bearer {key('read')}"}
+    of_version = 'auscult_patient_id_shared{model="kidney_failure",version="1"}'
+    assert f"{of_version} 0.0" in Client().get("/metrics", headers=bearer).content.decode()
+    watched.record(FIRST + timedelta(days=15), 2_000, patient=PATIENT)
+    watched.watch(FIRST + timedelta(days=15))
+    assert f"{of_version} 1.0" in Client().get("/metrics", headers=bearer).content.decode()
 
 
 def test_without_a_key_or_its_scope_prometheus_reads_nothing(watched: Clinic) -> None:

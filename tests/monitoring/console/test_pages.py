@@ -23,7 +23,7 @@ from monitoring.periods import Choice
 from records import tenure
 from records.models import Alarm, AuditEvent, Feedback, MonitorRun, Prediction
 from records.settings import Settings
-from tests.monitoring.clinic import FIRST, NOW, Clinic
+from tests.monitoring.clinic import FIRST, NOW, PATIENT, Clinic
 
 Browse = Callable[[str], Client]
 
@@ -87,6 +87,25 @@ def test_a_version_that_nobody_watched_is_not_called_within_its_validated_use(
     earlier = page.split("Still open from earlier versions", 1)[1]
     assert 'Creatinine in serum is missing in <span class="whole">9' in earlier
     assert "not watched yet" in text_of(browse("vera"), "/")
+
+
+def test_a_model_most_of_whose_predictions_carry_one_patient_id_is_not_called_valid(
+    watched: Clinic, browse: Browse
+) -> None:
+    Alarm.objects.update(state="closed")
+    assert "Within its validated use" in text_of(browse("vera"), f"/models/{watched.model}/")
+    watched.record(FIRST + timedelta(days=15), 2_000, patient=PATIENT)
+    watched.watch(FIRST + timedelta(days=15))
+    Alarm.objects.update(state="closed")
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "Not watched as it should be" in page
+    assert "2,000 of 2,900 predictions from 2024-01-01 to 2024-01-16 carry one patient id" in page
+    assert "Whether it is within its validated use isn" in page
+    assert "Within its validated use" not in page
+    assert PATIENT not in page
+    first = text_of(browse("vera"), "/")
+    assert "not watched as it should be" in first
+    assert "within its validated use" not in first
 
 
 def test_an_unknown_model_is_not_found(watched: Clinic, browse: Browse) -> None:
