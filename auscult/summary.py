@@ -241,6 +241,8 @@ def show_status(
             out.print(f"[red]NOT WATCHED[/red] {fault}")
         if one.outcomes_note:
             out.print(f"[yellow]OUTCOMES[/yellow] {one.outcomes_note}")
+        if one.outcomes_lost:
+            out.print(f"Outcomes: {one.outcomes_lost}")
         for title, epoch in references.get(one.model, ()):
             since = f" since {epoch.since}" if epoch.since else ""
             left_out = "; ".join(days.words for days in epoch.left_out) or "not known"

@@ -199,7 +199,8 @@ def calibration_delay(change: Callable[[np.ndarray], np.ndarray], seed: int) -> 
     days = np.datetime64(START) + np.repeat(np.arange(WATCHED_DAYS), 100)
     everyone = np.arange(odds.size)
     known = np.ones(odds.size, dtype=np.bool_)
-    outcomes = Outcomes(days, everyone, 1 / (1 + np.exp(-odds)), happened, known)
+    risk, weights = 1 / (1 + np.exp(-odds)), np.ones(odds.size)
+    outcomes = Outcomes(days, everyone, risk, happened, known, weights)
     found = first_alarm(BETS, days_of_risks([outcomes], 30, None), AS_WATCHED.budget)
     return (found.seen.last - START).days + 1 if found else math.inf
 

@@ -3,19 +3,20 @@
 Days of prediction are weighed in their order once their outcomes must be known. A bet says that
 the log-odds are off by so much; its likelihood ratio against the risks as given has mean 1 while
 these are calibrated, so the same limit holds as for any stream. An outcome that nobody knows counts
-as the one that speaks least for the bet. One row a patient within a horizon counts.
+as the one that speaks least for the bet; who was lost before the horizon is weighted for (see
+`weighing`). One row a patient within a horizon counts.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of
+from monitoring.weighing import weighted
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
@@ -44,14 +45,14 @@ def sentence(direction: str, seen: Shares, later: Shares | None) -> str:
     )
 
 
-def log_ratio(risk: Floats, happened: NDArray[np.bool_], known: NDArray[np.bool_]) -> Floats:
-    """Return each bet's log likelihood ratio of some rows' outcomes, [bets]."""
-    odds = log_odds(risk)
+def log_ratio(rows: Outcomes) -> Floats:
+    """Return each bet's log evidence of some rows' outcomes, [bets]: their likelihood ratio."""
+    odds = log_odds(rows.risk)
     if_not = np.logaddexp(0.0, odds)[:, None] - np.logaddexp(0.0, odds[:, None] + BETS.sizes)
     if_event = if_not + BETS.sizes
-    found = np.where(happened[:, None], if_event, if_not)
-    least = np.minimum(if_event, if_not)
-    return np.asarray(np.where(known[:, None], found, least).sum(axis=0), dtype=np.float64)
+    found = np.where(rows.happened[:, None], if_event, if_not)
+    ratios = np.where(rows.known[:, None], found, np.minimum(if_event, if_not))
+    return np.asarray(weighted(ratios, rows.weights).sum(axis=0), dtype=np.float64)
 
 
 def days_of_risks(
@@ -61,7 +62,6 @@ def days_of_risks(
     for part in independent(parts, horizon_days, after):
         for day in np.unique(part.predicted_on).astype("datetime64[D]"):
             rows = part.part(part.predicted_on.astype("datetime64[D]") == day)
-            known = rows.known
-            sums = np.array([known.sum(), rows.happened[known].sum(), rows.risk[known].sum()])
-            evidence = log_ratio(rows.risk, rows.happened, known)
-            yield DayOfOutcomes(day.astype(object), known.size, evidence, sums)
+            known = rows.part(rows.known)
+            sums = sums_of(known.happened, known.risk, known.weights)
+            yield DayOfOutcomes(day.astype(object), rows.risk.size, log_ratio(rows), sums)

@@ -5,7 +5,8 @@ looked at. Where exactly one of a pair has the event, risks that hold say how li
 with the higher risk: 1 / (1 + exp(-d)), d the difference of their log-odds. A bet says that d
 counts for less than it claims, or for more; its likelihood ratio has mean 1 while the differences
 hold. A shift that all log-odds share leaves them as they are: that is calibration's to find. An
-outcome that nobody knows counts as the one that speaks least for the bet.
+outcome that nobody knows counts as the one that speaks least for the bet; who was lost before the
+horizon is weighted for (see `weighing`), a pair by the weights of both.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of
+from monitoring.weighing import weighted
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -38,13 +40,14 @@ BETS = OutcomeBets(
 class Pairs:
     """Pairs of predictions, (n,): the later one's day, and the first's log-odds less the other's.
 
-    `happened` and `known` are (n, 2).
+    `happened` and `known` are (n, 2), `weights` are (n,).
     """
 
     day: NDArray[np.datetime64]
     difference: Floats
     happened: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    weights: Floats
 
     def part(self, chosen: NDArray[np.bool_]) -> "Pairs":
         """Return some of the pairs."""
@@ -88,13 +91,14 @@ def paired(parts: Iterable[Outcomes]) -> Iterator[Pairs]:
         first = np.flatnonzero((place[:-1] % 2 == 0) & (week[:-1] == week[1:]))
         both = np.stack([first, first + 1], axis=1)
         odds = log_odds(rows.risk[both])
-        yield Pairs(days[first + 1], odds[:, 0] - odds[:, 1], rows.happened[both], rows.known[both])
+        difference, weights = odds[:, 0] - odds[:, 1], rows.weights[both].prod(axis=1)
+        yield Pairs(days[first + 1], difference, rows.happened[both], rows.known[both], weights)
         # the week may go on in the next part
         held = rows.part(np.array([week.size - 1])) if place[-1] % 2 == 0 else None
 
 
 def log_ratio(pairs: Pairs) -> Floats:
-    """Return each bet's log likelihood ratio of some pairs' outcomes, [bets]."""
+    """Return each bet's log evidence of some pairs' outcomes, [bets]: their likelihood ratio."""
     of_first, of_other = (_log_chance_ratio(sign * pairs.difference) for sign in (1.0, -1.0))
     neither = np.zeros_like(of_first)
     could_be = [
@@ -106,7 +110,8 @@ def log_ratio(pairs: Pairs) -> Floats:
     possible = np.stack(
         [np.where(may[:, None], ratio, np.inf) for may, ratio in zip(could_be, ratios, strict=True)]
     )
-    return np.asarray(possible.min(axis=0).sum(axis=0), dtype=np.float64)
+    least = possible.min(axis=0)
+    return np.asarray(weighted(least, pairs.weights).sum(axis=0), dtype=np.float64)
 
 
 def _log_chance_ratio(difference: Floats) -> Floats:
@@ -127,7 +132,7 @@ def days_of_pairs(
             seen = pairs.part(pairs.telling)
             higher = np.where(seen.happened[:, 0], seen.difference, -seen.difference)
             # two equal risks are a pair half won
-            concordant = float((higher > 0).sum() + (higher == 0).sum() / 2)
-            expected = float((1 / (1 + np.exp(-np.abs(seen.difference)))).sum())
-            sums = np.array([higher.size, concordant, expected])
+            concordant = (higher > 0) + (higher == 0) / 2
+            expected = 1 / (1 + np.exp(-np.abs(seen.difference)))
+            sums = sums_of(concordant, expected, seen.weights)
             yield DayOfOutcomes(day.astype(object), pairs.day.size, log_ratio(pairs), sums)

@@ -49,6 +49,7 @@ class Heartbeat:
     alarms: tuple[Alarm, ...]
     outcomes_due: int = 0
     outcomes_unreported: int = 0
+    outcomes_censored: int = 0
     outcomes_weighed: int = 0
     outcomes_doubts: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
@@ -78,16 +79,26 @@ class Heartbeat:
         return "; ".join(part for part in (self._left_out, *self.outcomes_doubts) if part)
 
     @property
+    def outcomes_lost(self) -> str:
+        """Say which part of the due outcomes is censored, where all are weighed and any is."""
+        if not self.outcomes_censored or self._left_out:
+            return ""
+        share = per_cent(self.outcomes_censored, self.outcomes_due)
+        return f"{share} of due outcomes were lost before the horizon, and are weighted for"
+
+    @property
     def _left_out(self) -> str:
         if self.outcomes_weighed == self.outcomes_due:
             return ""
         share = f"{per_cent(self.outcomes_unreported, self.outcomes_due)} of due outcomes"
+        lost = per_cent(self.outcomes_censored, self.outcomes_due)
+        rest = f", {lost} lost before the horizon" if self.outcomes_censored else ""
         if self.outcomes_unwatched:
-            return f"calibration and discrimination are not watched: {share} unreported"
+            return f"calibration and discrimination are not watched: {share} unreported{rest}"
         left_out = per_cent(self.outcomes_due - self.outcomes_weighed, self.outcomes_due)
         return (
             "calibration and discrimination are watched in part: "
-            f"{left_out} of due predictions left out, {share} unreported"
+            f"{left_out} of due predictions left out, {share} unreported{rest}"
         )
 
     @property
@@ -169,6 +180,7 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
         tuple(alarm for alarm, _ in by_cause(alarms.order_by("raised_on", "pk"))),
         outcomes.get("due", 0),
         outcomes.get("unreported", 0),
+        outcomes.get("censored", 0),
         outcomes.get("weighed", 0),
         tuple(outcomes.get("doubts", ())),
         others,

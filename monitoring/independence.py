@@ -15,7 +15,8 @@ from monitoring.evidence.state import Floats
 class Outcomes:
     """Predictions whose horizon and reporting delay have passed; `happened` where `known`.
 
-    A part of them holds whole days; the parts are in the order of their days.
+    `weights` are by how much each counts, 0 to 1 (see `weighing`). A part of them holds whole days;
+    the parts are in the order of their days.
     """
 
     predicted_on: NDArray[np.datetime64]
@@ -23,6 +24,7 @@ class Outcomes:
     risk: Floats
     happened: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    weights: Floats
 
     def part(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
         """Return some of the rows."""

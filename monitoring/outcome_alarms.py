@@ -176,8 +176,9 @@ def _seen(alarm: Alarm) -> Shares:
     observed, low, high, expected = (
         said["size"][name] for name in ("now", "low", "high", "before")
     )
-    left_out = said.get("left_out", "")  # alarms of before it was said don't have it
-    return Shares(first, last, said["rows"], observed, low, high, expected, left_out)
+    # alarms of before these were said don't have them
+    weight, left_out = said.get("weight", said["rows"]), said.get("left_out", "")
+    return Shares(first, last, said["rows"], observed, low, high, expected, weight, left_out)
 
 
 def _alarm(job: Job, look: Look, due: DueOutcomes, found: Raised) -> Alarm:
@@ -200,6 +201,7 @@ def _alarm(job: Job, look: Look, due: DueOutcomes, found: Raised) -> Alarm:
             "direction": found.direction,
             "size": {**size, "low": seen.low, "high": seen.high},
             "rows": seen.rows,
+            "weight": seen.weight,
             "left_out": seen.left_out,
             "later": _plain(later),
             "settled": True,

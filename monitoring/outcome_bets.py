@@ -6,6 +6,7 @@ from datetime import date
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.scoring.calibration import LARGEST_RISK, SMALLEST_RISK
 from monitoring.evidence.bets import Bet
@@ -38,7 +39,8 @@ class OutcomeBets:
 class DayOfOutcomes:
     """A day's rows: each bet's log E of them, [bets], and what an alarm would say of them.
 
-    `sums` are [3]: rows that tell something, what was observed of them, and what was expected.
+    `sums` are [4]: rows that tell something, what these weigh, and, as they weigh, what was
+    observed of them, and what was expected.
     """
 
     day: date
@@ -51,7 +53,8 @@ class DayOfOutcomes:
 class Shares:
     """Of the rows of some days, the share observed, with its 95 % interval, and that expected.
 
-    `left_out` says which predictions of these days aren't among the rows, empty where all are.
+    Shares are of what the rows weigh, `weight` together. `left_out` says which predictions of these
+    days aren't among the rows, empty where all are.
     """
 
     first: date
@@ -61,6 +64,7 @@ class Shares:
     low: float
     high: float
     expected: float
+    weight: float
     left_out: str = ""
 
     @property
@@ -140,13 +144,18 @@ def first_alarm(
 
 def shares(days: Iterable[DayOfOutcomes]) -> Shares | None:
     """Return what some days show together; None where no outcome of them tells anything."""
-    sums, first, last = np.zeros(3), None, None
+    sums, first, last = np.zeros(4), None, None
     for one in days:
         sums, first, last = sums + one.sums, first or one.day, one.day
-    rows, events, expected = sums.tolist()
-    if first is None or last is None or not rows:
+    rows, weight, events, expected = sums.tolist()
+    if first is None or last is None or not weight:
         return None
-    return Shares(first, last, int(rows), *wilson(events, rows), expected / rows)
+    return Shares(first, last, int(rows), *wilson(events, weight), expected / weight, weight)
+
+
+def sums_of(observed: NDArray[np.bool_] | Floats, expected: Floats, weights: Floats) -> Floats:
+    """Return a day's sums, [4], of what was observed and expected of each row that tells."""
+    return np.array([weights.size, weights.sum(), observed @ weights, expected @ weights])
 
 
 def course(seen: Shares, after: Iterable[DayOfOutcomes]) -> Iterator[Shares]:
@@ -156,13 +165,14 @@ def course(seen: Shares, after: Iterable[DayOfOutcomes]) -> Iterator[Shares]:
     What went the other way is left out. Intervals are those of the alarm's days.
     """
     yield seen
-    own, later = seen.rows * np.array([1, seen.observed, seen.expected]), np.zeros(3)
+    shared = seen.weight * np.array([1, seen.observed, seen.expected])
+    own, later = np.array([seen.rows, *shared]), np.zeros(4)
     for day in after:
         later = later + day.sums
-        for rows, events, expected in (own + later, later):
-            if rows < seen.rows:
+        for rows, weight, events, expected in (own + later, later):
+            if rows < seen.rows or not weight:
                 continue
-            share = replace(seen, observed=events / rows, expected=expected / rows)
+            share = replace(seen, observed=events / weight, expected=expected / weight)
             if (share.observed - share.expected) * (seen.observed - seen.expected) > 0:
                 yield share
 

@@ -30,8 +30,17 @@ def simulated(
         "risk": 1 / (1 + np.exp(-odds)),
         "happened": happened,
         "known": np.ones(odds.size, dtype=np.bool_),
+        "weights": np.ones(odds.size),
     }
     return Outcomes(**{**columns, **fields})
+
+
+def evidence(risk: np.ndarray, happened: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    """Return each bet's log evidence of some rows, all of them known where it isn't said."""
+    everyone = np.ones(risk.size, dtype=np.bool_)
+    told = everyone if known is None else known
+    days, patients = np.repeat(START, risk.size), np.arange(risk.size)
+    return log_ratio(Outcomes(days, patients, risk, happened, told, everyone * 1.0))
 
 
 def alarm(outcomes: Outcomes, standing: Standing | None = None) -> Raised | None:
@@ -40,7 +49,7 @@ def alarm(outcomes: Outcomes, standing: Standing | None = None) -> Raised | None
 
 def test_the_likelihood_ratio_is_that_of_scipy() -> None:
     risk, happened = np.array([0.1, 0.4, 0.8]), np.array([True, False, True])
-    found = log_ratio(risk, happened, np.ones(3, dtype=bool))
+    found = evidence(risk, happened)
     for bet, value in zip(BETS.bets, found, strict=True):
         other = 1 / (1 + np.exp(-np.log(risk / (1 - risk)) - bet.size))
         ratio = bernoulli.logpmf(happened, other) - bernoulli.logpmf(happened, risk)
@@ -53,15 +62,15 @@ def test_evidence_has_mean_one_while_risks_hold() -> None:
     for code in range(8):
         happened = np.array([bool(code & 1 << row) for row in range(3)])
         chance = np.where(happened, risk, 1 - risk).prod()
-        total += chance * np.exp(log_ratio(risk, happened, np.ones(3, dtype=bool)))
+        total += chance * np.exp(evidence(risk, happened))
     assert total == pytest.approx(1.0)
 
 
 def test_an_unknown_outcome_never_speaks_for_a_bet() -> None:
     risk, nobody = np.array([0.3]), np.array([False])
-    unknown = log_ratio(risk, nobody, nobody)
+    unknown = evidence(risk, nobody, nobody)
     for what in (True, False):
-        assert (unknown <= log_ratio(risk, np.array([what]), np.array([True]))).all()
+        assert (unknown <= evidence(risk, np.array([what]))).all()
     assert (unknown < 0).all()
 
 
@@ -107,7 +116,7 @@ def test_of_a_patients_rows_the_next_that_counts_is_beyond_the_horizon_whatever_
         dated = np.datetime64("2025-01-01") + np.array([rows[row][1] for row in own], dtype=int)
         patients = np.array([rows[row][0] for row in own], dtype=np.uint64)
         yes = np.ones(len(own), dtype=bool)
-        parts.append(Outcomes(dated, patients, np.array(own, dtype=float), yes, yes))
+        parts.append(Outcomes(dated, patients, np.array(own, dtype=float), yes, yes, yes * 1.0))
     found = [part.risk for part in independent(parts, horizon)]
     assert np.concatenate([[], *found]).astype(int).tolist() == counted
 
@@ -158,7 +167,7 @@ def test_what_came_after_an_alarm_is_told_with_it() -> None:
 
 
 def test_a_risk_that_was_rounded_to_one_is_weighed_too() -> None:
-    found = log_ratio(np.array([1.0]), np.array([True]), np.array([True]))
+    found = evidence(np.array([1.0]), np.array([True]))
     assert np.isfinite(found).all()
 
 
@@ -195,7 +204,6 @@ def test_bets_on_the_opposite_have_mean_one_at_most_while_a_change_lasts(
     risk: float, shift: float, sign: int
 ) -> None:
     truth = 1 / (1 + np.exp(-np.log(risk / (1 - risk)) - sign * shift))
-    known = np.array([True])
-    yes, no = (log_ratio(np.array([risk]), np.array([one]), known) for one in (True, False))
+    yes, no = (evidence(np.array([risk]), np.array([one])) for one in (True, False))
     means = truth * np.exp(yes) + (1 - truth) * np.exp(no)
     assert (means[BETS.sizes * sign < 0] <= 1 + 1e-9).all()

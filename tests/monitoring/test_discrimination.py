@@ -37,6 +37,7 @@ def simulated(
         risk=1 / (1 + np.exp(-odds)),
         happened=generator.random(odds.size) < 1 / (1 + np.exp(-true)),
         known=np.ones(odds.size, dtype=np.bool_),
+        weights=np.ones(odds.size),
     )
 
 
@@ -46,7 +47,7 @@ def alarm(outcomes: Outcomes, standing: Standing | None = None) -> Raised | None
 
 def pair(difference: float, happened: tuple[bool, bool], known: tuple[bool, bool]) -> Pairs:
     day = np.array(["2024-01-01"], dtype="datetime64[D]")
-    return Pairs(day, np.array([difference]), np.array([happened]), np.array([known]))
+    return Pairs(day, np.array([difference]), np.array([happened]), np.array([known]), np.ones(1))
 
 
 @given(
@@ -62,8 +63,9 @@ def test_every_row_is_in_one_pair_at_most_whatever_the_outcomes(
     risk, days, happened, known = (np.array(column) for column in zip(*rows, strict=True))
     everyone = np.ones(risk.size, dtype=np.bool_)
     cut = 0.5 * days.max()
-    outcomes = Outcomes(START + days, np.arange(risk.size), risk, happened, known)
-    others = Outcomes(START + days, np.arange(risk.size), risk, ~happened, everyone)
+    patients, whole = np.arange(risk.size), np.ones(risk.size)
+    outcomes = Outcomes(START + days, patients, risk, happened, known, whole)
+    others = Outcomes(START + days, patients, risk, ~happened, everyone, whole)
     (pairs,) = paired([outcomes])
     weeks, sizes = np.unique((days // 7), return_counts=True)
     assert pairs.day.size == (sizes // 2).sum()

@@ -75,7 +75,9 @@ def test_months_before_a_feed_of_outcomes_began_are_left_out(clinic: Clinic) -> 
     clinic.report_outcomes(january[:50], [False] * 50, 90)
     clinic.watch(THROUGH)
     run = MonitorRun.objects.latest("pk")
-    assert run.summary["outcomes"] == {"due": 120, "unreported": 10, "weighed": 60}
+    assert run.summary["outcomes"] == {
+        "due": 120, "unreported": 10, "censored": 0, "weighed": 60,
+    }  # fmt: skip
 
 
 def test_where_no_outcome_is_weighed_everyone_is_told(
@@ -93,6 +95,41 @@ def test_where_no_outcome_is_weighed_everyone_is_told(
     labels = f'{{model="{clinic.model}",version="1"}}'
     assert f"auscult_outcomes_unwatched{labels} 1.0" in exposition
     assert f"auscult_outcomes_unreported_ratio{labels} 1.0" in exposition
+
+
+@pytest.mark.parametrize("odds", [0.0, 1.5])
+def test_who_is_lost_before_the_horizon_is_censored_and_not_unreported(
+    clinic: Clinic, capsys: pytest.CaptureFixture[str], odds: float
+) -> None:
+    for step in range(DAYS):
+        made = clinic.record(FIRST + timedelta(days=step), 30)
+        generator = np.random.default_rng([step, 5])
+        lost = generator.random(30) < 0.2
+        chance = np.array([1 / (1 + np.exp(-one.margin - odds)) for one in made])
+        happened = (generator.random(30) < chance) & ~lost
+        for is_lost, days in ((True, 45), (False, 90)):
+            own = np.flatnonzero(lost == is_lost)
+            clinic.report_outcomes([made[row] for row in own], happened[own].tolist(), days)
+
+    found = beat(clinic)
+
+    assert found.outcomes_weighed == found.outcomes_due == DAYS * 30
+    assert (found.outcomes_unreported, found.outcomes_note) == (0, "")
+    assert 0.17 < found.outcomes_censored / found.outcomes_due < 0.23
+    show_status([found])
+    share = f"{100 * found.outcomes_censored / found.outcomes_due:.0f} %"
+    words = f"{share} of due outcomes were lost before the horizon, and are weighted for"
+    assert f"Outcomes: {words}" in " ".join(capsys.readouterr().out.split())
+    exposition = exposed((found,)).decode()
+    labels = f'{{model="{clinic.model}",version="1"}}'
+    ratio = found.outcomes_censored / found.outcomes_due
+    assert f"auscult_outcomes_unreported_ratio{labels} 0.0" in exposition
+    assert f"auscult_outcomes_censored_ratio{labels} {ratio}" in exposition
+    raised = Alarm.objects.filter(stream=CALIBRATION)
+    assert bool(raised) is bool(odds)
+    if odds:
+        assert raised.get().details["direction"] == "too low"
+        assert "lost before the horizon, and weighted for" in raised.get().summary
 
 
 def test_events_that_seem_dated_by_when_they_became_known_are_doubted_beside_the_alarm(
@@ -308,13 +345,15 @@ def test_calibration_that_worsens_is_told_again_as_graver_and_stays_so(
     assert [one for one in disagreements() if one.table == "records_alarm"] == []
 
 
-SEEN = Shares(FIRST, FIRST + timedelta(days=9), 1000, 0.13, 0.11, 0.15, 0.1)
+SEEN = Shares(FIRST, FIRST + timedelta(days=9), 1000, 0.13, 0.11, 0.15, 0.1, 1000.0)
 
 
 def after(*days: tuple[int, float, float]) -> list[DayOfOutcomes]:
     """Return days of so many rows, of which these shares had the event and were expected to."""
     return [
-        DayOfOutcomes(FIRST + timedelta(days=10 + at), rows, np.zeros(6), rows * np.array([1, *of]))
+        DayOfOutcomes(
+            FIRST + timedelta(days=10 + at), rows, np.zeros(6), rows * np.array([1, 1, *of])
+        )
         for at, (rows, *of) in enumerate(days)
     ]
 

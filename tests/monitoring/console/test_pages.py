@@ -315,6 +315,11 @@ def test_the_model_page_says_when_outcomes_are_not_weighed(watched: Clinic, brow
     run.save()
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "discrimination are not watched: 37 % of due outcomes unreported" in page
+    run.summary["outcomes"] = {"due": 200, "unreported": 2, "censored": 40, "weighed": 200}
+    run.save()
+    page = text_of(browse("vera"), f"/models/{watched.model}/")
+    assert "20 % of due outcomes were lost before the horizon, and are weighted for" in page
+    assert "of due outcomes unreported" not in page
 
 
 def test_the_model_page_says_when_its_review_is_due_and_that_it_is_overdue(
