@@ -1,7 +1,7 @@
 """What silence is worth: which assumptions the days so far meet, and what would be seen."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -35,7 +35,8 @@ class Assurance:
     """What one stream's silence is worth.
 
     `unmet` names each assumption that is not met with what was measured; `smallest` reads the
-    smallest change that half of the time is seen within so many days. Evidence is divided by
+    smallest change that half of the time is seen within so many days at `rows_a_day`, the mean of
+    the latest 28 closed days; where there's none, `no_power` says why. Evidence is divided by
     `divisor` where days vary more than their rows explain. `since` is the first day of a stream
     that opened later than the others, `site` where it is watched, if not everywhere.
     """
@@ -49,6 +50,7 @@ class Assurance:
     divisor: float
     since: str | None = None
     site: str | None = None
+    no_power: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""
@@ -62,6 +64,7 @@ def assurances(
     alarmed = _alarmed_days(ledger, through)
     nameless = _share_without_patient(ledger)
     twins = {one.base: one for one in watched if one.is_twin}
+    closed = books.traffic(ledger)  # every closed day has its requests, those without any too
     found = {}
     for one in watched:
         if one.is_twin:
@@ -69,11 +72,11 @@ def assurances(
         days = books.day_counts(ledger, one.key, through - ASSESSED, through)
         if days:
             calm = [row for row in days if not _within(row[0], alarmed.get(one.key, ()))]
-            smallest = _smallest(one, twins.get(one.key), ledger, budget, days)
-            claim, unmet = _claim(one, calm, nameless, budget)
-            volume = _rows_a_day(days)
-            divisor = ledger.states[one.key].dispersion.divisor(one.stream.tau)
             since = ledger.opened.get(one.key)
+            volume = _rows_a_day(days, closed, since, through)
+            smallest, no_power = _smallest(one, twins.get(one.key), ledger, budget, volume)
+            claim, unmet = _claim(one, calm, nameless, budget)
+            divisor = ledger.states[one.key].dispersion.divisor(one.stream.tau)
             found[one.key] = Assurance(
                 one.title,
                 one.subject,
@@ -84,6 +87,7 @@ def assurances(
                 divisor,
                 since.isoformat() if since else None,
                 one.site,
+                no_power,
             )
     return found
 
@@ -160,9 +164,14 @@ def _smallest(
     twin: Watched | None,
     ledger: Ledger,
     budget: Budget,
-    days: Sequence[tuple[date, Counts]],
-) -> tuple[tuple[int, str], ...]:
-    """Return the smallest change seen within each horizon, by the stream or by its twin."""
+    volume: float,
+) -> tuple[tuple[tuple[int, str], ...], str]:
+    """Return the smallest change seen within each horizon, by the stream or by its twin.
+
+    Or why nothing is claimed to be seen, which is empty else. `volume` is in rows a day.
+    """
+    if not volume:
+        return (), f"no row in the latest {VOLUME_DAYS} days"
     found: list[tuple[Power, ...]] = []
     for each in (one, twin):
         if each is None:
@@ -173,18 +182,30 @@ def _smallest(
         if reference.any() and each.weighs(reference):
             known = ledger.states[each.key].dispersion
             state = replace(open_stream(each.stream, reference), dispersion=known)
-            found.append(power(each.stream, state, _rows_a_day(days), budget))
+            found.append(power(each.stream, state, volume, budget))
     if not found:
-        return ()
-    return tuple(
-        (days_, min(several, key=lambda each: each.shift or np.inf).reading)
-        for days_, several in zip(HORIZONS_DAYS, zip(*found, strict=True), strict=True)
+        return (), "no reference yet"
+    smallest = tuple(
+        (days, min(several, key=lambda each: each.shift or np.inf).reading)
+        for days, several in zip(HORIZONS_DAYS, zip(*found, strict=True), strict=True)
     )
+    return smallest, ""
 
 
-def _rows_a_day(days: Sequence[tuple[date, Counts]]) -> float:
-    latest = [int(counts.sum()) for _, counts in days[-VOLUME_DAYS:]]
-    return sum(latest) / len(latest)
+def _rows_a_day(
+    days: Sequence[tuple[date, Counts]],
+    closed: Collection[date],
+    since: date | None,
+    through: date,
+) -> float:
+    """Return the mean of a stream's rows over the latest closed days, those without any included.
+
+    Of one that opened `since` a day, earlier days don't count.
+    """
+    first = max(through - timedelta(days=VOLUME_DAYS - 1), since or date.min)
+    latest = [day for day in closed if first <= day <= through]
+    rows = sum(int(counts.sum()) for day, counts in days if day >= first)
+    return rows / len(latest) if latest else 0.0
 
 
 def _alarmed_days(ledger: Ledger, through: date) -> dict[str, list[tuple[date, date]]]:

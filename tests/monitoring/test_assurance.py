@@ -1,5 +1,6 @@
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -107,6 +108,71 @@ def test_the_change_that_is_promised_within_a_week_is_seen_within_a_week(clinic:
                 break
         seen.append(closing.alarm)
     assert 0.3 < np.mean(seen) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("rows", "has_rows", "horizon"),
+    [
+        (60, lambda day: day.weekday() < 5, 7),
+        (60, lambda day: day.weekday() < 5, 30),
+        (2, lambda day: (day - FIRST).days % 10 == 0, 90),
+    ],
+)
+def test_days_without_rows_count_towards_what_is_seen_in_time(
+    clinic: Clinic, rows: int, has_rows: Callable[[date], bool], horizon: int
+) -> None:
+    for step in range(56):
+        if has_rows(FIRST + timedelta(days=step)):
+            clinic.record(FIRST + timedelta(days=step), rows)
+    clinic.watch(FIRST + timedelta(days=55))
+    found = assured(clinic, 56, "missing:creatinine")["missing:creatinine"]
+    latest = [FIRST + timedelta(days=step) for step in range(28, 56)]
+    assert found.rows_a_day == pytest.approx(rows * sum(map(has_rows, latest)) / 28)
+    after = float(dict(found.smallest)[horizon].split(" to ")[1].split(" %")[0]) / 100
+    watched = watched_streams(clinic.definition, clinic.profile)
+    budget = budget_of(clinic.definition, watched)
+    one = next(one for one in watched if one.key == "missing:creatinine")
+    before = books.load(clinic.model, clinic.version, watched).states[one.key].reference.sum(axis=0)
+    generator, seen = np.random.default_rng(11), []
+    for run in range(150):
+        state = open_stream(one.stream, before)
+        begun = FIRST + timedelta(days=70 + run)
+        for day in (begun + timedelta(days=step) for step in range(horizon)):
+            if not has_rows(day):
+                continue
+            missing = generator.binomial(rows, after)
+            counts = [rows - missing, missing]
+            closing = close_day(one.stream, state.observe(counts), day, budget)
+            state = closing.state
+            if closing.alarm:
+                break
+        seen.append(closing.alarm)
+    assert 0.3 < np.mean(seen) < 0.75
+
+
+def test_days_before_the_version_was_watched_are_no_days_without_rows(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 9, 20)
+    clinic.watch(FIRST + timedelta(days=9))  # on the tenth day nobody came
+    assert assured(clinic, 10, "score")["score"].rows_a_day == 18
+
+
+def test_days_of_an_alarm_are_part_of_the_volume(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 18)
+    clinic.record_days(FIRST + timedelta(days=18), 10, 20, change=without_creatinine(0.9))
+    clinic.watch(FIRST + timedelta(days=27))
+    assert Alarm.objects.filter(stream="missing:creatinine").exists()
+    found = assured(clinic, 28, "missing:creatinine")["missing:creatinine"]
+    assert found.rows_a_day == pytest.approx((18 * 60 + 10 * 20) / 28)
+
+
+def test_a_stream_without_rows_for_four_weeks_claims_to_see_nothing(clinic: Clinic) -> None:
+    clinic.record_days(FIRST, 20)
+    clinic.watch(FIRST + timedelta(days=47))
+    found = assured(clinic, 48, "score")["score"]
+    assert (found.rows_a_day, found.smallest) == (0, ())
+    assert found.no_power == "no row in the latest 28 days"
+    earlier = assured(clinic, 47, "score")["score"]
+    assert (earlier.rows_a_day, earlier.no_power) == (pytest.approx(60 / 28), "")
 
 
 def stream(unmet: tuple[tuple[str, str], ...]) -> Assurance:

@@ -295,15 +295,19 @@ def test_the_model_page_says_what_silence_is_worth(watched: Clinic, browse: Brow
         "rows_a_day": 60.0,
         "smallest": [[7, "a shift of 0.4 SD"], [30, "a shift of 0.3 SD"], [90, "a shift"]],
     }
+    none = {"title": "Lactate", "about": "value", "rows_a_day": 0.0, "smallest": []}
+    empty = none | {"no_power": "no row in the latest 28 days"}
     run.summary["assurance"] = {
         "claim": "No budget claimed at all",
-        "streams": {"value:age": stream},
+        "streams": {"value:age": stream, "value:lactate": empty, "value:creatinine": none},
     }
     run.save()
     page = text_of(browse("vera"), f"/models/{watched.model}/")
     assert "No budget claimed at all" in page
     assert 'a shift of <span class="whole">0.4 SD</span>' in page
     assert "season: less than one year of reference" in page
+    assert "no row in the latest 28 days</td>" in page
+    assert "no reference yet</td>" in page
     alarm = Alarm.objects.get(stream="value:age")
     assert stream["claim"] in text_of(browse("vera"), f"/alarms/{alarm.pk}/")
 
