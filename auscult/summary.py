@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitoring.epochs import Epoch
     from monitoring.heartbeat import Heartbeat
     from monitoring.job import MonitorResult
+    from monitoring.outbox import Outbox
     from records.models import Alarm
     from training.retraining import Retrained
     from training.run import TrainedVersion
@@ -248,3 +249,11 @@ def show_status(
             left_out = "; ".join(days.words for days in epoch.left_out) or "not known"
             words = f"{title} is in epoch {epoch.number}{since}; left out: {left_out}"
             out.print(f"[yellow]REFERENCE[/yellow] {escape(words)}")
+
+
+def show_undelivered(outbox: "Outbox") -> None:
+    """Show whom notifications couldn't reach yet, and why not when that was last tried."""
+    for receiver, (notices, why) in outbox.failed().items():
+        verb = "waits" if notices == 1 else "wait"
+        words = f"{counted(notices, 'notification')} {verb} for {receiver}: {why}"
+        out.print(f"[red]NOT TOLD[/red] {escape(words)}")

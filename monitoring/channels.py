@@ -5,8 +5,10 @@ import hmac
 import json
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from ipaddress import ip_address
@@ -23,7 +25,18 @@ from records.settings import Settings
 READ_SECONDS = 10.0
 # of all that one notice takes on one channel: one that trickles would never be silent for long
 TELLING_SECONDS = 30.0
-Channel = Callable[[Mapping[str, Any], datetime], None]
+Notice = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Whom a channel reaches, and how some of these are sent a notice.
+
+    `send` returns why each of them wasn't reached who wasn't, and raises where nobody was.
+    """
+
+    receivers: tuple[str, ...]
+    send: Callable[[Notice, Sequence[str], datetime], Mapping[str, str]]
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:
@@ -36,25 +49,29 @@ def open_channels(settings: Settings) -> dict[str, Channel]:
     return channels
 
 
-def tell(channel: Channel, notice: Mapping[str, Any], now: datetime) -> str | None:
-    """Give a channel a notice; return why it didn't take it, or None where it did.
+def tell(
+    channel: Channel, notice: Notice, receivers: Sequence[str], now: datetime
+) -> Mapping[str, str]:
+    """Tell some of a channel's receivers; return why each one wasn't reached who wasn't.
 
     What isn't done in TELLING_SECONDS is given up; it may go on for itself until the process ends.
     """
-    outcome: Future[str | None] = Future()
-    Thread(target=lambda: outcome.set_result(_told(channel, notice, now)), daemon=True).start()
+    outcome: Future[Mapping[str, str]] = Future()
+    sending = (channel, notice, receivers, now)
+    Thread(target=lambda: outcome.set_result(_told(*sending)), daemon=True).start()
     try:
         return outcome.result(TELLING_SECONDS)
     except TimeoutError as error:
-        return type(error).__name__
+        return dict.fromkeys(receivers, type(error).__name__)
 
 
-def _told(channel: Channel, notice: Mapping[str, Any], now: datetime) -> str | None:
+def _told(
+    channel: Channel, notice: Notice, receivers: Sequence[str], now: datetime
+) -> Mapping[str, str]:
     try:
-        channel(notice, now)
+        return channel.send(notice, receivers, now)
     except Exception as error:  # noqa: BLE001 - whatever a channel fails at, the notice is kept
-        return type(error).__name__
-    return None
+        return dict.fromkeys(receivers, type(error).__name__)
 
 
 def signature(secret: bytes, time: str, body: bytes) -> str:
@@ -71,7 +88,7 @@ def _webhook(url: str, secret_file: Path | None) -> Channel:
         raise SettingsError("AUSCULT_WEBHOOK_SECRET_FILE is needed: notifications are signed")
     secret = _secret(secret_file)
 
-    def post(notice: Mapping[str, Any], now: datetime) -> None:
+    def post(notice: Notice, receivers: Sequence[str], now: datetime) -> Mapping[str, str]:
         body = json.dumps(notice, sort_keys=True).encode()
         time = str(int(now.timestamp()))
         headers = {
@@ -80,8 +97,9 @@ def _webhook(url: str, secret_file: Path | None) -> Channel:
             "X-Auscult-Signature": signature(secret, time, body),
         }
         httpx.post(url, content=body, headers=headers, timeout=READ_SECONDS).raise_for_status()
+        return {}
 
-    return post
+    return Channel(("webhook",), post)
 
 
 def _mail(settings: Settings, url: str) -> Channel:
@@ -93,15 +111,35 @@ def _mail(settings: Settings, url: str) -> Channel:
         raise SettingsError("AUSCULT_MAIL_FROM and AUSCULT_MAIL_TO are needed to send mail")
     password = _secret(settings.smtp_password_file) if settings.smtp_password_file else b""
     host = parts.hostname
+    addresses = {f"mail to {address}": address for address in recipients}
 
-    def send(notice: Mapping[str, Any], now: datetime) -> None:
+    def send(notice: Notice, receivers: Sequence[str], now: datetime) -> Mapping[str, str]:
         message = _message(notice, sender, recipients)
-        with _connected(parts.scheme, host, port) as server:
+        chosen = [addresses[one] for one in receivers]
+        server = _connected(parts.scheme, host, port)
+        try:
             if parts.username:
                 server.login(unquote(parts.username), password.decode())
-            server.send_message(message)
+            refused = _refused(server, message, sender, chosen)
+        finally:
+            # the mail was taken or not by now, however the server takes its leave
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        return {one: refused[addresses[one]] for one in receivers if addresses[one] in refused}
 
-    return send
+    return Channel(tuple(addresses), send)
+
+
+def _refused(
+    server: smtplib.SMTP, message: EmailMessage, sender: str, addresses: Sequence[str]
+) -> dict[str, str]:
+    """Send a mail to some addresses; return why each of them was refused that was."""
+    try:
+        refused, others = server.send_message(message, sender, addresses), {}
+    except smtplib.SMTPRecipientsRefused as error:
+        # the mail wasn't sent, so neither to those that weren't refused
+        refused, others = error.recipients, dict.fromkeys(addresses, type(error).__name__)
+    return others | {address: f"refused with {code}" for address, (code, _) in refused.items()}
 
 
 def _read(setting: str, url: str) -> tuple[SplitResult, int | None]:
@@ -114,7 +152,7 @@ def _read(setting: str, url: str) -> tuple[SplitResult, int | None]:
         raise SettingsError(f"{setting} is no address; correct its host or port") from None
 
 
-def _message(notice: Mapping[str, Any], sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+def _message(notice: Notice, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     message = EmailMessage()
     graver = f", was {notice['was']}" if "was" in notice else ""
     message["Subject"] = f"Auscult: {notice['severity']} alarm on {notice['model']}{graver}"

@@ -1,4 +1,4 @@
-"""The outbox: notices that wait as files until every channel took them, each told once.
+"""The outbox: notices that wait as files until every receiver has them, each told once.
 
 Several processes may use it at once: a file is changed under one lock, held for a moment, and
 notices are delivered under another, by one process at a time.
@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import RecordError
-from monitoring.channels import Channel, tell
+from monitoring.channels import Channel, Notice, tell
 from records.locks import locked
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=6)
 # after which no other notice is tried in the same run
 RUN_SECONDS = 120.0
-Notice = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Outbox:
         return None
 
     def deliver(self, channels: Mapping[str, Channel], now: datetime) -> Delivery:
-        """Try every notice that is due on every channel that hasn't taken it, those due first.
+        """Try every notice that is due with every receiver who hasn't it yet, those due first.
 
         What fails waits longer each time. Raises RecordError where the outbox can't be written.
         """
@@ -86,6 +85,14 @@ class Outbox:
                 "told again"
             ) from error
 
+    def failed(self) -> dict[str, tuple[int, str]]:
+        """Return for how many notices each receiver couldn't be reached yet, and why not last."""
+        found: dict[str, tuple[int, str]] = {}
+        for path in sorted(self.directory.glob("*.json")):
+            for receiver, why in ((_read(path) or {}).get("why") or {}).items():
+                found[receiver] = (found.get(receiver, (0, ""))[0] + 1, why)
+        return found
+
     def _deliver(self, channels: Mapping[str, Channel], now: datetime) -> Delivery:
         told, faults = 0, []
         waiting = {path: state for path in self.directory.glob("*.json") if (state := _read(path))}
@@ -99,7 +106,7 @@ class Outbox:
             faults += [f"{name}: {why}" for name, why in failed.items()]
             with self._changing():
                 if failed:
-                    _write(path, _later(waiting[path], list(failed), now))
+                    _write(path, _later(waiting[path], failed, now))
                 else:
                     os.replace(path, self._told / path.name)
                     told += 1
@@ -117,16 +124,23 @@ class Outbox:
 
 
 def _try(state: dict[str, Any], channels: Mapping[str, Channel], now: datetime) -> dict[str, str]:
-    """Tell on each channel that is left, and return why those that didn't take it failed."""
-    left = channels.keys() if state["left"] is None else state["left"]
-    tried = {name: tell(channels[name], state["notice"], now) for name in channels if name in left}
-    return {name: why for name, why in tried.items() if why is not None}
+    """Tell each receiver that is left, and return why those weren't reached who weren't.
+
+    Earlier releases noted that a channel is left, which all of its receivers are then.
+    """
+    left, failed = state["left"], dict[str, str]()
+    for name, channel in channels.items():
+        whole = left is None or name in left
+        receivers = [one for one in channel.receivers if whole or one in left]
+        if receivers:
+            failed |= tell(channel, state["notice"], receivers, now)
+    return failed
 
 
-def _later(state: dict[str, Any], left: list[str], now: datetime) -> dict[str, Any]:
+def _later(state: dict[str, Any], why: Mapping[str, str], now: datetime) -> dict[str, Any]:
     wait = min(FIRST_WAIT * 2 ** min(state["attempts"], 20), LONGEST_WAIT)
-    changed = {"left": left, "attempts": state["attempts"] + 1, "next": (now + wait).isoformat()}
-    return state | changed
+    changed = {"left": list(why), "why": dict(why), "attempts": state["attempts"] + 1}
+    return state | changed | {"next": (now + wait).isoformat()}
 
 
 def _file(name: str) -> str:

@@ -97,12 +97,14 @@ def _run(
 
 
 def _show_status(name: str) -> int:
-    from auscult.summary import show_status
+    from auscult.summary import show_status, show_undelivered
 
-    models = _models(name, open_records())
+    settings = open_records()
+    models = _models(name, settings)
 
     from monitoring.console.references import references
     from monitoring.heartbeat import heartbeats, last_run
+    from monitoring.outbox import Outbox
 
     found = heartbeats(models, now())
     runs = {one.model: (one.version, last_run(one.model, one.version)) for one in found}
@@ -113,6 +115,7 @@ def _show_status(name: str) -> int:
             for model, (version, run) in runs.items()
         },
     )
+    show_undelivered(Outbox(settings.outbox))
     if not all(one.alive for one in found):
         return NOT_WATCHED
     return ALARMS_OPEN if any(one.alarms for one in found) else 0

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from auscult.summary import show_undelivered
 from models.errors import SettingsError
 from monitoring.channels import open_channels, signature
 from monitoring.notices import notice_of, notify
+from monitoring.outbox import Delivery, Outbox
 from records.models import Alarm
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic
@@ -41,12 +43,14 @@ class Answer(BaseHTTPRequestHandler):
 
 
 class Mailbox(socketserver.TCPServer):
-    """A mail server of the few commands that are needed."""
+    """A mail server of the few commands that are needed, which refuses some recipients."""
 
     allow_reuse_address = True
 
     def __init__(self) -> None:
         self.mails: list[str] = []
+        self.refused: dict[str, str] = {}
+        self.reached: list[list[str]] = []
         super().__init__(("127.0.0.1", 0), Letter)
 
 
@@ -55,9 +59,18 @@ class Letter(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self.wfile.write(b"220 here\r\n")
+        reached: list[str] = []
         for line in self.rfile:
             command = line[:4].upper()
+            if command == b"RCPT":
+                address = line.decode().split("<")[1].split(">")[0]
+                answer = self.server.refused.get(address)
+                if answer:
+                    self.wfile.write(f"{answer}\r\n".encode())
+                    continue
+                reached.append(address)
             if command == b"DATA":
+                self.server.reached.append(reached)
                 self.wfile.write(b"354 go on\r\n")
                 text = b"".join(iter(self.rfile.readline, b".\r\n"))
                 self.server.mails.append(text.decode())
@@ -174,6 +187,75 @@ def test_a_mail_says_what_the_alarm_says(clinic: Clinic, tmp_path: Path) -> None
     assert "To: rita@example.org, safety@example.org" in mail
     assert "Age is odd." in mail
     assert "Follows from it: So is the score." in mail
+
+
+RITA, SAFETY = "rita@example.org", "safety@example.org"
+
+
+def with_mail(clinic: Clinic, address: str) -> Settings:
+    return clinic.settings.model_copy(
+        update={"smtp_url": f"smtp://{address}", "mail_from": "a@b.org", "mail_to": (RITA, SAFETY)}
+    )
+
+
+def test_a_recipient_that_the_server_refuses_is_tried_again_and_the_others_are_not_told_twice(
+    clinic: Clinic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mailbox = Mailbox()
+    mailbox.refused = {RITA: "451 try later"}
+    with running(mailbox) as address:
+        settings = with_mail(clinic, address)
+        first = notify(alarms(clinic), settings, NOW)
+        assert first == Delivery(0, 1, (f"mail to {RITA}: refused with 451",))
+        assert mailbox.reached == [[SAFETY]]
+        assert Outbox(settings.outbox).failed() == {f"mail to {RITA}": (1, "refused with 451")}
+        show_undelivered(Outbox(settings.outbox))
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"NOT TOLD 1 notification waits for mail to {RITA}: refused with 451" in said
+        again = notify([], settings, NOW + timedelta(minutes=1))
+        assert (again.told, again.faults) == (0, first.faults)
+        mailbox.refused = {}
+        assert notify([], settings, NOW + timedelta(minutes=4)).told == 1
+        assert notify([], settings, NOW + timedelta(days=4)).told == 0
+    assert mailbox.reached == [[SAFETY], [RITA]]
+    assert all(f"To: {RITA}, {SAFETY}" in mail for mail in mailbox.mails)
+    assert Outbox(settings.outbox).failed() == {}
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ({RITA: "550 unknown", SAFETY: "450 busy"}, ("refused with 550", "refused with 450")),
+        # a server that hangs up took nobody's, also not of those it had accepted
+        ({SAFETY: "421 closing"}, ("SMTPRecipientsRefused", "refused with 421")),
+    ],
+)
+def test_where_the_server_takes_no_mail_everyone_is_tried_again(
+    clinic: Clinic, refused: dict[str, str], why: tuple[str, str]
+) -> None:
+    mailbox = Mailbox()
+    mailbox.refused = refused
+    with running(mailbox) as address:
+        settings = with_mail(clinic, address)
+        found = notify(alarms(clinic), settings, NOW)
+        assert found.faults == (f"mail to {RITA}: {why[0]}", f"mail to {SAFETY}: {why[1]}")
+        mailbox.refused = {}
+        assert notify([], settings, NOW + timedelta(hours=1)).told == 1
+    assert mailbox.reached == [[RITA, SAFETY]]
+
+
+def test_a_notice_that_an_earlier_release_kept_for_mail_goes_to_every_recipient(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    mailbox = Mailbox()
+    with running(mailbox) as address:
+        settings = with_mail(clinic, address)
+        outbox = Outbox(settings.outbox)
+        outbox.keep("a notice", notice_of(alarms(clinic)[0], [], settings), NOW)
+        (path,) = settings.outbox.glob("*.json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"left": ["mail"]}))
+        assert notify([], settings, NOW).told == 1
+    assert mailbox.reached == [[RITA, SAFETY]]
 
 
 def test_a_channel_that_took_a_notice_is_not_told_again(clinic: Clinic, tmp_path: Path) -> None:
