@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from training.registry import RegisteredVersion
 
 _INTERVAL = re.compile(r"(\d{1,4})([smhd])")
+LONGEST_INTERVAL = timedelta(days=7)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -132,11 +133,21 @@ def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetim
 
 
 def parse_interval(text: str) -> timedelta:
-    """Read an interval such as 30m, 1h or 1d."""
+    """Read an interval such as 30m, 1h or 1d.
+
+    Raises AuscultError for anything else and for more than a week: monitoring counts as overdue
+    after two intervals, so that nobody would know for as long that nothing runs any more.
+    """
     found = _INTERVAL.fullmatch(text)
     if found is None or not int(found[1]):
         raise AuscultError(f"{text!r} is no interval; give one such as 30m, 1h or 1d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    interval = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if interval > LONGEST_INTERVAL:
+        raise AuscultError(
+            f"{text!r} is longer than {LONGEST_INTERVAL.days}d, the longest interval: for twice as "
+            f"long nobody would be told that nothing runs; give {LONGEST_INTERVAL.days}d or less"
+        )
+    return interval
 
 
 def run_on(run: Callable[[], object], every: timedelta, wait: Callable[[float], None]) -> NoReturn:

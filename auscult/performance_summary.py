@@ -52,7 +52,9 @@ def show_performance(report: Mapping[str, Any]) -> None:
     made, shown = (sum(one[name] for one in told) for name in ("predictions", "shown"))
     others = sum(one["predictions"] for one in windows) - made
     if made:
-        out.print(f"{shown:,} predictions were shown, {made - shown:,} recorded in silence.")
+        were = "was" if shown == 1 else "were"
+        words = f"{counted(shown, 'prediction')} {were} shown"
+        out.print(f"{words}, {made - shown:,} recorded in silence.")
     if others:
         out.print(f"How many of {others:,}{' others' if made else ''} were shown is withheld.")
     late = sum(one.get("after_horizon", 0) for one in windows)
@@ -72,8 +74,8 @@ def show_transportability(found: Mapping[str, Any]) -> None:
         out.print(found.get("reason", "Nothing was found yet: watch it again."))
         return
     out.print(
-        f"{found['stays']:,} stays from {found['first']} to {found['last']}, beside "
-        f"{found['training_rows']:,} rows of training."
+        f"{counted(found['stays'], 'stay')} from {found['first']} to {found['last']}, beside "
+        f"{counted(found['training_rows'], 'row')} of training."
     )
     table = Table("Quantity", "Training", "Here", "Standardised difference", "Effect", box=None)
     for one in contrasts:

@@ -148,7 +148,7 @@ def _show_differences(found: "Retrained") -> None:
 def show_validated(found: "Validation") -> None:
     """Show how a version did on another population."""
     version = f"{found.version.name} version {found.version.version}"
-    out.print(f"\n[bold]{version}[/bold] on {found.people:,} rows (run {found.run_id})")
+    out.print(f"\n[bold]{version}[/bold] on {counted(found.people, 'row')} (run {found.run_id})")
     out.print(_figures(found.evaluation))
     if found.compared is not None:
         out.print(f"Beside those it was made from: {found.compared}.", markup=False)

@@ -4,6 +4,7 @@ import typer
 
 from auscult.database import now, open_records
 from auscult.screen import out
+from models.amounts import counted
 
 app = typer.Typer(no_args_is_help=True, help="The chain of everything that was recorded.")
 
@@ -35,7 +36,8 @@ def verify() -> None:
     public = heads.read_signing_key(settings.signing_key).public_key()
     found = verification.verify(heads.known(settings.heads), public)
     signed = found.signed_until or "never: what was recorded could be cut off without trace"
-    out.print(f"{found.records:,} records in {found.blocks:,} blocks of {found.writers} writers")
+    blocks, writers = counted(found.blocks, "block"), counted(found.writers, "writer")
+    out.print(f"{counted(found.records, 'record')} in {blocks} of {writers}")
     out.print(f"Signed until: {signed}")
     for fault in found.faults:
         out.print(f"[red]Chain {fault.writer}, block {fault.block}[/red]: {fault.words}")

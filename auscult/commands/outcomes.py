@@ -44,7 +44,7 @@ def outcomes(
         )
     new, known, late = len(found.rows), found.known_already, found.after_horizon
     lone = found.without_prediction
-    out.print(f"{new:,} outcomes were recorded, {known:,} were known already.")
+    out.print(f"Recorded {counted(new, 'outcome')}; {known:,} known already.")
     if lone:
         out.print(
             f"Bear in mind: {counted(lone, 'outcome')} of the file joined no prediction, as {name} "

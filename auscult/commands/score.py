@@ -57,7 +57,7 @@ def score(
         )
     if summary.went_on_from:
         out.print(f"Went on after {counted(summary.went_on_from, 'row')} of an earlier run.")
-    out.print(f"{summary.scored:,} of {summary.rows:,} rows scored: {target}")
+    out.print(f"{summary.scored:,} of {counted(summary.rows, 'row')} scored: {target}")
     for reason, rows in summary.refused.items():
         out.print(f"  {counted(rows, 'row')} without a risk: {reason}")
     if model.definition.for_demonstration:

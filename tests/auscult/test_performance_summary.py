@@ -74,6 +74,14 @@ def test_windows_thresholds_and_silent_ones_are_printed_with_intervals(
     assert "can't be told apart here" in words
 
 
+def test_one_shown_prediction_is_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auscult.performance_summary.out", Console(width=200))
+    show_performance(performance_report(run({**window("2024-01", None), "shown": 1})))
+    assert "1 prediction was shown, 499 recorded in silence." in capsys.readouterr().out
+
+
 def test_eighty_columns_squeeze_neither_a_figure_nor_a_reason(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

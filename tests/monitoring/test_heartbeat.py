@@ -158,6 +158,16 @@ def test_what_is_no_interval_is_refused(text: str) -> None:
         parse_interval(text)
 
 
+@pytest.mark.parametrize("text", ["9999d", "8d", "169h"])
+def test_an_interval_after_which_nobody_would_miss_a_run_is_refused(text: str) -> None:
+    from auscult.monitoring_job import parse_interval
+    from models.errors import AuscultError
+
+    with pytest.raises(AuscultError, match=f"'{text}' is longer than 7d, the longest interval"):
+        parse_interval(text)
+    assert parse_interval("7d") == parse_interval("168h") == timedelta(days=7)
+
+
 def test_a_later_run_that_fails_is_told_and_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
     from auscult.monitoring_job import parse_interval, run_on
     from models.errors import RecordError

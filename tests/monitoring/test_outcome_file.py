@@ -358,6 +358,6 @@ def test_the_command_says_how_many_outcomes_joined_no_prediction(
     monkeypatch.setattr(outcomes, "open_records", lambda: settings)
     outcomes.outcomes(clinic.model, source, key_file, "urn:elsewhere")
     said = " ".join(capsys.readouterr().out.split())
-    assert "1 outcomes were recorded" in said
+    assert "Recorded 1 outcome; 0 known already." in said
     assert "1 outcome of the file joined no prediction, as kidney_failure made none before" in said
     assert "urn:elsewhere" in said
