@@ -15,8 +15,7 @@ import numpy as np
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of
-from monitoring.weighing import weighted
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)

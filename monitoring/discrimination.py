@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
-from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of
-from monitoring.weighing import weighted
+from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim

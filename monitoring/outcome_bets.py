@@ -153,6 +153,16 @@ def shares(days: Iterable[DayOfOutcomes]) -> Shares | None:
     return Shares(first, last, int(rows), *wilson(events, weight), expected / weight, weight)
 
 
+def weighted(log_ratios: Floats, weights: Floats) -> Floats:
+    """Return log(1 + w (R - 1)), [n, bets], of log R and each row's weight w, 0 to 1.
+
+    Where R has mean 1 and w is a row's chance of being seen, over what it is for all rows, so has
+    this; it is R itself where w is 1.
+    """
+    part = weights[:, None]
+    return np.where(part == 1.0, log_ratios, np.log1p(part * np.expm1(log_ratios)))
+
+
 def sums_of(observed: NDArray[np.bool_] | Floats, expected: Floats, weights: Floats) -> Floats:
     """Return a day's sums, [4], of what was observed and expected of each row that tells."""
     return np.array([weights.size, weights.sum(), observed @ weights, expected @ weights])

@@ -77,13 +77,3 @@ def _weights(rows: Followed, horizon_days: int) -> Floats:
 def _share(chosen: NDArray[np.bool_], group: NDArray[np.intp]) -> Floats:
     """Return the share of each group's rows that are chosen."""
     return np.asarray(np.bincount(group, weights=chosen) / np.bincount(group), dtype=np.float64)
-
-
-def weighted(log_ratios: Floats, weights: Floats) -> Floats:
-    """Return log(1 + w (R - 1)), [n, bets], of log R and each row's weight w, 0 to 1.
-
-    Where R has mean 1 and w is a row's chance of being seen, over what it is for all rows, so has
-    this; it is R itself where w is 1.
-    """
-    part = weights[:, None]
-    return np.where(part == 1.0, log_ratios, np.log1p(part * np.expm1(log_ratios)))

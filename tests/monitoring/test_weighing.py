@@ -11,8 +11,8 @@ from monitoring.due_outcomes import DueOutcomes
 from monitoring.evidence.detector import Budget
 from monitoring.followed import Followed, FollowedMonths
 from monitoring.outcome_alarms import LOOKS, find
-from monitoring.outcome_bets import Raised
-from monitoring.weighing import weigh, weighted
+from monitoring.outcome_bets import Raised, weighted
+from monitoring.weighing import weigh
 from tests.monitoring.clinic import DEFINITION
 
 HORIZON = 90
