@@ -102,16 +102,18 @@ def list_and_watch(
             stops_early=through < yesterday(now) and not replay,
         )
     except Exception:
-        _tell(registered, settings, now)
+        _tell(registered, settings, now, interval)
         raise
-    _tell(registered, settings, now)
+    _tell(registered, settings, now, interval)
     return result
 
 
-def _tell(registered: "RegisteredVersion", settings: Settings, now: datetime) -> None:
+def _tell(
+    registered: "RegisteredVersion", settings: Settings, now: datetime, interval: timedelta | None
+) -> None:
     from monitoring.notices import notify_of
 
-    delivered = notify_of(registered.name, registered.version, settings, now)
+    delivered = notify_of(registered.name, registered.version, settings, now, interval)
     for fault in dict.fromkeys(delivered.faults):
         sys.stderr.write(f"auscult: a notification wasn't delivered and is kept: {fault}\n")
 

@@ -193,6 +193,12 @@ def heartbeat(name: str, version: str, now: datetime) -> Heartbeat:
     )
 
 
+def usual_interval(name: str, version: str) -> timedelta:
+    """Return how often a version's job runs, as far as its last runs tell; a day where none do."""
+    pulse = _pulse(name, version)
+    return pulse.interval if pulse else EACH_DAY
+
+
 @dataclass(frozen=True)
 class _Pulse:
     """The last run that kept monitoring going, and how soon the next one is due."""

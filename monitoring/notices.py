@@ -5,24 +5,34 @@ says what the alarm says, and nothing of any patient.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from models.amounts import counted
 from monitoring.alarms import OPEN_STATES, RANK, by_cause, where_words
 from monitoring.channels import open_channels
 from monitoring.corrections import Listed, open_listings
+from monitoring.heartbeat import usual_interval
 from monitoring.outbox import Delivery, Outbox
+from monitoring.outcome_alarms import BY_OUTCOMES
 from records.models import Alarm
 from records.settings import Settings
 
 RAISED, GRAVER = "alarm.raised", "alarm.graver"
 
 
-def notify_of(model: str, version: str, settings: Settings, now: datetime) -> Delivery:
+def notify_of(
+    model: str,
+    version: str,
+    settings: Settings,
+    now: datetime,
+    interval: timedelta | None = None,
+) -> Delivery:
     """Tell of a version's open alarms, and of its model's withdrawn predictions that are open.
 
     All is looked for in the records, so that what an earlier run found and couldn't tell is told.
+    An alarm waits until a run has found whether it follows from another one, but half an interval
+    of the job at most (by default that of the last run): runs that keep failing silence none.
     """
     if not open_channels(settings):
         return Delivery(0, 0, ())
@@ -31,7 +41,13 @@ def notify_of(model: str, version: str, settings: Settings, now: datetime) -> De
         notice = affected_notice(listed, model, version, settings, listed_at)
         outbox.keep(f"{notice['event']} {model} {notice['listed_at']}", notice, now)
     alarms = Alarm.objects.filter(model=model, version=version, state__in=OPEN_STATES)
-    return notify(alarms.order_by("raised_on", "pk"), settings, now)
+    patience = (interval or usual_interval(model, version)) / 2
+    ready = [
+        alarm
+        for alarm in alarms.order_by("raised_on", "pk")
+        if _is_traced(alarm) or now - alarm.recorded_at >= patience
+    ]
+    return notify(ready, settings, now)
 
 
 def notify(alarms: Iterable[Alarm], settings: Settings, now: datetime) -> Delivery:
@@ -93,6 +109,11 @@ def affected_notice(
         "follows_from_it": [],
         "link": f"{base}/models/{model}/corrections/" if base else None,
     }
+
+
+def _is_traced(alarm: Alarm) -> bool:
+    """Say whether it was found what an alarm follows from; one on outcomes follows from none."""
+    return alarm.stream in BY_OUTCOMES or "follows" in alarm.details
 
 
 def _keep_rise(outbox: Outbox, notice: Mapping[str, Any], now: datetime) -> None:

@@ -16,13 +16,13 @@ from django.db import DatabaseError, connection
 from auscult import command
 from auscult.monitoring_job import list_and_watch, run_on
 from models.corrections import Correction
-from models.errors import SettingsError
+from models.errors import RecordError, SettingsError
 from monitoring.channels import open_channels
 from monitoring.job import MonitorResult
 from monitoring.notices import notify, notify_of
 from monitoring.outbox import Delivery, Outbox
 from records import corrections
-from records.models import MonitorRun, SourceCorrection
+from records.models import Alarm, MonitorRun, SourceCorrection
 from records.settings import Settings
 from tests.monitoring.clinic import FIRST, NOW, Clinic, without_creatinine
 from tests.monitoring.test_corrections import SOURCE, listed, used
@@ -144,6 +144,74 @@ def test_what_was_listed_is_told_though_watching_fails(
 
 def broken(*arguments: Any) -> Any:
     raise DatabaseError("the disk is full")
+
+
+def record_a_change(clinic: Clinic) -> None:
+    """Record days on which creatinine no longer comes, and from which other alarms follow."""
+    clinic.record_days(FIRST, 8)
+    clinic.record_days(FIRST + timedelta(days=8), 8, change=without_creatinine(1.0))
+
+
+def told_of(hook: Hook) -> list[tuple[str, int]]:
+    """Return each alarm that was told, and how many follow from it."""
+    notices = [json.loads(body) for _, body in hook.told]
+    return [(one["summary"], len(one["follows_from_it"])) for one in notices]
+
+
+def test_a_run_that_another_one_overtook_tells_no_alarm_whose_consequences_nobody_has_found(
+    any_clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, hook = any_clinic, Hook()
+    record_a_change(clinic)
+
+    def overtaken(*done: Any) -> None:
+        if not Alarm.objects.exists():
+            with monkeypatch.context() as disk:
+                disk.setattr("monitoring.job._refresh", broken)
+                with pytest.raises(DatabaseError, match="disk is full"):
+                    run(clinic, settings, days=16)
+
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        with pytest.raises(RecordError, match="another run closed days meanwhile"):
+            run(clinic, settings, days=16, step=overtaken)
+        assert Alarm.objects.count() > 1
+        assert hook.told == []
+        run(clinic, settings, NOW + timedelta(minutes=1), days=16)
+    follow = Alarm.objects.exclude(details__follows=None)
+    assert follow.exists()
+    assert sum(count for _, count in told_of(hook)) == follow.count()
+    assert len(hook.told) == Alarm.objects.count() - follow.count()
+
+
+def test_alarms_of_runs_that_keep_failing_are_told_all_the_same(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_a_change(clinic)
+    hook = Hook()
+    monkeypatch.setattr("monitoring.job._refresh", broken)
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        for hours, are_told in ((0, False), (11, False), (24, True), (48, True)):
+            with pytest.raises(DatabaseError, match="disk is full"):
+                run(clinic, settings, NOW + timedelta(hours=hours), days=16)
+            assert len(hook.told) == are_told * Alarm.objects.count()
+
+
+def test_alarms_of_an_hourly_run_that_keeps_failing_are_told_by_the_next(
+    clinic: Clinic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_a_change(clinic)
+    clinic.watch(FIRST, interval=timedelta(hours=1), now=NOW - timedelta(hours=1))
+    hook = Hook()
+    monkeypatch.setattr("monitoring.job._refresh", broken)
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        for hours in (0, 1):
+            assert hook.told == []
+            with pytest.raises(DatabaseError, match="disk is full"):
+                run(clinic, settings, NOW + timedelta(hours=hours), days=16)
+    assert len(hook.told) == Alarm.objects.count()
 
 
 @pytest.mark.parametrize("place", ["reports", "evidently"])
