@@ -5,11 +5,11 @@ import hmac
 import json
 import smtplib
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from email.message import EmailMessage
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,7 +36,7 @@ class Channel:
     """
 
     receivers: tuple[str, ...]
-    send: Callable[[Notice, Sequence[str], datetime], Mapping[str, str]]
+    send: Callable[[Notice, Sequence[str]], Mapping[str, str]]
 
 
 def open_channels(settings: Settings) -> dict[str, Channel]:
@@ -49,15 +49,13 @@ def open_channels(settings: Settings) -> dict[str, Channel]:
     return channels
 
 
-def tell(
-    channel: Channel, notice: Notice, receivers: Sequence[str], now: datetime
-) -> Mapping[str, str]:
+def tell(channel: Channel, notice: Notice, receivers: Sequence[str]) -> Mapping[str, str]:
     """Tell some of a channel's receivers; return why each one wasn't reached who wasn't.
 
     What isn't done in TELLING_SECONDS is given up; it may go on for itself until the process ends.
     """
     outcome: Future[Mapping[str, str]] = Future()
-    sending = (channel, notice, receivers, now)
+    sending = (channel, notice, receivers)
     Thread(target=lambda: outcome.set_result(_told(*sending)), daemon=True).start()
     try:
         return outcome.result(TELLING_SECONDS)
@@ -65,18 +63,16 @@ def tell(
         return dict.fromkeys(receivers, type(error).__name__)
 
 
-def _told(
-    channel: Channel, notice: Notice, receivers: Sequence[str], now: datetime
-) -> Mapping[str, str]:
+def _told(channel: Channel, notice: Notice, receivers: Sequence[str]) -> Mapping[str, str]:
     try:
-        return channel.send(notice, receivers, now)
+        return channel.send(notice, receivers)
     except Exception as error:  # noqa: BLE001 - whatever a channel fails at, the notice is kept
         return dict.fromkeys(receivers, type(error).__name__)
 
 
-def signature(secret: bytes, time: str, body: bytes) -> str:
+def signature(secret: bytes, sent_at: str, body: bytes) -> str:
     """Return what `X-Auscult-Signature` holds: HMAC-SHA256 of time, a full stop and the body."""
-    digest = hmac.new(secret, time.encode() + b"." + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(secret, sent_at.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"sha256={digest}"
 
 
@@ -88,13 +84,14 @@ def _webhook(url: str, secret_file: Path | None) -> Channel:
         raise SettingsError("AUSCULT_WEBHOOK_SECRET_FILE is needed: notifications are signed")
     secret = _secret(secret_file)
 
-    def post(notice: Notice, receivers: Sequence[str], now: datetime) -> Mapping[str, str]:
+    def post(notice: Notice, receivers: Sequence[str]) -> Mapping[str, str]:
         body = json.dumps(notice, sort_keys=True).encode()
-        time = str(int(now.timestamp()))
+        # not when the run began, which may be long ago: receivers refuse what is old
+        sent_at = str(int(time.time()))
         headers = {
             "Content-Type": "application/json",
-            "X-Auscult-Timestamp": time,
-            "X-Auscult-Signature": signature(secret, time, body),
+            "X-Auscult-Timestamp": sent_at,
+            "X-Auscult-Signature": signature(secret, sent_at, body),
         }
         httpx.post(url, content=body, headers=headers, timeout=READ_SECONDS).raise_for_status()
         return {}
@@ -113,7 +110,7 @@ def _mail(settings: Settings, url: str) -> Channel:
     host = parts.hostname
     addresses = {f"mail to {address}": address for address in recipients}
 
-    def send(notice: Notice, receivers: Sequence[str], now: datetime) -> Mapping[str, str]:
+    def send(notice: Notice, receivers: Sequence[str]) -> Mapping[str, str]:
         message = _message(notice, sender, recipients)
         chosen = [addresses[one] for one in receivers]
         server = _connected(parts.scheme, host, port)

@@ -102,7 +102,7 @@ class Outbox:
             if tried and time.monotonic() - begun >= RUN_SECONDS:
                 faults.append(f"{len(due) - tried} wait for the next run, as others took too long")
                 break
-            failed = _try(waiting[path], channels, now)
+            failed = _try(waiting[path], channels)
             faults += [f"{name}: {why}" for name, why in failed.items()]
             with self._changing():
                 if failed:
@@ -123,7 +123,7 @@ class Outbox:
             yield
 
 
-def _try(state: dict[str, Any], channels: Mapping[str, Channel], now: datetime) -> dict[str, str]:
+def _try(state: dict[str, Any], channels: Mapping[str, Channel]) -> dict[str, str]:
     """Tell each receiver that is left, and return why those weren't reached who weren't.
 
     Earlier releases noted that a channel is left, which all of its receivers are then.
@@ -133,7 +133,7 @@ def _try(state: dict[str, Any], channels: Mapping[str, Channel], now: datetime) 
         whole = left is None or name in left
         receivers = [one for one in channel.receivers if whole or one in left]
         if receivers:
-            failed |= tell(channel, state["notice"], receivers, now)
+            failed |= tell(channel, state["notice"], receivers)
     return failed
 
 

@@ -3,9 +3,10 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -147,6 +148,24 @@ def test_an_alarm_is_told_once_signed_and_with_its_consequences(
         "event", "alarm", "model", "version", "severity", "kind", "summary", "since",
         "raised_on", "where", "follows_from_it", "link",
     }  # fmt: skip
+
+
+def test_a_notice_is_signed_with_the_time_at_which_it_is_sent(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    hook = Hook()
+    hook.status = 503
+    with running(hook) as address:
+        settings = with_hook(clinic, address, tmp_path)
+        run_began = datetime.now(UTC) - timedelta(hours=1)
+        notify(alarms(clinic), settings, run_began)
+        sleep(1.1)
+        notify([], settings, run_began + timedelta(minutes=2))
+    first, again = (int(headers["X-Auscult-Timestamp"]) for headers, _ in hook.told)
+    assert datetime.now(UTC).timestamp() - 60 < first < again
+    for headers, body in hook.told:
+        signed = signature(b"a secret", headers["X-Auscult-Timestamp"], body)
+        assert headers["X-Auscult-Signature"] == signed
 
 
 def test_what_can_not_be_told_waits_on_disk_longer_each_time(
