@@ -7,6 +7,7 @@ learns that those who were treated in time were never at risk.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from django.db.models import Count, Q
@@ -106,17 +107,16 @@ def _reading(figure: Mapping[str, float | None]) -> str:
 def _aged(triggers: RetrainingTriggers, model: str, version: str, now: datetime) -> Iterator[Cause]:
     if triggers.oldest_days is None:
         return
-    first = next(
-        (
-            one.since
-            for one in reversed(tenure.history(model))
-            if (one.alias, one.version) == (CHAMPION, version)
-        ),
-        None,
+    moves = [one for one in tenure.history(model) if one.alias == CHAMPION and one.since <= now]
+    # the newest first: those of its own tenure, which ends where another version was champion
+    own = list(takewhile(lambda one: one.version == version, moves))
+    if not own or (now - own[-1].since).days <= triggers.oldest_days:
+        return
+    since = own[-1].since.date()
+    before = any(one.version == version for one in moves[len(own) :])
+    yield Cause(
+        f"age {version} since {since}" if before else f"age {version}",
+        f"Version {version} has been champion since {since}, for "
+        f"{counted((now - own[-1].since).days, 'day')}; its definition allows "
+        f"{triggers.oldest_days:,}",
     )
-    if first is not None and (now - first).days > triggers.oldest_days:
-        yield Cause(
-            f"age {version}",
-            f"Version {version} has been champion since {first.date()}, for "
-            f"{counted((now - first).days, 'day')}; its definition allows {triggers.oldest_days:,}",
-        )

@@ -120,6 +120,38 @@ def test_a_version_asks_once_it_is_older_than_allowed(clinic: Clinic) -> None:
     assert causes(triggered(), "2", [], [], since + timedelta(days=999)) == []
 
 
+def promote(clinic: Clinic, version: str, now: datetime) -> None:
+    tenure.move_alias(
+        clinic.model, "champion", version, by="paula", because="It passes", evidence={}, now=now
+    )
+
+
+def test_a_version_that_is_no_champion_any_more_has_no_age(clinic: Clinic) -> None:
+    since = datetime(2024, 6, 1, tzinfo=UTC)
+    promote(clinic, "1", since)
+    promote(clinic, "2", since + timedelta(days=100))
+    now = since + timedelta(days=460)
+    assert causes(triggered(), "1", [], [], now) == []
+    assert causes(triggered(), "2", [], [], now) == []
+    (found,) = causes(triggered(), "2", [], [], now + timedelta(days=10))
+    assert "since 2024-09-09, for 370 days" in found.words
+
+
+def test_after_a_roll_back_the_days_in_between_do_not_count(clinic: Clinic) -> None:
+    since = datetime(2024, 6, 1, tzinfo=UTC)
+    promote(clinic, "1", since)
+    (before,) = causes(triggered(), "1", [], [], since + timedelta(days=366))
+    promote(clinic, "2", since + timedelta(days=400))
+    back = since + timedelta(days=500)
+    promote(clinic, "1", back)
+    assert causes(triggered(), "1", [], [], back + timedelta(days=365)) == []
+    promote(clinic, "1", back + timedelta(days=200))
+    (found,) = causes(triggered(), "1", [], [], back + timedelta(days=366))
+    assert "since 2025-10-14, for 366 days" in found.words
+    # what was decided on its tenure before isn't the answer to this one
+    assert found.key != before.key
+
+
 def test_a_definition_without_triggers_asks_nothing(clinic: Clinic) -> None:
     years = [year(2020, STEEP), year(2021, STEEP)]
     assert causes(clinic.definition, "1", [], years, NOW) == []
