@@ -34,6 +34,11 @@ class Edges:
         """Return how many bins the cuts make."""
         return len(self.cuts) + 1
 
+    @cached_property
+    def are_values(self) -> bool:
+        """Whether each bin was made for one value, which is its lower cut."""
+        return len(self.cuts) > 1 and self.cuts[-1] == np.nextafter(self.cuts[-2], np.inf)
+
     def place(self, values: ArrayLike) -> NDArray[np.int64]:
         """Return each value's bin; a value that isn't finite is refused, as missing is counted."""
         return np.searchsorted(self._array, _finite(values), side="right").astype(np.int64)

@@ -14,9 +14,10 @@ from models.definition import Definition
 from models.feature import Feature
 from models.units import accepted_units, convert
 from monitoring.evidence import alarm as evidence_alarm
-from monitoring.evidence.alarm import Size, size_of, words_since
+from monitoring.evidence.alarm import words_since
 from monitoring.evidence.detector import Closing
 from monitoring.evidence.history import History, PastDay
+from monitoring.evidence.size import Median, Size, size_of
 from monitoring.evidence.spans import Span, daily_evidence, spans_of
 from monitoring.evidence.state import Counts, StreamState
 from monitoring.evidence.units import LEAST_ROWS, UnitChange, UnitFinding, recognise_unit
@@ -118,7 +119,7 @@ def describe(
     tail = f"; {words_since(case.size(after), stream.tau)}" if after else ""
     figures = {
         "size": asdict(found.size),
-        "medians": found.medians if found.medians and np.isfinite(found.medians).all() else None,
+        "medians": _lower_ends(found.medians),
         "rows": found.rows,
         "direction": found.direction,
         "through": case.days[-1][0].isoformat(),
@@ -130,6 +131,12 @@ def describe(
     }
     grade, figures["graded"] = ("critical", None) if unit else gravest(case, graded)
     return Described(found.kind, grade, found.onset, f"{found.sentence}{tail}.", figures)
+
+
+def _lower_ends(medians: tuple[Median, Median] | None) -> tuple[float, float] | None:
+    """Return from where the medians before and now lie, None where one lies below all cuts."""
+    ends = (medians[0].low, medians[1].low) if medians else None
+    return ends if ends and np.isfinite(ends).all() else None
 
 
 def _state(case: Case) -> StreamState:

@@ -7,7 +7,7 @@ from django.db import transaction
 from monitoring import chapters
 from monitoring.alarms import RANK
 from monitoring.closing import Job
-from monitoring.evidence.alarm import Size, fits_no_change
+from monitoring.evidence.size import Size, fits_no_change
 from monitoring.heartbeat import version_in_use
 from monitoring.ledger import Ledger, traffic
 from monitoring.mutes import BACK_DAYS
@@ -83,6 +83,7 @@ def is_back(now: Size, raised: Size, tau: float) -> bool:
 
     Few rows fit both, and so are no return.
     """
-    if now.low <= raised.now <= now.high:
+    low, high = now.ends
+    if low <= raised.now <= high:
         return False
     return fits_no_change(now, tau)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from monitoring.evidence.alarm import bin_mask, normal_scores, tail_mask
 from monitoring.evidence.bets import Bet
+from monitoring.evidence.size import bin_mask, normal_scores, tail_mask
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.stream import Stream
 

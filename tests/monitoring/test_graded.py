@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from monitoring import alarms
 from monitoring.alarms import Case, gravest, severity
-from monitoring.evidence.alarm import Size
 from monitoring.evidence.binary import BinaryStream
+from monitoring.evidence.size import Size
 from monitoring.strata import of_its_kind
 from monitoring.streams import DayRows, Seen, Watched, seen_events
 from records.models import Alarm

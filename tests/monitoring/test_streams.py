@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import EvidenceError
 from monitoring.alarms import severity, unit_changes
-from monitoring.evidence.alarm import Size
+from monitoring.evidence.size import Size
 from monitoring.refusals import refusal_group
 from monitoring.streams import DayRows
 from monitoring.validity import validity

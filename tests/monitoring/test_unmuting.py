@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring.console.alarm_pages import Signed, record_review
-from monitoring.evidence.alarm import Size
+from monitoring.evidence.size import Size
 from monitoring.mutes import condition_words, conditions
 from monitoring.unmuting import is_back
 from records import tenure

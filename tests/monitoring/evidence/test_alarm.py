@@ -1,3 +1,4 @@
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -148,7 +149,13 @@ def test_of_two_categories_less_of_one_has_the_form_of_more_of_the_other():
     assert all(three.plain(bet) is bet for bet in three.bets)
 
 
-@pytest.mark.parametrize(("lifted", "told"), [(0.0, ""), (0.5, " (median 0.375, was -0.125)")])
+@pytest.mark.parametrize(
+    ("lifted", "told"),
+    [
+        (0.0, ""),
+        (0.5, " (median between 0.375 and 0.625, was between -0.125 and 0.125)"),
+    ],
+)
 def test_medians_are_told_only_where_they_differ(lifted, told):
     rng = np.random.default_rng(6)
     stream = NumericStream("its share", Edges(tuple(np.arange(-2.125, 2.5, 0.25).tolist())))
@@ -163,6 +170,25 @@ def test_medians_are_told_only_where_they_differ(lifted, told):
     alarm = describe(stream, closing, history)
     assert alarm.medians is not None
     assert f"SD{told}, since" in alarm.sentence
+
+
+@pytest.mark.parametrize(
+    ("lifted", "told"),
+    [
+        (25, r"sodium runs higher by more than (2\.\d|3\.[0-3])\d SD \(median above 15\d"),
+        (-30, r"sodium runs lower by more than (2\.\d|3\.[0-3])\d SD \(median below 12\d"),
+    ],
+)
+def test_a_shift_beyond_all_that_was_before_is_told_from_below_alone(lifted, told):
+    rng = np.random.default_rng(8)
+    stream = NumericStream("sodium", edges_from(rng.normal(139, 4, size=4_000)), 0.1)
+    closing, history = first_alarm(
+        stream,
+        rng.normal(139, 4, size=20_000),
+        lambda faulty: rng.normal(139 + (lifted if faulty else 0), 4, size=80),
+        5,
+    )
+    assert re.match(told, describe(stream, closing, history).sentence)
 
 
 def test_stray_high_values_are_called_tails_or_their_unit():
