@@ -98,15 +98,24 @@ def last_day(alarm: Alarm, through: date) -> date:
     return min(through, until - timedelta(days=1)) if until else through
 
 
-def changed_days(alarm: Alarm, through: date) -> list[tuple[date, date]]:
-    """Return the first and last day of each span, through a day, in which its change was there."""
+def changed_spans(alarm: Alarm, through: date) -> list[tuple[date, date]]:
+    """Return the first and last day of each span, through a day, in which its change was there.
+
+    There is none where the change began later.
+    """
     last = last_day(alarm, through)
     spans = alarm.details.get("spans") or [[(alarm.since or alarm.raised_on).isoformat(), None]]
     found = [
         (date.fromisoformat(first), min(last, date.fromisoformat(until)) if until else last)
         for first, until in spans
     ]
-    return [one for one in found if one[0] <= last] or [(last, last)]
+    return [one for one in found if one[0] <= last]
+
+
+def changed_days(alarm: Alarm, through: date) -> list[tuple[date, date]]:
+    """Return the spans of a change through a day, that day alone where it had none by then."""
+    last = last_day(alarm, through)
+    return changed_spans(alarm, through) or [(last, last)]
 
 
 def changed_through(alarm: Alarm, through: date) -> date:

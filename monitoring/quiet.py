@@ -28,7 +28,7 @@ def unquiet_days(model: str, version: str, stream: str, first: date, last: date)
     found: set[date] = set()
     for alarm in Alarm.objects.filter(confirmed, model=model, version=version).distinct():
         if _holds(alarm.stream, stream) or _holds(stream, alarm.stream):
-            for start, end in chapters.changed_days(alarm, _seen_through(alarm, last)):
+            for start, end in chapters.changed_spans(alarm, _seen_through(alarm, last)):
                 found |= set(_days(max(start, first), min(end, last)))
     return found
 

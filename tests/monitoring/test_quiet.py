@@ -69,3 +69,33 @@ def test_quiet_days_are_those_without_an_open_alarm_or_a_fault(
     left = [(date(2024, 3, 5), date(2024, 3, 9)), (until + timedelta(days=1), last)]
     expected = left if decision else left[:1]
     assert quiet_spans(first, last, found) == (expected if unquiet else [(first, last)])
+
+
+def test_an_alarm_leaves_the_days_before_its_change_quiet(clinic: Clinic) -> None:
+    first, last = date(2024, 3, 1), date(2024, 3, 9)
+    Alarm.objects.create(
+        model=clinic.model,
+        version="1",
+        stream=MISSING,
+        raised_on=date(2024, 3, 12),
+        since=date(2024, 3, 10),
+        recorded_at=NOW,
+        details={"spans": [["2024-03-10", None]], "through": "2024-03-20"},
+    )
+    assert unquiet_days(clinic.model, "1", MISSING, first, last) == set()
+    assert unquiet_days(clinic.model, "1", MISSING, first, date(2024, 3, 10)) == {date(2024, 3, 10)}
+
+
+def test_an_alarm_is_compared_with_all_days_before_its_own(clinic: Clinic) -> None:
+    for step in range(30):
+        day = FIRST + timedelta(days=step)
+        change = {"change": without_creatinine(0.9)} if day >= FAULT else {}
+        clinic.record(day, 40, site="north", **change)
+        clinic.record(day, 40, site="south")
+    clinic.watch(FIRST + timedelta(days=29))
+    alarm = Alarm.objects.get(stream=MISSING)
+    assert alarm.since == FAULT
+    where = alarm.details["where"]
+    assert (where["earlier"], where["left_out"]) == (FIRST.isoformat(), [])
+    (site,) = (one for one in where["dimensions"] if one["dimension"] == "site")
+    assert sum(one["rows"] for one in site["groups"]) == 80 * 5
