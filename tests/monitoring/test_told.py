@@ -112,7 +112,8 @@ def test_what_a_run_listed_and_did_not_live_to_tell_is_told_by_the_next(
     assert (notice["listed_at"], notice["raised_on"]) == (NOW.isoformat(), NOW.date().isoformat())
     assert notice["summary"].startswith(f"{found.predictions} predictions used results")
     assert (
-        f"the band of {found.band_changes} changes, and {found.unscored} have" in notice["summary"]
+        f"the band of {found.band_changes} changes, and {found.unscored} without"
+        in notice["summary"]
     )
 
 
