@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from auscult.database import close_connections, in_words
 from auscult.screen import Step
-from models.amounts import counted
 from models.errors import AuscultError
 from records.settings import Settings
 
@@ -126,12 +125,7 @@ def _list_affected(registered: "RegisteredVersion", artefact: Path, now: datetim
     if not unlisted(registered.name):
         return
     model = RiskModel.load(artefact, version=registered.version, digest=registered.artefact_digest)
-    listed = list_affected(model, now)
-    sys.stderr.write(
-        f"auscult: withdrew {counted(listed.predictions, 'prediction')} that used corrected "
-        f"results; the band of {listed.band_changes:,} changes, and {listed.unscored:,} without a "
-        "new risk\n"
-    )
+    sys.stderr.write(f"auscult: {list_affected(model, now).words}\n")
 
 
 def parse_interval(text: str) -> timedelta:

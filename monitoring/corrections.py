@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
+from models.amounts import counted
 from models.basis import read_basis
 from models.corrections import Correction, check_correction, contradictions
 from models.definition import Definition
@@ -41,6 +42,16 @@ class Listed:
     predictions: int
     band_changes: int
     unscored: int = 0
+
+    @property
+    def words(self) -> str:
+        """Say how many were withdrawn, and of how many the risk would be in another band."""
+        were = "was" if self.predictions == 1 else "were"
+        return (
+            f"{counted(self.predictions, 'prediction')} used results that were corrected or "
+            f"entered in error, and {were} withdrawn: {self.band_changes:,} with another band, "
+            f"{self.unscored:,} without a new risk"
+        )
 
 
 def read_file(path: Path, definition: Definition, now: datetime) -> list[Correction]:

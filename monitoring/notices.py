@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.amounts import counted
 from monitoring.alarms import OPEN_STATES, RANK, by_cause, where_words
 from monitoring.channels import open_channels
 from monitoring.corrections import Listed, open_listings
@@ -91,7 +90,6 @@ def affected_notice(
 ) -> dict[str, Any]:
     """Return what is told of predictions that were withdrawn, as JSON may hold it."""
     base = (settings.console_url or "").rstrip("/")
-    were = "was" if listed.predictions == 1 else "were"
     return {
         "event": "predictions.withdrawn",
         "alarm": None,
@@ -100,9 +98,7 @@ def affected_notice(
         "version": version,
         "severity": "critical" if listed.band_changes or listed.unscored else "warning",
         "kind": "corrected sources",
-        "summary": f"{counted(listed.predictions, 'prediction')} used results that were corrected "
-        f"or entered in error, and {were} withdrawn; the band of {listed.band_changes:,} changes, "
-        f"and {listed.unscored:,} without a new risk.",
+        "summary": f"{listed.words}.",
         "since": None,
         "raised_on": listed_at.date().isoformat(),
         "where": [],

@@ -319,7 +319,7 @@ def test_a_prediction_on_a_corrected_result_is_withdrawn_by_the_next_run(story, 
     said = story.run("corrections", "readmission_week", path.name, "--by", "lena")
     assert "Recorded 2 corrections; 0 known already." in said
     assert "No recorded prediction names observation/s17: look whether the name is right." in said
-    assert "withdrew 1 prediction that used corrected" in story.run("monitor", "readmission_week")
+    assert "1 prediction used results" in story.run("monitor", "readmission_week")
     read = served.get(f"/fhir/RiskAssessment/{answer['id']}").json()
     assert read["status"] == "entered-in-error"
     assert "probabilityDecimal" not in json.dumps(read)

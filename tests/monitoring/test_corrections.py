@@ -293,7 +293,7 @@ def test_other_columns_are_refused(clinic: Clinic, tmp_path: Path) -> None:
 def test_the_notice_of_one_prediction_speaks_of_one(clinic: Clinic) -> None:
     notice = affected_notice(Listed(1, 1, 0, 1), clinic.model, "1", clinic.settings, NOW)
     assert notice["summary"].startswith("1 prediction used results that were corrected or entered")
-    assert "in error, and was withdrawn; the band of 0 changes" in notice["summary"]
+    assert "in error, and was withdrawn: 0 with another band, 1 without" in notice["summary"]
 
 
 def test_the_notice_names_no_prediction_and_no_source(clinic: Clinic) -> None:

@@ -111,10 +111,7 @@ def test_what_a_run_listed_and_did_not_live_to_tell_is_told_by_the_next(
     notice = json.loads(body)
     assert (notice["listed_at"], notice["raised_on"]) == (NOW.isoformat(), NOW.date().isoformat())
     assert notice["summary"].startswith(f"{found.predictions} predictions used results")
-    assert (
-        f"the band of {found.band_changes} changes, and {found.unscored} without"
-        in notice["summary"]
-    )
+    assert notice["summary"] == f"{found.words}."
 
 
 def test_withdrawn_predictions_that_somebody_has_seen_to_are_not_told(
