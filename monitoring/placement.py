@@ -164,9 +164,14 @@ def _joined(parts: Sequence[Part], found: Apportioned, figure: Figure) -> tuple[
     now = _weighted([(part.now, part.rows) for part in parts])
     before = _weighted([(part.before, part.rows_before) for part in parts])
     return (
-        "no requests" if now is None else figure(now, found.usual),
+        "no requests" if now is None else _now(figure(now, found.usual), parts),
         "" if before is None else f" ({figure(before, found.usual)} in earlier requests)",
     )
+
+
+def _now(figure: str, parts: Sequence[Part]) -> str:
+    """Word a figure of today's rows, which is the least one where they lie beyond all cuts."""
+    return f"beyond {figure}" if any(part.beyond for part in parts) else figure
 
 
 def _weighted(means: Sequence[tuple[float | None, int]]) -> float | None:
@@ -182,7 +187,7 @@ def _shown(part: Part, found: Apportioned, figure: Figure) -> dict[str, Any]:
     return {
         "name": part.group,
         "rows": part.rows,
-        "now": "none now" if part.now is None else figure(part.now, found.usual),
+        "now": "none now" if part.now is None else _now(figure(part.now, found.usual), [part]),
         "before": before,
         "share": _whole(part.share),
         "interval": f"{_whole(part.low)} to {_whole(part.high)}",

@@ -18,7 +18,13 @@ from django.db.models import Count, Q, QuerySet
 from monitoring import chapters
 from monitoring.alarms import Case
 from monitoring.cases import EARLIER, Cases
-from monitoring.evidence.apportion import Apportioned, apportion, bin_scores
+from monitoring.evidence.apportion import (
+    Apportioned,
+    apportion,
+    as_fitted,
+    bin_scores,
+    fitted_score,
+)
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.units import UnitChange
 from monitoring.grouping import OTHERS, Grouping, dimensions_of, named_wards
@@ -74,8 +80,10 @@ class Whereabouts:
             groups, past = _merged(now[name], before.get(name, {}))
             known = sorted({*groups, *past})
             found = apportion(scores, groups, past, case.before) if len(known) > 1 else None
-            told = found if unit or not found else as_told(found, alarm.details["size"])
-            said = placed(name, known, told, bet, began[name], looks_like, over=over)
+            if found and not unit:
+                found = as_fitted(found, bet, groups, past, case.before)
+                found = as_told(found, alarm.details["size"])
+            said = placed(name, known, found, bet, began[name], looks_like, over=over)
             dimensions.append(said.to_dict())
         return {
             "looks_like": looks_like,
@@ -192,9 +200,13 @@ class Whereabouts:
         if not counts.any():
             return "none"
         bet = case.watched.stream.bets[case.bet]
-        usual = float((scores * case.before).sum() / case.before.sum())
-        mean = float((scores * counts).sum() / counts.sum())
-        return f"{figure_of(bet)(mean, usual)} of {counts.sum():,}"
+        if bet.family in ("location", "scale"):
+            usual = fitted_score(bet, case.before, case.before)[0]
+            mean, beyond = fitted_score(bet, case.before, counts)
+        else:
+            usual = float((scores * case.before).sum() / case.before.sum())
+            mean, beyond = float((scores * counts).sum() / counts.sum()), False
+        return f"{'beyond ' if beyond else ''}{figure_of(bet)(mean, usual)} of {counts.sum():,}"
 
 
 def as_told(found: Apportioned, size: Mapping[str, Any]) -> Apportioned:

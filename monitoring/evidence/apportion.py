@@ -6,13 +6,13 @@ A group that wasn't there before adds all that it differs by.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
 
 from monitoring.evidence.bets import Bet
-from monitoring.evidence.size import bin_mask, normal_scores, tail_mask
+from monitoring.evidence.size import bin_mask, normal_scores, shift_of, spread_of, tail_mask
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.stream import Stream
 
@@ -24,7 +24,8 @@ LEAST_ROWS_BEFORE, LEAST_ERRORS = 200, 3.0
 class Part:
     """What one group adds to a change; `share` of it, with an interval for all groups together.
 
-    `now` and `before` are the mean score of its rows, None where it had none.
+    `now` and `before` are the mean score of its rows, None where it had none; `beyond` says that
+    most rows now lie beyond all cuts, so that `now` is the least that it may be.
     """
 
     group: str
@@ -35,6 +36,7 @@ class Part:
     share: float
     low: float
     high: float
+    beyond: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -136,6 +138,47 @@ def _divided(
         )
         for at, group in enumerate(groups)
     )
+
+
+def as_fitted(
+    found: Apportioned,
+    bet: Bet,
+    now: Mapping[str, Counts],
+    before: Mapping[str, Counts],
+    reference: Counts,
+) -> Apportioned:
+    """Return a division of a shift or spread whose figures are told as an alarm's size is.
+
+    A mean of scores counts rows in the outermost bins as if they lay just beyond the cuts.
+    """
+    if bet.family not in ("location", "scale"):
+        return found
+
+    def score(counts: Counts | None) -> tuple[float | None, bool]:
+        if counts is None or not counts.any():
+            return None, False
+        return fitted_score(bet, reference, counts)
+
+    parts = []
+    for part in found.parts:
+        told, beyond = score(now.get(part.group))
+        earlier = None if part.before is None else score(before.get(part.group))[0]
+        parts.append(replace(part, now=told, before=earlier, beyond=beyond))
+    usual = reference if found.by_reference else sum(before.values(), np.zeros_like(reference))
+    return replace(found, parts=tuple(parts), usual=fitted_score(bet, reference, usual)[0])
+
+
+def fitted_score(bet: Bet, reference: Counts, counts: Counts) -> tuple[float, bool]:
+    """Return the mean score of rows by the shift and spread fitted to their bins.
+
+    Beside it is whether that is the least it may be. Bets are on a shift or a spread.
+    """
+    shift = shift_of(reference, counts)
+    if bet.family == "location":
+        return shift.now, shift.bound is not None
+    spread = spread_of(reference, counts)
+    ratio = spread.now if spread.scale == "ratio of SDs" else 1.0
+    return ratio**2 + shift.now**2, shift.bound is not None
 
 
 def _mean(scores: Floats, counts: Counts) -> float:

@@ -74,14 +74,22 @@ def size_of(stream: Stream, bet: Bet, before: Counts, now: Counts) -> Size:
         return _share(before, now, bin_mask(stream, bet))
     if bet.family == "tail" and bet.tail_mass is not None:
         return _share(before, now, tail_mask(bet, before))
+    return shift_of(before, now) if bet.family == "location" else spread_of(before, now)
+
+
+def shift_of(before: Counts, now: Counts) -> Size:
+    """Return how many SDs higher rows are than those before; both [strata, bins]."""
     found = grouped(before, now)
-    beyond = _beyond(found)
-    if beyond is not None:
-        return beyond
-    mean, spread = _moments(normal_scores(before), now)
-    if bet.family == "location":
-        return _shift(found, mean, spread)
-    return _spread(found, mean, spread)
+    return _beyond(found) or _shift(found, *_moments(normal_scores(before), now))
+
+
+def spread_of(before: Counts, now: Counts) -> Size:
+    """Return how many times as wide rows are as those before, or their shift if that can't be told.
+
+    Counts are [strata, bins].
+    """
+    found = grouped(before, now)
+    return _beyond(found) or _spread(found, *_moments(normal_scores(before), now))
 
 
 def _beyond(found: Grouped) -> Size | None:

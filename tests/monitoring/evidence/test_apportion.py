@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.edges import Edges
-from monitoring.evidence.apportion import LEAST_ROWS_BEFORE, apportion, bin_scores
+from models.edges import Edges, edges_from
+from monitoring.evidence.apportion import LEAST_ROWS_BEFORE, apportion, as_fitted, bin_scores
 from monitoring.evidence.binary import BinaryStream
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts
+from monitoring.placement import placed
 
 MISSING = np.array([[0.0, 1.0], [0.0, 1.0]])
 REFERENCE = np.array([[850, 150], [340, 60]])
@@ -149,3 +150,38 @@ def test_scores_are_of_the_kind_that_led() -> None:
     assert np.all(np.diff(location, axis=1) > 0)
     assert by_family["scale"] == pytest.approx((location - location.mean()) ** 2, abs=0.02)
     assert set(np.unique(by_family["tail"])) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("family", "ratio", "lifted", "told", "beyond"),
+    [
+        ("scale", 2.5, 0.0, 2.5, False),
+        ("location", 1.0, 2.5, 2.5, False),
+        ("location", 1.0, 8.0, 3.0, True),
+    ],
+)
+def test_groups_are_told_by_the_shift_and_spread_that_made_their_bins(
+    family: str, ratio: float, lifted: float, told: float, beyond: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    stream = NumericStream("sodium", edges_from(rng.normal(size=4_000)))
+    bet = next(one for one in stream.bets if one.family == family)
+
+    def drawn(rows: int, place: float = 0.0, spread: float = 1.0) -> Counts:
+        return stream.count(rng.normal(place, spread, size=rows))[None, :]
+
+    reference = drawn(20_000)
+    now = {"x": drawn(2_000, lifted, ratio), "y": drawn(2_000)}
+    before = {"x": drawn(5_000), "y": drawn(5_000)}
+    found = apportion(bin_scores(stream, bet, reference), now, before, reference)
+    assert found is not None
+    x, y = as_fitted(found, bet, now, before, reference).parts
+    assert (x.share, y.share) == tuple(one.share for one in found.parts)
+    assert (x.beyond, y.beyond) == (beyond, False)
+    for part, one in ((x, told), (y, 0.0 if family == "location" else 1.0)):
+        assert part.now is not None
+        found_now = part.now if family == "location" else part.now**0.5
+        assert found_now == pytest.approx(one, abs=0.35 if beyond else 0.1)
+    assert placed("site", ["x", "y"], found, bet, {}).verdict == "sits"
+    words = placed("site", ["x", "y"], as_fitted(found, bet, now, before, reference), bet, {}).words
+    assert (": beyond +" in words) is beyond
