@@ -72,6 +72,7 @@ def record_file(
         "known_already": found.known_already,
         "after_horizon": found.after_horizon,
         "without_prediction": found.without_prediction,
+        "taken_back": found.taken_back,
     }
     audit.note("outcomes.file", client.name, details, moment)
     return found

@@ -32,7 +32,8 @@ class OutcomeFile:
 
     `after_horizon` counts its events that count as none, being dated after the horizon of every
     prediction that they are about; `without_prediction` its reports on patients for whom no
-    prediction of the model was made before.
+    prediction of the model was made before; `taken_back` the events of patients reported before
+    that it says weren't.
     """
 
     rows: tuple[OutcomeRow, ...]
@@ -40,6 +41,7 @@ class OutcomeFile:
     digest: str
     after_horizon: int
     without_prediction: int
+    taken_back: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Reader:
             more = len(faults) - MOST_FAULTS
             told = "; ".join(faults[:MOST_FAULTS]) + (f"; {more} more" if more > 0 else "")
             raise RecordError(f"{path.name}: nothing was recorded: {told}")
-        new = not_in_force(self.model, self.is_test, reports)
+        new = not_in_force(self.model, self.is_test, reports, self.horizon)
         rows = tuple(
             OutcomeRow(
                 prediction=report.prediction,
@@ -79,10 +81,11 @@ class Reader:
                 client=self.client,
                 is_test=self.is_test,
             )
-            for report in new
+            for report in new.reports
         )
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return OutcomeFile(rows, len(reports) - len(rows), digest, *self._joined(reports))
+        known = len(reports) - len(rows)
+        return OutcomeFile(rows, known, digest, *self._joined(reports), new.taken_back)
 
     def _report(self, number: int, row: dict[str, str], faults: list[str]) -> Report | None:
         try:

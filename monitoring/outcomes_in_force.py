@@ -1,21 +1,26 @@
 """Which reports of a file of outcomes say something else than what holds, and which of it can't be.
 
-Of the reports that name a prediction the one recorded last holds, whatever time it is of; of those
-that name a patient, the last of each time.
+Of the reports that name a prediction the one recorded last holds, whatever time it is of. Those
+that name a patient hold beside each other, but for an event that a later report takes back by
+saying that there was none within the same horizon (see `records.follow_up.Reports.within`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from records.models import Outcome
 
 AT_ONCE = 500
 Row = TypeVar("Row")
+# when the event was or follow-up ended, and whether there was one; and this as it was recorded when
 Told = tuple[datetime, bool]
+Recorded = tuple[datetime, Told]
 
 
 @dataclass(frozen=True)
@@ -52,27 +57,90 @@ def contradictions(reports: Sequence[Report]) -> Iterator[str]:
                 )
 
 
-def not_in_force(model: str, is_test: bool, reports: Sequence[Report]) -> list[Report]:
-    """Return the reports that aren't in force already, each once, in the order of their times.
+@dataclass(frozen=True)
+class New:
+    """What a file says that doesn't hold yet, in the order in which it is to be recorded.
 
-    What a prediction's last report says is in force where the one recorded last says the same;
-    the others of the file are then known with it. One that was contradicted since is recorded anew.
+    `taken_back` counts the events of patients that were reported before and hold no longer.
+    """
+
+    reports: tuple[Report, ...]
+    taken_back: int
+
+
+def not_in_force(model: str, is_test: bool, reports: Sequence[Report], horizon: timedelta) -> New:
+    """Return the reports that aren't in force already, each once.
+
+    What a prediction's last report says is in force where the one recorded last says the same; the
+    others of the file are then known with it. What is said of a patient is in force until something
+    that contradicts it is recorded. Those without an event come first, since of one patient a later
+    report of none within a horizon takes an event back, and rows of one file aren't later.
     """
     new: list[Report] = []
-    named = [one for one in reports if one.prediction is not None]
-    for part in parts(list(_by_subject(named))):
-        found = _of_predictions(model, is_test, part)
-        for about in part:
-            ordered = sorted(set(about), key=lambda one: one.told)
-            recorded = found.get(ordered[-1].prediction, [])
-            if not recorded or recorded[-1] != ordered[-1].told:
-                new += [one for one in ordered[:-1] if one.told not in recorded]
-                new.append(ordered[-1])
-    others = list(dict.fromkeys(one for one in reports if one.prediction is None))
-    for group in parts(others):
-        latest = _of_patients(model, is_test, group)
-        new += [one for one in group if latest.get((one.patient, one.known_at)) != one.happened]
-    return sorted(new, key=lambda one: (one.known_at, one.number))
+    taken_back = 0
+    recorded = _recorded(Outcome.objects.filter(model=model, is_test=is_test), reports)
+    for about in _by_subject(reports):
+        once = sorted(set(about), key=lambda one: one.told)
+        told = recorded.get(once[0].prediction or once[0].patient, [])
+        if once[0].prediction is None:
+            chosen = new_of_a_patient(once, told, horizon)
+            taken_back += _taken_back(chosen, told, horizon)
+        else:
+            chosen = _of_prediction(once, told)
+        new += chosen
+    new.sort(key=lambda one: (one.happened, one.known_at, one.number))
+    return New(tuple(new), taken_back)
+
+
+def _of_prediction(about: Sequence[Report], told: Sequence[Recorded]) -> list[Report]:
+    """Return what is new of a prediction's reports, in order of time, nothing if the last holds."""
+    *others, last = about
+    said = [one for _, one in told]
+    if said and said[-1] == last.told:
+        return []
+    return [*(one for one in others if one.told not in said), last]
+
+
+def new_of_a_patient(
+    about: Sequence[Report], told: Sequence[Recorded], horizon: timedelta
+) -> list[Report]:
+    """Return what is new of a patient's reports, with the events that these would take back."""
+    own = {one.told for one in about if one.happened}
+    new = [one for one in about if not _is_in_force(one.told, told, horizon, besides=own)]
+    denied = (
+        one
+        for one in about
+        if one not in new and any(_denies(other.told, one.told, horizon) for other in new)
+    )
+    return [*new, *denied]
+
+
+def _is_in_force(
+    one: Told, told: Sequence[Recorded], horizon: timedelta, besides: Set[Told] = frozenset()
+) -> bool:
+    """Whether a report on a patient was recorded, and nothing since that takes it back.
+
+    Events `besides` it, of its own file, aren't held against follow-up that ends after them.
+    """
+    when = [at for at, other in told if other == one]
+    since = (other for at, other in told if when and at > when[-1])
+    return bool(when) and not any(
+        _denies(other, one, horizon) or (other not in besides and _denies(one, other, horizon))
+        for other in since
+    )
+
+
+def _taken_back(new: Sequence[Report], told: Sequence[Recorded], horizon: timedelta) -> int:
+    """Count the events that were told of a patient and that new reports deny."""
+    said = {one.told for one in new}
+    events = {one for _, one in told if one not in said and _is_in_force(one, told, horizon)}
+    return sum(any(_denies(one, event, horizon) for one in said) for event in events)
+
+
+def _denies(none: Told, event: Told, horizon: timedelta) -> bool:
+    """Whether one says that there was no event, by a time within a horizon that has the other's."""
+    (until, no), (at, did) = none, event
+    return did and not no and at <= until <= at + horizon
 
 
 def parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -88,32 +156,22 @@ def _by_subject(reports: Iterable[Report]) -> Iterable[list[Report]]:
     return found.values()
 
 
-def _of_predictions(
-    model: str, is_test: bool, reports: Iterable[Sequence[Report]]
-) -> dict[UUID | None, list[Told]]:
-    """Return all that was told of some predictions, the last of each at the end."""
-    rows = Outcome.objects.filter(
-        model=model, is_test=is_test, prediction__in=[about[0].prediction for about in reports]
-    )
-    found: dict[UUID | None, list[Told]] = {}
-    columns = ("prediction_id", "known_at", "happened")
-    for prediction, *told in rows.order_by("reported_at", "pk").values_list(*columns):
-        found.setdefault(prediction, []).append((told[0], told[1]))
+def _recorded(
+    outcomes: QuerySet[Outcome], reports: Sequence[Report]
+) -> dict[UUID | str, list[Recorded]]:
+    """Return all that was told of some reports' predictions and patients, of each in its order."""
+    found: dict[UUID | str, list[Recorded]] = {one.prediction or one.patient: [] for one in reports}
+    named = [one for one in found if isinstance(one, UUID)]
+    # no index has reports by patient, so that these are read once
+    several = [outcomes.filter(prediction__in=part) for part in parts(named)]
+    if len(named) < len(found):
+        several.append(outcomes.filter(prediction=None))
+    columns = ("prediction_id", "patient", "reported_at", "known_at", "happened")
+    for chosen in several:
+        for key, patient, at, *told in chosen.values_list(*columns).order_by("pk").iterator():
+            about = found.get(key or patient)
+            if about is not None:
+                about.append((at, (told[0], told[1])))
+    for about in found.values():
+        about.sort(key=lambda one: one[0])
     return found
-
-
-def _of_patients(
-    model: str, is_test: bool, reports: Iterable[Report]
-) -> dict[tuple[str, datetime], bool]:
-    """Return what was told last of each patient and time."""
-    rows = Outcome.objects.filter(
-        model=model,
-        is_test=is_test,
-        prediction=None,
-        known_at__in={one.known_at for one in reports},
-    )
-    columns = ("patient", "known_at", "happened")
-    return {
-        (patient, known_at): happened
-        for patient, known_at, happened in rows.order_by("reported_at", "pk").values_list(*columns)
-    }

@@ -45,6 +45,13 @@ def outcomes(
     new, known, late = len(found.rows), found.known_already, found.after_horizon
     lone = found.without_prediction
     out.print(f"Recorded {counted(new, 'outcome')}; {known:,} known already.")
+    if found.taken_back:
+        out.print(
+            f"Bear in mind: {counted(found.taken_back, 'event')} that had been reported by patient "
+            "no longer count, since the file says that there was none until a time after, within "
+            "the horizon. Where they did happen, report them again; their file has to be recorded "
+            "after this one, or as one with it."
+        )
     if lone:
         out.print(
             f"Bear in mind: {counted(lone, 'outcome')} of the file joined no prediction, as {name} "

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -13,6 +14,7 @@ from pyarrow import parquet
 from models.errors import RecordError, SettingsError
 from monitoring.outcome_file import OutcomeFile, Reader, record_outcomes
 from records.clients import create_client
+from records.follow_up import follow_up
 from records.home import init_home
 from records.models import AuditEvent, Outcome, Prediction
 from records.pseudonym import Pseudonymiser
@@ -55,9 +57,9 @@ def test_outcomes_by_prediction_and_by_patient_are_recorded_once(
     found = read(clinic, text, tmp_path)
     assert len(found.rows) == 3
     record(clinic, found)
-    rows = Outcome.objects.order_by("pk").values_list("prediction", "patient", "happened")
+    rows = Outcome.objects.values_list("prediction", "patient", "happened")
     patient = PEOPLE.pseudonym("urn:clinic", "123")
-    assert list(rows) == [(first.pk, "", True), (None, patient, False), (second.pk, "", False)]
+    assert set(rows) == {(first.pk, "", True), (None, patient, False), (second.pk, "", False)}
     assert set(Outcome.objects.values_list("known_at", flat=True)) == {
         datetime(2024, 4, 1, 8, tzinfo=UTC)
     }
@@ -138,6 +140,55 @@ def test_rows_that_contradict_each_other_are_refused_whatever_their_order(
         text = "prediction_id,patient_id,happened,known_at\n" + "\n".join(rows)
         with pytest.raises(RecordError, match="rows 1 and 2 contradict each other"):
             read(clinic, text.format(id=made.pk), tmp_path)
+
+
+def told_of(clinic: Clinic, made: Prediction) -> bool:
+    found = follow_up(clinic.model, HORIZON).of(made.pk, made.patient, made.predicted_at)
+    assert found is not None
+    return found[1]
+
+
+def of_a_patient(clinic: Clinic) -> Prediction:
+    (made,) = clinic.record(FIRST, 1, patient=PEOPLE.pseudonym("urn:clinic", "123"))
+    return made
+
+
+HEAD = "patient_id,happened,known_at\n"
+EVENT = "123,true,2024-02-01T08:00:00Z\n"
+NONE_AFTER = "123,false,2024-03-01T08:00:00Z\n"
+
+
+def test_what_is_taken_back_by_patient_and_told_again_holds_each_time(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    made = of_a_patient(clinic)
+    path = tmp_path / "outcomes.csv"
+    for minutes, (text, holds) in enumerate(((EVENT, True), (NONE_AFTER, False)) * 2):
+        path.write_text(HEAD + text)
+        later = replace(reader(clinic), now=NOW + timedelta(minutes=minutes))
+        found = later.read(path)
+        assert len(found.rows) == 1
+        record(clinic, found)
+        assert told_of(clinic, made) is holds
+        assert later.read(path).rows == ()
+
+
+def test_events_that_a_file_takes_back_are_counted(clinic: Clinic, tmp_path: Path) -> None:
+    of_a_patient(clinic)
+    record(clinic, read(clinic, HEAD + EVENT, tmp_path))
+    assert read(clinic, HEAD + NONE_AFTER, tmp_path).taken_back == 1
+    assert read(clinic, HEAD + EVENT + NONE_AFTER, tmp_path).taken_back == 0
+
+
+def test_the_end_of_follow_up_in_the_file_of_an_event_leaves_it_one(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    made = of_a_patient(clinic)
+    record(clinic, read(clinic, HEAD + EVENT, tmp_path))
+    for text in (EVENT + NONE_AFTER, NONE_AFTER + EVENT):
+        record(clinic, read(clinic, HEAD + text, tmp_path))
+        assert told_of(clinic, made)
+        assert read(clinic, HEAD + text, tmp_path).rows == ()
 
 
 def test_a_patients_events_of_several_times_contradict_nothing(
