@@ -1,6 +1,7 @@
 """Every setting of Auscult, typed, read once at the edges; a wrong value stops the start."""
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from models.misfit import faults_in_words, nearest
 
 PREFIX = "AUSCULT_"
 Url = str
+_ADDRESS = re.compile(r"[^\s@,;:<>]+@[^\s@,;:<>]+")
 
 # what the project's own tests read beside the settings
 _OF_TESTS = (f"{PREFIX}TEST_", f"{PREFIX}REQUIRE_")
@@ -96,6 +98,16 @@ class Settings(BaseSettings):
                     f"{origin!r} is no origin; write https://host or https://host:port"
                 )
         return origins
+
+    @field_validator("mail_to")
+    @classmethod
+    def _are_addresses(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
+        for one in recipients:
+            if not _ADDRESS.fullmatch(one):
+                raise ValueError(
+                    f"{one!r} is no address; write name@host, and spaces between several"
+                )
+        return recipients
 
     @cached_property
     def root(self) -> Path:

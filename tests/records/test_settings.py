@@ -27,6 +27,9 @@ _NO_OVERRIDE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowne
         ("AUSCULT_REQUEST_TIMEOUT_S", "-1", "must be more than 0, not '-1'"),
         ("AUSCULT_DATABASE_URL", "mysql://a:secret@b/c", "must begin with sqlite:///"),
         ("AUSCULT_CORS_ORIGINS", "https://a/b", "'https://a/b' is no origin"),
+        ("AUSCULT_MAIL_TO", "a@x.org,b@x.org", "'a@x.org,b@x.org' is no address"),
+        ("AUSCULT_MAIL_TO", "a@x.org; b@x.org", "'a@x.org;' is no address"),
+        ("AUSCULT_MAIL_TO", "a@x.org nobody", "'nobody' is no address"),
     ],
 )
 def test_a_setting_that_is_wrong_or_none_stops_the_start_by_name(
