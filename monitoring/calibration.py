@@ -16,6 +16,7 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
 from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
+from monitoring.restated import Restated
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
@@ -30,17 +31,32 @@ BETS = OutcomeBets(
 )
 
 
-def sentence(direction: str, seen: Shares, later: Shares | None) -> str:
+def sentence(
+    direction: str, seen: Shares, later: Shares | None, restated: Restated | None = None
+) -> str:
     """Say what is seen."""
+    by = ", as reported when this was raised" if restated else ""
     words = (
-        f"Risks are {direction}: {seen.interval} of {seen.rows:,} predictions {seen.days} were "
+        f"Risks are {direction}{by}: {seen.interval} of {seen.rows:,} predictions {seen.days} were "
         f"events, {100 * seen.expected:.1f} % were expected."
     )
+    if restated:
+        words = f"{words} {_as_reported_now(restated)}"
     if later is None:
         return words
     return (
         f"{words} Of the {later.rows:,} after that, {later.days}, {later.interval} were, and "
         f"{100 * later.expected:.1f} % were expected."
+    )
+
+
+def _as_reported_now(restated: Restated) -> str:
+    now = restated.now
+    if now is None:
+        return f"As reported now, none of these days can be weighed{restated.rest}{restated.end}"
+    return (
+        f"As reported now, {now.interval} of {now.rows:,} predictions of these days{restated.rest} "
+        f"were, {100 * now.expected:.1f} % were expected{restated.end}"
     )
 
 

@@ -20,6 +20,7 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
 from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
+from monitoring.restated import Restated
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -59,18 +60,36 @@ class Pairs:
         return np.asarray(self.known.all(axis=1) & differ, dtype=np.bool_)
 
 
-def sentence(direction: str, seen: Shares, later: Shares | None) -> str:
+def sentence(
+    direction: str, seen: Shares, later: Shares | None, restated: Restated | None = None
+) -> str:
     """Say what is seen."""
+    by = ", as reported when this was raised" if restated else ""
     words = (
-        f"Risks tell patients apart {direction} than they claim: of {seen.rows:,} pairs "
+        f"Risks tell patients apart {direction} than they claim{by}: of {seen.rows:,} pairs "
         f"{seen.days} in which one had the event, it had the higher risk in {seen.interval}, "
         f"{100 * seen.expected:.1f} % were expected."
     )
+    if restated:
+        words = f"{words} {_as_reported_now(restated)}"
     if later is None:
         return words
     return (
         f"{words} Of the {later.rows:,} after that, {later.days}, it had in {later.interval}, and "
         f"{100 * later.expected:.1f} % were expected."
+    )
+
+
+def _as_reported_now(restated: Restated) -> str:
+    now = restated.now
+    if now is None:
+        return (
+            "As reported now, of no pair of these days did one have the event and the other not"
+            f"{restated.rest}{restated.end}"
+        )
+    return (
+        f"As reported now, of {now.rows:,} such pairs of these days{restated.rest}, it had in "
+        f"{now.interval}, {100 * now.expected:.1f} % were expected{restated.end}"
     )
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 
 from monitoring import calibration, chapters, discrimination
@@ -15,6 +17,7 @@ from monitoring.closing import Job
 from monitoring.discrimination import DISCRIMINATION, days_of_pairs
 from monitoring.due_outcomes import DueOutcomes, Weighed
 from monitoring.evidence.detector import Budget
+from monitoring.evidence.state import Floats
 from monitoring.followed import FollowedMonths
 from monitoring.independence import Outcomes
 from monitoring.outcome_bets import (
@@ -27,6 +30,7 @@ from monitoring.outcome_bets import (
     first_alarm,
     shares,
 )
+from monitoring.restated import Restated, differs, still_shows
 from records.agreement.alarms import note_alarms, words_of
 from records.models import Alarm
 
@@ -45,7 +49,7 @@ class Look:
     stream: str
     bets: OutcomeBets
     days: Days
-    sentence: Callable[[str, Shares, Shares | None], str]
+    sentence: Callable[[str, Shares, Shares | None, Restated | None], str]
     severity: Callable[[Shares], Severity]
 
 
@@ -77,7 +81,8 @@ def watch_outcomes(
 
     Predictions after the last watched day aren't weighed. An alarm that is open isn't raised again,
     but says what the days after its own show, and is as severe as these at their worst, until they
-    turn to the opposite, which is an alarm of its own (see `outcome_bets.first_alarm`).
+    turn to the opposite, which is an alarm of its own (see `outcome_bets.first_alarm`). Where its
+    own days show anything else by what is reported now, it says both.
     """
     last = min(job.definition.outcome.closed_through(job.now.date()), watched_through)
     due = DueOutcomes(job.definition, followed, last)
@@ -141,20 +146,72 @@ def _standing(last: Alarm | None) -> Standing | None:
 
 
 def _tell_later(job: Job, look: Look, due: DueOutcomes, alarm: Alarm) -> None:
-    """Say in an open alarm what the days after its own show, up to its turn; let it be as grave."""
+    """Say in an open alarm what the days after its own show, up to its turn; let it be as grave.
+
+    Say too what its own show by what is reported now, where that isn't what raised it.
+    """
     through = date.fromisoformat(alarm.details["through"])
     last = chapters.last_day(alarm, date.max)
     days = look.days(due, job.definition.outcome.horizon_days, through)
     after = tuple(one for one in days if one.day <= last)
     seen, later = _seen(alarm), _told(look, due, shares(after))
-    alarm.severity = max(alarm.severity, gravest(look, seen, after), key=RANK.__getitem__)
-    alarm.summary = look.sentence(alarm.details["direction"], seen, later)
-    alarm.details = {**alarm.details, "later": _plain(later)}
+    restated, own = _as_reported_now(job, look, due, alarm, seen)
+    worst = gravest(look, seen, after, own)
+    alarm.severity = max(alarm.severity, worst, key=RANK.__getitem__)
+    alarm.summary = look.sentence(alarm.details["direction"], seen, later, restated)
+    kept = {name: what for name, what in alarm.details.items() if name != "restated"}
+    alarm.details = {**kept, "later": _plain(later), **_plain_restated(restated)}
 
 
-def gravest(look: Look, seen: Shares, after: Iterable[DayOfOutcomes]) -> Severity:
-    """Return how severe an alarm is by its days and those after them, at their worst."""
-    return max((look.severity(one) for one in course(seen, after)), key=RANK.__getitem__)
+def _as_reported_now(
+    job: Job, look: Look, due: DueOutcomes, alarm: Alarm, seen: Shares
+) -> tuple[Restated | None, Floats | None]:
+    """Return what an alarm's own days show now and its sums, [4]; None where that raised it."""
+    # what a run raises rests on what is reported now
+    if not alarm.pk:
+        return None, None
+    days = _own_days(job, look, due, alarm, seen)
+    now = shares(days)
+    if not differs(now, seen):
+        return None, None
+    sums = np.sum([np.zeros(4), *(one.sums for one in days)], axis=0)
+    return _restated(look, due, seen, now), sums
+
+
+def _own_days(
+    job: Job, look: Look, due: DueOutcomes, alarm: Alarm, seen: Shares
+) -> list[DayOfOutcomes]:
+    """Return the days that raised an alarm as they are now, rows paired as they were then."""
+    of_stream = Alarm.objects.filter(model=job.model, version=job.version, stream=look.stream)
+    before = of_stream.filter(pk__lt=alarm.pk).order_by("-pk").first()
+    after = date.fromisoformat(before.details["through"]) if before else None
+    days = look.days(due, job.definition.outcome.horizon_days, after)
+    through = takewhile(lambda one: one.day <= seen.last, days)
+    return [one for one in through if one.day >= seen.first]
+
+
+def _restated(look: Look, due: DueOutcomes, seen: Shares, now: Shares | None) -> Restated:
+    """Say what an alarm's days show now, and what is left out of them."""
+    if now is None:
+        return Restated(None, False, due.left_out(replace(seen, rows=0), of_pairs=True))
+    return Restated(_told(look, due, now), still_shows(now, seen))
+
+
+def _plain_restated(found: Restated | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    now = _plain(found.now) or {"rows": 0, "left_out": found.left_out}
+    return {"restated": {**now, "holds": found.holds}}
+
+
+def gravest(
+    look: Look, seen: Shares, after: Iterable[DayOfOutcomes], own: Floats | None = None
+) -> Severity:
+    """Return how severe an alarm is by its days and those after them, at their worst.
+
+    `own`, [4], are the sums of its days as reported now (see `outcome_bets.course`).
+    """
+    return max((look.severity(one) for one in course(seen, after, own)), key=RANK.__getitem__)
 
 
 def _told(look: Look, due: DueOutcomes, found: Shares | None) -> Shares | None:
@@ -194,7 +251,7 @@ def _alarm(job: Job, look: Look, due: DueOutcomes, found: Raised) -> Alarm:
         raised_on=job.now.date(),
         recorded_at=job.now,
         since=seen.first,
-        summary=look.sentence(found.direction, seen, later),
+        summary=look.sentence(found.direction, seen, later, None),
         details={
             "onset": seen.first.isoformat(),
             "through": seen.last.isoformat(),

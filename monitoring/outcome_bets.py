@@ -168,15 +168,19 @@ def sums_of(observed: NDArray[np.bool_] | Floats, expected: Floats, weights: Flo
     return np.array([weights.size, weights.sum(), observed @ weights, expected @ weights])
 
 
-def course(seen: Shares, after: Iterable[DayOfOutcomes]) -> Iterator[Shares]:
+def course(
+    seen: Shares, after: Iterable[DayOfOutcomes], own: Floats | None = None
+) -> Iterator[Shares]:
     """Yield what an alarm's days show, those with each day after them, and those after them alone.
 
     The last once they are as many rows as its own: before, chance would say more than they do.
-    What went the other way is left out. Intervals are those of the alarm's days.
+    What went the other way is left out. Intervals are those of the alarm's days. `own`, [4], are
+    the sums of these by what is reported now, where that isn't what raised it.
     """
     yield seen
-    shared = seen.weight * np.array([1, seen.observed, seen.expected])
-    own, later = np.array([seen.rows, *shared]), np.zeros(4)
+    if own is None:
+        own = np.array([seen.rows, *(seen.weight * np.array([1, seen.observed, seen.expected]))])
+    later = np.zeros(4)
     for day in after:
         later = later + day.sums
         for rows, weight, events, expected in (own + later, later):

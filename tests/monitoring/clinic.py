@@ -274,7 +274,11 @@ class Clinic:
         )
 
     def report_outcomes(
-        self, predictions: Sequence[Prediction], happened: Sequence[bool], days: float
+        self,
+        predictions: Sequence[Prediction],
+        happened: Sequence[bool],
+        days: float,
+        reported_at: datetime = NOW,
     ) -> None:
         Outcome.objects.bulk_create(
             Outcome(
@@ -282,7 +286,7 @@ class Clinic:
                 model=self.model,
                 happened=what,
                 known_at=prediction.predicted_at + timedelta(days=days),
-                reported_at=NOW,
+                reported_at=reported_at,
                 client="client",
             )
             for prediction, what in zip(predictions, happened, strict=True)

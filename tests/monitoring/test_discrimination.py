@@ -129,7 +129,7 @@ def test_a_lasting_change_is_found_and_its_direction_said(slope: float, directio
     assert found.direction == direction
     assert (found.seen.observed < found.seen.expected) == (direction == "less")
     assert found.seen.low < found.seen.observed < found.seen.high
-    words = LOOKS[1].sentence(found.direction, found.seen, found.later)
+    words = LOOKS[1].sentence(found.direction, found.seen, found.later, None)
     assert words.startswith(f"Risks tell patients apart {direction} than they claim")
 
 
