@@ -47,10 +47,9 @@ def outcomes(
     out.print(f"Recorded {counted(new, 'outcome')}; {known:,} known already.")
     if found.taken_back:
         out.print(
-            f"Bear in mind: {counted(found.taken_back, 'event')} that had been reported by patient "
-            "no longer count, since the file says that there was none until a time after, within "
-            "the horizon. Where they did happen, report them again; their file has to be recorded "
-            "after this one, or as one with it."
+            f"Bear in mind: the file takes back {counted(found.taken_back, 'event')} reported by "
+            "patient before, by saying that there was none until a later time within the horizon. "
+            "What did happen has to be reported again, after this file or as one with it."
         )
     if lone:
         out.print(

@@ -389,7 +389,7 @@ def test_the_command_needs_a_key_of_scope_outcome_and_is_audited(
     assert event.details["after_horizon"] == 1
 
 
-def test_the_command_says_how_many_outcomes_joined_no_prediction(
+def test_the_command_says_how_many_outcomes_joined_no_prediction_and_what_is_taken_back(
     clinic: Clinic,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -412,3 +412,8 @@ def test_the_command_says_how_many_outcomes_joined_no_prediction(
     assert "Recorded 1 outcome; 0 known already." in said
     assert "1 outcome of the file joined no prediction, as kidney_failure made none before" in said
     assert "urn:elsewhere" in said
+    assert "takes back" not in said
+    source.write_text("patient_id,happened,known_at\n123,false,2024-05-01T08:00:00Z\n")
+    outcomes.outcomes(clinic.model, source, key_file, "urn:elsewhere")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the file takes back 1 event reported by patient before" in said
