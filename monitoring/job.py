@@ -59,8 +59,8 @@ class MonitorResult:
     days: int
     predictions: int
     late: int
-    weighed: int = 0
-    closed: bool = True
+    weighed: int
+    closed: bool
     fault: str = ""
     shared_id: str = ""
 
@@ -99,17 +99,16 @@ def monitor(
     plan = windows.plan(name, version, ledger.closed_through, through)
     stops_early |= ledger.closed_through is not None and through < ledger.closed_through
     run = MonitorRun.objects.create(model=name, version=version, started_at=now)
-    raised, seen, weighed = _close(job, ledger, plan, progress)
-    shared = shared_id(name, version, ledger.closed_through)
+    closed = _close(job, ledger, plan, progress)
+    shared = shared_id(name, version, closed.through)
     _refresh(job, ledger)
     performance = _follow(job, ledger, settings.cache, window, progress)
-    raised += performance.alarms
+    raised = [*closed.alarms, *performance.alarms]
     lift(job, ledger)
     _ask_to_retrain(job, performance.windows)
-    last = ledger.closed_through
-    years = last if with_reports else None
+    years = closed.through if with_reports else None
     reports, fault = write_for_people(definition, version, reference, years, settings, progress)
-    assured = _assure(job, ledger) if with_reports and last is not None else {}
+    assured = _assure(job, ledger) if years is not None else {}
     run.summary = {
         "interval_s": interval.total_seconds() if interval else 0,
         "assurance": assured,
@@ -122,9 +121,7 @@ def monitor(
         **({STOPPED_EARLY: through.isoformat()} if stops_early else {}),
     }
     return replace(
-        _finish(job, run, plan, seen, raised, reports, begun),
-        weighed=weighed,
-        closed=last is not None,
+        _finish(job, run, plan, closed, raised, reports, begun),
         fault=fault,
         shared_id=shared.words if shared else "",
     )
@@ -213,13 +210,18 @@ def read_watched_definition(name: str, profile: ReferenceProfile, reference: Pat
     return definition
 
 
-def _close(
-    job: Job, ledger: Ledger, plan: windows.Plan, progress: Progress
-) -> tuple[list[Alarm], int, int]:
-    """Close every batch of days, each written whole or not at all.
+@dataclass(frozen=True)
+class Closed:
+    """What closing days came to: alarms, predictions, rows weighed of them, and the last day."""
 
-    Return the alarms that this raises, how many predictions there were, and rows that were weighed.
-    """
+    alarms: Sequence[Alarm]
+    predictions: int
+    weighed: int
+    through: date | None
+
+
+def _close(job: Job, ledger: Ledger, plan: windows.Plan, progress: Progress) -> Closed:
+    """Close every batch of days, each written whole or not at all."""
     raised: list[Alarm] = []
     seen = weighed = done = 0
     for first, last in plan.batches:
@@ -247,7 +249,7 @@ def _close(
             progress("closing days", done, plan.days)
         batches.write(ledger, job.watched, last, [*settled, *news], job.now)
         raised += news
-    return raised, seen, weighed
+    return Closed(raised, seen, weighed, ledger.closed_through)
 
 
 def _refresh(job: Job, ledger: Ledger) -> None:
@@ -272,8 +274,8 @@ def _finish(
     job: Job,
     run: MonitorRun,
     plan: windows.Plan,
-    seen: int,
-    raised: list[Alarm],
+    closed: Closed,
+    raised: Sequence[Alarm],
     reports: tuple[Report, ...],
     begun: float,
 ) -> MonitorResult:
@@ -281,7 +283,7 @@ def _finish(
     new = {alarm.pk for alarm in raised}
     run.first_day = plan.batches[0][0] if plan.batches else None
     run.last_day = plan.batches[-1][1] if plan.batches else None
-    run.predictions = seen
+    run.predictions = closed.predictions
     run.report = latest.name if latest else ""
     run.finished_at = job.now + timedelta(seconds=time.monotonic() - begun)
     with transaction.atomic():
@@ -294,6 +296,8 @@ def _finish(
         open_alarms=still_open,
         report_path=latest,
         days=plan.days,
-        predictions=seen,
+        predictions=closed.predictions,
         late=sum(plan.late.values()),
+        weighed=closed.weighed,
+        closed=closed.through is not None,
     )
