@@ -164,14 +164,16 @@ def _joined(parts: Sequence[Part], found: Apportioned, figure: Figure) -> tuple[
     now = _weighted([(part.now, part.rows) for part in parts])
     before = _weighted([(part.before, part.rows_before) for part in parts])
     return (
-        "no requests" if now is None else _now(figure(now, found.usual), parts),
+        "no requests"
+        if now is None
+        else bounded(figure(now, found.usual), beyond=any(part.beyond for part in parts)),
         "" if before is None else f" ({figure(before, found.usual)} in earlier requests)",
     )
 
 
-def _now(figure: str, parts: Sequence[Part]) -> str:
+def bounded(figure: str, *, beyond: bool) -> str:
     """Word a figure of today's rows, which is the least one where they lie beyond all cuts."""
-    return f"beyond {figure}" if any(part.beyond for part in parts) else figure
+    return f"beyond {figure}" if beyond else figure
 
 
 def _weighted(means: Sequence[tuple[float | None, int]]) -> float | None:
@@ -187,7 +189,9 @@ def _shown(part: Part, found: Apportioned, figure: Figure) -> dict[str, Any]:
     return {
         "name": part.group,
         "rows": part.rows,
-        "now": "none now" if part.now is None else _now(figure(part.now, found.usual), [part]),
+        "now": "none now"
+        if part.now is None
+        else bounded(figure(part.now, found.usual), beyond=part.beyond),
         "before": before,
         "share": _whole(part.share),
         "interval": f"{_whole(part.low)} to {_whole(part.high)}",

@@ -23,13 +23,13 @@ from monitoring.evidence.apportion import (
     apportion,
     as_fitted,
     bin_scores,
-    fitted_score,
+    told_score,
 )
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.units import UnitChange
 from monitoring.grouping import OTHERS, Grouping, dimensions_of, named_wards
 from monitoring.ledger import Ledger
-from monitoring.placement import CODE, SYSTEM, figure_of, placed
+from monitoring.placement import CODE, SYSTEM, bounded, figure_of, placed
 from monitoring.quiet import Span, quiet_spans, spans_of, unquiet_days
 from monitoring.stays import ONE_DAY, start_of
 from monitoring.strata import KINDS, of_its_kind
@@ -200,13 +200,9 @@ class Whereabouts:
         if not counts.any():
             return "none"
         bet = case.watched.stream.bets[case.bet]
-        if bet.family in ("location", "scale"):
-            usual = fitted_score(bet, case.before, case.before)[0]
-            mean, beyond = fitted_score(bet, case.before, counts)
-        else:
-            usual = float((scores * case.before).sum() / case.before.sum())
-            mean, beyond = float((scores * counts).sum() / counts.sum()), False
-        return f"{'beyond ' if beyond else ''}{figure_of(bet)(mean, usual)} of {counts.sum():,}"
+        usual, _ = told_score(bet, scores, case.before, case.before)
+        mean, beyond = told_score(bet, scores, case.before, counts)
+        return f"{bounded(figure_of(bet)(mean, usual), beyond=beyond)} of {counts.sum():,}"
 
 
 def as_told(found: Apportioned, size: Mapping[str, Any]) -> Apportioned:

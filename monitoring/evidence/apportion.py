@@ -18,6 +18,8 @@ from monitoring.evidence.stream import Stream
 
 # fewer earlier rows, or a change of less than so many errors, can't be divided among groups
 LEAST_ROWS_BEFORE, LEAST_ERRORS = 200, 3.0
+# families of bets whose sizes are fitted to the bins
+_FITTED = ("location", "scale")
 
 
 @dataclass(frozen=True)
@@ -151,13 +153,13 @@ def as_fitted(
 
     A mean of scores counts rows in the outermost bins as if they lay just beyond the cuts.
     """
-    if bet.family not in ("location", "scale"):
+    if bet.family not in _FITTED:
         return found
 
     def score(counts: Counts | None) -> tuple[float | None, bool]:
         if counts is None or not counts.any():
             return None, False
-        return fitted_score(bet, reference, counts)
+        return _fitted(bet, reference, counts)
 
     parts = []
     for part in found.parts:
@@ -165,14 +167,20 @@ def as_fitted(
         earlier = None if part.before is None else score(before.get(part.group))[0]
         parts.append(replace(part, now=told, before=earlier, beyond=beyond))
     usual = reference if found.by_reference else sum(before.values(), np.zeros_like(reference))
-    return replace(found, parts=tuple(parts), usual=fitted_score(bet, reference, usual)[0])
+    return replace(found, parts=tuple(parts), usual=_fitted(bet, reference, usual)[0])
 
 
-def fitted_score(bet: Bet, reference: Counts, counts: Counts) -> tuple[float, bool]:
-    """Return the mean score of rows by the shift and spread fitted to their bins.
+def told_score(bet: Bet, scores: Floats, reference: Counts, counts: Counts) -> tuple[float, bool]:
+    """Return the mean score of rows as it's told, and whether that is the least it may be.
 
-    Beside it is whether that is the least it may be. Bets are on a shift or a spread.
+    Of a bet on a shift or a spread, it's that of those fitted to the rows' bins.
     """
+    if bet.family not in _FITTED:
+        return _mean(scores, counts), False
+    return _fitted(bet, reference, counts)
+
+
+def _fitted(bet: Bet, reference: Counts, counts: Counts) -> tuple[float, bool]:
     shift = shift_of(reference, counts)
     if bet.family == "location":
         return shift.now, shift.bound is not None
