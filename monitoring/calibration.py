@@ -16,7 +16,7 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
 from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
-from monitoring.restated import Restated
+from monitoring.restated import AS_RAISED, Restated
 
 CALIBRATION = "calibration"
 SHIFTS = (0.25, 0.5, 1.0)
@@ -35,7 +35,7 @@ def sentence(
     direction: str, seen: Shares, later: Shares | None, restated: Restated | None = None
 ) -> str:
     """Say what is seen."""
-    by = ", as reported when this was raised" if restated else ""
+    by = AS_RAISED if restated else ""
     words = (
         f"Risks are {direction}{by}: {seen.interval} of {seen.rows:,} predictions {seen.days} were "
         f"events, {100 * seen.expected:.1f} % were expected."

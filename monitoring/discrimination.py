@@ -20,7 +20,7 @@ from monitoring.evidence.bets import Bet
 from monitoring.evidence.state import Floats
 from monitoring.independence import Outcomes, independent
 from monitoring.outcome_bets import DayOfOutcomes, OutcomeBets, Shares, log_odds, sums_of, weighted
-from monitoring.restated import Restated
+from monitoring.restated import AS_RAISED, Restated
 
 DISCRIMINATION = "discrimination"
 # what a difference of one in log-odds is worth by each bet; 1 is what risks claim
@@ -64,7 +64,7 @@ def sentence(
     direction: str, seen: Shares, later: Shares | None, restated: Restated | None = None
 ) -> str:
     """Say what is seen."""
-    by = ", as reported when this was raised" if restated else ""
+    by = AS_RAISED if restated else ""
     words = (
         f"Risks tell patients apart {direction} than they claim{by}: of {seen.rows:,} pairs "
         f"{seen.days} in which one had the event, it had the higher risk in {seen.interval}, "

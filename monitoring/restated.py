@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from monitoring.outcome_bets import Shares
 
+AS_RAISED = ", as reported when this was raised"
 NO_LONGER = ", so these days no longer show it"
 
 

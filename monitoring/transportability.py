@@ -24,13 +24,12 @@ from models.profile import CategoricalProfile, NumericProfile, ReferenceProfile
 from monitoring import windows
 from monitoring.stays import ONE_DAY
 from monitoring.streams import SCORE, DayRows, is_missing
-from monitoring.wilson import wilson
+from monitoring.wilson import Z95, wilson
 from records.models import DayCount, MonitorRun
 
 LEAST_DAYS, LEAST_STAYS = 28, 1_000
 # below this a difference of groups is commonly taken as none (Austin 2009); then Cohen's
 SIZES = ((0.1, "alike"), (0.5, "small"), (0.8, "medium"), (math.inf, "large"))
-_Z95 = 1.959964
 MEAN, SHARE = "mean", "share"
 
 
@@ -168,7 +167,7 @@ def contrast(key: str, title: str, unit: str, training: Sample, here: Sample) ->
             key, title, kind, unit, training, here, difference, low, high, same, same, same
         )
     d, rows = difference / spread, training.rows + here.rows
-    half = _Z95 * math.sqrt(rows / (training.rows * here.rows) + d * d / (2 * rows))
+    half = Z95 * math.sqrt(rows / (training.rows * here.rows) + d * d / (2 * rows))
     return Contrast(
         key, title, kind, unit, training, here, difference, low, high, d, d - half, d + half
     )
@@ -179,7 +178,7 @@ SHARES = ("missing", "category", "alerts")
 
 def _of_means(here: Sample, training: Sample) -> tuple[float, float]:
     """Return the interval of a difference of means whose variances may differ (Welch)."""
-    half = _Z95 * math.sqrt(here.sd**2 / here.rows + training.sd**2 / training.rows)
+    half = Z95 * math.sqrt(here.sd**2 / here.rows + training.sd**2 / training.rows)
     difference = here.mean - training.mean
     return difference - half, difference + half
 

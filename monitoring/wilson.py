@@ -2,7 +2,7 @@
 
 import math
 
-_Z95 = 1.959964
+Z95 = 1.959964
 Interval = tuple[float, float, float]
 
 
@@ -12,7 +12,7 @@ def wilson(events: float, rows: float) -> Interval:
     >>> [round(one, 3) for one in wilson(1, 10)]
     [0.1, 0.018, 0.404]
     """
-    share, spread = events / rows, _Z95**2 / rows
+    share, spread = events / rows, Z95**2 / rows
     centre = (share + spread / 2) / (1 + spread)
-    half = math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) * _Z95 / (1 + spread)
+    half = math.sqrt(share * (1 - share) / rows + spread / (4 * rows)) * Z95 / (1 + spread)
     return share, max(0.0, centre - half), min(1.0, centre + half)

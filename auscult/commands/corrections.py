@@ -28,14 +28,14 @@ def corrections(
     definition = find_definition(name, settings.models).definition
 
     from monitoring.corrections import read_file
-    from records.corrections import count_uses, report
+    from records.corrections import report, users_of
 
     at = now()
     found = read_file(source, definition, at)
     new = report(name, found, by=by or getpass.getuser(), now=at)
     out.print(f"Recorded {counted(new, 'correction')}; {len(found) - new:,} known already.")
-    uses = count_uses(name, dict.fromkeys(one.source for one in found), lambda: True) or {}
-    unused = [one for one, use in uses.items() if not use.predictions]
+    users = users_of(name, dict.fromkeys(one.source for one in found))
+    unused = [source for source, predictions in users.items() if not predictions]
     if unused:
         more = f" and {len(unused) - MOST_NAMED:,} more" if len(unused) > MOST_NAMED else ""
         out.print(

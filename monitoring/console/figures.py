@@ -48,7 +48,6 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
     completed = gauge("monitor_completed_seconds", "When the job last completed, Unix time")
     affected = gauge("corrections_open", "Predictions on corrected sources not seen to yet")
     alarms = gauge("alarms_open", "Open alarms that follow from no other", "severity")
-    shares = {unreported: "outcomes_unreported", censored: "outcomes_censored"}
     for one in found:
         overdue.labels(one.model, one.version).set(one.overdue)
         silent.labels(one.model, one.version).set(one.silent_since is not None or one.unheard)
@@ -56,8 +55,9 @@ def exposed(found: tuple[Heartbeat, ...]) -> bytes:
             elsewhere.labels(one.model, version).set(version in one.unwatched)
         shared.labels(one.model, one.version).set(bool(one.shared_id))
         unwatched.labels(one.model, one.version).set(one.outcomes_unwatched)
-        for share, counted in shares.items() if one.outcomes_due else ():
-            share.labels(one.model, one.version).set(getattr(one, counted) / one.outcomes_due)
+        if due := one.outcomes_due:
+            unreported.labels(one.model, one.version).set(one.outcomes_unreported / due)
+            censored.labels(one.model, one.version).set(one.outcomes_censored / due)
         affected.labels(one.model, one.version).set(corrections.open_of(one.model).count())
         if one.finished_at is not None:
             completed.labels(one.model, one.version).set(one.finished_at.timestamp())

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.errors import StatisticsError
-
-Floats = NDArray[np.float64]
+from monitoring.evidence.state import Floats
 
 _GRID = 512
 _STRAY, _STRAY_WIDTH = 1e-3, 5.0

@@ -12,11 +12,10 @@ from monitoring.evidence.grouped import Grouped, fit, grouped
 from monitoring.evidence.numeric import NumericStream
 from monitoring.evidence.state import Counts, Floats
 from monitoring.evidence.stream import Stream
-from monitoring.wilson import wilson
+from monitoring.wilson import Z95, wilson
 
 Scale = Literal["SD", "ratio of SDs", "share"]
 
-_Z95 = 1.959964
 # rows beyond the last cut can't tell how far where they are more than these shares of all: where
 # that cut is as far out as usual, and where it's nearer
 _MOST_BEYOND, _FAR, _NEARLY_ALL = 0.5, 1.96, 0.975
@@ -108,7 +107,7 @@ def _beyond(found: Grouped) -> Size | None:
             error = out.error
         else:
             continue
-        now, least = way * max(place, 0.0), float(way * (place - _Z95 * error))
+        now, least = way * max(place, 0.0), float(way * (place - Z95 * error))
         return Size("SD", now, least if above else None, None if above else least, 0.0)
     return None
 
@@ -118,7 +117,7 @@ def _shift(found: Grouped, mean: float, spread: float) -> Size:
     if found.is_in_one_place and np.isfinite(high - low):
         return Size("SD", min(max(mean, low), high), low, high, 0.0)
     best = fit(found, (mean, spread))
-    error = _Z95 * best.shift_error
+    error = Z95 * best.shift_error
     return Size("SD", best.shift, best.shift - error, best.shift + error, 0.0)
 
 
@@ -127,7 +126,7 @@ def _spread(found: Grouped, mean: float, spread: float) -> Size:
     low, high = found.ends
     if found.has_a_spread:
         best = fit(found, (mean, spread))
-        error = _Z95 * best.log_ratio_error
+        error = Z95 * best.log_ratio_error
         if error > _UNTOLD:
             return _shift(found, mean, spread)
         now, low, high = np.exp(best.log_ratio + error * np.array([0, -1, 1])).tolist()

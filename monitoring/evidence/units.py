@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize, minimize_scalar
 
 from models.errors import StatisticsError
-from monitoring.evidence.density import Density, Floats, density_of
+from monitoring.evidence.density import Density, density_of
+from monitoring.evidence.state import Floats
 
 Bools = NDArray[np.bool_]
 
